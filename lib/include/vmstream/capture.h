@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Saving a guest: from a running QEMU, or from a stream that arrives by itself, into a sink.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+#include <vmstream/qmp.h>
+#include <vmstream/stream_statistics.h>
+
+namespace vmstream {
+
+/// What becomes of the guest after success.
+enum class After { Keep, Pause, Quit };
+
+/// Told how far a capture has come; called from the capturing thread, several times a second.
+class CaptureObserver {
+ public:
+  virtual ~CaptureObserver() = default;
+  virtual void on_progress(const StreamCounts&) {}
+  /// Something a person should know, although the capture goes on.
+  virtual void on_warning(const std::string&) {}
+};
+
+struct CaptureOptions {
+  After after = After::Keep;
+  std::optional<uint64_t> max_bandwidth = std::nullopt;  ///< bytes a second; nullopt: unlimited
+  bool digest = true;                                    ///< compute SHA-256 of the plain stream
+  WaitLimits limits = {};
+};
+
+/// One pass over RAM.
+struct CapturePass {
+  uint64_t pages = 0;
+  uint64_t bytes = 0;
+  double seconds = 0;
+};
+
+/// What was saved. Times are wall-clock seconds.
+struct CaptureSummary {
+  StreamCounts counts;
+  std::string machine;
+  std::string qemu_version;  ///< empty when no monitor was asked
+  std::vector<CapturePass> passes;
+  double pause_seconds = 0;  ///< how long the guest stood still
+  double total_seconds = 0;
+  std::string sha256;  ///< of the plain stream; empty unless asked for
+};
+
+/// The save, cut where the output must be made durable.
+///
+///   capture() -> make the output durable -> complete()
+///
+/// From construction to complete() the guest's run state, and every parameter and capability of
+/// QEMU that was changed, is owed: the destructor cancels a migration under way and gives all of it
+/// back, within a few seconds of its own even after the limits have struck.
+class GuestCapture {
+ public:
+  /// Connects and looks; nothing of the guest changes. Fails if another migration runs.
+  static Result<GuestCapture> open(const QmpAddress& address, CaptureOptions options,
+                                   CaptureObserver* observer = nullptr);
+  GuestCapture(GuestCapture&&) noexcept;
+  ~GuestCapture();
+
+  /// Stops the guest, moves its whole stream into `sink` and finishes it. Success means: QEMU says
+  /// completed, the stream parsed to its end, and sink.finish() succeeded. A guest that is to be
+  /// kept running goes on as soon as QEMU has sent everything.
+  Result<CaptureSummary> capture(ByteSink& sink);
+
+  /// After the output is durable: carries out CaptureOptions::after.
+  Status complete();
+
+  /// Why the guest could not be put back as it was found, if so: read after a failure.
+  const std::optional<Error>& recovery_error() const;
+  /// Cancels and gives back now instead of in the destructor.
+  void abandon();
+
+ private:
+  struct State;
+  explicit GuestCapture(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// The same for a stream that arrives in `source`: moves, parses, counts, finishes the sink.
+Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, CaptureOptions options,
+                                      CaptureObserver* observer = nullptr);
+
+/// The QMP commands that a capture would issue and the shell recipe that comes nearest, as text.
+std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
+                            const std::string& output);
+
+}  // namespace vmstream

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Compressed files as independent blocks, written and read on all cores.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+
+namespace vmstream {
+
+/// A way to store the plain stream. The names are those of the command line.
+enum class Coding { None, Gzip, Bzip2, Zstd };
+
+/// What is fixed about a coding.
+struct CodingTraits {
+  Coding coding = Coding::None;
+  std::string_view name;    ///< "none", "gzip", "bzip2", "zstd"
+  std::string_view suffix;  ///< "", ".gz", ".bz2", ".zst"
+  int lowest_level = 0;
+  int highest_level = 0;
+  int default_level = 0;
+};
+
+/// All codings, None first: the one table that options, suffixes and help texts come from.
+std::span<const CodingTraits> codings();
+const CodingTraits& traits_of(Coding coding);
+
+/// By name or by suffix; empty when there is no such coding.
+std::optional<Coding> find_coding(std::string_view name);
+std::optional<Coding> find_coding_by_suffix(std::string_view file_name);
+
+/// "zlib 1.2.13", "libdeflate 1.14", …: engines that are built in, for --version.
+std::vector<std::string> codec_engines();
+
+/// How to compress.
+struct EncodeOptions {
+  std::optional<int> level = std::nullopt;  ///< default: the coding's own
+  unsigned threads = 0;                     ///< 0: one a core. Changes speed, never the bytes
+};
+
+/// A sink that compresses into `next` (borrowed) as independent blocks, in order. Stock tools
+/// unpack the result. finish() writes what is left and finishes `next`. Memory: about (2 * threads
+/// + 3) * (block + its compressed form), block = 1 MiB.
+Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
+                                               EncodeOptions options = {});
+
+/// How to decompress.
+struct DecodeOptions {
+  unsigned threads = 0;  ///< 0: one a core
+};
+
+/// A source of the plain bytes of `compressed`. Reads what the encoder writes in parallel, and the
+/// files of the stock tools too: one member, several, long or short ones. Every checksum is
+/// verified before the bytes it covers are handed out (in a member too large to hold: before the
+/// end). Zero padding behind the last member is accepted; anything else there is an error.
+Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
+                                                 std::unique_ptr<ByteSource> compressed,
+                                                 DecodeOptions options = {});
+
+/// Tells the coding of a file from its first bytes (6 suffice). Empty: none of ours.
+std::optional<Coding> recognise_coding(std::span<const std::byte> head);
+
+}  // namespace vmstream

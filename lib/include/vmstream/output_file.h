@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// A file that appears under its name only when it is whole and on the disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include <vmstream/byte_sink.h>
+
+namespace vmstream {
+
+/// What to do when the final name exists already.
+enum class Overwrite { Refuse, Replace };
+
+/// A new file, written under a temporary name in the target's folder with mode 0600.
+///
+/// write() appends. commit_file() syncs the data, gives the file its final name and syncs the
+/// folder; without it the destructor removes the temporary, and so does discard(). With
+/// Overwrite::Refuse a file that turned up under the final name meanwhile is left alone and commit
+/// fails with Errc::Refused. Targets that are no regular files (a device, a FIFO) are written in
+/// place.
+class OutputFile final : public ByteSink {
+ public:
+  /// Fails before anything is written if the target exists (Refuse) or its folder is not writable.
+  static Result<std::unique_ptr<OutputFile>> create(const std::string& path, Overwrite overwrite,
+                                                    WaitLimits limits = {});
+  ~OutputFile() override;
+
+  Status write(std::span<const std::byte> bytes) override;
+  /// Nothing to do: an output file becomes whole by commit_file().
+  Status finish() override;
+
+  /// Sync, rename, sync the folder. After success the destructor leaves the file alone.
+  Status commit_file();
+  /// Removes the temporary at once.
+  void discard();
+
+  const std::string& path() const;
+  uint64_t bytes_written() const;
+
+ private:
+  struct State;
+  explicit OutputFile(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vmstream

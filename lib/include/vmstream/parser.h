@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// The one parser of migration streams: bytes in as they come, events out, constant memory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include <vmstream/byte_source.h>
+#include <vmstream/visitor.h>
+
+namespace vmstream {
+
+class Vmdesc;
+
+/// Upper bounds for what a stream may ask of its reader. Each stops one attack or accident.
+struct ParseLimits {
+  uint64_t device_tail_bytes = 32u << 20;  ///< device sections kept until the vmdesc bounds them
+  uint64_t vmdesc_bytes = 64u << 20;       ///< JSON text
+  uint64_t package_bytes = 64u << 20;      ///< a PACKAGED command's records
+  uint32_t sections = 1u << 20;            ///< distinct section ids
+  uint32_t ram_blocks = 1u << 16;          ///< entries of the block list
+  uint32_t capabilities = 256;             ///< names in configuration/capabilities
+  uint32_t machine_name_bytes = 4096;      ///< length of the machine type's name
+};
+
+/// What the caller knows of the stream beforehand.
+struct ParseContext {
+  /// The stream's own description, if it was read from the end first; device bodies are then
+  /// bounded as they come, and nothing is buffered. Borrowed.
+  const Vmdesc* vmdesc = nullptr;
+  /// Target page size in bytes; 0: found out from the stream.
+  uint32_t target_page_size = 0;
+};
+
+/// Parses a stream that arrives in pieces of any size.
+///
+/// Pages that lie within one piece are shown in place; one that spans pieces is put together in a
+/// small buffer. Device sections are kept (at most ParseLimits::device_tail_bytes) until the vmdesc
+/// has come and can bound them exactly; without one, bounds are inferred and marked so.
+/// Memory: O(device tail + vmdesc), never O(RAM).
+class StreamParser {
+ public:
+  /// `visitor` is borrowed and must outlive the parser.
+  explicit StreamParser(StreamVisitor& visitor, ParseLimits limits = {}, ParseContext context = {});
+  ~StreamParser();
+  StreamParser(StreamParser&&) noexcept;
+
+  /// Parses what can be parsed. After an error every call returns that error.
+  Status feed(std::span<const std::byte> bytes);
+
+  /// Says that the input has ended. Fails with Errc::Truncated unless the stream is complete: EOF
+  /// seen, and an announced vmdesc read to its end.
+  Status finish();
+
+  /// Every byte before this offset has been recognised as part of a well-formed stream. The EOF
+  /// record and what follows it count as recognised only after finish() has succeeded.
+  uint64_t confirmed_offset() const;
+
+  /// Bytes fed so far.
+  uint64_t offset() const;
+
+  /// The first byte behind the stream (behind EOF or the vmdesc). Known after finish().
+  uint64_t stream_length() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Feeds all of `source` to a parser and finishes it.
+Status parse_stream(ByteSource& source, StreamVisitor& visitor, const ParseLimits& limits = {},
+                    ParseContext context = {});
+
+}  // namespace vmstream

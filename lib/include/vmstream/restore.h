@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Bringing a guest back: from the plain stream of a state file into a QEMU.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+#include <vmstream/qmp.h>
+#include <vmstream/stream_statistics.h>
+
+namespace vmstream {
+
+/// Run state of the guest after the load.
+enum class RunState { AsSaved, Running, Paused };
+
+class RestoreObserver {
+ public:
+  virtual ~RestoreObserver() = default;
+  virtual void on_progress(const StreamCounts&) {}
+  virtual void on_warning(const std::string&) {}
+};
+
+/// What was handed on.
+struct RestoreSummary {
+  StreamCounts counts;
+  std::string machine;
+  std::string run_state;  ///< QEMU's own word, such as "running"; empty without a monitor
+  double total_seconds = 0;
+};
+
+/// Moves a plain stream into `sink` so that a cut or damaged one cannot become a running guest:
+/// only bytes that have been recognised are handed on, and the EOF record and all behind it only
+/// after the source has proved whole. Bytes behind the stream's end are dropped with a warning.
+/// Finishes `sink`.
+Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
+                                      RestoreObserver* observer = nullptr);
+
+struct RestoreOptions {
+  RunState run_state = RunState::AsSaved;
+  WaitLimits limits = {};
+};
+
+/// Feeds a QEMU that was started with `-incoming defer`, waits until it says completed, then sets
+/// the run state. Fails before anything is sent if that QEMU does not wait for a stream.
+Result<RestoreSummary> restore_guest(ByteSource& plain, QmpClient& qmp, RestoreOptions options,
+                                     RestoreObserver* observer = nullptr);
+
+/// A QEMU that this process started to receive a guest. The destructor ends it (by pid) unless it
+/// was released; release() leaves it running.
+class QemuProcess {
+ public:
+  /// Starts `argv` with `-incoming defer` and a private monitor added. Its stdin, stdout and stderr
+  /// are this process's own. Fails if `argv` has an -incoming of its own.
+  static Result<QemuProcess> start(std::vector<std::string> argv, WaitLimits limits = {});
+  QemuProcess(QemuProcess&&) noexcept;
+  ~QemuProcess();
+
+  QmpClient& qmp();
+  int pid() const;
+  /// Closes the private monitor and waits for the process's end; its exit status, or 128 + signal.
+  Result<int> wait();
+  void release();
+
+ private:
+  struct State;
+  explicit QemuProcess(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// The QMP commands and the shell recipe of a restore, as text. `address` may be null.
+std::string explain_restore(const std::string& file, const QmpAddress* address,
+                            const RestoreOptions& options);
+
+}  // namespace vmstream

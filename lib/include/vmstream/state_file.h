@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// A state file as found: recognises what it is wrapped in and gives the plain stream.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/byte_source.h>
+#include <vmstream/codec.h>
+
+namespace vmstream {
+
+/// One layer around the stream, outermost first; the last one is "qevm" itself.
+struct Container {
+  std::string type;  ///< "gzip", "bzip2", "zstd", "qevm"
+};
+
+/// An open state file.
+struct StateFile {
+  std::vector<Container> containers;
+  std::unique_ptr<ByteSource> plain;  ///< the stream from its first byte, decoded and checked
+};
+
+/// Limits on what is unwrapped.
+struct OpenOptions {
+  DecodeOptions decode = {};
+  unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
+};
+
+/// Unwraps `file` until the stream's magic appears. Fails with Errc::Malformed for bytes that are
+/// no state file (saying what was found), Errc::Truncated for an empty one, Errc::Unsupported for a
+/// known container that this build cannot read.
+Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options = {});
+
+}  // namespace vmstream

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Text that people type and text that they must be shown safely.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <vmstream/result.h>
+
+namespace vmstream {
+
+/// `text` with control characters, bytes that are no UTF-8 and backslashes written as \xNN or \\,
+/// so that it can go to a terminal, a log or a message. Names from streams, monitors and commands
+/// are never shown in any other way.
+std::string escape(std::string_view text);
+
+/// "4096", "0x1000", "4k", "4K", "4KiB", "1.5G": bytes, powers of 1024.
+Result<uint64_t> parse_size(std::string_view text);
+/// A size, with or without "/s": bytes a second.
+Result<uint64_t> parse_rate(std::string_view text);
+/// "250ms", "30s", "2min", "1h"; a bare number is seconds.
+Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+/// "1.50 GiB", "12 bytes": three digits and the unit.
+std::string format_size(uint64_t bytes);
+/// "0:07", "2:03:10".
+std::string format_duration(std::chrono::seconds seconds);
+
+}  // namespace vmstream

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// What a parser tells about a stream, event by event.
+#pragma once
+
+#include <string>
+
+#include <vmstream/format.h>
+#include <vmstream/result.h>
+
+namespace vmstream {
+
+/// Something wrong or surprising that does not stop the parse.
+struct Problem {
+  uint64_t offset = 0;
+  std::string message;  ///< escaped, lower case, no full stop
+};
+
+/// Receives a stream in order. Views are valid during the call only. Overrides what interests it;
+/// an error returned stops the parse and comes out of the parser unchanged.
+///
+///   header [configuration]
+///   { section (ram_blocks | page | ram_mark | body)* section_end | command | package_end }*
+///   [eof [vmdesc]] [trailing*]
+class StreamVisitor {
+ public:
+  virtual ~StreamVisitor() = default;
+
+  virtual Status on_header(const StreamHeader&) { return ok(); }
+  virtual Status on_configuration(const Configuration&) { return ok(); }
+
+  virtual Status on_section(const SectionHeader&) { return ok(); }
+  virtual Status on_ram_blocks(const RamBlockList&) { return ok(); }
+  virtual Status on_page(const Page&) { return ok(); }
+  virtual Status on_ram_mark(RamMark, uint64_t /*offset*/) { return ok(); }
+  /// Bytes of a body other than ram's. A FULL section comes in one call; iterable ones in pieces.
+  virtual Status on_body(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
+  virtual Status on_section_end(const SectionHeader&, const SectionEnd&) { return ok(); }
+
+  virtual Status on_command(const Command&) { return ok(); }
+  /// The records of a Packaged command have ended.
+  virtual Status on_package_end(uint64_t /*offset*/) { return ok(); }
+
+  virtual Status on_eof(uint64_t /*offset*/) { return ok(); }
+  virtual Status on_vmdesc(const VmdescRecord&) { return ok(); }
+  /// Bytes behind the end of the stream, in pieces.
+  virtual Status on_trailing(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
+
+  virtual Status on_problem(const Problem&) { return ok(); }
+};
+
+}  // namespace vmstream

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// The JSON description at the end of a stream: which fields each device section holds.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <vmstream/result.h>
+
+namespace vmstream {
+
+struct VmdescSubsection;
+
+/// One field as described. Composite ones carry their own fields.
+struct VmdescField {
+  std::string name;
+  std::string type;
+  uint64_t size = 0;       ///< bytes of one element, nested subsections included
+  uint64_t array_len = 1;  ///< the entry stands for this many equal elements
+  std::optional<uint64_t> index = std::nullopt;  ///< element number, in arrays written one by one
+  std::string vmsd_name;                         ///< of a struct; empty otherwise
+  uint64_t version = 0;
+  std::vector<VmdescField> fields;
+  std::vector<VmdescSubsection> subsections;
+};
+
+struct VmdescSubsection {
+  std::string vmsd_name;  ///< the whole name, as on the wire
+  uint64_t version = 0;
+  std::vector<VmdescField> fields;
+  std::vector<VmdescSubsection> subsections;
+};
+
+struct VmdescDevice {
+  std::string idstr;
+  uint32_t instance_id = 0;
+  std::string vmsd_name;  ///< empty for old-style devices, one opaque buffer
+  uint64_t version = 0;
+  std::vector<VmdescField> fields;
+  std::vector<VmdescSubsection> subsections;
+
+  /// Bytes of the section's body by this description.
+  uint64_t body_length() const;
+  uint64_t field_count() const;       ///< nested ones not counted
+  uint64_t subsection_count() const;  ///< of the device itself
+};
+
+/// A parsed description. Owns everything; shared freely between threads once made.
+class Vmdesc {
+ public:
+  /// Nesting, number of fields and every size are bounded; sums that overflow are an error.
+  static Result<Vmdesc> parse(std::string_view json);
+
+  uint32_t page_size() const { return page_size_; }
+  const std::vector<VmdescDevice>& devices() const { return devices_; }
+  /// Null when the description does not name the device.
+  const VmdescDevice* find(std::string_view idstr, uint32_t instance_id) const;
+
+ private:
+  uint32_t page_size_ = 0;
+  std::vector<VmdescDevice> devices_;
+};
+
+}  // namespace vmstream

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// Writes every structure that the parser reads. Parse, then write, gives the same bytes.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/format.h>
+
+namespace vmstream {
+
+/// Appends records to a sink, in the order of the calls; order and completeness are the caller's
+/// affair. The fields named `offset` of the values are ignored. Names longer than 255 bytes are an
+/// Errc::Usage error.
+class StreamWriter {
+ public:
+  /// `sink` is borrowed; the writer does not finish it.
+  explicit StreamWriter(ByteSink& sink) : sink_(sink) {}
+
+  Status header(const StreamHeader& header);
+  Status configuration(const Configuration& configuration);
+  Status section(const SectionHeader& header);
+  /// The block list, without an end mark.
+  Status ram_blocks(const RamBlockList& list);
+  Status page(const Page& page);
+  Status ram_mark(RamMark mark);
+  /// Bytes of a body, as they are.
+  Status body(std::span<const std::byte> bytes);
+  Status footer(uint32_t section_id);
+  Status command(const Command& command);
+  Status eof();
+  Status vmdesc(std::string_view json);
+
+ private:
+  ByteSink& sink_;
+};
+
+}  // namespace vmstream

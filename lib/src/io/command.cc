@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// Shell commands as sinks, sources and filters.
+#include <vmstream/command.h>
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <array>
+#include <vector>
+
+#include <vmstream/text.h>
+#include "base/unique_fd.h"
+#include "io/child_process.h"
+#include "io/fd.h"
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+constexpr size_t kFilterBufferBytes = 256 * 1024;
+
+Result<ChildProcess> start_shell(const std::string& command, int stdin_fd, int stdout_fd) {
+  return ChildProcess::start({"/bin/sh", "-c", command},
+                             {.stdin_fd = stdin_fd, .stdout_fd = stdout_fd});
+}
+
+// A command and the word of its fate.
+class Stage {
+ public:
+  Stage(std::string command, ChildProcess child, WaitLimits limits)
+      : command_(std::move(command)), child_(std::move(child)), limits_(limits) {}
+
+  // Waits for the end; anything but exit status 0 is an error.
+  Status finish() {
+    auto status = child_.wait(limits_);
+    if (!status) return status.error();
+    if (status->success()) return ok();
+    return Error{Errc::Environment,
+                 fmt::format("command '{}' failed with {}", escape(command_), status->text())};
+  }
+
+  // The reason why a write to the command failed: how it ended says more than "Broken pipe".
+  Error explain(const Error& write_error) {
+    if (write_error.code != Errc::Environment) return write_error;
+    auto status = child_.wait({.deadline = Clock::now() + std::chrono::seconds(2)});
+    if (!status) return write_error;
+    return Error{Errc::Environment, fmt::format("command '{}' ended with {} before it had read "
+                                                "everything",
+                                                escape(command_), status->text())};
+  }
+
+  void end() { child_.end(); }
+  const WaitLimits& limits() const { return limits_; }
+
+ private:
+  std::string command_;
+  ChildProcess child_;
+  WaitLimits limits_;
+};
+
+class CommandSink final : public ByteSink {
+ public:
+  CommandSink(Stage stage, UniqueFd input)
+      : stage_(std::move(stage)), input_(std::move(input)), writer_(std::in_place, input_.get()) {}
+  ~CommandSink() override { stage_.end(); }
+
+  Status write(std::span<const std::byte> bytes) override {
+    auto written = writer_->write_all(bytes, stage_.limits());
+    if (!written) return stage_.explain(written.error());
+    return ok();
+  }
+
+  Status finish() override {
+    writer_.reset();
+    if (auto closed = input_.close(); !closed) return closed;
+    return stage_.finish();
+  }
+
+ private:
+  Stage stage_;
+  UniqueFd input_;
+  std::optional<Writer> writer_;
+};
+
+class CommandSource final : public ByteSource {
+ public:
+  CommandSource(Stage stage, UniqueFd output)
+      : stage_(std::move(stage)), output_(std::move(output)) {}
+
+  Result<size_t> read(std::span<std::byte> into) override {
+    if (failed_) return *failed_;
+    if (ended_) return size_t{0};
+    auto count = read_some(output_.get(), into, stage_.limits());
+    if (!count || *count > 0) return count;
+    ended_ = true;
+    auto status = stage_.finish();
+    if (status) return size_t{0};
+    failed_ = status.error();
+    return *failed_;
+  }
+
+ private:
+  Stage stage_;
+  UniqueFd output_;
+  bool ended_ = false;
+  std::optional<Error> failed_;
+};
+
+// Writes and reads in one thread: whichever the command is ready for.
+class FilterSink final : public ByteSink {
+ public:
+  FilterSink(Stage stage, UniqueFd input, UniqueFd output, ByteSink& next)
+      : stage_(std::move(stage)),
+        input_(std::move(input)),
+        writer_(std::in_place, input_.get()),
+        output_(std::move(output)),
+        next_(next),
+        buffer_(kFilterBufferBytes) {}
+  ~FilterSink() override { stage_.end(); }
+
+  Status write(std::span<const std::byte> bytes) override {
+    while (!bytes.empty()) {
+      std::array<pollfd, 2> ends{pollfd{writer_->descriptor(), POLLOUT, 0},
+                                 pollfd{output_.get(), POLLIN, 0}};
+      if (auto ready = wait_ready(ends, stage_.limits(), "a filter"); !ready) return ready;
+      if (ends[1].revents != 0) {
+        auto moved = move_output();
+        if (!moved) return moved.error();
+        if (*moved == 0) return stage_.explain(Error{Errc::Environment, "the filter ended early"});
+      }
+      if (ends[0].revents == 0) continue;
+      auto count = writer_->write_some(bytes);
+      if (!count) return stage_.explain(count.error());
+      bytes = bytes.subspan(*count);
+    }
+    return ok();
+  }
+
+  Status finish() override {
+    writer_.reset();
+    if (auto closed = input_.close(); !closed) return closed;
+    for (;;) {
+      auto moved = move_output();
+      if (!moved) return moved.error();
+      if (*moved == 0) break;
+    }
+    if (auto ended = stage_.finish(); !ended) return ended;
+    return next_.finish();
+  }
+
+ private:
+  Result<size_t> move_output() {
+    auto count = read_some(output_.get(), buffer_, stage_.limits());
+    if (!count || *count == 0) return count;
+    auto written = next_.write(std::span<const std::byte>(buffer_).first(*count));
+    if (!written) return written.error();
+    return count;
+  }
+
+  Stage stage_;
+  UniqueFd input_;
+  std::optional<Writer> writer_;
+  UniqueFd output_;
+  ByteSink& next_;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ByteSink>> make_command_sink(const std::string& command, int stdout_fd,
+                                                    WaitLimits limits) {
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  auto child = start_shell(command, pipe->reader.get(), stdout_fd);
+  if (!child) return child.error();
+  return std::unique_ptr<ByteSink>(std::make_unique<CommandSink>(
+      Stage(command, std::move(*child), limits), std::move(pipe->writer)));
+}
+
+Result<std::unique_ptr<ByteSource>> make_command_source(const std::string& command,
+                                                        WaitLimits limits) {
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  auto child = start_shell(command, -1, pipe->writer.get());
+  if (!child) return child.error();
+  return std::unique_ptr<ByteSource>(std::make_unique<CommandSource>(
+      Stage(command, std::move(*child), limits), std::move(pipe->reader)));
+}
+
+Result<std::unique_ptr<ByteSink>> make_filter_sink(const std::string& command, ByteSink& next,
+                                                   WaitLimits limits) {
+  auto input = make_pipe();
+  if (!input) return input.error();
+  auto output = make_pipe();
+  if (!output) return output.error();
+  auto child = start_shell(command, input->reader.get(), output->writer.get());
+  if (!child) return child.error();
+  return std::unique_ptr<ByteSink>(
+      std::make_unique<FilterSink>(Stage(command, std::move(*child), limits),
+                                   std::move(input->writer), std::move(output->reader), next));
+}
+
+}  // namespace vmstream

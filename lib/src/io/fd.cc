@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// Sources and sinks over descriptors.
+#include "io/fd.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+class FdSource final : public ByteSource {
+ public:
+  FdSource(int fd, UniqueFd owned, WaitLimits limits)
+      : fd_(fd), owned_(std::move(owned)), limits_(limits) {
+    enlarge_pipe(fd_);
+    ::posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
+  }
+  Result<size_t> read(std::span<std::byte> into) override { return read_some(fd_, into, limits_); }
+
+ private:
+  int fd_;
+  UniqueFd owned_;
+  WaitLimits limits_;
+};
+
+class FdSink final : public ByteSink {
+ public:
+  FdSink(int fd, WaitLimits limits) : writer_(fd), limits_(limits) {}
+  Status write(std::span<const std::byte> bytes) override {
+    return writer_.write_all(bytes, limits_);
+  }
+  Status finish() override { return ok(); }
+
+ private:
+  Writer writer_;
+  WaitLimits limits_;
+};
+
+}  // namespace
+
+Result<size_t> read_some(int fd, std::span<std::byte> into, const WaitLimits& limits) {
+  for (;;) {
+    if (auto ready = wait_ready(fd, POLLIN, limits, "input"); !ready) return ready.error();
+    ssize_t count = ::read(fd, into.data(), into.size());
+    if (count >= 0) return static_cast<size_t>(count);
+    if (errno != EINTR && errno != EAGAIN) return system_error("read", errno);
+  }
+}
+
+Writer::Writer(int fd) : fd_(fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return;
+  is_socket_ = S_ISSOCK(status.st_mode);
+  if (S_ISFIFO(status.st_mode)) {
+    own_.reset(
+        ::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    enlarge_pipe(fd);
+  }
+}
+
+Result<size_t> Writer::write_some(std::span<const std::byte> bytes) {
+  for (;;) {
+    ssize_t count = is_socket_
+                        ? ::send(fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL)
+                        : ::write(descriptor(), bytes.data(), bytes.size());
+    if (count >= 0) return static_cast<size_t>(count);
+    if (errno == EAGAIN) return size_t{0};
+    if (errno != EINTR) return system_error("write", errno);
+  }
+}
+
+Status Writer::write_all(std::span<const std::byte> bytes, const WaitLimits& limits) {
+  while (!bytes.empty()) {
+    if (auto ready = wait_ready(descriptor(), POLLOUT, limits, "output"); !ready) return ready;
+    auto count = write_some(bytes);
+    if (!count) return count.error();
+    bytes = bytes.subspan(*count);
+  }
+  return ok();
+}
+
+std::unique_ptr<ByteSource> make_fd_source(int borrowed_fd, WaitLimits limits) {
+  return std::make_unique<FdSource>(borrowed_fd, UniqueFd(), limits);
+}
+
+Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, WaitLimits limits) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.is_open()) return system_error("open", errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) == 0 && S_ISDIR(status.st_mode)) {
+    return system_error("open", EISDIR);
+  }
+  int number = fd.get();
+  return std::unique_ptr<ByteSource>(std::make_unique<FdSource>(number, std::move(fd), limits));
+}
+
+std::unique_ptr<ByteSink> make_fd_sink(int borrowed_fd, WaitLimits limits) {
+  return std::make_unique<FdSink>(borrowed_fd, limits);
+}
+
+}  // namespace vmstream

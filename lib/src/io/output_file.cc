@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// A file that appears whole. Where the file system allows, the temporary has no name at all
+// (O_TMPFILE), so that not even SIGKILL leaves something behind.
+#include <vmstream/output_file.h>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <filesystem>
+
+#include <vmstream/text.h>
+#include "io/fd.h"
+
+namespace vmstream {
+namespace {
+
+// How much is written before the kernel is asked to start writing it out: early enough that the
+// final fsync finds little left to do.
+constexpr uint64_t kWritebackBytes = 16u << 20;
+
+Error refused(const std::string& path) {
+  return Error{Errc::Refused,
+               fmt::format("'{}' exists already", escape(path)),
+               {},
+               {},
+               "--force replaces it"};
+}
+
+std::string folder_of(const std::string& path) {
+  auto parent = std::filesystem::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+std::string file_name_of(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+}  // namespace
+
+struct OutputFile::State {
+  std::string path;    // as the caller gave it
+  std::string target;  // links followed
+  Overwrite overwrite = Overwrite::Refuse;
+  WaitLimits limits;
+  UniqueFd folder;
+  UniqueFd file;
+  std::string temporary;  // its name in the folder; empty while it has none
+  bool in_place = false;
+  uint64_t written = 0;
+  uint64_t writeback_from = 0;
+
+  Status open_temporary();
+  Status open_named_temporary();
+  Status sync();
+  Status publish();
+  Status link_as(const std::string& name) const;
+  void start_writeback();
+  void drop();
+};
+
+// An unnamed file first. Some file systems (NFS, older overlayfs) have none: then a hidden name.
+Status OutputFile::State::open_temporary() {
+  file.reset(::openat(folder.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  if (file.is_open()) return ok();
+  if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) return open_named_temporary();
+  return system_error("create a file in the output's folder", errno);
+}
+
+Status OutputFile::State::open_named_temporary() {
+  for (unsigned attempt = 0; attempt < 100; ++attempt) {
+    std::string name =
+        fmt::format(".{}.{}-{}.partial", file_name_of(target).substr(0, 200), ::getpid(), attempt);
+    file.reset(::openat(folder.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+    if (file.is_open()) {
+      temporary = name;
+      return ok();
+    }
+    if (errno != EEXIST) break;
+  }
+  return system_error("create a file in the output's folder", errno);
+}
+
+Status OutputFile::State::sync() {
+  if (::fsync(file.get()) == 0) return ok();
+  if (in_place && (errno == EINVAL || errno == EROFS)) return ok();  // pipes and such cannot sync
+  return system_error("fsync", errno);
+}
+
+Status OutputFile::State::link_as(const std::string& name) const {
+  std::string source = fmt::format("/proc/self/fd/{}", file.get());
+  int linked =
+      temporary.empty()
+          ? ::linkat(AT_FDCWD, source.c_str(), folder.get(), name.c_str(), AT_SYMLINK_FOLLOW)
+          : ::linkat(folder.get(), temporary.c_str(), folder.get(), name.c_str(), 0);
+  if (linked == 0) return ok();
+  if (errno == EEXIST) return refused(path);
+  return system_error("link", errno);
+}
+
+// Gives the file its name. A link never replaces anything, which is what Refuse wants; Replace
+// needs a name to rename from.
+Status OutputFile::State::publish() {
+  std::string name = file_name_of(target);
+  if (overwrite == Overwrite::Refuse) {
+    if (auto linked = link_as(name); !linked) return linked;
+    if (!temporary.empty()) ::unlinkat(folder.get(), temporary.c_str(), 0);
+  } else {
+    if (temporary.empty()) {
+      std::string hidden = fmt::format(".{}.{}.partial", name.substr(0, 200), ::getpid());
+      ::unlinkat(folder.get(), hidden.c_str(), 0);  // only an earlier process of our id wrote that
+      if (auto linked = link_as(hidden); !linked) return linked;
+      temporary = hidden;
+    }
+    if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0) {
+      return system_error("rename", errno);
+    }
+  }
+  temporary.clear();
+  if (::fsync(folder.get()) != 0) return system_error("fsync of the folder", errno);
+  return ok();
+}
+
+void OutputFile::State::start_writeback() {
+  if (in_place || written - writeback_from < kWritebackBytes) return;
+  ::sync_file_range(file.get(), static_cast<off64_t>(writeback_from),
+                    static_cast<off64_t>(written - writeback_from), SYNC_FILE_RANGE_WRITE);
+  writeback_from = written;
+}
+
+void OutputFile::State::drop() {
+  if (!temporary.empty()) ::unlinkat(folder.get(), temporary.c_str(), 0);
+  temporary.clear();
+  file.reset();
+}
+
+OutputFile::OutputFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+OutputFile::~OutputFile() {
+  discard();
+}
+
+Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, Overwrite overwrite,
+                                                       WaitLimits limits) {
+  auto state = std::make_unique<State>();
+  state->path = state->target = path;
+  state->overwrite = overwrite;
+  state->limits = limits;
+  if (file_name_of(path).empty()) return Error{Errc::Usage, "the output is a folder"};
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) return Error{Errc::Usage, "the output is a folder"};
+    if (!S_ISREG(status.st_mode)) {
+      state->in_place = true;
+      state->file.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+      if (!state->file.is_open()) return system_error("open", errno);
+      return std::unique_ptr<OutputFile>(new OutputFile(std::move(state)));
+    }
+    if (overwrite == Overwrite::Refuse) return refused(path);
+    std::error_code unresolved;
+    auto real = std::filesystem::canonical(path, unresolved);
+    if (!unresolved) state->target = real.string();
+  }
+  state->folder.reset(::open(folder_of(state->target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!state->folder.is_open()) return system_error("open the output's folder", errno);
+  if (auto opened = state->open_temporary(); !opened) return opened.error();
+  return std::unique_ptr<OutputFile>(new OutputFile(std::move(state)));
+}
+
+Status OutputFile::write(std::span<const std::byte> bytes) {
+  auto written = Writer(state_->file.get()).write_all(bytes, state_->limits);
+  if (!written) return written;
+  state_->written += bytes.size();
+  state_->start_writeback();
+  return ok();
+}
+
+Status OutputFile::finish() {
+  return ok();
+}
+
+Status OutputFile::commit_file() {
+  if (auto synced = state_->sync(); !synced) return synced;
+  if (!state_->in_place) {
+    if (auto published = state_->publish(); !published) return published;
+  }
+  return state_->file.close();
+}
+
+void OutputFile::discard() {
+  if (state_) state_->drop();
+}
+
+const std::string& OutputFile::path() const {
+  return state_->path;
+}
+uint64_t OutputFile::bytes_written() const {
+  return state_->written;
+}
+
+}  // namespace vmstream

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "io/wait.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+namespace vmstream {
+namespace {
+
+Error interrupted() {
+  return Error{Errc::Interrupted, "interrupted"};
+}
+Error timed_out(const char* what) {
+  return Error{Errc::TimedOut, fmt::format("timed out while waiting for {}", what)};
+}
+
+// Milliseconds for poll(), rounded up so that a wait does not spin just before its deadline.
+int poll_timeout(Clock::duration left) {
+  auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  return static_cast<int>(std::clamp<int64_t>(milliseconds, 0, 1'000'000));
+}
+
+}  // namespace
+
+Status check_limits(const WaitLimits& limits, const char* what) {
+  if (limits.cancellation && limits.cancellation->requested()) return interrupted();
+  if (limits.deadline && Clock::now() >= *limits.deadline) return timed_out(what);
+  return ok();
+}
+
+Status wait_ready(std::span<pollfd> descriptors, const WaitLimits& limits, const char* what) {
+  std::vector<pollfd> waiting(descriptors.begin(), descriptors.end());
+  if (limits.cancellation) waiting.push_back({limits.cancellation->descriptor(), POLLIN, 0});
+  for (;;) {
+    int timeout = limits.deadline ? poll_timeout(*limits.deadline - Clock::now()) : -1;
+    int ready = ::poll(waiting.data(), waiting.size(), timeout);
+    if (ready < 0 && errno != EINTR) return system_error("poll", errno);
+    if (auto within = check_limits(limits, what); !within) return within;
+    if (ready <= 0) continue;
+    std::copy_n(waiting.begin(), descriptors.size(), descriptors.begin());
+    return ok();
+  }
+}
+
+Status wait_ready(int fd, short events, const WaitLimits& limits, const char* what) {
+  pollfd one{fd, events, 0};
+  return wait_ready(std::span(&one, 1), limits, what);
+}
+
+Status pause_within(Clock::duration interval, const WaitLimits& limits, const char* what) {
+  auto until = Clock::now() + interval;
+  pollfd cancelled{limits.cancellation ? limits.cancellation->descriptor() : -1, POLLIN, 0};
+  while (Clock::now() < until) {
+    if (auto within = check_limits(limits, what); !within) return within;
+    auto left = until - Clock::now();
+    if (limits.deadline) left = std::min(left, *limits.deadline - Clock::now());
+    ::poll(&cancelled, 1, poll_timeout(left));
+  }
+  return check_limits(limits, what);
+}
+
+}  // namespace vmstream

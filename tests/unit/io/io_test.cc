@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <thread>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+#include <vmstream/command.h>
+#include <vmstream/output_file.h>
+#include "base/unique_fd.h"
+#include "support/catch.h"
+#include "support/temp_dir.h"
+
+using namespace vmstream;
+using testing::TempDir;
+
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+std::string text_of(const std::vector<std::byte>& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+size_t files_in(const std::string& folder) {
+  auto entries = std::filesystem::directory_iterator(folder);
+  return static_cast<size_t>(std::distance(begin(entries), end(entries)));
+}
+
+WaitLimits within(std::chrono::milliseconds time) {
+  return {.deadline = Clock::now() + time};
+}
+
+}  // namespace
+
+TEST_CASE("pump moves everything and shows it to the tap", "[io]") {
+  struct Counter : ByteTap {
+    size_t seen = 0;
+    Status on_bytes(std::span<const std::byte> bytes) override {
+      seen += bytes.size();
+      return ok();
+    }
+  } tap;
+  std::vector<std::byte> out;
+  auto source =
+      make_prefixed_source({std::byte{'a'}, std::byte{'b'}}, make_memory_source(bytes_of("cdef")));
+  auto sink = make_memory_sink(out);
+  CHECK(*pump(*source, *sink, &tap) == 6);
+  CHECK(text_of(out) == "abcdef");
+  CHECK(tap.seen == 6);
+}
+
+TEST_CASE("a read from a silent pipe ends with its deadline or its cancellation", "[io]") {
+  auto pipe = make_pipe();
+  REQUIRE(pipe);
+  std::array<std::byte, 8> buffer{};
+  CHECK(make_fd_source(pipe->reader.get(), within(std::chrono::milliseconds(20)))
+            ->read(buffer)
+            .error()
+            .code == Errc::TimedOut);
+  auto cancellation = Cancellation::create();
+  std::jthread later([&] { cancellation->request(); });
+  CHECK(make_fd_source(pipe->reader.get(), {.cancellation = &*cancellation})
+            ->read(buffer)
+            .error()
+            .code == Errc::Interrupted);
+}
+
+TEST_CASE("a write to a reader that does not read ends with its deadline", "[io]") {
+  auto pipe = make_pipe(4096);
+  REQUIRE(pipe);
+  std::vector<std::byte> much(8u << 20);
+  auto sink = make_fd_sink(pipe->writer.get(), within(std::chrono::milliseconds(50)));
+  auto written = sink->write(much);
+  REQUIRE_FALSE(written);
+  CHECK(written.error().code == Errc::TimedOut);
+}
+
+TEST_CASE("a reader that went away is an error, not a death", "[io]") {
+  auto pipe = make_pipe();
+  REQUIRE(pipe);
+  pipe->reader.reset();
+  auto written = make_fd_sink(pipe->writer.get())->write(bytes_of("x"));
+  REQUIRE_FALSE(written);
+  CHECK(written.error().message == "write: Broken pipe");
+}
+
+TEST_CASE("an output file appears only when committed, private and whole", "[io]") {
+  TempDir folder;
+  std::string path = folder / "guest.zst";
+  auto file = OutputFile::create(path, Overwrite::Refuse);
+  REQUIRE(file);
+  REQUIRE((*file)->write(bytes_of("state")));
+  CHECK_FALSE(std::filesystem::exists(path));
+  REQUIRE((*file)->commit_file());
+  CHECK(read_file(path) == "state");
+  CHECK((std::filesystem::status(path).permissions() & std::filesystem::perms::mask) ==
+        (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+  CHECK(files_in(folder.path()) == 1);
+}
+
+TEST_CASE("an output file that is not committed leaves nothing behind", "[io]") {
+  TempDir folder;
+  {
+    auto file = OutputFile::create(folder / "guest.zst", Overwrite::Refuse);
+    REQUIRE(file);
+    REQUIRE((*file)->write(bytes_of("half")));
+  }
+  CHECK(files_in(folder.path()) == 0);
+}
+
+TEST_CASE("an existing file is refused, also when it turns up late", "[io]") {
+  TempDir folder;
+  std::string path = folder / "guest.zst";
+  auto late = OutputFile::create(path, Overwrite::Refuse);
+  REQUIRE(late);
+  std::ofstream(path) << "old";
+  CHECK(OutputFile::create(path, Overwrite::Refuse).error().code == Errc::Refused);
+  CHECK((*late)->commit_file().error().code == Errc::Refused);
+  CHECK(read_file(path) == "old");
+}
+
+TEST_CASE("replacing an existing file keeps the old one until the new one is whole", "[io]") {
+  TempDir folder;
+  std::string path = folder / "guest.zst";
+  std::ofstream(path) << "old";
+  std::filesystem::create_symlink("guest.zst", folder / "link");
+  auto file = OutputFile::create(folder / "link", Overwrite::Replace);
+  REQUIRE(file);
+  REQUIRE((*file)->write(bytes_of("new")));
+  CHECK(read_file(path) == "old");
+  REQUIRE((*file)->commit_file());
+  CHECK(read_file(path) == "new");
+  CHECK(std::filesystem::is_symlink(folder / "link"));
+  CHECK(files_in(folder.path()) == 2);
+}
+
+TEST_CASE("devices are written in place, folders and missing folders are refused", "[io]") {
+  TempDir folder;
+  auto null = OutputFile::create("/dev/null", Overwrite::Refuse);
+  REQUIRE(null);
+  CHECK((*null)->write(bytes_of("gone")));
+  CHECK((*null)->commit_file());
+  auto full = OutputFile::create("/dev/full", Overwrite::Refuse);
+  REQUIRE(full);
+  CHECK((*full)->write(bytes_of("x")).error().message == "write: No space left on device");
+  CHECK(OutputFile::create(folder.path(), Overwrite::Refuse).error().code == Errc::Usage);
+  CHECK(OutputFile::create(folder / "no/where", Overwrite::Refuse).error().message ==
+        "open the output's folder: No such file or directory");
+}
+
+TEST_CASE("a command's exit status decides", "[io]") {
+  TempDir folder;
+  auto good = make_command_sink("cat > " + (folder / "out"));
+  REQUIRE(good);
+  REQUIRE((*good)->write(bytes_of("through a command")));
+  CHECK((*good)->finish());
+  CHECK(read_file(folder / "out") == "through a command");
+
+  auto late = make_command_sink("cat > /dev/null; exit 3");
+  REQUIRE(late);
+  REQUIRE((*late)->write(bytes_of("x")));
+  CHECK((*late)->finish().error().message ==
+        "command 'cat > /dev/null; exit 3' failed with exit status 3");
+
+  auto killed = make_command_sink("cat > /dev/null; kill -9 $$");
+  REQUIRE(killed);
+  CHECK((*killed)->finish().error().message.find("signal 9") != std::string::npos);
+}
+
+TEST_CASE("a command that stops reading early is an error even with status 0", "[io]") {
+  std::vector<std::byte> much(4u << 20);
+  auto sink = make_command_sink("head -c 10 > /dev/null");
+  REQUIRE(sink);
+  auto written = (*sink)->write(much);
+  if (written) written = (*sink)->write(much);
+  REQUIRE_FALSE(written);
+  CHECK(written.error().message ==
+        "command 'head -c 10 > /dev/null' ended with exit status 0 before it had read everything");
+}
+
+TEST_CASE("an abandoned command is ended before its input closes", "[io]") {
+  TempDir folder;
+  {
+    auto sink = make_command_sink("cat > " + (folder / "raw") + " && touch " + (folder / "whole"));
+    REQUIRE(sink);
+    REQUIRE((*sink)->write(bytes_of("half")));
+  }
+  CHECK_FALSE(std::filesystem::exists(folder / "whole"));
+}
+
+TEST_CASE("a command inherits no descriptor of ours", "[io]") {
+  auto pipe = make_pipe();
+  REQUIRE(pipe);
+  int leaky = ::dup(pipe->writer.get());  // without close-on-exec, as a careless caller has them
+  auto source = make_command_source("ls /proc/self/fd | wc -w");
+  REQUIRE(source);
+  std::vector<std::byte> out;
+  auto sink = make_memory_sink(out);
+  REQUIRE(pump(**source, *sink));
+  CHECK(std::stoi(text_of(out)) == 4);  // 0, 1, 2 and the one that ls itself holds
+  ::close(leaky);
+}
+
+TEST_CASE("a command source is clean only if the command ended well", "[io]") {
+  std::vector<std::byte> out;
+  auto sink = make_memory_sink(out);
+  auto good = make_command_source("printf state");
+  REQUIRE(good);
+  CHECK(*pump(**good, *sink) == 5);
+  CHECK(text_of(out) == "state");
+  auto bad = make_command_source("printf state; exit 7");
+  REQUIRE(bad);
+  auto moved = pump(**bad, *sink);
+  REQUIRE_FALSE(moved);
+  CHECK(moved.error().message == "command 'printf state; exit 7' failed with exit status 7");
+}
+
+TEST_CASE("a filter gives its output to the next sink", "[io]") {
+  std::vector<std::byte> plain(3u << 20, std::byte{'a'});
+  std::vector<std::byte> out;
+  auto sink = make_memory_sink(out);
+  auto filter = make_filter_sink("tr a b", *sink);
+  REQUIRE(filter);
+  REQUIRE((*filter)->write(plain));
+  REQUIRE((*filter)->finish());
+  CHECK(out.size() == plain.size());
+  CHECK(std::all_of(out.begin(), out.end(), [](std::byte b) { return b == std::byte{'b'}; }));
+}
+
+TEST_CASE("a filter that fails at once, midway or at the end is an error", "[io]") {
+  for (const char* command : {"exit 1", "head -c 1000", "cat; exit 2"}) {
+    INFO(command);
+    std::vector<std::byte> much(4u << 20);
+    std::vector<std::byte> out;
+    auto sink = make_memory_sink(out);
+    auto filter = make_filter_sink(command, *sink);
+    REQUIRE(filter);
+    auto done = (*filter)->write(much);
+    if (done) done = (*filter)->write(much);
+    if (done) done = (*filter)->finish();
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::Environment);
+    CHECK(done.error().message.starts_with("command '"));
+  }
+}
