@@ -34,6 +34,7 @@ PUBLIC = {
     "codec": "codec",
     "state": "state_file",
     "guest": "capture qmp restore",
+    "analysis": "problem_log qemu_version record_list stream_scan stream_summary",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
 
