@@ -48,13 +48,13 @@ class Bench:
     def __init__(self, options, folder):
         self.options = options
         self.folder = folder
-        self.tools = pathlib.Path(options.build).resolve() / "tools"
+        self.bin = pathlib.Path(options.build).resolve() / "bin"
         self.peak_file = f"{folder}/peak"
         self.done_file = f"{folder}/done"
         self.source = None
 
     def tool(self, name):
-        return f"{self.tools}/{name}/{name}"
+        return f"{self.bin}/{name}"
 
     def path(self, name):
         return f"{self.folder}/{name}"

@@ -1,5 +1,5 @@
-# What `cmake --install` puts where: library, headers, tools, man pages, the CMake package and the
-# pkg-config file.
+# What `cmake --install` puts where: library, headers, man pages, the CMake package and the pkg-config
+# file. The tools install themselves (tools/common/CMakeLists.txt).
 include(CMakePackageConfigHelpers)
 
 install(TARGETS vmstream EXPORT vmstreamTargets
@@ -7,7 +7,6 @@ install(TARGETS vmstream EXPORT vmstreamTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/include/vmstream
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(TARGETS vmdump vmrestore vmstream-inspect RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES
   ${PROJECT_SOURCE_DIR}/man/vmdump.1
   ${PROJECT_SOURCE_DIR}/man/vmrestore.1

@@ -54,15 +54,14 @@ check_count() {
     END { if (!seen) exit 1 }' "$@"
 }
 
-"$root/scripts/install-deps.sh" build qemu
+"$root/scripts/install-deps.sh" build test qemu
 say "building in build/release"
-# The demo needs the tools and the guest; with BUILD_TESTING on, the tests are built by test.sh.
 build release vmdump vmrestore vmstream-inspect test_guest
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/vmstream-demo-XXXXXX")
 trap clean_up EXIT
 trap 'exit 130' INT TERM
-for tool in vmdump vmrestore vmstream-inspect; do PATH=$root/build/release/tools/$tool:$PATH; done
+PATH=$root/build/release/bin:$PATH
 cp "$root/build/release/tests/support/test_guest/test_guest.img" "$work/guest.img"
 cd "$work"
 machine=(-machine pc -accel tcg -m 64 -nodefaults -display none
