@@ -9,6 +9,7 @@
 #include <vmstream/byte_source.h>
 #include <vmstream/digest.h>
 #include <vmstream/parser.h>
+#include <vmstream/stream_statistics.h>
 
 namespace vmstream {
 
@@ -17,7 +18,7 @@ struct ScanResult {
   uint64_t plain_bytes = 0;    ///< bytes that the source gave, those behind the stream included
   uint64_t parsed_bytes = 0;   ///< bytes that were recognised before the fault; all without one
   uint64_t stream_bytes = 0;   ///< length of the stream alone; what there is of it after a fault
-  std::optional<Error> fault;  ///< why the stream is not whole, or could not be read
+  std::optional<Error> fault = std::nullopt;  ///< why the stream is not whole, or unreadable
   bool complete() const { return !fault; }
 };
 
@@ -25,8 +26,9 @@ struct ScanOptions {
   ParseLimits limits = {};
   /// Computed over every plain byte. Borrowed; may be null.
   Sha256* digest = nullptr;
-  /// Told the number of plain bytes read so far, once a piece.
-  std::function<void(uint64_t)> on_progress = {};
+  /// Told how far the scan has come, once a piece. Page bytes are exact only once a whole page has
+  /// shown the page size.
+  std::function<void(const StreamCounts&)> on_progress = {};
 };
 
 /// Feeds all of `source` to a parser with `visitor`. Differs from parse_stream() in what it does

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/stream_scan.h>
 
-#include <utility>
+#include "analysis/counting_visitor.h"
 
 namespace vmstream {
 namespace {
 
 // Feeds what comes until the end, a fault of the source, or a visitor that wants no more. After a
 // malformed place the rest is only counted.
-void read_all(ByteSource& source, StreamParser& parser, const ScanOptions& options,
-              ScanResult& result) {
+void read_all(ByteSource& source, StreamParser& parser, StreamCounts& counts,
+              const ScanOptions& options, ScanResult& result) {
   for (;;) {
     auto piece = source.next();
     if (!piece) {
@@ -23,7 +23,8 @@ void read_all(ByteSource& source, StreamParser& parser, const ScanOptions& optio
       if (auto parsed = parser.feed(*piece); !parsed) result.fault = parsed.error();
       if (result.fault && !is_stream_fault(*result.fault)) return;
     }
-    if (options.on_progress) options.on_progress(result.plain_bytes);
+    counts.stream_bytes = result.plain_bytes;
+    if (options.on_progress) options.on_progress(counts);
   }
 }
 
@@ -35,9 +36,11 @@ bool is_stream_fault(const Error& error) {
 }
 
 ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options) {
-  StreamParser parser(visitor, options.limits);
+  StreamCounts counts;
+  analysis::CountingVisitor counting(visitor, counts);
+  StreamParser parser(counting, options.limits);
   ScanResult result;
-  read_all(source, parser, options, result);
+  read_all(source, parser, counts, options, result);
   // Also after a fault of the source: the parser may still hold device sections to tell of. What
   // it then says of the missing rest is a consequence, not the cause.
   auto finished = parser.finish();
