@@ -87,7 +87,7 @@ echo
 run vmstream-inspect devices guest.zst
 
 step "Bring the guest back in a second QEMU; its serial port goes to second.log."
-run vmrestore guest.zst -- qemu-system-x86_64 "${machine[@]}" -serial file:second.log \
+run vmrestore guest.zst --cont -- qemu-system-x86_64 "${machine[@]}" -serial file:second.log \
   -pidfile second.pid &
 restore=$!
 wait_for_tick second.log $((before + 60))
