@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import *
+from streams import *
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import unittest
 
-from support import *
+from streams import *
 
 RECORD_TYPES = {"header", "configuration", "start", "part", "end", "full", "command", "eof", "vmdesc",
                 "trailing", "unparsed"}

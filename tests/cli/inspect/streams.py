@@ -2,10 +2,11 @@
 """Runs vmstream-inspect, and describes small streams to run it on."""
 import json
 import os
-import struct
 import subprocess
 
-TOOL = os.environ["VMSTREAM_INSPECT"]
+from support import be, counted, tool
+
+TOOL = tool("vmstream-inspect")
 PAGE = 4096
 
 
@@ -27,16 +28,11 @@ class Run:
 
 
 def be32(value):
-    return struct.pack(">I", value)
+    return be(4, value)
 
 
 def be64(value):
-    return struct.pack(">Q", value)
-
-
-def str8(text):
-    raw = text if isinstance(text, bytes) else text.encode()
-    return bytes([len(raw)]) + raw
+    return be(8, value)
 
 
 def footer(section_id):
@@ -44,7 +40,7 @@ def footer(section_id):
 
 
 def section(kind, section_id, idstr, version, body, instance=0):
-    return (bytes([kind]) + be32(section_id) + str8(idstr) + be32(instance) + be32(version) + body +
+    return (bytes([kind]) + be32(section_id) + counted(idstr) + be32(instance) + be32(version) + body +
             footer(section_id))
 
 
@@ -57,7 +53,7 @@ RAM_ID = 2
 
 
 def ram_start(pages, name="pc.ram"):
-    blocks = be64(pages * PAGE | 4) + str8(name) + be64(pages * PAGE)
+    blocks = be64(pages * PAGE | 4) + counted(name) + be64(pages * PAGE)
     return section(1, RAM_ID, "ram", 4, blocks + END_MARK)
 
 
@@ -74,11 +70,11 @@ def ram_end(body=b""):
 
 
 def data_page(index, fill, name="pc.ram"):
-    return be64(index * PAGE | 8) + str8(name) + bytes([fill]) * PAGE
+    return be64(index * PAGE | 8) + counted(name) + bytes([fill]) * PAGE
 
 
 def zero_page(index, name="pc.ram"):
-    return be64(index * PAGE | 2) + str8(name) + b"\0"
+    return be64(index * PAGE | 2) + counted(name) + b"\0"
 
 
 def described(idstr, size, instance=0):
