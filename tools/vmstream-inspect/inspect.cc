@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "inspect.h"
+#include "vmstream-inspect/inspect.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -13,7 +13,7 @@
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
-#include "printer.h"
+#include "vmstream-inspect/printer.h"
 
 namespace vmtools {
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "common/tool.h"
-#include "options.h"
+#include "vmstream-inspect/options.h"
 
 namespace vmtools {
 

@@ -7,7 +7,7 @@
 
 #include <vmstream/text.h>
 #include "common/output.h"
-#include "printer.h"
+#include "vmstream-inspect/printer.h"
 
 namespace vmtools {
 namespace {
@@ -158,7 +158,10 @@ ordered_json record_json(const vmstream::StreamRecord& record) {
     json["body_length"] = record.body_length;
     json["bounded_by"] = name_of(record.bounded_by);
   }
-  if (record.command) json["command"] = name_of(*record.command);
+  if (record.command) {
+    json["command"] = name_of(*record.command);
+    json["command_id"] = static_cast<uint16_t>(*record.command);
+  }
   if (record.packaged) json["packaged"] = true;
   if (!record.whole) json["whole"] = false;
   return json;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // vmstream-inspect: a state file in, answers out.
 #include "common/tool.h"
-#include "inspect.h"
-#include "options.h"
+#include "vmstream-inspect/inspect.h"
+#include "vmstream-inspect/options.h"
 
 int main(int argc, char** argv) {
   vmtools::InspectOptions options;

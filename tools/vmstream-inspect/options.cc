@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "options.h"
+#include "vmstream-inspect/options.h"
 
 #include <fmt/format.h>
 

@@ -4,8 +4,8 @@
 
 #include <vmstream/text.h>
 #include "common/output.h"
-#include "printer.h"
-#include "text_table.h"
+#include "vmstream-inspect/printer.h"
+#include "vmstream-inspect/text_table.h"
 
 namespace vmtools {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "text_table.h"
+#include "vmstream-inspect/text_table.h"
 
 #include <fmt/format.h>
 
