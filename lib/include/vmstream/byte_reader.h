@@ -46,12 +46,14 @@ class ByteReader {
   uint64_t offset() const { return offset_; }     ///< of the next byte
   uint64_t last_offset() const { return last_; }  ///< where the value read last began: blame it
   size_t remaining() const { return rest_.size(); }
+  size_t missing() const { return missing_; }  ///< bytes that the short read lacked, 0 if none did
   std::span<const std::byte> rest() const { return rest_; }
 
  private:
   std::span<const std::byte> rest_;
   uint64_t offset_;
   uint64_t last_;
+  size_t missing_ = 0;
   std::optional<Error> error_;
 };
 

@@ -64,6 +64,7 @@ class Vmdesc {
  private:
   uint32_t page_size_ = 0;
   std::vector<VmdescDevice> devices_;
+  std::vector<uint32_t> by_key_;  // indices into devices_, by idstr and instance id
 };
 
 }  // namespace vmstream

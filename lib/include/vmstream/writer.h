@@ -23,6 +23,10 @@ class StreamWriter {
   Status section(const SectionHeader& header);
   /// The block list, without an end mark.
   Status ram_blocks(const RamBlockList& list);
+  /// The two parts of a block list: its head, and one entry. A mapped-ram stream has each block's
+  /// bitmap and pages, as body bytes, between the entries.
+  Status ram_total(uint64_t total_bytes);
+  Status ram_block(const RamBlock& block);
   Status page(const Page& page);
   Status ram_mark(RamMark mark);
   /// Bytes of a body, as they are.

@@ -12,6 +12,7 @@ std::span<const std::byte> ByteReader::bytes(size_t count, std::string_view fiel
   if (count > rest_.size()) {  // compare with what is left; never add to an offset
     fail(Errc::Truncated, offset_,
          fmt::format("{} needs {} bytes, {} left", field, count, rest_.size()));
+    missing_ = count - rest_.size();
     return {};
   }
   auto view = rest_.first(count);

@@ -65,16 +65,20 @@ TEST_CASE("records that came or went with a release bound the range", "[analysis
     CHECK(range.highest() == QemuVersion{0, 8});
   }
   SECTION("pages in the start of ram") {
-    analysis::add_page_clues({.type = SectionType::Start}, {.kind = PageKind::Data}, range);
+    analysis::add_page_clues({.type = SectionType::Start, .idstr = "ram"}, {.kind = PageKind::Data},
+                             range);
     CHECK(range.highest() == QemuVersion{1, 1});
   }
   SECTION("page kinds") {
-    analysis::add_page_clues({.type = SectionType::Part}, {.kind = PageKind::Data}, range);
+    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Data},
+                             range);
     CHECK_FALSE(range.highest());
-    analysis::add_page_clues({.type = SectionType::Part}, {.kind = PageKind::Compressed}, range);
+    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"},
+                             {.kind = PageKind::Compressed}, range);
     CHECK(range.highest() == QemuVersion{9, 0});
     CHECK(range.lowest() == QemuVersion{2, 4});
-    analysis::add_page_clues({.type = SectionType::Part}, {.kind = PageKind::Fill}, range);
+    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Fill},
+                             range);
     CHECK(range.highest() == QemuVersion{1, 4});
   }
   SECTION("marks and commands") {

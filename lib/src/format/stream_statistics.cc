@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/stream_statistics.h>
+
+#include <algorithm>
+
+#include "format/target_page.h"
+
+namespace vmstream {
+namespace {
+
+class Counter final : public StreamVisitor {
+ public:
+  StreamCounts counts;
+
+  Status on_ram_blocks(const RamBlockList& list) override {
+    counts.guest_bytes = list.total_bytes;
+    return ok();
+  }
+  Status on_page(const Page& page) override {
+    ++counts.pages;
+    counts.zero_pages += page.kind == PageKind::Zero ? 1 : 0;
+    if (page.kind == PageKind::Data) page_bytes_ = page.payload.size();
+    return ok();
+  }
+  Status on_section_end(const SectionHeader& header, const SectionEnd&) override {
+    counts.device_sections += header.type == SectionType::Full ? 1 : 0;
+    return ok();
+  }
+  // The page's size is known at the first data page; all have the same.
+  void refresh(uint64_t stream_bytes) {
+    counts.stream_bytes = stream_bytes;
+    counts.page_bytes = counts.pages * page_bytes_;
+  }
+
+ private:
+  uint64_t page_bytes_ = kUsualPageBytes;
+};
+
+}  // namespace
+
+struct StatisticsTap::State {
+  explicit State(const ParseLimits& limits) : parser(counter, limits) {}
+
+  Counter counter;
+  StreamParser parser;
+};
+
+StatisticsTap::StatisticsTap(ParseLimits limits) : state_(std::make_unique<State>(limits)) {}
+StatisticsTap::~StatisticsTap() = default;
+
+Status StatisticsTap::on_bytes(std::span<const std::byte> bytes) {
+  auto status = state_->parser.feed(bytes);
+  state_->counter.refresh(state_->parser.offset());
+  return status;
+}
+
+Status StatisticsTap::finish() {
+  auto status = state_->parser.finish();
+  state_->counter.refresh(state_->parser.offset());
+  return status;
+}
+
+const StreamCounts& StatisticsTap::counts() const {
+  return state_->counter.counts;
+}
+
+const StreamParser& StatisticsTap::parser() const {
+  return state_->parser;
+}
+
+}  // namespace vmstream

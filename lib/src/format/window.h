@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// The stretch of a stream that a reader sees at one time, and what it says after a look at it.
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace vmstream {
+
+/// Bytes at hand. `last` means that nothing comes behind them: what is short then is truncated.
+struct Window {
+  std::span<const std::byte> bytes;
+  uint64_t offset = 0;  ///< of the first byte, in the stream
+  bool last = false;
+
+  uint64_t end() const { return offset + bytes.size(); }
+  Window from(size_t count) const { return {bytes.subspan(count), offset + count, last}; }
+  /// The bytes up to `end_offset`, behind which nothing comes.
+  Window until(uint64_t end_offset) const {
+    return {bytes.first(static_cast<size_t>(end_offset - offset)), offset, true};
+  }
+};
+
+/// How far a step got: `consumed` bytes are done with. `wanted`, where not 0, is how many bytes
+/// must be at hand, counted from behind the consumed ones, before another step makes sense.
+struct Step {
+  size_t consumed = 0;
+  size_t wanted = 0;
+};
+
+/// The big-endian number at `at`, which the caller has checked to be within the bytes.
+template <std::unsigned_integral T>
+T load_be(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  if constexpr (std::endian::native == std::endian::big) return value;
+  if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
+  if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+  if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+}
+
+}  // namespace vmstream

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Constants and sizes of the wire, shared by readers and writers. No logic. docs/format.md
+// explains.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace vmstream::wire {
+
+inline constexpr size_t kHeaderBytes = 8;
+inline constexpr size_t kFooterBytes = 5;         ///< 0x7e, be32 section id
+inline constexpr size_t kVmdescHeaderBytes = 5;   ///< 0x06, be32 length
+inline constexpr size_t kCommandHeaderBytes = 5;  ///< 0x08, be16 command, be16 length
+inline constexpr size_t kMaxSectionHeaderBytes = 1 + 4 + 1 + 255 + 4 + 4;
+
+// The word that opens each record of the ram section: offset | flags.
+inline constexpr uint64_t kRamFull = 0x001;  ///< receivers of 0.10 only; no release sends it
+inline constexpr uint64_t kRamZero = 0x002;  ///< u8 fill byte
+inline constexpr uint64_t kRamMemSize = 0x004;
+inline constexpr uint64_t kRamPage = 0x008;
+inline constexpr uint64_t kRamEos = 0x010;
+inline constexpr uint64_t kRamContinue = 0x020;  ///< modifier: the block's name is left out
+inline constexpr uint64_t kRamXbzrle = 0x040;
+inline constexpr uint64_t kRamHook = 0x080;
+inline constexpr uint64_t kRamCompressPage = 0x100;
+inline constexpr uint64_t kRamMultifdFlush = 0x200;
+inline constexpr uint64_t kRamFlagMask = 0x3ff;
+
+inline constexpr size_t kRamWordBytes = 8;
+inline constexpr uint8_t kXbzrleEncoding = 0x01;
+/// A delta's length is 16 bits wide, whatever the page size.
+inline constexpr uint64_t kMaxShortPayloadBytes = 0xffff;
+inline constexpr size_t kMappedHeaderBytes =
+    28;  ///< be32 version, be64 page size, two be64 offsets
+inline constexpr uint32_t kMappedVersion = 1;
+
+inline constexpr uint64_t kBlockDevice =
+    0x01;  ///< the word of a `block` record: sector << 9 | flags
+inline constexpr uint64_t kBlockEos = 0x02;
+inline constexpr uint64_t kBlockProgress = 0x04;
+inline constexpr uint64_t kBlockZero = 0x08;
+inline constexpr uint64_t kBlockFlagMask = 0x1ff;
+inline constexpr uint64_t kBlockChunkBytes = 1u << 20;
+
+inline constexpr uint8_t kBitmapEos = 0x01;
+inline constexpr uint8_t kBitmapZeroes = 0x02;
+inline constexpr uint8_t kBitmapName = 0x04;
+inline constexpr uint8_t kBitmapDeviceName = 0x08;
+inline constexpr uint8_t kBitmapStart = 0x10;
+inline constexpr uint8_t kBitmapComplete = 0x20;
+inline constexpr uint8_t kBitmapBits = 0x40;
+
+inline constexpr uint32_t kHtabNone = 0xffffffff;  ///< no hash table; nothing follows
+inline constexpr uint64_t kHtabEntryBytes = 16;
+
+inline constexpr uint64_t kStattribEos = 0x01;
+inline constexpr uint64_t kStattribMore = 0x02;
+inline constexpr uint64_t kStattribError = 0x04;
+inline constexpr uint64_t kStattribDone = 0x08;
+inline constexpr uint64_t kStattribFlagMask = 0xfff;
+
+inline constexpr uint64_t kVfioEndOfState = 0xffffffffef100001;
+inline constexpr uint64_t kVfioConfigState = 0xffffffffef100002;
+inline constexpr uint64_t kVfioSetupState = 0xffffffffef100003;
+inline constexpr uint64_t kVfioDataState = 0xffffffffef100004;
+inline constexpr uint64_t kVfioInitDataSent = 0xffffffffef100005;
+inline constexpr uint64_t kVfioConfigLoadReady = 0xffffffffef100006;
+
+}  // namespace vmstream::wire
