@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "codec/input_window.h"
 #include "codec/long_unit.h"
