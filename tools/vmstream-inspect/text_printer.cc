@@ -180,7 +180,8 @@ void TextPrinter::print_stream_facts(const vmstream::StreamSummary& summary) con
                    summary.header ? summary.header->version : 0,
                    summary.footers ? "with" : "without", summary.vmdesc ? "with" : "without",
                    summary.postcopy ? ", switched to postcopy" : ""));
-  if (summary.target_page_size) fact("page size", format_size(*summary.target_page_size));
+  if (summary.target_page_size)
+    fact("page size", fmt::format("{} bytes", *summary.target_page_size));
   if (!configuration || !configuration->capabilities) return;
   std::string names;
   for (const auto& name : *configuration->capabilities) {

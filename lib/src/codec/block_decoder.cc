@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "codec/input_window.h"
 #include "codec/long_unit.h"
@@ -61,6 +62,8 @@ class BlockDecoder final : public ByteSource, private PackedInput {
         pipeline_(threads, [&codec] { return make_work(codec); }) {}
 
   Result<std::span<const std::byte>> next() override {
+    // A format is recognised by read(), and what follows is taken by next().
+    if (!unread_.empty()) return std::exchange(unread_, {});
     if (failed_) return *failed_;
     auto view = decode_next();
     if (!view) failed_ = view.error();
