@@ -32,6 +32,7 @@ struct CaptureOptions {
   After after = After::Keep;
   std::optional<uint64_t> max_bandwidth = std::nullopt;  ///< bytes a second; nullopt: unlimited
   bool digest = true;                                    ///< compute SHA-256 of the plain stream
+  size_t threads = 0;  ///< 1: the digest gets no thread of its own; 0: all cores
   WaitLimits limits = {};
 };
 
