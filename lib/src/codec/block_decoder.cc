@@ -62,6 +62,7 @@ class BlockDecoder final : public ByteSource, private PackedInput {
 
   Result<std::span<const std::byte>> next() override {
     if (failed_) return *failed_;
+    if (!unread_.empty()) return std::exchange(unread_, {});  // of a read() that came before
     auto view = decode_next();
     if (!view) failed_ = view.error();
     return view;
