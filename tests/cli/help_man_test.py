@@ -18,7 +18,7 @@ def help_lines(name):
 
 def help_options(name):
     """The option names at the left of the rows of --help."""
-    rows = (re.match(r"  (-\S+(?:, --\S+)?)", line) for line in help_lines(name))
+    rows = (re.match(r"  (-[^\s,]+(?:, --\S+)?)", line) for line in help_lines(name))
     return {option for row in rows if row for option in re.findall(OPTION, row[1])}
 
 

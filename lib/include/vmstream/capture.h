@@ -93,7 +93,8 @@ Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, Captur
                                       CaptureObserver* observer = nullptr);
 
 /// The QMP commands that a capture would issue and the shell recipe that comes nearest, as text.
+/// `shell_command` is what would take the stream there, such as "gzip -6 -c > guest.gz".
 std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
-                            const std::string& output);
+                            const std::string& shell_command);
 
 }  // namespace vmstream

@@ -54,7 +54,7 @@ std::string after_commands(After after) {
 }  // namespace
 
 std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
-                            const std::string& output) {
+                            const std::string& shell_command) {
   uint64_t bandwidth = options.max_bandwidth.value_or(uint64_t{1} << 40);
   Json limit{{"max-bandwidth", bandwidth}};
   bool by_fd = passes_fds(address);
@@ -75,7 +75,7 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   if (options.after == After::Quit) text += "# when the file is durable:\n" + command("quit");
   text += "\n# The nearest in a shell, without any of the checks:\n";
   std::string recipe = head + command("migrate-set-parameters", limit) + command("stop");
-  recipe += command("migrate", {{"uri", "exec:cat > " + quote(output)}});
+  recipe += command("migrate", {{"uri", "exec:" + shell_command}});
   text += shell_commands(address, recipe);
   std::string end = after_commands(options.after);
   if (!end.empty()) {
