@@ -16,6 +16,11 @@ namespace {
 
 constexpr size_t kMaxInferredKept = 4096;  // bounds that a later description may be compared with
 
+// `{"`, or `{ "` as releases before 6.0 wrote it.
+bool opens_object(const std::byte* text) {
+  return text[0] == std::byte{'{'} && (text[1] == std::byte{'"'} || text[1] == std::byte{' '});
+}
+
 const std::byte* find_byte(const Window& window, size_t from, SectionType type) {
   const std::byte* first = window.bytes.data() + from;
   return static_cast<const std::byte*>(
@@ -105,7 +110,7 @@ void SectionBounds::search_description(const Window& body) {
     const std::byte* hit = find_byte(body, at, SectionType::Vmdescription);
     at = hit ? static_cast<size_t>(hit - body.bytes.data()) : body.bytes.size();
     if (!hit || body.bytes.size() - at < kOpening) break;
-    if (hit[-1] == std::byte{0} && hit[5] == std::byte{'{'} && hit[6] == std::byte{'"'}) {
+    if (hit[-1] == std::byte{0} && opens_object(hit + wire::kVmdescHeaderBytes)) {
       if (try_candidate(body.from(at))) return;
       if (candidate_bytes_ > 0) {
         wanted_ = at + candidate_bytes_;
