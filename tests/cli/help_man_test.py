@@ -18,7 +18,7 @@ def help_lines(name):
 
 def help_options(name):
     """The option names at the left of the rows of --help."""
-    rows = (re.match(r"  (-\S+(?:, --\S+)?)", line) for line in help_lines(name))
+    rows = (re.match(r"  (-[^\s,]+(?:, --\S+)?)", line) for line in help_lines(name))
     return {option for row in rows if row for option in re.findall(OPTION, row[1])}
 
 
@@ -34,43 +34,44 @@ def man_options(name):
 
 
 class HelpAndManual(unittest.TestCase):
-    def each_tool(self):
+    def test_help_fits_80_columns(self):
         for name in TOOLS:
             with self.subTest(name):
-                yield name
-
-    def test_help_fits_80_columns(self):
-        for name in self.each_tool():
-            self.assertEqual([], [line for line in help_lines(name) if len(line) > 80])
+                self.assertEqual([], [line for line in help_lines(name) if len(line) > 80])
 
     def test_help_has_usage_first_and_examples_last(self):
-        for name in self.each_tool():
-            titles = [line for line in help_lines(name) if re.match(r"[A-Z].*:$", line)]
-            self.assertEqual(("Usage:", "Examples:"), (titles[0], titles[-1]))
-            self.assertIn("Common options:", titles)
+        for name in TOOLS:
+            with self.subTest(name):
+                titles = [line for line in help_lines(name) if re.match(r"[A-Z].*:$", line)]
+                self.assertEqual(("Usage:", "Examples:"), (titles[0], titles[-1]))
+                self.assertIn("Common options:", titles)
 
     def test_help_and_manual_page_list_the_same_options(self):
-        for name in self.each_tool():
-            self.assertIn("--help", help_options(name))
-            self.assertEqual(help_options(name), man_options(name))
+        for name in TOOLS:
+            with self.subTest(name):
+                self.assertIn("--help", help_options(name))
+                self.assertEqual(help_options(name), man_options(name))
 
     def test_manual_page_has_its_sections(self):
-        for name in self.each_tool():
-            sections = re.findall(r"^\.Sh (.*)$", man_page(name), re.MULTILINE)
-            for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS",
-                            "EXAMPLES", "SEE ALSO"):
-                self.assertIn(section, sections)
+        for name in TOOLS:
+            with self.subTest(name):
+                sections = re.findall(r"^\.Sh (.*)$", man_page(name), re.MULTILINE)
+                for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS",
+                                "EXAMPLES", "SEE ALSO"):
+                    self.assertIn(section, sections)
 
     def test_manual_page_explains_every_exit_status(self):
-        for name in self.each_tool():
-            statuses = re.findall(r"^\.It (?:Li )?(\d+)$", man_page(name), re.MULTILINE)
-            self.assertEqual(["0", "1", "2", "3", "4", "5", "130"], statuses)
+        for name in TOOLS:
+            with self.subTest(name):
+                statuses = re.findall(r"^\.It (?:Li )?(\d+)$", man_page(name), re.MULTILINE)
+                self.assertEqual(["0", "1", "2", "3", "4", "5", "130"], statuses)
 
     def test_completions_know_the_same_options(self):
-        for name in self.each_tool():
-            for shell, path in {"bash": name, "zsh": f"_{name}", "fish": f"{name}.fish"}.items():
-                known = set(re.findall(OPTION, self.completion(shell, path)))
-                self.assertEqual(set(), help_options(name) - known, shell)
+        for name in TOOLS:
+            with self.subTest(name):
+                for shell, path in {"bash": name, "zsh": f"_{name}", "fish": f"{name}.fish"}.items():
+                    known = set(re.findall(OPTION, self.completion(shell, path)))
+                    self.assertEqual(set(), help_options(name) - known, shell)
 
     @staticmethod
     def completion(shell, path):

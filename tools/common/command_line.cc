@@ -82,8 +82,11 @@ Status CommandLine::State::read(std::vector<std::string> words) {
   try {
     app.parse(std::move(words));
   } catch (const CLI::ArgumentMismatch& mismatch) {
+    // "--option: …" of one with a value, "option was given …" of a flag.
     std::string_view message = mismatch.what();
-    if (!message.starts_with('-')) return wrong(tidy(mismatch.what()));  // a flag with a value
+    bool is_flag = !message.starts_with('-');
+    if (is_flag)
+      return wrong(fmt::format("--{} takes no value", message.substr(0, message.find(' '))));
     return wrong(fmt::format("{}: wanted exactly one value", message.substr(0, message.find(':'))));
   } catch (const CLI::ParseError& error) {
     return wrong(tidy(error.what()));

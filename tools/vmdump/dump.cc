@@ -44,23 +44,28 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
   return {.after = options.after,
           .max_bandwidth = options.max_bandwidth,
           .digest = options.common.json,
+          .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
+}
+
+// 'it'\''s', as a shell takes it for one word.
+std::string quote(const std::string& word) {
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 // What compresses and where to, as a shell would say it.
 std::string output_recipe(const Options& options) {
-  std::string recipe;
-  if (options.filter) {
-    recipe = *options.filter;
-  } else {
-    auto [coding, level] = chosen_compression(options);
-    const auto& traits = vmstream::traits_of(coding);
-    recipe = coding == vmstream::Coding::None
-                 ? "cat"
-                 : fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
-  }
+  auto [coding, level] = chosen_compression(options);
+  const auto& traits = vmstream::traits_of(coding);
+  std::string recipe =
+      options.filter ? *options.filter
+      : coding == vmstream::Coding::None
+          ? "cat"
+          : fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
   if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);
-  return *options.output == "-" ? recipe : fmt::format("{} > {}", recipe, *options.output);
+  return *options.output == "-" ? recipe : fmt::format("{} > {}", recipe, quote(*options.output));
 }
 
 ExitStatus explain(const Options& options, Session& session) {

@@ -65,6 +65,7 @@ class BlockDecoder final : public ByteSource, private PackedInput {
     // A format is recognised by read(), and what follows is taken by next().
     if (!unread_.empty()) return std::exchange(unread_, {});
     if (failed_) return *failed_;
+    if (!unread_.empty()) return std::exchange(unread_, {});  // of a read() that came before
     auto view = decode_next();
     if (!view) failed_ = view.error();
     return view;

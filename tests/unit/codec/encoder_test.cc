@@ -42,7 +42,7 @@ std::vector<std::string> stock_readers(Coding coding) {
 TEST_CASE("every size comes back", "[codec]") {
   for (const CodingTraits& traits : codings()) {
     for (size_t size : {size_t{0}, size_t{1}, kMiB - 1, kMiB, kMiB + 1, 899'935UL, 899'936UL,
-                        899'937UL, 5 * kMiB + 12345}) {
+                        899'937UL, 2 * kMiB + 12345}) {
       CAPTURE(traits.name, size);
       Bytes plain = sample(size);
       auto decoded = decode(traits.coding, encode(traits.coding, plain));
@@ -67,12 +67,13 @@ TEST_CASE("every level comes back, and higher ones are no larger", "[codec]") {
 }
 
 TEST_CASE("the number of threads does not change a byte", "[codec]") {
-  Bytes plain = sample(12 * kMiB + 77);
+  Bytes plain = sample(9 * kMiB + 77);
   for (Coding coding : kPackingCodings) {
-    Bytes one = encode(coding, plain, {.threads = 1});
-    CHECK(encode(coding, plain, {.threads = 2}) == one);
-    CHECK(encode(coding, plain, {.threads = 8}) == one);
-    for (unsigned threads : {1U, 2U, 8U}) CHECK(decode(coding, one, threads).bytes == plain);
+    Bytes one = encode(coding, plain, {.threads = 3});
+    for (unsigned threads : {1U, 2U, 8U}) {
+      CHECK(encode(coding, plain, {.threads = threads}) == one);
+      CHECK(decode(coding, one, threads).bytes == plain);
+    }
   }
 }
 
