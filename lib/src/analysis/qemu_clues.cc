@@ -134,7 +134,8 @@ void add_section_clues(const SectionHeader& header, QemuVersionRange& range) {
 }
 
 void add_page_clues(const SectionHeader& section, const Page& page, QemuVersionRange& range) {
-  if (section.type == SectionType::Start) {
+  bool in_mapped_area = page.block != nullptr && page.block->mapped;
+  if (section.type == SectionType::Start && !in_mapped_area) {
     add({.until = QemuVersion{1, 1}}, "pages in the start of ram", range);
   }
   if (page.kind == PageKind::Fill) {
