@@ -59,7 +59,7 @@ class GzipCompressor final : public BlockCompressor {
   std::unique_ptr<Deflater> deflater_;
 };
 
-// Decodes members of ours.
+// Decodes members of ours, whose lengths find_unit() has looked at.
 class GzipUnitDecoder final : public UnitDecoder {
  public:
   Result<bool> decode(std::span<const std::byte> packed, Buffer& plain) override {
@@ -71,7 +71,6 @@ class GzipUnitDecoder final : public UnitDecoder {
     }
     auto trailer = packed.last(kMemberTrailerBytes);
     size_t plain_bytes = read_le32(trailer, 4);
-    if (plain_bytes > kMaxUnitBytes) return false;
     plain.clear();
     plain.reserve(plain_bytes);
     auto out = plain.room().first(plain_bytes);
@@ -120,7 +119,10 @@ class GzipCodec final : public BlockCodec {
     }
     if (front.size() < length) return FoundUnit{FoundUnit::Kind::NeedsMore, length};
     size_t plain_bytes = read_le32(front, length - 4);
-    if (plain_bytes > kMaxUnitBytes) return FoundUnit{FoundUnit::Kind::Long};
+    if (plain_bytes > kMaxUnitBytes) {
+      return malformed(
+          fmt::format("its trailer says {} bytes, want at most {}", plain_bytes, kMaxUnitBytes));
+    }
     return FoundUnit{FoundUnit::Kind::Whole, length, plain_bytes};
   }
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <fstream>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -17,22 +17,19 @@ namespace testing {
 using Bytes = std::vector<std::byte>;
 using vmstream::Coding;
 
-/// Bytes that look a little like a guest's memory: text, noise and zeros in turn. The same for
-/// every call with the same size.
-inline Bytes sample(size_t size, uint32_t seed = 1) {
-  std::mt19937 random(seed);
+/// Bytes that look a little like a guest's memory: pages of zeros, of noise and of text in turn.
+/// The same for every call with the same arguments.
+inline Bytes sample(size_t size, uint64_t seed = 1) {
+  constexpr size_t kPage = 4096;
+  constexpr uint64_t kText = 0x0707070707070707;
   Bytes bytes(size);
-  for (size_t at = 0; at < size; at += 4096) {
-    size_t end = std::min(size, at + 4096);
-    switch (random() % 3) {
-      case 0:  // zeros
-        break;
-      case 1:
-        for (size_t i = at; i < end; ++i) bytes[i] = static_cast<std::byte>(random());
-        break;
-      default:
-        for (size_t i = at; i < end; ++i) bytes[i] = static_cast<std::byte>('a' + random() % 8);
-    }
+  uint64_t random = 0x9e3779b97f4a7c15 * seed;
+  for (size_t at = 0; at + sizeof random <= size; at += sizeof random) {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    uint64_t word = at / kPage % 3 == 0 ? random : at / kPage % 3 == 1 ? random & kText : 0;
+    std::memcpy(&bytes[at], &word, sizeof word);
   }
   return bytes;
 }
