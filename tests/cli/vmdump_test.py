@@ -316,6 +316,11 @@ class Signals(ToolTest):
                 self.assertEqual((INTERRUPTED, "vmdump: f: interrupted\n"), (status, words))
                 self.assertEqual([], self.files())
 
+    def test_a_background_command_of_a_script_can_be_interrupted(self):
+        ran = self.shell(f"sleep 3 | {tool('vmdump')} --stdin -o f & sleep 0.3; "
+                         "kill -INT $!; wait $!; echo $?")
+        self.assertEqual(str(INTERRUPTED), ran.stdout.decode().strip())
+
     def test_a_second_signal_does_not_skip_the_clean_up(self):
         command = "trap 'sleep 0.5; echo cleaned > cleaned; exit 1' TERM; cat > /dev/null"
         status, _ = self.interrupt(signal.SIGINT, "--exec", command, times=3)
