@@ -58,25 +58,65 @@ std::string containers_text(const std::vector<vmstream::Container>& containers) 
   return text;
 }
 
-// The middle column of a section list: what a record is beyond its type.
+// What a record is beyond its type. The records of a package are set in.
 std::string record_note(const vmstream::StreamRecord& record) {
-  std::string note;
-  if (record.section) note = escape(record.section->idstr);
-  if (record.command) note = name_of(*record.command);
-  if (record.packaged) note += " (packaged)";
+  std::string note = record.packaged ? "  " : "";
+  if (record.section) note += escape(record.section->idstr);
+  if (record.command) note += name_of(*record.command);
   if (!record.whole) note += " (breaks off)";
   return note;
 }
 
-// Fixed widths, as rows are printed before the next is known: 64 GiB of offsets fit.
-std::string record_row(std::string_view offset, std::string_view length, std::string_view type,
-                       std::string_view id, std::string_view instance, std::string_view version,
-                       std::string_view footer, std::string_view note) {
-  auto row = fmt::format("{:>11} {:>10} {:<13} {:>3} {:>4} {:>3} {:<6} {}", offset, length, type,
-                         id, instance, version, footer, note);
-  row.erase(row.find_last_not_of(' ') + 1);
-  return row + "\n";
+// Fixed widths, as rows are printed before the next is known. Up to 64 GiB they do not shift.
+constexpr std::string_view kSectionRow = "{:>11} {:>10} {:<6} {:>3} {:>4} {:>3} {:<4} {}\n";
+
+std::string section_row(const vmstream::StreamRecord& record, std::string_view note) {
+  const vmstream::SectionHeader& section = *record.section;
+  return fmt::format(kSectionRow, hex(record.offset), record.length, name_of(record),
+                     section.section_id, section.instance_id, section.version_id,
+                     record.footer ? "yes" : "no", note);
 }
+
+std::string other_row(const vmstream::StreamRecord& record) {
+  std::string note = record_note(record);
+  return fmt::format("{:>11} {:>10} {}{}{}\n", hex(record.offset), record.length, name_of(record),
+                     note.empty() ? "" : " ", note);
+}
+
+// Slices without content, as they come by thousands: of one section, or of several in turn.
+class EmptyParts {
+ public:
+  void add(const vmstream::StreamRecord& record) {
+    for (Run& run : runs_) {
+      if (run.first.section->section_id != record.section->section_id) continue;
+      run.length += record.length;
+      ++run.count;
+      return;
+    }
+    runs_.push_back({record, record.length, 1});
+  }
+
+  /// One row a section, by the offset of its first slice; forgets them.
+  std::string take_rows() {
+    std::string rows;
+    for (Run& run : runs_) {
+      std::string note = record_note(run.first);
+      if (run.count > 1) note += fmt::format(", {} empty parts", run.count);
+      run.first.length = run.length;
+      rows += section_row(run.first, note);
+    }
+    runs_.clear();
+    return rows;
+  }
+
+ private:
+  struct Run {
+    vmstream::StreamRecord first;
+    uint64_t length = 0;
+    uint64_t count = 0;
+  };
+  std::vector<Run> runs_;
+};
 
 class TextPrinter final : public Printer {
  public:
@@ -96,25 +136,22 @@ class TextPrinter final : public Printer {
   }
 
   void begin_sections(const Subject&) override {
-    print(painted(kBold,
-                  record_row("offset", "length", "type", "id", "inst", "ver", "footer", "name")));
+    print(painted(kBold, fmt::format(kSectionRow, "offset", "length", "type", "id", "inst", "ver",
+                                     "foot", "name")));
   }
 
   void record(const vmstream::StreamRecord& record) override {
-    if (run_count_ > 0 && continues_run(record)) {
-      ++run_count_;
-      run_.length += record.length;
+    if (record.is_empty_part()) {
+      empty_parts_.add(record);
       return;
     }
-    end_run();
-    run_ = record;
-    run_count_ = 1;
-    if (!record.is_empty_part()) end_run();
+    print(empty_parts_.take_rows());
+    print(record.section ? section_row(record, record_note(record)) : other_row(record));
   }
 
   void end_sections(const vmstream::ScanResult& scan,
                     const vmstream::ProblemLog& problems) override {
-    end_run();
+    print(empty_parts_.take_rows());
     std::string trailing;
     if (scan.plain_bytes > scan.stream_bytes) {
       trailing = fmt::format(", {} behind it", size_text(scan.plain_bytes - scan.stream_bytes));
@@ -142,18 +179,8 @@ class TextPrinter final : public Printer {
   void print_iterables(const vmstream::StreamSummary& summary) const;
   void print_devices(const vmstream::StreamSummary& summary) const;
 
-  // Of an equal, directly preceding slice without content.
-  bool continues_run(const vmstream::StreamRecord& record) const {
-    return run_.is_empty_part() && record.is_empty_part() &&
-           record.section->section_id == run_.section->section_id &&
-           record.body_length == run_.body_length && record.footer == run_.footer;
-  }
-
-  void end_run();
-
   bool color_;
-  vmstream::StreamRecord run_;  // the first of the equal records not yet printed
-  uint64_t run_count_ = 0;
+  EmptyParts empty_parts_;  // not yet printed
 };
 
 void TextPrinter::print_facts(const Subject& subject,
@@ -180,7 +207,8 @@ void TextPrinter::print_stream_facts(const vmstream::StreamSummary& summary) con
                    summary.header ? summary.header->version : 0,
                    summary.footers ? "with" : "without", summary.vmdesc ? "with" : "without",
                    summary.postcopy ? ", switched to postcopy" : ""));
-  if (summary.target_page_size) fact("page size", format_size(*summary.target_page_size));
+  if (summary.target_page_size)
+    fact("page size", fmt::format("{} bytes", *summary.target_page_size));
   if (!configuration || !configuration->capabilities) return;
   std::string names;
   for (const auto& name : *configuration->capabilities) {
@@ -203,8 +231,9 @@ void TextPrinter::print_problems(const vmstream::ProblemLog& problems) const {
 
 void TextPrinter::print_ram(const vmstream::StreamSummary& summary) const {
   if (!summary.ram_version) return;
-  heading(fmt::format("RAM: {} in {}, {}", size_text(summary.ram_bytes),
-                      count_text(summary.blocks.size(), "block"),
+  std::string blocks = summary.blocks.empty() ? "without block names"
+                                              : "in " + count_text(summary.blocks.size(), "block");
+  heading(fmt::format("RAM: {} {}, {}", size_text(summary.ram_bytes), blocks,
                       count_text(summary.pages.total(), "page record")));
   TextTable table({"size", "data", "zero", "other", "RAM block"});
   auto add_row = [&](std::string size, const vmstream::PageCounts& pages, std::string name) {
@@ -216,7 +245,7 @@ void TextPrinter::print_ram(const vmstream::StreamSummary& summary) const {
   for (const auto& block : summary.blocks) {
     add_row(format_size(block.block.used_length), block.pages, escape(block.block.name));
   }
-  if (summary.blocks.empty()) add_row("-", summary.pages, "(blocks without names)");
+  if (summary.blocks.empty()) add_row("-", summary.pages, "(all)");
   print(table.render());
 }
 
@@ -245,22 +274,6 @@ void TextPrinter::print_devices(const vmstream::StreamSummary& summary) const {
                fmt::format("{}", device.header.section_id), escape(device.header.idstr)});
   }
   print(table.render());
-}
-
-void TextPrinter::end_run() {
-  if (run_count_ == 0) return;
-  std::string note = record_note(run_);
-  if (run_count_ > 1) note += fmt::format(", {} empty parts", run_count_);
-  if (run_.section) {
-    print(record_row(
-        hex(run_.offset), fmt::format("{}", run_.length), name_of(run_),
-        fmt::format("{}", run_.section->section_id), fmt::format("{}", run_.section->instance_id),
-        fmt::format("{}", run_.section->version_id), run_.footer ? "yes" : "no", note));
-  } else {
-    print(record_row(hex(run_.offset), fmt::format("{}", run_.length), name_of(run_), "", "", "",
-                     "", note));
-  }
-  run_count_ = 0;
 }
 
 }  // namespace

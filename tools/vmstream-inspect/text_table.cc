@@ -6,6 +6,13 @@
 #include <algorithm>
 
 namespace vmtools {
+namespace {
+
+constexpr size_t kTerminalColumns = 80;
+constexpr std::string_view kWideGap = "  ";
+constexpr std::string_view kNarrowGap = " ";
+
+}  // namespace
 
 TextTable::TextTable(std::vector<std::string> titles) : widths_(titles.size()) {
   add(std::move(titles));
@@ -17,12 +24,15 @@ void TextTable::add(std::vector<std::string> cells) {
 }
 
 std::string TextTable::render() const {
+  size_t width = 0;
+  for (size_t column : widths_) width += column + kWideGap.size();
+  auto gap = width <= kTerminalColumns ? kWideGap : kNarrowGap;
   std::string text;
   for (const auto& row : rows_) {
     for (size_t i = 0; i + 1 < row.size(); ++i) {
-      text += fmt::format("  {:>{}}", row[i], widths_[i]);
+      text += fmt::format("{}{:>{}}", gap, row[i], widths_[i]);
     }
-    text += fmt::format("  {}\n", row.back());
+    text += fmt::format("{}{}\n", gap, row.back());
   }
   return text;
 }

@@ -15,7 +15,7 @@ class TextTable {
 
   /// As many cells as titles.
   void add(std::vector<std::string> cells);
-  /// All rows, the titles first, each line indented by two columns.
+  /// All rows, the titles first. Gaps shrink where that keeps the lines within a terminal.
   std::string render() const;
 
  private:

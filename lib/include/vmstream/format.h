@@ -110,10 +110,12 @@ enum class PageKind { Zero, Fill, Data, Xbzrle, Compressed };
 std::string_view name_of(PageKind kind);
 
 /// One page record. `payload` is the page itself (Data), the delta (Xbzrle) or a zlib stream
-/// (Compressed); empty otherwise.
+/// (Compressed); empty otherwise. In a mapped-ram stream each page has its place: there `offset` is
+/// that of the place, `payload` shows it for Zero too (stale bytes), and absent pages are Zero.
 struct Page {
-  const RamBlock* block = nullptr;  ///< null in ram version 3, whose addresses are flat
-  uint64_t block_offset = 0;        ///< bytes from the start of the block
+  /// An entry of the list shown last. Null in ram version 3, whose addresses are flat.
+  const RamBlock* block = nullptr;
+  uint64_t block_offset = 0;  ///< bytes from the start of the block
   PageKind kind = PageKind::Zero;
   uint8_t fill = 0;        ///< the repeated byte of Zero and Fill
   bool continued = false;  ///< the record left out the block's name

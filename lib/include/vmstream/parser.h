@@ -15,14 +15,14 @@ class Vmdesc;
 
 /// Upper bounds for what a stream may ask of its reader. Each stops one attack or accident.
 struct ParseLimits {
-  uint64_t device_tail_bytes = 32u << 20;  ///< device sections kept until the vmdesc bounds them
-  uint64_t vmdesc_bytes = 64u << 20;       ///< JSON text
-  uint64_t package_bytes = 64u << 20;      ///< a PACKAGED command's records
+  uint64_t device_tail_bytes = 32u << 20;    ///< device sections kept until the vmdesc bounds them
+  uint64_t vmdesc_bytes = 64u << 20;         ///< JSON text
+  uint64_t package_bytes = 64u << 20;        ///< a PACKAGED command's records
   uint64_t mapped_bitmap_bytes = 64u << 20;  ///< of one mapped-ram block; enough for 2 TiB
-  uint32_t sections = 1u << 20;            ///< distinct section ids
-  uint32_t ram_blocks = 1u << 16;          ///< entries of the block list
-  uint32_t capabilities = 256;             ///< names in configuration/capabilities
-  uint32_t machine_name_bytes = 4096;      ///< length of the machine type's name
+  uint32_t sections = 1u << 20;              ///< distinct section ids
+  uint32_t ram_blocks = 1u << 16;            ///< entries of the block list
+  uint32_t capabilities = 256;               ///< names in configuration/capabilities
+  uint32_t machine_name_bytes = 4096;        ///< length of the machine type's name
 };
 
 /// What the caller knows of the stream beforehand.

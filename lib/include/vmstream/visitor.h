@@ -29,10 +29,13 @@ class StreamVisitor {
   virtual Status on_configuration(const Configuration&) { return ok(); }
 
   virtual Status on_section(const SectionHeader&) { return ok(); }
+  /// The whole list. In a mapped-ram stream the pages of a block stand between the entries: there
+  /// it is called once a block, each time with a longer list.
   virtual Status on_ram_blocks(const RamBlockList&) { return ok(); }
   virtual Status on_page(const Page&) { return ok(); }
   virtual Status on_ram_mark(RamMark, uint64_t /*offset*/) { return ok(); }
-  /// Bytes of a body other than ram's. A FULL section comes in one call; iterable ones in pieces.
+  /// Bytes of a body other than ram's, and what stands between the pages of a mapped-ram stream.
+  /// A FULL section comes in one call; iterable ones, and records of versions 1 and 2, in pieces.
   virtual Status on_body(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
   virtual Status on_section_end(const SectionHeader&, const SectionEnd&) { return ok(); }
 

@@ -32,6 +32,8 @@ class StreamWriter {
   /// Bytes of a body, as they are.
   Status body(std::span<const std::byte> bytes);
   Status footer(uint32_t section_id);
+  /// A whole record of stream versions 1 and 2.
+  Status counted_record(const SectionHeader& header, std::span<const std::byte> body);
   Status command(const Command& command);
   Status eof();
   Status vmdesc(std::string_view json);

@@ -134,7 +134,8 @@ void add_section_clues(const SectionHeader& header, QemuVersionRange& range) {
 }
 
 void add_page_clues(const SectionHeader& section, const Page& page, QemuVersionRange& range) {
-  if (section.type == SectionType::Start) {
+  bool in_mapped_area = page.block != nullptr && page.block->mapped;
+  if (section.type == SectionType::Start && !in_mapped_area) {
     add({.until = QemuVersion{1, 1}}, "pages in the start of ram", range);
   }
   if (page.kind == PageKind::Fill) {
@@ -188,14 +189,14 @@ std::optional<std::string> read_global_state(std::span<const std::byte> body,
   uint8_t suspended_known = in.be<uint8_t>("suspended flag");
   in.bytes(kUnusedLength, "padding");
   if (!in.ok() || size == 0 || size > kTextLength) return std::nullopt;
+  std::string state;
+  for (std::byte b : text.first(size - 1)) state += static_cast<char>(b);
+  if (state.find('\0') != std::string::npos) return std::nullopt;
   if (suspended_known != 0) {
     add({.since = QemuVersion{9, 0}}, "layout of globalstate", range);
   } else {
     add({.until = QemuVersion{8, 2}}, "layout of globalstate", range);
   }
-  std::string state;
-  for (std::byte b : text.first(size - 1)) state += static_cast<char>(b);
-  if (state.find('\0') != std::string::npos) return std::nullopt;
   return state;
 }
 

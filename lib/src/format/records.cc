@@ -200,6 +200,14 @@ SectionHeader read_legacy_header(ByteReader& in, uint32_t& body_bytes) {
   return header;
 }
 
+Status append_legacy_header(Bytes& out, const SectionHeader& header, uint32_t body_bytes) {
+  if (auto status = append_counted_string(out, header.idstr); !status) return status;
+  append_be(out, header.instance_id);
+  append_be(out, header.version_id);
+  append_be(out, body_bytes);
+  return ok();
+}
+
 Command read_command(ByteReader& in) {
   Command command;
   command.offset = in.offset();

@@ -30,6 +30,7 @@ Status append_section_header(Bytes& out, const SectionHeader& header);
 
 /// A record of stream versions 1 and 2, shown as a FULL section. `body_bytes` is its length.
 SectionHeader read_legacy_header(ByteReader& in, uint32_t& body_bytes);
+Status append_legacy_header(Bytes& out, const SectionHeader& header, uint32_t body_bytes);
 
 /// The length of a PACKAGED command's records is not included in the payload.
 Command read_command(ByteReader& in);

@@ -67,6 +67,13 @@ Status StreamWriter::footer(uint32_t section_id) {
   return sink_.write(out);
 }
 
+Status StreamWriter::counted_record(const SectionHeader& header, std::span<const std::byte> body) {
+  Bytes out;
+  auto status = append_legacy_header(out, header, static_cast<uint32_t>(body.size()));
+  if (status) status = sink_.write(out);
+  return status ? sink_.write(body) : status;
+}
+
 Status StreamWriter::command(const Command& command) {
   Bytes out;
   if (auto status = append_command(out, command); !status) return status;

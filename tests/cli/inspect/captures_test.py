@@ -13,7 +13,7 @@ from streams import *
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
 KEPT = os.path.join(PROJECT, "tests", "data")
-SHARED = os.path.join(os.path.dirname(PROJECT), "shared", "streams")
+SHARED = os.environ.get("VMSTREAM_STREAMS", os.path.join(os.path.dirname(PROJECT), "shared", "streams"))
 
 # The stream begins behind bytes that are not QEMU's: not recognised as a state file.
 FOREIGN_START = {"x86-pc-10.0-file-offset"}

@@ -69,6 +69,12 @@ TEST_CASE("records that came or went with a release bound the range", "[analysis
                              range);
     CHECK(range.highest() == QemuVersion{1, 1});
   }
+  SECTION("the pages of a mapped-ram file stand in the start of ram as well") {
+    RamBlock block{.name = "pc.ram", .mapped = MappedRam{}};
+    Page page{.block = &block, .kind = PageKind::Data};
+    analysis::add_page_clues({.type = SectionType::Start, .idstr = "ram"}, page, range);
+    CHECK_FALSE(range.highest());
+  }
   SECTION("page kinds") {
     analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Data},
                              range);

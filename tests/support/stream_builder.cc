@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "support/stream_builder.h"
+
+#include <fmt/format.h>
+
+namespace testing {
+
+StreamBuilder& StreamBuilder::number(uint64_t value, int width) {
+  for (int i = width; i-- > 0;) bytes_.push_back(static_cast<std::byte>(value >> (8 * i)));
+  return *this;
+}
+
+StreamBuilder& StreamBuilder::text(std::string_view text) {
+  for (char c : text) bytes_.push_back(static_cast<std::byte>(c));
+  return *this;
+}
+
+StreamBuilder& StreamBuilder::counted(std::string_view name) {
+  return be8(name.size()).text(name);
+}
+
+StreamBuilder& StreamBuilder::repeat(size_t count, uint8_t byte) {
+  bytes_.insert(bytes_.end(), count, std::byte{byte});
+  return *this;
+}
+
+StreamBuilder& StreamBuilder::header(uint32_t version) {
+  return text("QEVM").be32(version);
+}
+
+StreamBuilder& StreamBuilder::configuration(std::string_view machine) {
+  return be8(7).be32(machine.size()).text(machine);
+}
+
+StreamBuilder& StreamBuilder::capabilities(const std::vector<std::string>& names) {
+  be8(5).counted("configuration/capabilities").be32(1).be32(names.size());
+  for (const auto& name : names) counted(name);
+  return *this;
+}
+
+StreamBuilder& StreamBuilder::page_bits(uint32_t bits) {
+  return be8(5).counted("configuration/target-page-bits").be32(1).be32(bits);
+}
+
+StreamBuilder& StreamBuilder::start(uint32_t id, std::string_view idstr, uint32_t version) {
+  section_id_ = id;
+  return be8(1).be32(id).counted(idstr).be32(0).be32(version);
+}
+
+StreamBuilder& StreamBuilder::part(uint32_t id) {
+  section_id_ = id;
+  return be8(2).be32(id);
+}
+
+StreamBuilder& StreamBuilder::end(uint32_t id) {
+  section_id_ = id;
+  return be8(3).be32(id);
+}
+
+StreamBuilder& StreamBuilder::full(uint32_t id, std::string_view idstr, uint32_t instance,
+                                   uint32_t version) {
+  section_id_ = id;
+  return be8(4).be32(id).counted(idstr).be32(instance).be32(version);
+}
+
+StreamBuilder& StreamBuilder::footer() {
+  return footers_ ? be8(0x7e).be32(section_id_) : *this;
+}
+
+StreamBuilder& StreamBuilder::device(uint32_t id, std::string_view idstr, std::string_view body,
+                                     uint32_t instance) {
+  return full(id, idstr, instance).text(body).footer();
+}
+
+StreamBuilder& StreamBuilder::ram_blocks(
+    const std::vector<std::pair<std::string, uint64_t>>& blocks) {
+  uint64_t total = 0;
+  for (const auto& block : blocks) total += block.second;
+  be64(total | 0x004);
+  for (const auto& [name, length] : blocks) counted(name).be64(length);
+  return *this;
+}
+
+StreamBuilder& StreamBuilder::page_head(std::string_view block, uint64_t offset, uint64_t flag) {
+  if (block.empty()) return be64(offset | flag | 0x020);
+  return be64(offset | flag).counted(block);
+}
+
+StreamBuilder& StreamBuilder::page(std::string_view block, uint64_t offset, uint8_t byte,
+                                   size_t size) {
+  return page_head(block, offset, 0x008).repeat(size, byte);
+}
+
+StreamBuilder& StreamBuilder::fill_page(std::string_view block, uint64_t offset, uint8_t byte) {
+  return page_head(block, offset, 0x002).be8(byte);
+}
+
+StreamBuilder& StreamBuilder::eos() {
+  return be64(0x010);
+}
+
+StreamBuilder& StreamBuilder::command(uint16_t command, std::string_view payload) {
+  return be8(8).be16(command).be16(payload.size()).text(payload);
+}
+
+StreamBuilder& StreamBuilder::eof() {
+  return be8(0);
+}
+
+StreamBuilder& StreamBuilder::vmdesc(std::string_view json) {
+  return be8(6).be32(json.size()).text(json);
+}
+
+std::string make_vmdesc(const std::vector<std::pair<std::string, uint64_t>>& devices) {
+  std::string list;
+  for (const auto& [name, size] : devices) {
+    list += fmt::format(R"({}{{"name": "{}", "instance_id": 0, "size": {}, "fields": [)"
+                        R"({{"name": "data", "size": {}, "type": "buffer"}}]}})",
+                        list.empty() ? "" : ", ", name, size, size);
+  }
+  return fmt::format(R"({{"page_size": 4096, "devices": [{}]}})", list);
+}
+
+StreamBuilder small_stream() {
+  StreamBuilder stream;
+  stream.header().configuration("pc-i440fx-7.2");
+  stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x4000}, {"pc.bios", 0x1000}}).eos().footer();
+  stream.part(2).page("pc.ram", 0, 0xaa).fill_page("", 0x1000).page("pc.bios", 0, 0xbb).eos();
+  stream.footer();
+  stream.end(2).page("pc.ram", 0x2000, 0xcc).eos().footer();
+  stream.device(3, "timer", "0123456789").device(5, "0000:00:02.0/vga", "VGA");
+  stream.eof().vmdesc(make_vmdesc({{"timer", 10}, {"0000:00:02.0/vga", 3}}));
+  return stream;
+}
+
+}  // namespace testing
