@@ -62,8 +62,6 @@ class BlockDecoder final : public ByteSource, private PackedInput {
         pipeline_(threads, [&codec] { return make_work(codec); }) {}
 
   Result<std::span<const std::byte>> next() override {
-    // A format is recognised by read(), and what follows is taken by next().
-    if (!unread_.empty()) return std::exchange(unread_, {});
     if (failed_) return *failed_;
     if (!unread_.empty()) return std::exchange(unread_, {});  // of a read() that came before
     auto view = decode_next();
