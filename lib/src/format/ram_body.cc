@@ -128,6 +128,14 @@ inline Result<Step> RamBody::begin_page(const Window& window, Record& record, ui
   if (!block_) {
     return malformed(window.offset + record.start, "a page continues a block, but none was named");
   }
+  if (mapped_ram_) {
+    return malformed(window.offset + record.start, "a page record in a mapped-ram stream");
+  }
+  if (page_size_known_ && (page_.block_offset & (page_bytes_ - 1)) != 0) {
+    return malformed(window.offset + record.start,
+                     fmt::format("page {:#x} does not begin at a multiple of {} bytes",
+                                 page_.block_offset, page_bytes_));
+  }
   if (page_.block_offset < block_->used_length) return Step{};
   return malformed(window.offset + record.start,
                    fmt::format("page {:#x} is past the end of block '{}' ({:#x} bytes)",
