@@ -1,5 +1,5 @@
-# What `cmake --install` puts where: library, headers, man pages, the CMake package and the pkg-config
-# file. The tools install themselves (tools/common/CMakeLists.txt).
+# Where `cmake --install` puts the library, its headers, the CMake package and the pkg-config file.
+# Tools and manual pages install themselves, in their own folders.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS vmstream EXPORT vmstreamTargets
@@ -7,12 +7,6 @@ install(TARGETS vmstream EXPORT vmstreamTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/include/vmstream
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(FILES
-  ${PROJECT_SOURCE_DIR}/man/vmdump.1
-  ${PROJECT_SOURCE_DIR}/man/vmrestore.1
-  ${PROJECT_SOURCE_DIR}/man/vmstream-inspect.1
-  DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-install(FILES ${PROJECT_SOURCE_DIR}/man/vmstream.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 
 # The libraries behind the library: pkg-config modules whose target is PkgConfig::<NAME>.
 set(VMSTREAM_PKG_CONFIG_TARGETS "ZSTD=libzstd;CRYPTO=libcrypto")

@@ -83,8 +83,6 @@ echo "The guest stood still after tick $before."
 
 step "Look into the file. Stock tools can, too: zstd -dc guest.zst gives QEMU's own stream."
 run vmstream-inspect guest.zst
-echo
-run vmstream-inspect devices guest.zst
 
 step "Bring the guest back in a second QEMU; its serial port goes to second.log."
 run vmrestore guest.zst --cont -- qemu-system-x86_64 "${machine[@]}" -serial file:second.log \
@@ -95,8 +93,9 @@ end_qemu second.pid
 wait $restore || die "vmrestore ended with status $?"
 
 step "Proof: both logs together are one count without a gap, and every verdict is OK."
+tail -n 2 first.log | sed 's/^/first.log    /'
+head -n 2 second.log | sed 's/^/second.log   /'
 cat first.log second.log >count.log
-grep -n -C 2 "T 0*$((before + 1)) " count.log || true
 check_count count.log || die "the guest did not go on as it was"
 after=$(last_tick count.log)
 echo

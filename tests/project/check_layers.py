@@ -32,7 +32,7 @@ PUBLIC = {
     "io": "byte_sink byte_source command output_file",
     "format": "format parser stream_statistics visitor vmdesc writer",
     "codec": "codec",
-    "state": "state_file",
+    "state": "state_file stream_ends",
     "guest": "capture qmp restore",
     "analysis": "problem_log qemu_version record_list stream_scan stream_summary",
 }

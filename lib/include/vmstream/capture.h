@@ -60,7 +60,9 @@ struct CaptureSummary {
 ///
 /// From construction to complete() the guest's run state, and every parameter and capability of
 /// QEMU that was changed, is owed: the destructor cancels a migration under way and gives all of it
-/// back, within a few seconds of its own even after the limits have struck.
+/// back, within a few seconds of its own even after the limits have struck. A guest that was found
+/// stopped stays so; QEMU calls that "postmigrate" after a save and wants it to run once before the
+/// next one.
 class GuestCapture {
  public:
   /// Connects and looks; nothing of the guest changes. Fails if another migration runs.

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <utility>
 
 #include "codec/input_window.h"
 #include "codec/long_unit.h"
@@ -62,8 +61,9 @@ class BlockDecoder final : public ByteSource, private PackedInput {
         pipeline_(threads, [&codec] { return make_work(codec); }) {}
 
   Result<std::span<const std::byte>> next() override {
+    // A caller that read() the head to recognise it may go on with next().
+    if (!unread_.empty()) return std::exchange(unread_, {});
     if (failed_) return *failed_;
-    if (!unread_.empty()) return std::exchange(unread_, {});  // of a read() that came before
     auto view = decode_next();
     if (!view) failed_ = view.error();
     return view;

@@ -15,8 +15,6 @@
 namespace vmstream {
 namespace {
 
-// QEMU 7.2 does not take 0 for "unlimited" everywhere; a TiB a second is.
-constexpr uint64_t kUnlimitedBandwidth = 1ull << 40;
 // What is done after a failure has time of its own: the limits may be what has failed.
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);

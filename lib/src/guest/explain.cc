@@ -5,11 +5,14 @@
 #include <vmstream/capture.h>
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
+#include "guest/guest_state.h"
 #include "guest/json.h"
 #include "guest/qmp_address.h"
 
 namespace vmstream {
 namespace {
+
+constexpr uint64_t kDefaultBandwidth = 128u << 20;
 
 // A word for /bin/sh.
 std::string quote(std::string_view word) {
@@ -19,15 +22,14 @@ std::string quote(std::string_view word) {
 }
 
 std::string command(const char* name, const Json& arguments = {}) {
-  Json line{{"execute", name}};
-  if (!arguments.is_null()) line["arguments"] = arguments;
-  return to_text(line) + "\n";
+  if (arguments.is_null()) return fmt::format("{{\"execute\": \"{}\"}}\n", name);
+  return fmt::format("{{\"execute\": \"{}\", \"arguments\": {}}}\n", name, to_text(arguments));
 }
 
 // How socat names the monitor.
 std::string socat_address(const QmpAddress& address) {
   if (address.kind == QmpAddress::Kind::Unix) return "UNIX-CONNECT:" + escape(address.path);
-  return fmt::format("TCP:{}:{}", escape(address.host), escape(address.port));
+  return "TCP:" + to_text(address).substr(std::string_view("tcp:").size());
 }
 
 bool passes_fds(const QmpAddress& address) {
@@ -39,49 +41,54 @@ std::string shell_commands(const QmpAddress& address, const std::string& command
                      commands);
 }
 
-std::string after_commands(After after) {
-  switch (after) {
-    case After::Keep:
-      return command("cont");
-    case After::Pause:
-      return {};
-    case After::Quit:
-      return command("quit");
-  }
-  return {};
+// The stock program that writes what the name of a state file says.
+const char* compressor_of(std::string_view output) {
+  if (output.ends_with(".gz")) return "gzip -c";
+  if (output.ends_with(".bz2")) return "bzip2 -c";
+  return "zstd -c";
+}
+
+std::string end_commands(After after) {
+  if (after == After::Keep) return command("cont");
+  return after == After::Quit ? command("quit") : std::string();
+}
+
+std::string queries() {
+  return command("query-migrate") + command("query-status") + command("query-migrate-parameters") +
+         command("query-migrate-capabilities");
+}
+
+std::string capture_recipe(const QmpAddress& address, const Json& bandwidth, After after,
+                           const std::string& output) {
+  std::string uri = fmt::format("exec:{} > {}", compressor_of(output), quote(output));
+  std::string text = shell_commands(
+      address, command("qmp_capabilities") + command("migrate-set-parameters", bandwidth) +
+                   command("stop") + command("migrate", {{"uri", uri}}));
+  std::string end = end_commands(after);
+  if (end.empty()) return text;
+  return text + "# then, once query-migrate says completed:\n" +
+         shell_commands(address, command("qmp_capabilities") + end);
 }
 
 }  // namespace
 
 std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
-                            const std::string& shell_command) {
-  uint64_t bandwidth = options.max_bandwidth.value_or(uint64_t{1} << 40);
-  Json limit{{"max-bandwidth", bandwidth}};
+                            const std::string& output) {
+  Json bandwidth{{"max-bandwidth", options.max_bandwidth.value_or(kUnlimitedBandwidth)}};
   bool by_fd = passes_fds(address);
-  std::string head = command("qmp_capabilities");
-  std::string text = fmt::format("# Asked of QEMU at {}:\n", to_text(address)) + head;
-  for (const char* query : {"query-migrate", "query-status", "query-migrate-parameters",
-                            "query-migrate-capabilities"}) {
-    text += command(query);
-  }
-  text += command("migrate-set-parameters", limit);
+  std::string text = fmt::format("# Asked of QEMU at {}:\n", to_text(address));
+  text += command("qmp_capabilities") + queries();
+  text += command("migrate-set-parameters", bandwidth);
   if (by_fd) text += command("getfd", {{"fdname", "vmstream"}});
   text += "# if the guest runs:\n" + command("stop");
   text += command("migrate", {{"uri", by_fd ? "fd:vmstream" : "unix:SOCKET"}});
   text += "# until it says completed:\n" + command("query-migrate");
   if (options.after == After::Keep) text += "# if the guest ran:\n" + command("cont");
-  text +=
-      "# the value found before:\n" + command("migrate-set-parameters", {{"max-bandwidth", "…"}});
+  text += "# the value that was found, here QEMU's default:\n";
+  text += command("migrate-set-parameters", {{"max-bandwidth", kDefaultBandwidth}});
   if (options.after == After::Quit) text += "# when the file is durable:\n" + command("quit");
   text += "\n# The nearest in a shell, without any of the checks:\n";
-  std::string recipe = head + command("migrate-set-parameters", limit) + command("stop");
-  recipe += command("migrate", {{"uri", "exec:" + shell_command}});
-  text += shell_commands(address, recipe);
-  std::string end = after_commands(options.after);
-  if (!end.empty()) {
-    text += "# then, once query-migrate says completed:\n" + shell_commands(address, head + end);
-  }
-  return text;
+  return text + capture_recipe(address, bandwidth, options.after, output);
 }
 
 std::string explain_restore(const std::string& file, const QmpAddress* address,

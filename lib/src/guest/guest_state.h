@@ -11,6 +11,9 @@
 
 namespace vmstream {
 
+/// QEMU 7.2 does not take 0 for "unlimited" everywhere; a TiB a second is as good.
+inline constexpr uint64_t kUnlimitedBandwidth = uint64_t{1} << 40;
+
 /// The answer to query-status.
 struct RunStatus {
   std::string name;  ///< such as "running", "paused", "inmigrate", "postmigrate"

@@ -6,8 +6,7 @@
 
 #include <vmstream/text.h>
 #include "guest/guest_state.h"
-#include "guest/json.h"
-#include "guest/migration_link.h"
+#include "guest/incoming_sink.h"
 #include "guest/monitored_io.h"
 #include "guest/stream_guard.h"
 #include "io/wait.h"
@@ -43,24 +42,6 @@ Error qemu_ended() {
                .hint = "QEMU says why on its own stderr; often machine type or devices differ"};
 }
 
-// Keeps the error of writing apart from those of reading and checking: which one came first decides
-// whose fault is reported.
-class WatchedSink final : public ByteSink {
- public:
-  explicit WatchedSink(ByteSink& next) : next_(next) {}
-  Status write(std::span<const std::byte> bytes) override {
-    auto written = next_.write(bytes);
-    if (!written) failed_ = true;
-    return written;
-  }
-  Status finish() override { return next_.finish(); }
-  bool failed() const { return failed_; }
-
- private:
-  ByteSink& next_;
-  bool failed_ = false;
-};
-
 // One restore into a QEMU, from the first look to the run state.
 class Restore {
  public:
@@ -71,9 +52,7 @@ class Restore {
 
  private:
   Status look();
-  Status prepare_run_state();
   Status feed(ByteSource& plain, StreamTap& tap);
-  Status pass_on(ByteSource& plain, StreamTap& tap, int fd);
   Status explain_write_error(const Error& error);
   Status await_loaded(const WaitLimits& limits);
   Result<std::string> settle_run_state();
@@ -94,46 +73,21 @@ Status Restore::look() {
                .hint = "start the QEMU that is to take the guest with -incoming defer"};
 }
 
-// Before the load `stop` and `cont` are QEMU's way to set whether the guest starts after it: a
-// guest saved running that is to stay paused never runs an instruction.
-Status Restore::prepare_run_state() {
-  if (options_.run_state != RunState::Paused) return ok();
-  if (auto done = qmp_.execute("stop"); !done) return done.error();
-  return ok();
-}
-
 Status Restore::feed(ByteSource& plain, StreamTap& tap) {
-  auto link = MigrationLink::open(qmp_, MigrationLink::Direction::ToQemu);
-  if (!link) return link.error();
-  auto begun = qmp_.execute("migrate-incoming", to_text({{"uri", link->uri()}}));
-  if (!begun) {
-    link->forget(qmp_);
-    return begun.error();
-  }
-  if (auto connected = link->await_peer(qmp_, options_.limits); !connected) return connected;
-  auto passed = pass_on(plain, tap, link->descriptor());
-  // Before the end of the stream QEMU takes the close for a failed load; behind it, it waits for it
-  // where it misses a vmdesc.
-  link->close();
-  if (!passed) return passed;
-  return await_loaded(options_.limits);
-}
-
-Status Restore::pass_on(ByteSource& plain, StreamTap& tap, int fd) {
   MonitorWatch watch(qmp_, options_.limits, [&tap] { tap.report(); });
-  MonitoredSink pipe(fd, watch);
-  WatchedSink sink(pipe);
+  IncomingSink sink(qmp_, watch, options_.run_state == RunState::Paused);
   StreamGuard guard(tap, sink);
   auto passed = guard_stream(plain, guard);
-  if (!passed) return sink.failed() ? explain_write_error(passed.error()) : passed;
+  if (!passed) return sink.broken() ? explain_write_error(passed.error()) : passed;
   warn_of_trailing_bytes(guard, observer_);
-  return ok();
+  // QEMU waits for the close where it misses a vmdesc.
+  if (auto closed = sink.finish(); !closed) return closed;
+  return await_loaded(options_.limits);
 }
 
 // A QEMU that gives up closes its end of the stream first and says why, or ends, a moment later.
 // One that has loaded the guest without reading the vmdesc is content.
 Status Restore::explain_write_error(const Error& error) {
-  if (error.code != Errc::Environment) return error;
   WaitLimits patience{options_.limits.cancellation, Clock::now() + kLastWords};
   qmp_.set_limits(patience);
   auto loaded = await_loaded(patience);
@@ -166,7 +120,6 @@ Result<std::string> Restore::settle_run_state() {
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
   auto start = Clock::now();
   if (auto looked = look(); !looked) return looked.error();
-  if (auto prepared = prepare_run_state(); !prepared) return prepared.error();
   StreamTap tap(DigestMode::None, progress_to(observer_));
   if (auto fed = feed(plain, tap); !fed) return fed.error();
   auto state = settle_run_state();

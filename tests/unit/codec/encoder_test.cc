@@ -47,7 +47,7 @@ TEST_CASE("every size comes back", "[codec]") {
       Bytes plain = sample(size);
       auto decoded = decode(traits.coding, encode(traits.coding, plain));
       CHECK(decoded.status);
-      CHECK(decoded.bytes == plain);
+      CHECK((decoded.bytes == plain));
     }
   }
 }
@@ -59,7 +59,7 @@ TEST_CASE("every level comes back, and higher ones are no larger", "[codec]") {
     for (int level = traits.lowest_level; level <= traits.highest_level; ++level) {
       CAPTURE(traits.name, level);
       Bytes packed = encode(traits.coding, plain, {.level = level});
-      CHECK(decode(traits.coding, packed).bytes == plain);
+      CHECK((decode(traits.coding, packed).bytes == plain));
       if (level == traits.lowest_level) lowest_size = packed.size();
       CHECK(packed.size() <= lowest_size + lowest_size / 100);
     }
@@ -67,12 +67,12 @@ TEST_CASE("every level comes back, and higher ones are no larger", "[codec]") {
 }
 
 TEST_CASE("the number of threads does not change a byte", "[codec]") {
-  Bytes plain = sample(9 * kMiB + 77);
+  Bytes plain = sample(4 * kMiB + 77);
   for (Coding coding : kPackingCodings) {
     Bytes one = encode(coding, plain, {.threads = 3});
     for (unsigned threads : {1U, 2U, 8U}) {
       CHECK(encode(coding, plain, {.threads = threads}) == one);
-      CHECK(decode(coding, one, threads).bytes == plain);
+      CHECK((decode(coding, one, threads).bytes == plain));
     }
   }
 }
@@ -97,7 +97,7 @@ TEST_CASE("stock tools read what the encoder writes", "[codec]") {
       Bytes packed = encode(traits.coding, plain);
       for (const std::string& reader : stock_readers(traits.coding)) {
         CAPTURE(reader, size);
-        CHECK(run(reader, packed) == plain);
+        CHECK((run(reader, packed) == plain));
       }
     }
   }
@@ -106,7 +106,7 @@ TEST_CASE("stock tools read what the encoder writes", "[codec]") {
 TEST_CASE("stock tools accept every level of gzip", "[codec]") {
   Bytes plain = sample(kMiB + 5);
   for (int level = 1; level <= 9; ++level) {
-    CHECK(run("gzip -dc", encode(Coding::Gzip, plain, {.level = level})) == plain);
+    CHECK((run("gzip -dc", encode(Coding::Gzip, plain, {.level = level})) == plain));
   }
 }
 
