@@ -5,6 +5,7 @@
 #include <vmstream/digest.h>
 #include "guest/guest_states.h"
 #include "support/catch.h"
+#include "support/cuttable_proxy.h"
 #include "support/qemu.h"
 
 using namespace vmstream;
@@ -190,6 +191,23 @@ TEST_CASE("QEMU killed in the middle is told from a finished stream", "[guest][c
   REQUIRE(capture->recovery_error());
   CHECK(contains(capture->recovery_error()->hint, "cont"));
   CHECK_FALSE(capture->complete());
+}
+
+TEST_CASE("a session that breaks: a new one gives the guest back", "[guest][capture]") {
+  RunningGuest guest;
+  testing::CuttableProxy proxy(guest.qemu.monitor());
+  TrippingSink sink(kMiddle, [&] {
+    proxy.cut();
+    return ok();
+  });
+  auto capture = GuestCapture::open(proxy.address(), {.limits = within(30s)});
+  REQUIRE(capture);
+  auto summary = capture->capture(sink);
+  REQUIRE_FALSE(summary);
+  CHECK(summary.error().code == Errc::Environment);
+  CHECK_FALSE(capture->recovery_error());
+  proxy.cut();
+  guest.check_as_before();
 }
 
 TEST_CASE("a device that cannot be saved: QEMU's own words", "[guest][capture]") {

@@ -111,26 +111,33 @@ StreamBuilder& StreamBuilder::vmdesc(std::string_view json) {
   return be8(6).be32(json.size()).text(json);
 }
 
-std::string make_vmdesc(const std::vector<std::pair<std::string, uint64_t>>& devices) {
+std::string make_vmdesc(const std::vector<std::pair<std::string, uint64_t>>& devices,
+                        uint32_t page_size) {
   std::string list;
   for (const auto& [name, size] : devices) {
     list += fmt::format(R"({}{{"name": "{}", "instance_id": 0, "size": {}, "fields": [)"
                         R"({{"name": "data", "size": {}, "type": "buffer"}}]}})",
                         list.empty() ? "" : ", ", name, size, size);
   }
-  return fmt::format(R"({{"page_size": 4096, "devices": [{}]}})", list);
+  return fmt::format(R"({{"page_size": {}, "devices": [{}]}})", page_size, list);
 }
 
 StreamBuilder small_stream() {
+  constexpr uint32_t kPageBits = 10;
+  constexpr size_t kPage = 1 << kPageBits;
   StreamBuilder stream;
-  stream.header().configuration("pc-i440fx-7.2");
+  stream.header().configuration("virt-7.2").page_bits(kPageBits);
   stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x4000}, {"pc.bios", 0x1000}}).eos().footer();
-  stream.part(2).page("pc.ram", 0, 0xaa).fill_page("", 0x1000).page("pc.bios", 0, 0xbb).eos();
-  stream.footer();
-  stream.end(2).page("pc.ram", 0x2000, 0xcc).eos().footer();
+  stream.part(2).page("pc.ram", 0, 0xaa, kPage).fill_page("", 0x1000);
+  stream.page("pc.bios", 0, 0xbb, kPage).eos().footer();
+  stream.end(2).page("pc.ram", 0x2000, 0xcc, kPage).eos().footer();
   stream.device(3, "timer", "0123456789").device(5, "0000:00:02.0/vga", "VGA");
-  stream.eof().vmdesc(make_vmdesc({{"timer", 10}, {"0000:00:02.0/vga", 3}}));
+  stream.eof().vmdesc(small_vmdesc());
   return stream;
+}
+
+std::string small_vmdesc() {
+  return make_vmdesc({{"timer", 10}, {"0000:00:02.0/vga", 3}}, 1024);
 }
 
 }  // namespace testing

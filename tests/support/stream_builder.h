@@ -65,9 +65,12 @@ class StreamBuilder {
 };
 
 /// JSON of a description whose devices are one buffer each.
-std::string make_vmdesc(const std::vector<std::pair<std::string, uint64_t>>& devices);
+std::string make_vmdesc(const std::vector<std::pair<std::string, uint64_t>>& devices,
+                        uint32_t page_size = 4096);
 
-/// A small but complete stream: configuration, RAM in START, PART and END, two devices, vmdesc.
+/// A small but complete stream with pages of 1 KiB: configuration, RAM in START, PART and END, two
+/// devices, vmdesc.
 StreamBuilder small_stream();
+std::string small_vmdesc();
 
 }  // namespace testing

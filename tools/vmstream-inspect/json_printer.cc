@@ -65,12 +65,13 @@ ordered_json stream_json(const vmstream::StreamSummary& summary) {
   json["machine"] =
       summary.configuration ? ordered_json(escape(summary.configuration->machine)) : nullptr;
   json["complete"] = summary.complete;
+  json["ram_read"] = summary.ram_read;
   json["length"] = summary.stream_bytes;
   json["trailing_bytes"] = summary.trailing_bytes;
   json["target_page_size"] = or_null(summary.target_page_size);
   json["configuration"] = configuration_json(summary.configuration);
   json["footers"] = summary.footers;
-  json["commands"] = summary.commands;
+  if (summary.ram_read) json["commands"] = summary.commands;
   json["postcopy"] = summary.postcopy;
   json["run_state"] = summary.run_state ? ordered_json(escape(*summary.run_state)) : nullptr;
   return json;
@@ -87,40 +88,45 @@ ordered_json qemu_json(const vmstream::QemuVersionRange& range) {
           {"because", range.because()}};
 }
 
-void add_pages(ordered_json& json, const vmstream::PageCounts& pages) {
+// Counts that are not known because the RAM was not read are left out.
+void add_pages(ordered_json& json, const vmstream::PageCounts& pages, bool known) {
+  if (!known) return;
   json["pages"] = pages.total();
   for (PageKind kind : vmstream::PageCounts::kKinds) {
     json[fmt::format("{}_pages", name_of(kind))] = pages[kind];
   }
 }
 
-ordered_json block_json(const vmstream::RamBlockSummary& summary) {
+ordered_json block_json(const vmstream::RamBlockSummary& summary, bool ram_read) {
   ordered_json json{{"name", escape(summary.block.name)}, {"size", summary.block.used_length}};
   if (summary.block.page_size) json["page_size"] = *summary.block.page_size;
   if (summary.block.guest_address) json["guest_address"] = *summary.block.guest_address;
-  add_pages(json, summary.pages);
+  add_pages(json, summary.pages, ram_read);
   return json;
 }
 
 ordered_json ram_json(const vmstream::StreamSummary& summary) {
   ordered_json json{{"total", summary.ram_bytes}, {"version", or_null(summary.ram_version)}};
-  add_pages(json, summary.pages);
+  add_pages(json, summary.pages, summary.ram_read);
   auto blocks = ordered_json::array();
-  for (const auto& block : summary.blocks) blocks.push_back(block_json(block));
+  for (const auto& block : summary.blocks) blocks.push_back(block_json(block, summary.ram_read));
   json["blocks"] = std::move(blocks);
   return json;
 }
 
-ordered_json iterables_json(const std::vector<vmstream::IterableSummary>& iterables) {
+ordered_json iterables_json(const vmstream::StreamSummary& summary) {
   auto list = ordered_json::array();
-  for (const auto& iterable : iterables) {
-    list.push_back({{"idstr", escape(iterable.start.idstr)},
-                    {"instance_id", iterable.start.instance_id},
-                    {"version_id", iterable.start.version_id},
-                    {"section_id", iterable.start.section_id},
-                    {"sections", iterable.sections},
-                    {"bytes", iterable.bytes},
-                    {"ended", iterable.ended}});
+  for (const auto& iterable : summary.iterables) {
+    ordered_json json{{"idstr", escape(iterable.start.idstr)},
+                      {"instance_id", iterable.start.instance_id},
+                      {"version_id", iterable.start.version_id},
+                      {"section_id", iterable.start.section_id}};
+    if (summary.ram_read) {
+      json["sections"] = iterable.sections;
+      json["bytes"] = iterable.bytes;
+      json["ended"] = iterable.ended;
+    }
+    list.push_back(std::move(json));
   }
   return list;
 }
@@ -179,7 +185,7 @@ class JsonPrinter final : public Printer {
     json["stream"] = stream_json(summary);
     json["qemu"] = qemu_json(summary.qemu);
     json["ram"] = ram_json(summary);
-    json["iterables"] = iterables_json(summary.iterables);
+    json["iterables"] = iterables_json(summary);
     json["devices"] = devices_json(summary);
     json["vmdesc"] = summary.vmdesc;
     json["problems"] = problems_json(summary.problems);
@@ -190,6 +196,7 @@ class JsonPrinter final : public Printer {
   void devices(const Subject& subject, const vmstream::StreamSummary& summary) override {
     auto json = opening("vmstream.devices/1", subject);
     json["complete"] = summary.complete;
+    json["ram_read"] = summary.ram_read;
     json["vmdesc"] = summary.vmdesc;
     json["devices"] = devices_json(summary);
     json["problems"] = problems_json(summary.problems);

@@ -64,6 +64,8 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.group("What is read");
   line.row("FILE", "a saved guest, plain or compressed; - is stdin");
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
+  line.flag("--full-scan", options.full_scan,
+            "info, devices: read the RAM of large plain files too, and count its pages");
   add_common_options(line, options.common);
   line.positionals("[COMMAND] FILE", options.words);
 }

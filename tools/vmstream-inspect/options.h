@@ -17,6 +17,7 @@ enum class Question { Info, Sections, Devices };
 struct InspectOptions {
   CommonOptions common;
   bool digest = false;
+  bool full_scan = false;          ///< read the RAM too, where the ends of the file suffice
   std::vector<std::string> words;  ///< [COMMAND] FILE, as given
 
   // Of the words, by split_words().

@@ -118,6 +118,29 @@ class EmptyParts {
   std::vector<Run> runs_;
 };
 
+std::string render_pages(const vmstream::StreamSummary& summary) {
+  TextTable table({"size", "data", "zero", "other", "RAM block"});
+  auto add_row = [&](std::string size, const vmstream::PageCounts& pages, std::string name) {
+    uint64_t plain = pages[PageKind::Data] + pages[PageKind::Zero];
+    table.add({std::move(size), fmt::format("{}", pages[PageKind::Data]),
+               fmt::format("{}", pages[PageKind::Zero]), fmt::format("{}", pages.total() - plain),
+               std::move(name)});
+  };
+  for (const auto& block : summary.blocks) {
+    add_row(format_size(block.block.used_length), block.pages, escape(block.block.name));
+  }
+  if (summary.blocks.empty()) add_row("-", summary.pages, "(all)");
+  return table.render();
+}
+
+std::string render_blocks(const vmstream::StreamSummary& summary) {
+  TextTable table({"size", "RAM block"});
+  for (const auto& block : summary.blocks) {
+    table.add({format_size(block.block.used_length), escape(block.block.name)});
+  }
+  return table.render();
+}
+
 class TextPrinter final : public Printer {
  public:
   explicit TextPrinter(bool color) : color_(color) {}
@@ -188,7 +211,8 @@ void TextPrinter::print_facts(const Subject& subject,
   fact("file", escape(subject.file));
   fact("containers", containers_text(subject.containers));
   std::string complete = summary.complete ? "yes" : painted(kRed, "NO");
-  fact("complete", fmt::format("{}, {}", complete, size_text(summary.stream_bytes)));
+  fact("complete", fmt::format("{}, {}{}", complete, size_text(summary.stream_bytes),
+                               summary.ram_read ? "" : "; RAM not read (see --full-scan)"));
   if (summary.trailing_bytes > 0) {
     fact("trailing", size_text(summary.trailing_bytes) + " behind the end of the stream");
   }
@@ -233,24 +257,14 @@ void TextPrinter::print_ram(const vmstream::StreamSummary& summary) const {
   if (!summary.ram_version) return;
   std::string blocks = summary.blocks.empty() ? "without block names"
                                               : "in " + count_text(summary.blocks.size(), "block");
-  heading(fmt::format("RAM: {} {}, {}", size_text(summary.ram_bytes), blocks,
-                      count_text(summary.pages.total(), "page record")));
-  TextTable table({"size", "data", "zero", "other", "RAM block"});
-  auto add_row = [&](std::string size, const vmstream::PageCounts& pages, std::string name) {
-    uint64_t plain = pages[PageKind::Data] + pages[PageKind::Zero];
-    table.add({std::move(size), fmt::format("{}", pages[PageKind::Data]),
-               fmt::format("{}", pages[PageKind::Zero]), fmt::format("{}", pages.total() - plain),
-               std::move(name)});
-  };
-  for (const auto& block : summary.blocks) {
-    add_row(format_size(block.block.used_length), block.pages, escape(block.block.name));
-  }
-  if (summary.blocks.empty()) add_row("-", summary.pages, "(all)");
-  print(table.render());
+  std::string records =
+      summary.ram_read ? ", " + count_text(summary.pages.total(), "page record") : "";
+  heading(fmt::format("RAM: {} {}{}", size_text(summary.ram_bytes), blocks, records));
+  print(summary.ram_read ? render_pages(summary) : render_blocks(summary));
 }
 
 void TextPrinter::print_iterables(const vmstream::StreamSummary& summary) const {
-  if (summary.iterables.empty()) return;
+  if (summary.iterables.empty() || !summary.ram_read) return;
   heading("Sections in parts: " + fmt::format("{}", summary.iterables.size()));
   TextTable table({"parts", "bytes", "ver", "inst", "id", "section"});
   for (const auto& iterable : summary.iterables) {

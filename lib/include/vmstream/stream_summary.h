@@ -75,6 +75,9 @@ struct StreamSummary {
   ProblemLog problems;
 
   bool complete = false;
+  /// False where only the ends of the stream were scanned: page counts, commands and the slices of
+  /// iterables are unknown then. The caller sets it.
+  bool ram_read = true;
   uint64_t stream_bytes = 0;
   uint64_t trailing_bytes = 0;  ///< behind the end of the stream
 };

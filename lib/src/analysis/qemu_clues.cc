@@ -165,6 +165,11 @@ void add_command_clues(CommandType type, QemuVersionRange& range) {
 void add_vmdesc_clues(const Vmdesc& vmdesc, std::string_view json, bool has_configuration,
                       QemuVersionRange& range) {
   add({.since = QemuVersion{2, 3}}, "vmdesc", range);
+  if (json.starts_with("{ ")) {
+    add({.until = QemuVersion{5, 2}}, "vmdesc with spaces inside of braces", range);
+  } else {
+    add({.since = QemuVersion{6, 0}}, "vmdesc without spaces inside of braces", range);
+  }
   // The key is always written first.
   if (json.starts_with("{\"configuration\"")) {
     add({.since = QemuVersion{8, 2}}, "configuration in the vmdesc", range);

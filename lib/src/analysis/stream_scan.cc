@@ -51,4 +51,27 @@ ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOpt
   return result;
 }
 
+namespace {
+
+Status feed_ends(StreamParser& parser, const StreamEnds& ends) {
+  if (auto fed = parser.feed(ends.head); !fed) return fed;
+  if (auto skipped = parser.skip(ends.skipped_bytes()); !skipped) return skipped;
+  if (auto fed = parser.feed(ends.tail); !fed) return fed;
+  return parser.finish();
+}
+
+}  // namespace
+
+ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor, const ParseLimits& limits) {
+  StreamParser parser(visitor, limits);
+  ScanResult result{.plain_bytes = ends.stream_bytes(),
+                    .parsed_bytes = ends.stream_bytes(),
+                    .stream_bytes = ends.stream_bytes()};
+  if (auto fed = feed_ends(parser, ends); !fed) {
+    result.fault = fed.error();
+    result.parsed_bytes = parser.confirmed_offset();
+  }
+  return result;
+}
+
 }  // namespace vmstream

@@ -64,7 +64,6 @@ class BlockDecoder final : public ByteSource, private PackedInput {
     // A caller that read() the head to recognise it may go on with next().
     if (!unread_.empty()) return std::exchange(unread_, {});
     if (failed_) return *failed_;
-    if (!unread_.empty()) return std::exchange(unread_, {});  // of a read() that came before
     auto view = decode_next();
     if (!view) failed_ = view.error();
     return view;

@@ -18,6 +18,7 @@ constexpr std::string_view kPageBits = "configuration/target-page-bits";
 constexpr std::string_view kCapabilities = "configuration/capabilities";
 constexpr std::string_view kUuid = "configuration/uuid";
 constexpr uint32_t kConfigurationVersion = 1;
+constexpr uint32_t kMinPageBits = 8;
 constexpr uint32_t kMaxPageBits = 16;
 
 std::byte type_byte(SectionType type) {
@@ -45,6 +46,21 @@ std::vector<std::string> read_capabilities(ByteReader& in, const ParseLimits& li
   return names;
 }
 
+std::array<std::byte, 16> read_uuid(ByteReader& in) {
+  std::array<std::byte, 16> uuid{};
+  std::ranges::copy(in.bytes(uuid.size(), "uuid"), uuid.begin());
+  return uuid;
+}
+
+uint32_t read_page_bits(ByteReader& in) {
+  auto bits = in.be<uint32_t>("target page bits");
+  if (in.ok() && (bits < kMinPageBits || bits > kMaxPageBits)) {
+    in.fail(Errc::Malformed, in.last_offset(),
+            fmt::format("{} target page bits, wanted {} to {}", bits, kMinPageBits, kMaxPageBits));
+  }
+  return bits;
+}
+
 void read_configuration_subsection(ByteReader& in, const ParseLimits& limits, Configuration& into) {
   uint64_t at = in.offset();
   in.be<uint8_t>("subsection type");
@@ -55,23 +71,15 @@ void read_configuration_subsection(ByteReader& in, const ParseLimits& limits, Co
     in.fail(Errc::Unsupported, in.last_offset(),
             fmt::format("subsection '{}' has version {}, wanted {}", escape(name), version,
                         kConfigurationVersion));
-  } else if (name == kPageBits) {
-    into.target_page_bits = in.be<uint32_t>("target page bits");
-    if (in.ok() && *into.target_page_bits > kMaxPageBits) {
-      in.fail(Errc::Malformed, in.last_offset(),
-              fmt::format("{} target page bits, at most {} exist", *into.target_page_bits,
-                          kMaxPageBits));
-    }
-  } else if (name == kCapabilities) {
+  } else if (name == kPageBits && !into.target_page_bits && !into.capabilities && !into.uuid) {
+    into.target_page_bits = read_page_bits(in);
+  } else if (name == kCapabilities && !into.capabilities && !into.uuid) {
     into.capabilities = read_capabilities(in, limits);
-  } else if (name == kUuid) {
-    std::array<std::byte, 16> uuid{};
-    auto bytes = in.bytes(uuid.size(), "uuid");
-    std::copy(bytes.begin(), bytes.end(), uuid.begin());
-    into.uuid = uuid;
+  } else if (name == kUuid && !into.uuid) {
+    into.uuid = read_uuid(in);
   } else {
     in.fail(Errc::Unsupported, at,
-            fmt::format("configuration subsection '{}' is not known", escape(name)));
+            fmt::format("configuration subsection '{}' is not known at this place", escape(name)));
   }
 }
 

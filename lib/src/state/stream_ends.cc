@@ -2,6 +2,9 @@
 // Device sections have no lengths, but the description at the very end has: it leads backwards
 // through them. A stream whose middle is left out is parsed like any other, so everything that is
 // read here is read again, and judged, by the parser; here only the places are found.
+#include <vmstream/stream_ends.h>
+
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,8 +16,8 @@
 
 #include <vmstream/byte_reader.h>
 #include <vmstream/parser.h>
-#include <vmstream/stream_ends.h>
 #include <vmstream/vmdesc.h>
+#include "base/unique_fd.h"
 
 namespace vmstream {
 namespace {
@@ -28,18 +31,20 @@ constexpr uint64_t kEndMark = 0x10;  // of a slice of ram
 // (mapped-ram, QEMU before 1.2) does not, and such files are read as a whole.
 constexpr uint64_t kMostHeadBytes = 1u << 20;
 constexpr uint64_t kFirstTailBytes = 1u << 20;
-constexpr uint64_t kMostTailBytes = 64u << 20;
+constexpr uint64_t kMostDescriptionBytes = 64u << 20;
+constexpr uint64_t kMostDeviceBytes = 32u << 20;
 
 using Bytes = std::vector<std::byte>;
 
-// Parts of a file, by position.
+// Parts of a regular file, by position. Anything else has no size.
 class FileView {
  public:
-  explicit FileView(int fd) : fd_(fd) {
+  explicit FileView(const std::string& path) {
     struct stat status {};
-    if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
-      size_ = static_cast<uint64_t>(status.st_size);
-    }
+    // Opening a FIFO would wait for its writer, or take bytes from another reader.
+    if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+    fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (fd_.is_open()) size_ = static_cast<uint64_t>(status.st_size);
   }
 
   uint64_t size() const { return size_; }
@@ -50,7 +55,7 @@ class FileView {
     Bytes bytes(static_cast<size_t>(count));
     size_t done = 0;
     while (done < bytes.size()) {
-      ssize_t got = ::pread(fd_, bytes.data() + done, bytes.size() - done,
+      ssize_t got = ::pread(fd_.get(), bytes.data() + done, bytes.size() - done,
                             static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return {};
@@ -60,7 +65,7 @@ class FileView {
   }
 
  private:
-  int fd_;
+  UniqueFd fd_;
   uint64_t size_ = 0;
 };
 
@@ -100,7 +105,7 @@ std::optional<Description> read_description(const FileView& file) {
       if (!vmdesc) return std::nullopt;
       return Description{file.size() - count + *at, std::move(*vmdesc)};
     }
-    if (count == file.size() || wanted >= kMostTailBytes) return std::nullopt;
+    if (count == file.size() || wanted >= kMostDescriptionBytes) return std::nullopt;
   }
 }
 
@@ -176,18 +181,22 @@ std::optional<uint64_t> measure_head(const FileView& file) {
 
 }  // namespace
 
-std::optional<StreamEnds> find_stream_ends(int borrowed_fd) {
-  FileView file(borrowed_fd);
+std::optional<StreamEnds> read_stream_ends(const std::string& path) {
+  FileView file(path);
   Bytes magic = file.read(0, kHeaderBytes);
   if (magic.empty() || ByteReader(magic).be<uint32_t>("magic") != kStreamMagic) return std::nullopt;
   auto description = read_description(file);
   if (!description) return std::nullopt;
   auto tail_offset = walk_back(file, *description, true);
   if (!tail_offset) tail_offset = walk_back(file, *description, false);
-  if (!tail_offset) return std::nullopt;
+  if (!tail_offset || description->offset - *tail_offset > kMostDeviceBytes) return std::nullopt;
   auto head_length = measure_head(file);
-  if (!head_length || *head_length >= *tail_offset) return std::nullopt;
-  return StreamEnds{*head_length, *tail_offset, file.size()};
+  if (!head_length || *head_length > *tail_offset) return std::nullopt;
+  StreamEnds ends{.head = file.read(0, *head_length),
+                  .tail_offset = *tail_offset,
+                  .tail = file.read(*tail_offset, file.size() - *tail_offset)};
+  if (ends.head.empty() || ends.tail.empty()) return std::nullopt;
+  return ends;
 }
 
 }  // namespace vmstream
