@@ -21,7 +21,7 @@ run() {
 choose_compiler() {
   if [ -n "${CXX:-}" ]; then return; fi
   local major
-  major=$(c++ -dumpversion 2>/dev/null | cut -d. -f1)
+  major=$(c++ -dumpversion 2>/dev/null | cut -d. -f1 || true)
   if [ "${major:-0}" -lt 12 ] && command -v g++-12 >/dev/null; then
     export CXX=g++-12
   fi
