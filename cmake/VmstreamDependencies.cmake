@@ -3,9 +3,12 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
+# Some packages of it set this to 1, others not at all; the project wants one answer.
+set_target_properties(nlohmann_json::nlohmann_json PROPERTIES
+  INTERFACE_COMPILE_DEFINITIONS JSON_USE_IMPLICIT_CONVERSIONS=0)
 find_package(ZLIB REQUIRED)
 find_package(BZip2 REQUIRED)
-pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.5)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.4.8)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 if(VMSTREAM_LIBDEFLATE)
   pkg_check_modules(LIBDEFLATE IMPORTED_TARGET libdeflate)

@@ -32,6 +32,7 @@ struct CaptureOptions {
   After after = After::Keep;
   std::optional<uint64_t> max_bandwidth = std::nullopt;  ///< bytes a second; nullopt: unlimited
   bool digest = true;                                    ///< compute SHA-256 of the plain stream
+  size_t threads = 0;  ///< 1: the digest gets no thread of its own; 0: all cores
   WaitLimits limits = {};
 };
 
@@ -59,7 +60,9 @@ struct CaptureSummary {
 ///
 /// From construction to complete() the guest's run state, and every parameter and capability of
 /// QEMU that was changed, is owed: the destructor cancels a migration under way and gives all of it
-/// back, within a few seconds of its own even after the limits have struck.
+/// back, within a few seconds of its own even after the limits have struck. A guest that was found
+/// stopped stays so; QEMU calls that "postmigrate" after a save and wants it to run once before the
+/// next one.
 class GuestCapture {
  public:
   /// Connects and looks; nothing of the guest changes. Fails if another migration runs.
@@ -92,7 +95,8 @@ Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, Captur
                                       CaptureObserver* observer = nullptr);
 
 /// The QMP commands that a capture would issue and the shell recipe that comes nearest, as text.
+/// `shell_command` is what would take the stream there, such as "gzip -6 -c > guest.gz".
 std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
-                            const std::string& output);
+                            const std::string& shell_command);
 
 }  // namespace vmstream

@@ -50,6 +50,10 @@ class StreamParser {
   /// Parses what can be parsed. After an error every call returns that error.
   Status feed(std::span<const std::byte> bytes);
 
+  /// Passes over `count` bytes that are not fed, for readers that look at the ends of a stream only.
+  /// Possible between two records, when every byte fed has been taken up; Errc::Usage elsewhere.
+  Status skip(uint64_t count);
+
   /// Says that the input has ended. Fails with Errc::Truncated unless the stream is complete: EOF
   /// seen, and an announced vmdesc read to its end.
   Status finish();

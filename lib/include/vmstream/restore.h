@@ -15,7 +15,7 @@
 
 namespace vmstream {
 
-/// Run state of the guest after the load.
+/// Run state of the guest after the load. Paused is set before it: the guest runs no instruction.
 enum class RunState { AsSaved, Running, Paused };
 
 class RestoreObserver {
@@ -47,6 +47,10 @@ struct RestoreOptions {
 
 /// Feeds a QEMU that was started with `-incoming defer`, waits until it says completed, then sets
 /// the run state. Fails before anything is sent if that QEMU does not wait for a stream.
+///
+/// A source that fails before it has given a stream's first bytes leaves QEMU waiting as it was;
+/// one that fails later ends that QEMU, which never runs the guest. The source's error is the one
+/// returned. `qmp` keeps the limits of `options`.
 Result<RestoreSummary> restore_guest(ByteSource& plain, QmpClient& qmp, RestoreOptions options,
                                      RestoreObserver* observer = nullptr);
 
@@ -55,7 +59,9 @@ Result<RestoreSummary> restore_guest(ByteSource& plain, QmpClient& qmp, RestoreO
 class QemuProcess {
  public:
   /// Starts `argv` with `-incoming defer` and a private monitor added. Its stdin, stdout and stderr
-  /// are this process's own. Fails if `argv` has an -incoming of its own.
+  /// are this process's own. Fails if `argv` has an -incoming of its own. A QEMU with -daemonize
+  /// goes on behind the process started here: wait() does not wait for it, and the destructor asks
+  /// it to quit through the monitor.
   static Result<QemuProcess> start(std::vector<std::string> argv, WaitLimits limits = {});
   QemuProcess(QemuProcess&&) noexcept;
   ~QemuProcess();

@@ -34,6 +34,8 @@ class StatisticsTap final : public ByteTap {
   Status finish();
 
   const StreamCounts& counts() const;
+  /// The machine type's name, escaped; empty until the configuration has come, or if there is none.
+  const std::string& machine() const;
   const StreamParser& parser() const;
 
  private:

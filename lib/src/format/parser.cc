@@ -22,6 +22,7 @@ class StreamParser::Impl {
       : limits_(limits), machine_(visitor, limits_, context) {}
 
   Status feed(std::span<const std::byte> piece);
+  Status skip(uint64_t count);
   Status finish();
   uint64_t confirmed_offset() const;
   uint64_t offset() const { return fed_; }
@@ -96,6 +97,14 @@ Result<size_t> StreamParser::Impl::run(std::span<const std::byte> bytes, bool la
   }
 }
 
+Status StreamParser::Impl::skip(uint64_t count) {
+  if (error_) return *error_;
+  if (!carry_.empty()) return Error{Errc::Usage, "skip() inside of a record", taken_};
+  taken_ += count;
+  fed_ += count;
+  return ok();
+}
+
 Status StreamParser::Impl::finish() {
   if (error_) return *error_;
   if (finished_) return ok();
@@ -122,6 +131,9 @@ StreamParser::StreamParser(StreamParser&&) noexcept = default;
 
 Status StreamParser::feed(std::span<const std::byte> bytes) {
   return impl_->feed(bytes);
+}
+Status StreamParser::skip(uint64_t count) {
+  return impl_->skip(count);
 }
 Status StreamParser::finish() {
   return impl_->finish();

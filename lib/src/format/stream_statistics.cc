@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <vmstream/text.h>
 #include "format/target_page.h"
 
 namespace vmstream {
@@ -11,7 +12,12 @@ namespace {
 class Counter final : public StreamVisitor {
  public:
   StreamCounts counts;
+  std::string machine;
 
+  Status on_configuration(const Configuration& configuration) override {
+    machine = escape(configuration.machine);
+    return ok();
+  }
   Status on_ram_blocks(const RamBlockList& list) override {
     counts.guest_bytes = list.total_bytes;
     return ok();
@@ -62,6 +68,10 @@ Status StatisticsTap::finish() {
 
 const StreamCounts& StatisticsTap::counts() const {
   return state_->counter.counts;
+}
+
+const std::string& StatisticsTap::machine() const {
+  return state_->counter.machine;
 }
 
 const StreamParser& StatisticsTap::parser() const {

@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include <vmstream/text.h>
 #include "io/fd.h"
 
 namespace vmstream {
@@ -24,12 +23,9 @@ namespace {
 // final fsync finds little left to do.
 constexpr uint64_t kWritebackBytes = 16u << 20;
 
-Error refused(const std::string& path) {
-  return Error{Errc::Refused,
-               fmt::format("'{}' exists already", escape(path)),
-               {},
-               {},
-               "--force replaces it"};
+Error refused() {
+  return Error{
+      .code = Errc::Refused, .message = "the file exists already", .hint = "--force replaces it"};
 }
 
 std::string folder_of(const std::string& path) {
@@ -99,7 +95,7 @@ Status OutputFile::State::link_as(const std::string& name) const {
           ? ::linkat(AT_FDCWD, source.c_str(), folder.get(), name.c_str(), AT_SYMLINK_FOLLOW)
           : ::linkat(folder.get(), temporary.c_str(), folder.get(), name.c_str(), 0);
   if (linked == 0) return ok();
-  if (errno == EEXIST) return refused(path);
+  if (errno == EEXIST) return refused();
   return system_error("link", errno);
 }
 
@@ -160,7 +156,7 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
       if (!state->file.is_open()) return system_error("open", errno);
       return std::unique_ptr<OutputFile>(new OutputFile(std::move(state)));
     }
-    if (overwrite == Overwrite::Refuse) return refused(path);
+    if (overwrite == Overwrite::Refuse) return refused();
     std::error_code unresolved;
     auto real = std::filesystem::canonical(path, unresolved);
     if (!unresolved) state->target = real.string();

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# fish completion for vmdump
+complete -c vmdump -f
+complete -c vmdump -l qmp -d 'monitor of QEMU' -r
+complete -c vmdump -l stdin -d 'the stream arrives on stdin'
+complete -c vmdump -l mode -d 'how to save' -x -a 'stop'
+complete -c vmdump -l after -d 'what becomes of the guest' -x -a 'keep pause quit'
+complete -c vmdump -l max-bandwidth -d 'read no faster than this' -x
+complete -c vmdump -l timeout -d 'give up after this time' -x
+complete -c vmdump -s o -l output -d 'file to write' -r
+complete -c vmdump -l exec -d 'command that takes the file' -x
+complete -c vmdump -s c -l compress -d 'coding, with :LEVEL or not' -x -a 'none gzip bzip2 zstd'
+complete -c vmdump -l filter -d 'command that compresses' -x
+complete -c vmdump -l force -d 'overwrite; write to a terminal'
+complete -c vmdump -l explain -d 'print the commands, do nothing'
+complete -c vmdump -s q -l quiet -d 'print errors only'
+complete -c vmdump -s v -l verbose -d 'say what is being done and how it went'
+complete -c vmdump -l progress -d 'how to show progress' -x -a 'auto always never json'
+complete -c vmdump -l progress-fd -d 'write JSON progress to this descriptor' -x
+complete -c vmdump -l json -d 'print the result as JSON'
+complete -c vmdump -l color -d 'colour messages' -x -a 'auto always never'
+complete -c vmdump -l threads -d 'cores to use' -x
+complete -c vmdump -l help -d 'print help'
+complete -c vmdump -l version -d 'print version, codecs and engines'

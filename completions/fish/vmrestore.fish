@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# fish completion for vmrestore
+complete -c vmrestore -l exec -d 'command that prints the file' -x
+complete -c vmrestore -s o -l output -d 'plain stream to write' -r
+complete -c vmrestore -l qmp -d 'monitor of a waiting QEMU' -r
+complete -c vmrestore -l force -d 'overwrite; write to a terminal'
+complete -c vmrestore -l cont -d 'let the guest run after the load'
+complete -c vmrestore -l paused -d 'leave the guest paused'
+complete -c vmrestore -l timeout -d 'give up after this time' -x
+complete -c vmrestore -l explain -d 'print the commands, do nothing'
+complete -c vmrestore -s q -l quiet -d 'print errors only'
+complete -c vmrestore -s v -l verbose -d 'say what is being done and how it went'
+complete -c vmrestore -l progress -d 'how to show progress' -x -a 'auto always never json'
+complete -c vmrestore -l progress-fd -d 'write JSON progress to this descriptor' -x
+complete -c vmrestore -l json -d 'print the result as JSON'
+complete -c vmrestore -l color -d 'colour messages' -x -a 'auto always never'
+complete -c vmrestore -l threads -d 'cores to use' -x
+complete -c vmrestore -l help -d 'print help'
+complete -c vmrestore -l version -d 'print version, codecs and engines'

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+# fish completion for vmstream-inspect
+complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices'
+complete -c vmstream-inspect -l digest -d 'also compute the SHA-256 of the plain stream'
+complete -c vmstream-inspect -s q -l quiet -d 'print errors only'
+complete -c vmstream-inspect -s v -l verbose -d 'say what is being done and how it went'
+complete -c vmstream-inspect -l progress -d 'how to show progress' -x -a 'auto always never json'
+complete -c vmstream-inspect -l progress-fd -d 'write JSON progress to this descriptor' -x
+complete -c vmstream-inspect -l json -d 'print the result as JSON'
+complete -c vmstream-inspect -l color -d 'colour messages' -x -a 'auto always never'
+complete -c vmstream-inspect -l threads -d 'cores to use' -x
+complete -c vmstream-inspect -l help -d 'print help'
+complete -c vmstream-inspect -l version -d 'print version, codecs and engines'

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// The faults found in one stream, in bounded memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include <vmstream/error.h>
+#include <vmstream/visitor.h>
+
+namespace vmstream {
+
+/// Problems in the order they were met. A damaged file can hold millions of them: the first
+/// kProblemsKept are kept, the rest counted. A plain value.
+class ProblemLog {
+ public:
+  static constexpr size_t kProblemsKept = 1000;
+
+  void add(Problem problem);
+  /// A failure that ended the reading. `position` stands in where the error has no offset of its
+  /// own, as those of decoders have none in the plain stream.
+  void add(const Error& fault, uint64_t position);
+
+  const std::vector<Problem>& kept() const { return kept_; }
+  uint64_t total() const { return total_; }
+  bool empty() const { return total_ == 0; }
+
+ private:
+  std::vector<Problem> kept_;
+  uint64_t total_ = 0;
+};
+
+}  // namespace vmstream

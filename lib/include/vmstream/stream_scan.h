@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Reading a whole stream for the sake of knowing it, damaged or not.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include <vmstream/byte_source.h>
+#include <vmstream/digest.h>
+#include <vmstream/parser.h>
+#include <vmstream/stream_ends.h>
+#include <vmstream/stream_statistics.h>
+
+namespace vmstream {
+
+/// How a scan ended.
+struct ScanResult {
+  uint64_t plain_bytes = 0;   ///< bytes that the source gave, those behind the stream included
+  uint64_t parsed_bytes = 0;  ///< bytes that were recognised before the fault; all without one
+  uint64_t stream_bytes = 0;  ///< length of the stream alone; what there is of it after a fault
+  std::optional<Error> fault = std::nullopt;  ///< why the stream is not whole, or unreadable
+  bool complete() const { return !fault; }
+};
+
+struct ScanOptions {
+  ParseLimits limits = {};
+  /// Computed over every plain byte. Borrowed; may be null.
+  Sha256* digest = nullptr;
+  /// Told how far the scan has come, once a piece. Page bytes are exact only once a whole page has
+  /// shown the page size.
+  std::function<void(const StreamCounts&)> on_progress = {};
+};
+
+/// Feeds all of `source` to a parser with `visitor`. Differs from parse_stream() in what it does
+/// about faults: a source that fails leaves the parser to tell what it has, and bytes behind a
+/// malformed place are read and counted, so that each byte of the file is accounted for.
+ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options = {});
+
+/// Feeds only the two ends of a stream. Events between them are missing, and with them page counts,
+/// most commands and the slices of iterable sections. Nothing is known of the bytes left out: only
+/// a result without a fault is worth anything, and after a fault the whole stream should be
+/// scanned.
+ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor,
+                     const ParseLimits& limits = {});
+
+/// True for the faults of a stream, false for those of the world around it (I/O, interruption).
+bool is_stream_fault(const Error& error);
+
+}  // namespace vmstream

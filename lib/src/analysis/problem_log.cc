@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/problem_log.h>
+
+#include <utility>
+
+namespace vmstream {
+
+void ProblemLog::add(Problem problem) {
+  if (kept_.size() < kProblemsKept) kept_.push_back(std::move(problem));
+  ++total_;
+}
+
+void ProblemLog::add(const Error& fault, uint64_t position) {
+  std::string message = fault.message;
+  if (!fault.offset && fault.file_offset) {
+    message = describe(Error{fault.code, fault.message, std::nullopt, fault.file_offset});
+  }
+  add({fault.offset.value_or(position), std::move(message)});
+}
+
+}  // namespace vmstream

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// What each part of a stream says of the QEMU that wrote it.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+
+#include <vmstream/format.h>
+#include <vmstream/qemu_version.h>
+#include <vmstream/vmdesc.h>
+
+namespace vmstream::analysis {
+
+// Each adds its clues to `range`; call them in any order.
+void add_header_clues(const StreamHeader& header, QemuVersionRange& range);
+void add_configuration_clues(const Configuration& configuration, QemuVersionRange& range);
+void add_section_clues(const SectionHeader& header, QemuVersionRange& range);
+void add_page_clues(const SectionHeader& section, const Page& page, QemuVersionRange& range);
+void add_ram_mark_clues(RamMark mark, QemuVersionRange& range);
+void add_footer_clues(QemuVersionRange& range);
+void add_command_clues(CommandType type, QemuVersionRange& range);
+// `has_configuration`: the stream itself holds a configuration record.
+void add_vmdesc_clues(const Vmdesc& vmdesc, std::string_view json, bool has_configuration,
+                      QemuVersionRange& range);
+
+/// The body of the globalstate section: the guest's run state, and what its layout tells.
+std::optional<std::string> read_global_state(std::span<const std::byte> body,
+                                             QemuVersionRange& range);
+
+}  // namespace vmstream::analysis

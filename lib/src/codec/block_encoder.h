@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// A sink that compresses block by block on all cores.
+#pragma once
+
+#include <memory>
+
+#include <vmstream/byte_sink.h>
+#include "codec/block_codec.h"
+
+namespace vmstream {
+
+Result<std::unique_ptr<ByteSink>> make_block_encoder(const BlockCodec& codec, ByteSink& next,
+                                                     int level, unsigned threads);
+
+}  // namespace vmstream

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// The table of codings, and the way from a coding to its encoder and decoder.
+#include <vmstream/codec.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "codec/block_codec.h"
+#include "codec/block_decoder.h"
+#include "codec/block_encoder.h"
+
+namespace vmstream {
+namespace {
+
+constexpr std::array<CodingTraits, 4> kCodings{{
+    {Coding::None, "none", "", 0, 0, 0},
+    {Coding::Gzip, "gzip", ".gz", 1, 9, 6},
+    {Coding::Bzip2, "bzip2", ".bz2", 1, 9, 9},
+    {Coding::Zstd, "zstd", ".zst", -5, 19, 3},
+}};
+
+// Null for Coding::None, which has no units.
+const BlockCodec* codec_of(Coding coding) {
+  switch (coding) {
+    case Coding::None:
+      return nullptr;
+    case Coding::Gzip:
+      return &gzip_codec();
+    case Coding::Bzip2:
+      return &bzip2_codec();
+    case Coding::Zstd:
+      return &zstd_codec();
+  }
+  return nullptr;
+}
+
+// Hands everything on, memory included: no copy is made for Coding::None.
+class PassThroughSink final : public ByteSink {
+ public:
+  explicit PassThroughSink(ByteSink& next) : next_(next) {}
+  Status write(std::span<const std::byte> bytes) override { return next_.write(bytes); }
+  Status finish() override { return next_.finish(); }
+  std::span<std::byte> lend() override { return next_.lend(); }
+  Status commit(size_t count) override { return next_.commit(count); }
+
+ private:
+  ByteSink& next_;
+};
+
+}  // namespace
+
+std::span<const CodingTraits> codings() {
+  return kCodings;
+}
+
+const CodingTraits& traits_of(Coding coding) {
+  return *std::ranges::find(kCodings, coding, &CodingTraits::coding);
+}
+
+std::optional<Coding> find_coding(std::string_view name) {
+  auto found = std::ranges::find(kCodings, name, &CodingTraits::name);
+  if (found == kCodings.end()) return std::nullopt;
+  return found->coding;
+}
+
+std::optional<Coding> find_coding_by_suffix(std::string_view file_name) {
+  for (const CodingTraits& traits : kCodings) {
+    if (!traits.suffix.empty() && file_name.ends_with(traits.suffix)) return traits.coding;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> codec_engines() {
+  std::vector<std::string> names;
+  for (const CodingTraits& traits : kCodings) {
+    if (const BlockCodec* codec = codec_of(traits.coding)) codec->list_engines(names);
+  }
+  return names;
+}
+
+Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
+                                               EncodeOptions options) {
+  const CodingTraits& traits = traits_of(coding);
+  int level = options.level.value_or(traits.default_level);
+  if (level < traits.lowest_level || level > traits.highest_level) {
+    return Error{Errc::Usage, fmt::format("{} level {} is not within {} to {}", traits.name, level,
+                                          traits.lowest_level, traits.highest_level)};
+  }
+  const BlockCodec* codec = codec_of(coding);
+  if (!codec) return std::unique_ptr<ByteSink>(std::make_unique<PassThroughSink>(next));
+  return make_block_encoder(*codec, next, level, options.threads);
+}
+
+Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
+                                                 std::unique_ptr<ByteSource> compressed,
+                                                 DecodeOptions options) {
+  const BlockCodec* codec = codec_of(coding);
+  if (!codec) return compressed;
+  return make_block_decoder(*codec, std::move(compressed), options.threads);
+}
+
+std::optional<Coding> recognise_coding(std::span<const std::byte> head) {
+  for (const CodingTraits& traits : kCodings) {
+    const BlockCodec* codec = codec_of(traits.coding);
+    if (codec && head.size() >= codec->magic_bytes() && codec->can_begin(head)) {
+      return traits.coding;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace vmstream

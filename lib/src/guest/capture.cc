@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+// Saving a guest, and giving it back as it was found whatever happens.
+#include <vmstream/capture.h>
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include "guest/guest_state.h"
+#include "guest/json.h"
+#include "guest/migration_link.h"
+#include "guest/monitored_io.h"
+#include "guest/stream_tap.h"
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+// What is done after a failure has time of its own: the limits may be what has failed.
+constexpr auto kCancelPatience = std::chrono::milliseconds(500);
+constexpr auto kRecoveryPatience = std::chrono::seconds(5);
+constexpr auto kQuitPatience = std::chrono::seconds(10);
+
+WaitLimits fresh_limits(Clock::duration patience) {
+  return {.deadline = Clock::now() + patience};
+}
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+DigestMode digest_mode(const CaptureOptions& options) {
+  if (!options.digest) return DigestMode::None;
+  return options.threads == 1 ? DigestMode::Inline : DigestMode::Beside;
+}
+
+StreamTap::OnProgress progress_to(CaptureObserver* observer) {
+  if (!observer) return {};
+  return [observer](const StreamCounts& counts) { observer->on_progress(counts); };
+}
+
+CaptureSummary summarize(const StreamTap& tap, Clock::time_point start) {
+  CaptureSummary summary;
+  summary.counts = tap.counts();
+  summary.machine = tap.machine();
+  summary.sha256 = tap.sha256();
+  summary.total_seconds = seconds_since(start);
+  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds}};
+  return summary;
+}
+
+Error another_migration(const MigrationStatus& status) {
+  return Error{
+      .code = Errc::Environment,
+      .message = "another migration of this guest is under way (status '" + status.name + "')",
+      .hint = "wait for its end, or end it with migrate_cancel"};
+}
+
+}  // namespace
+
+struct GuestCapture::State {
+  State(QmpAddress where, CaptureOptions how, CaptureObserver* who, QmpClient client)
+      : address(std::move(where)), options(how), observer(who), qmp(std::move(client)) {}
+
+  Status look();
+  Status begin();
+  Status start_migration();
+  Status transfer(ByteSink& sink, StreamTap& tap);
+  Status migrate(StreamTap& tap, ByteSink& sink);
+  Status expect_completed();
+  Status settle_guest();
+  Result<CaptureSummary> capture(ByteSink& sink);
+  Status quit();
+  void abandon();
+  Status give_back();
+  void cancel();
+  Status revive();
+
+  QmpAddress address;
+  CaptureOptions options;
+  CaptureObserver* observer;
+  std::optional<QmpClient> qmp;
+  std::optional<GuestState> guest = std::nullopt;
+  std::optional<MigrationLink> link = std::nullopt;
+  Clock::time_point stopped_at = {};
+  double pause_seconds = 0;
+  bool touched = false;    // something of the guest or of QEMU is owed
+  bool migrating = false;  // from `migrate` until its end has been seen
+  bool saved = false;      // the sink has taken a complete stream
+  std::optional<Error> recovery_error = std::nullopt;
+};
+
+Status GuestCapture::State::look() {
+  auto migration = query_migration(*qmp);
+  if (!migration) return migration.error();
+  if (!migration->is_over()) return another_migration(*migration);
+  auto found = GuestState::read(*qmp);
+  if (!found) return found.error();
+  if (found->found_name() == "inmigrate") {
+    return Error{Errc::Environment,
+                 "there is no guest to save: this QEMU waits for an incoming stream"};
+  }
+  guest.emplace(std::move(*found));
+  return ok();
+}
+
+// Everything up to the first byte of the stream.
+Status GuestCapture::State::begin() {
+  touched = true;
+  if (auto done = guest->switch_off_capabilities(*qmp); !done) return done;
+  uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
+  if (auto done = guest->set_bandwidth(*qmp, bandwidth); !done) return done;
+  auto opened = MigrationLink::open(*qmp, MigrationLink::Direction::FromQemu);
+  if (!opened) return opened.error();
+  link.emplace(std::move(*opened));
+  if (auto done = guest->stop(*qmp); !done) return done;
+  stopped_at = Clock::now();
+  if (auto begun = start_migration(); !begun) return begun;
+  return link->await_peer(*qmp, options.limits);
+}
+
+Status GuestCapture::State::start_migration() {
+  auto begun = qmp->execute("migrate", to_text({{"uri", link->uri()}}));
+  migrating = true;
+  if (begun) return ok();
+  // After a refusal the session goes on, and what may be migrating is not ours to cancel; after a
+  // lost answer nothing is known.
+  if (query_run_status(*qmp)) migrating = false;
+  Error error = begun.error();
+  if (guest->found_name() == "postmigrate") {
+    error.hint = "it stands still since it was last saved: QEMU wants a cont before the next save";
+  }
+  return error;
+}
+
+Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
+  MonitorWatch watch(*qmp, options.limits, [&tap] { tap.report(); });
+  MonitoredSource source(link->descriptor(), watch);
+  if (auto moved = pump(source, sink, &tap); !moved) return moved.error();
+  return expect_completed();
+}
+
+Status GuestCapture::State::expect_completed() {
+  auto status = await_migration_end(*qmp, options.limits);
+  if (!status) return status.error();
+  migrating = false;
+  if (status->name == "completed") return ok();
+  return Error{Errc::Environment,
+               fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
+                           status->error.empty() ? "" : ": ", status->error)};
+}
+
+// QEMU has sent everything: what was borrowed of it goes back, before the output is finished.
+Status GuestCapture::State::settle_guest() {
+  link->close();
+  if (options.after == After::Keep) {
+    if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
+  }
+  if (guest->was_running()) pause_seconds = seconds_since(stopped_at);
+  return guest->put_back_settings(*qmp);
+}
+
+Status GuestCapture::State::migrate(StreamTap& tap, ByteSink& sink) {
+  if (auto begun = begin(); !begun) return begun;
+  if (auto moved = transfer(sink, tap); !moved) return moved;
+  if (auto whole = tap.finish(); !whole) return whole;
+  if (auto settled = settle_guest(); !settled) return settled;
+  return sink.finish();
+}
+
+Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
+  auto start = Clock::now();
+  StreamTap tap(digest_mode(options), progress_to(observer));
+  if (auto done = migrate(tap, sink); !done) {
+    abandon();
+    return done.error();
+  }
+  saved = true;
+  CaptureSummary summary = summarize(tap, start);
+  summary.qemu_version = qmp->qemu_version();
+  summary.pause_seconds = pause_seconds;
+  return summary;
+}
+
+// The monitor's close is what proves that QEMU has gone.
+Status GuestCapture::State::quit() {
+  WaitLimits patience = fresh_limits(kQuitPatience);
+  qmp->set_limits(patience);
+  if (auto asked = qmp->execute("quit"); !asked) return asked.error();
+  MonitorWatch watch(*qmp, patience, [] {});
+  auto closed = watch.await(qmp->descriptor(), POLLIN);
+  while (closed) closed = watch.await(qmp->descriptor(), POLLIN);
+  return closed.error().code == Errc::TimedOut ? closed : ok();
+}
+
+void GuestCapture::State::abandon() {
+  if (!std::exchange(touched, false)) return;
+  auto given_back = give_back();
+  if (given_back) return;
+  recovery_error = given_back.error();
+  recovery_error->message =
+      "the guest could not be put back as it was found: " + recovery_error->message;
+  recovery_error->hint =
+      guest->was_running()
+          ? "if QEMU still runs: type migrate_cancel, then cont, into its human monitor"
+          : "if QEMU still runs: type migrate_cancel into its human monitor";
+}
+
+// An answer that takes long here would be one that QEMU gives only after our end is closed: while
+// it blocks in a write it may hold the lock that its monitor needs.
+void GuestCapture::State::cancel() {
+  qmp->set_limits(fresh_limits(kCancelPatience));
+  [[maybe_unused]] auto cancelled = qmp->execute("migrate_cancel");
+}
+
+// The session may be what is broken, and QEMU be well: then it gets a new one.
+Status GuestCapture::State::revive() {
+  qmp->set_limits(fresh_limits(kRecoveryPatience));
+  if (query_run_status(*qmp)) return ok();
+  qmp.reset();
+  auto again = QmpClient::connect(address, fresh_limits(kRecoveryPatience));
+  if (!again) return again.error();
+  qmp.emplace(std::move(*again));
+  if (migrating) cancel();
+  return ok();
+}
+
+Status GuestCapture::State::give_back() {
+  if (migrating) cancel();
+  if (link) link->close();
+  if (auto alive = revive(); !alive) return alive;
+  WaitLimits patience = fresh_limits(kRecoveryPatience);
+  qmp->set_limits(patience);
+  if (migrating) {
+    auto over = await_migration_end(*qmp, patience);
+    if (!over) return over.error();
+    migrating = false;
+  }
+  if (link) link->forget(*qmp);
+  link.reset();
+  if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
+  return guest->put_back_settings(*qmp);
+}
+
+GuestCapture::GuestCapture(std::unique_ptr<State> state) : state_(std::move(state)) {}
+GuestCapture::GuestCapture(GuestCapture&&) noexcept = default;
+GuestCapture::~GuestCapture() {
+  if (state_) state_->abandon();
+}
+
+Result<GuestCapture> GuestCapture::open(const QmpAddress& address, CaptureOptions options,
+                                        CaptureObserver* observer) {
+  auto client = QmpClient::connect(address, options.limits);
+  if (!client) return client.error();
+  auto state = std::make_unique<State>(address, options, observer, std::move(*client));
+  if (auto looked = state->look(); !looked) return looked.error();
+  return GuestCapture(std::move(state));
+}
+
+Result<CaptureSummary> GuestCapture::capture(ByteSink& sink) {
+  return state_->capture(sink);
+}
+
+Status GuestCapture::complete() {
+  if (!state_->saved) return Error{Errc::Usage, "complete() without a capture that succeeded"};
+  state_->touched = false;
+  return state_->options.after == After::Quit ? state_->quit() : ok();
+}
+
+const std::optional<Error>& GuestCapture::recovery_error() const {
+  return state_->recovery_error;
+}
+
+void GuestCapture::abandon() {
+  state_->abandon();
+}
+
+Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, CaptureOptions options,
+                                      CaptureObserver* observer) {
+  auto start = Clock::now();
+  StreamTap tap(digest_mode(options), progress_to(observer));
+  if (auto moved = pump(source, sink, &tap); !moved) return moved.error();
+  if (auto whole = tap.finish(); !whole) return whole.error();
+  if (auto finished = sink.finish(); !finished) return finished.error();
+  return summarize(tap, start);
+}
+
+}  // namespace vmstream

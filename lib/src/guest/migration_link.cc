@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#include "guest/migration_link.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "guest/guest_state.h"
+#include "guest/json.h"
+#include "guest/qmp_address.h"
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+constexpr auto kStatusInterval = std::chrono::milliseconds(100);
+
+Result<std::string> random_name() {
+  uint64_t words[2];
+  if (::getrandom(words, sizeof words, 0) != sizeof words) return system_error("getrandom", errno);
+  return fmt::format("{:016x}{:016x}", words[0], words[1]);
+}
+
+Error no_connection(const std::string& reason) {
+  return Error{.code = Errc::Environment,
+               .message = "QEMU did not connect for its stream: " + reason,
+               .hint =
+                   "over a TCP monitor QEMU must run on this machine and see the same /tmp; a "
+                   "unix socket monitor has neither limit"};
+}
+
+}  // namespace
+
+Result<MigrationLink> MigrationLink::open(QmpClient& qmp, Direction direction) {
+  MigrationLink link(direction);
+  auto opened = qmp.can_pass_fds() ? link.open_pipe(qmp) : link.open_socket();
+  if (!opened) return opened.error();
+  return link;
+}
+
+MigrationLink::~MigrationLink() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+  if (!folder_.empty()) ::rmdir(folder_.c_str());
+}
+
+Status MigrationLink::open_pipe(QmpClient& qmp) {
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  fd_name_ = fmt::format("vmstream-{}", ::getpid());
+  bool from_qemu = direction_ == Direction::FromQemu;
+  UniqueFd theirs = std::move(from_qemu ? pipe->writer : pipe->reader);
+  end_ = std::move(from_qemu ? pipe->reader : pipe->writer);
+  auto passed = qmp.execute("getfd", to_text({{"fdname", fd_name_}}), theirs.get());
+  if (!passed) return passed.error();
+  uri_ = "fd:" + fd_name_;
+  return ok();
+}
+
+// A QEMU of another user must reach the socket by name, and create it in the other direction; that
+// nobody else does is the name's work, which cannot be listed or guessed.
+Status MigrationLink::open_socket() {
+  std::string folder = P_tmpdir "/vmstream-XXXXXX";
+  if (!::mkdtemp(folder.data())) return system_error("mkdtemp", errno);
+  folder_ = folder;
+  auto name = random_name();
+  if (!name) return name.error();
+  path_ = folder_ + "/" + *name;
+  uri_ = "unix:" + path_;
+  bool from_qemu = direction_ == Direction::FromQemu;
+  if (::chmod(folder_.c_str(), from_qemu ? 0711 : 01733) != 0) return system_error("chmod", errno);
+  return from_qemu ? listen() : ok();
+}
+
+Status MigrationLink::listen() {
+  auto where = unix_address(path_);
+  if (!where) return where.error();
+  listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener_.is_open()) return system_error("socket", errno);
+  if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&*where), sizeof *where) != 0) {
+    return system_error("bind", errno);
+  }
+  if (::chmod(path_.c_str(), 0666) != 0) return system_error("chmod", errno);
+  if (::listen(listener_.get(), 1) != 0) return system_error("listen", errno);
+  return ok();
+}
+
+Status MigrationLink::await_peer(QmpClient& qmp, const WaitLimits& limits) {
+  if (end_.is_open()) return ok();
+  if (direction_ == Direction::FromQemu) return accept(qmp, limits);
+  QmpAddress peer;
+  peer.path = path_;
+  auto connected = connect_socket(peer, limits);
+  if (!connected) return no_connection(connected.error().message);
+  end_ = std::move(*connected);
+  return ok();
+}
+
+// QEMU connects after it has answered `migrate`; that it could not is only seen in its status.
+Status MigrationLink::accept(QmpClient& qmp, const WaitLimits& limits) {
+  for (;;) {
+    end_.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (end_.is_open()) break;
+    if (errno != EAGAIN && errno != EINTR) return system_error("accept", errno);
+    auto status = query_migration(qmp);
+    if (!status) return status.error();
+    if (status->is_over()) return no_connection(status->error);
+    if (auto within = check_limits(limits, "QEMU to connect"); !within) return within;
+    pollfd waiting{listener_.get(), POLLIN, 0};
+    WaitLimits interval{limits.cancellation, Clock::now() + kStatusInterval};
+    auto ready = wait_ready(std::span(&waiting, 1), interval, "QEMU to connect");
+    if (!ready && ready.error().code != Errc::TimedOut) return ready;
+  }
+  listener_.reset();
+  return ok();
+}
+
+void MigrationLink::forget(QmpClient& qmp) {
+  if (fd_name_.empty()) return;
+  [[maybe_unused]] auto closed = qmp.execute("closefd", to_text({{"fdname", fd_name_}}));
+}
+
+}  // namespace vmstream

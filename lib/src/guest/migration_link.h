@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// The way that a stream takes between QEMU and this process.
+#pragma once
+
+#include <string>
+
+#include <vmstream/qmp.h>
+#include "base/unique_fd.h"
+
+namespace vmstream {
+
+/// One end of a pipe, or of a unix socket where the monitor cannot carry a descriptor to QEMU.
+///
+/// Never `exec:`, whose exit status QEMU throws away. Use: open, give uri() to `migrate` or
+/// `migrate-incoming`, then await_peer(). The destructor closes our end and removes what lies in
+/// the file system; forget() takes an unused descriptor out of QEMU.
+class MigrationLink {
+ public:
+  enum class Direction { FromQemu, ToQemu };
+
+  static Result<MigrationLink> open(QmpClient& qmp, Direction direction);
+  MigrationLink(MigrationLink&& other) noexcept = default;
+  MigrationLink& operator=(MigrationLink&&) = delete;
+  ~MigrationLink();
+
+  const std::string& uri() const { return uri_; }
+  /// Waits until both ends are connected. Fails when QEMU says that its side failed.
+  Status await_peer(QmpClient& qmp, const WaitLimits& limits);
+  int descriptor() const { return end_.get(); }
+  void close() { end_.reset(); }
+  /// Closes QEMU's copy of a descriptor that no migration took over. Errors do not matter.
+  void forget(QmpClient& qmp);
+
+ private:
+  explicit MigrationLink(Direction direction) : direction_(direction) {}
+  Status open_pipe(QmpClient& qmp);
+  Status open_socket();
+  Status listen();
+  Status accept(QmpClient& qmp, const WaitLimits& limits);
+
+  Direction direction_;
+  std::string uri_;
+  std::string fd_name_;  // pipes
+  std::string folder_;   // sockets: ours alone, removed with the link
+  std::string path_;
+  UniqueFd listener_;
+  UniqueFd end_;
+};
+
+}  // namespace vmstream

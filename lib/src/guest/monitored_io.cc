@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "guest/monitored_io.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+constexpr auto kSilence = std::chrono::milliseconds(150);
+
+// Events are of no use here, but must not pile up; a closed monitor comes out as the error.
+Status drain_events(QmpClient& qmp) {
+  for (;;) {
+    auto event = qmp.take_event();
+    if (!event) return event.error();
+    if (!*event) return ok();
+  }
+}
+
+}  // namespace
+
+Status MonitorWatch::await(int fd, short events) {
+  for (;;) {
+    std::array<pollfd, 2> waiting{pollfd{fd, events, 0}, pollfd{qmp_.descriptor(), POLLIN, 0}};
+    auto deadline = Clock::now() + kSilence;
+    WaitLimits interval{limits_.cancellation,
+                        std::min(limits_.deadline.value_or(deadline), deadline)};
+    auto ready = wait_ready(waiting, interval, "QEMU's stream");
+    if (!ready) {
+      if (auto within = check_limits(limits_, "QEMU's stream"); !within) return within;
+      if (ready.error().code != Errc::TimedOut) return ready;
+      on_silence_();
+      continue;
+    }
+    if (waiting[1].revents != 0) {
+      if (auto drained = drain_events(qmp_); !drained) return drained;
+    }
+    if (waiting[0].revents != 0) return ok();
+  }
+}
+
+Result<size_t> MonitoredSource::read(std::span<std::byte> into) {
+  if (auto ready = watch_.await(fd_, POLLIN); !ready) return ready.error();
+  return read_some(fd_, into, watch_.limits());
+}
+
+Status MonitoredSink::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (auto ready = watch_.await(writer_.descriptor(), POLLOUT); !ready) return ready;
+    auto count = writer_.write_some(bytes);
+    if (!count) return count.error();
+    bytes = bytes.subspan(*count);
+  }
+  return ok();
+}
+
+}  // namespace vmstream

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Moving a stream while an eye is kept on the monitor and on the clock.
+#pragma once
+
+#include <functional>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+#include <vmstream/qmp.h>
+#include "io/fd.h"
+
+namespace vmstream {
+
+/// Waits for a descriptor without losing sight of the monitor. All is borrowed.
+class MonitorWatch {
+ public:
+  /// `on_silence` is called several times a second while nothing moves.
+  MonitorWatch(QmpClient& qmp, WaitLimits limits, std::function<void()> on_silence)
+      : qmp_(qmp), limits_(limits), on_silence_(std::move(on_silence)) {}
+
+  /// Fails when a limit strikes or the monitor closes.
+  Status await(int fd, short events);
+  const WaitLimits& limits() const { return limits_; }
+
+ private:
+  QmpClient& qmp_;
+  WaitLimits limits_;
+  std::function<void()> on_silence_;
+};
+
+/// What QEMU writes into its end of a link.
+class MonitoredSource final : public ByteSource {
+ public:
+  MonitoredSource(int fd, MonitorWatch& watch) : fd_(fd), watch_(watch) {}
+  Result<size_t> read(std::span<std::byte> into) override;
+
+ private:
+  int fd_;
+  MonitorWatch& watch_;
+};
+
+/// What QEMU reads from its end of a link. finish() does nothing: closing the end is the owner's.
+class MonitoredSink final : public ByteSink {
+ public:
+  MonitoredSink(int fd, MonitorWatch& watch) : writer_(fd), watch_(watch) {}
+  Status write(std::span<const std::byte> bytes) override;
+  Status finish() override { return ok(); }
+
+ private:
+  Writer writer_;
+  MonitorWatch& watch_;
+};
+
+}  // namespace vmstream

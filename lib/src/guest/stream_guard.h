@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// What stands between a state file and a guest that would run on it.
+#pragma once
+
+#include <vector>
+
+#include <vmstream/byte_sink.h>
+#include "guest/stream_tap.h"
+
+namespace vmstream {
+
+/// Hands a stream on as far as it has been recognised, and its end only once it has proved whole.
+///
+/// A receiver starts the guest on the EOF record. That record and all behind it stay here until
+/// finish(), which is called after the source has ended cleanly. Memory is bounded by what the
+/// parser may hold back (ParseLimits); bytes behind the stream are dropped.
+class StreamGuard {
+ public:
+  /// Both are borrowed.
+  StreamGuard(StreamTap& tap, ByteSink& next) : tap_(tap), next_(next) {}
+
+  Status feed(std::span<const std::byte> bytes);
+  /// The source has ended cleanly: checks that the stream is whole and releases the rest.
+  Status finish();
+
+  /// Bytes behind the stream's end, which are dropped. Known after finish().
+  uint64_t trailing_bytes() const;
+
+ private:
+  Status release(size_t count);
+  void hold(std::span<const std::byte> bytes);
+
+  StreamTap& tap_;
+  ByteSink& next_;
+  uint64_t released_ = 0;        // offset of the first byte that has not been handed on
+  std::vector<std::byte> held_;  // from released_ on
+};
+
+/// Feeds all of `source` to a guard and finishes the guard, not `next`.
+Status guard_stream(ByteSource& source, StreamGuard& guard);
+
+}  // namespace vmstream

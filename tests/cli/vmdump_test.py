@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: MIT
+"""vmdump as a user runs it, with the stream on stdin. Saves of a real QEMU: tests/guest."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+import unittest
+
+from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, UNSUPPORTED, USAGE,
+                     ToolTest, stream, tool)
+
+STREAM = stream()
+BIG_STREAM = stream(pages=4096)
+DECODERS = {"gz": "gzip -dc", "bz2": "bzip2 -dc", "zst": "zstd -qdc"}
+
+
+class Arguments(ToolTest):
+    def assert_usage(self, *arguments, words):
+        ran = self.run_tool("vmdump", *arguments, stdin=STREAM)
+        self.assert_fails(USAGE, ran, *words)
+        self.assertEqual(b"", ran.stdout)
+        self.assertEqual([], self.files())
+
+    def test_a_source_and_a_target_are_needed(self):
+        self.assert_usage(words=["--qmp", "--stdin"])
+        self.assert_usage("--stdin", words=["-o", "--exec"])
+        self.assert_usage("-o", "f", words=["--qmp", "--stdin"])
+
+    def test_contradictions_are_refused(self):
+        self.assert_usage("--stdin", "--qmp", "x", "-o", "f", words=["--qmp"])
+        self.assert_usage("--stdin", "-o", "f", "--exec", "cat", words=["--exec"])
+        self.assert_usage("--stdin", "-o", "f", "-c", "gzip", "--filter", "cat", words=["--filter"])
+        self.assert_usage("--stdin", "-o", "-", "--json", words=["--json", "stdout"])
+        self.assert_usage("--stdin", "-o", "f", "--after", "quit", words=["--after"])
+
+    def test_values_are_checked(self):
+        self.assert_usage("--stdin", "-o", "f", "-c", "lzma", words=["'lzma'", "bzip2"])
+        self.assert_usage("--stdin", "-o", "f", "-c", "gzip:77", words=["'77'", "gzip"])
+        self.assert_usage("--stdin", "-o", "f", "-c", "none:1", words=["level"])
+        self.assert_usage("--stdin", "-o", "f", "--timeout", "soon", words=["--timeout", "'soon'"])
+        self.assert_usage("--stdin", "-o", "f", "--threads", "0", words=["--threads", "'0'"])
+        self.assert_usage("--qmp", "s", "-o", "f", "--max-bandwidth", "5x", words=["'5x'"])
+        self.assert_usage("--qmp", "s", "-o", "f", "--after", "explode", words=["'explode'"])
+        self.assert_usage("--qmp", "tcp:nowhere", "-o", "f", words=["tcp:nowhere"])
+
+    def test_options_that_are_not_known_are_refused(self):
+        for option in ("--symmetric", "--verify", "--no-index", "--bogus"):
+            self.assert_usage("--stdin", "-o", "f", option, words=[f"unknown option '{option}'"])
+
+    def test_other_modes_are_not_supported(self):
+        for mode in ("live", "background"):
+            ran = self.run_tool("vmdump", "--qmp", "s", "-o", "f", "--mode", mode)
+            self.assert_fails(UNSUPPORTED, ran, "--mode stop")
+
+    def test_a_name_that_promises_encryption_is_refused(self):
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f.zst.gpg", stdin=STREAM)
+        self.assert_fails(UNSUPPORTED, ran, "encryption")
+        self.assertEqual([], self.files())
+
+    def test_version_tells_what_is_built_in(self):
+        ran = self.run_tool("vmdump", "--version")
+        self.assert_status(DONE, ran)
+        self.assertRegex(ran.stdout.decode(), r"^vmdump \d+\.\d+\.\d+\n")
+        for word in ("none", "gzip", "bzip2", "zstd", "zlib"):
+            self.assertIn(word, ran.stdout.decode())
+
+    def test_explain_prints_and_does_nothing(self):
+        ran = self.run_tool("vmdump", "--qmp", "/nowhere", "-o", "guest.gz", "--explain")
+        self.assert_status(DONE, ran)
+        for word in ("migrate", "gzip", "guest.gz"):
+            self.assertIn(word, ran.stdout.decode())
+        self.assertEqual([], self.files())
+
+
+class Saving(ToolTest):
+    def test_the_suffix_chooses_the_coding(self):
+        for suffix, decoder in DECODERS.items():
+            with self.subTest(suffix):
+                name = f"guest.{suffix}"
+                ran = self.run_tool("vmdump", "--stdin", "-o", name, stdin=STREAM)
+                self.assert_status(DONE, ran)
+                self.assert_silent(ran)
+                self.assertEqual(STREAM, self.shell(f"{decoder} {name}").stdout)
+
+    def test_any_other_suffix_means_zstd(self):
+        self.assert_status(DONE, self.run_tool("vmdump", "--stdin", "-o", "guest.vm", stdin=STREAM))
+        self.assertEqual(STREAM, self.shell("zstd -qdc < guest.vm").stdout)
+
+    def test_compress_overrides_the_suffix(self):
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f.zst", "-c", "none", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, self.read("f.zst"))
+        ran = self.run_tool("vmdump", "--stdin", "-o", "g.zst", "-c", "gzip:1", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, self.shell("gzip -dc < g.zst").stdout)
+
+    def test_stdout_takes_the_file(self):
+        ran = self.run_tool("vmdump", "--stdin", "-o", "-", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.write("out", ran.stdout)
+        self.assertEqual(STREAM, self.shell("zstd -qdc < out").stdout)
+
+    def test_a_command_takes_the_file(self):
+        ran = self.run_tool("vmdump", "--stdin", "--exec", "cat > copy", "-c", "gzip", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, self.shell("gzip -dc < copy").stdout)
+
+    def test_a_filter_compresses(self):
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f", "--filter", "gzip -9", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, self.shell("gzip -dc < f").stdout)
+
+    def test_bytes_do_not_depend_on_threads(self):
+        for threads in ("1", "2", "8"):
+            ran = self.run_tool("vmdump", "--stdin", "-o", f"f{threads}", "--threads", threads,
+                                stdin=BIG_STREAM)
+            self.assert_status(DONE, ran)
+        self.assertEqual(self.read("f1"), self.read("f2"))
+        self.assertEqual(self.read("f1"), self.read("f8"))
+
+    def test_the_file_is_the_owners_alone(self):
+        self.run_tool("vmdump", "--stdin", "-o", "f", stdin=STREAM)
+        self.assertEqual(0o600, stat.S_IMODE((self.folder / "f").stat().st_mode))
+
+    def test_json_summary(self):
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f.zst", "--json", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        summary = json.loads(ran.stdout)
+        self.assertEqual("vmstream.dump/1", summary["schema"])
+        self.assertEqual("f.zst", summary["file"])
+        self.assertEqual("pc-i440fx-7.2", summary["machine"])
+        self.assertEqual(64 * 4096, summary["guest_bytes"])
+        self.assertEqual(len(STREAM), summary["stream_bytes"])
+        self.assertEqual(len(self.read("f.zst")), summary["file_bytes"])
+        self.assertEqual((64, 16), (summary["pages"], summary["zero_pages"]))
+        self.assertEqual(64, sum(each["pages"] for each in summary["passes"]))
+        self.assertEqual(hashlib.sha256(STREAM).hexdigest(), summary["sha256"])
+        for key in ("mode", "pause_seconds", "total_seconds", "ended_by"):
+            self.assertIn(key, summary)
+
+    def test_json_keeps_stdout_from_the_command(self):
+        ran = self.run_tool("vmdump", "--stdin", "--exec", "wc -c", "--json", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.assertEqual(json.loads(ran.stdout)["file_bytes"], int(ran.stderr))
+
+    def test_json_progress(self):
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f", "--progress", "json", stdin=BIG_STREAM)
+        self.assert_status(DONE, ran)
+        self.assert_progress(ran.stderr.splitlines(), "done")
+
+    def test_json_progress_on_a_descriptor(self):
+        with open(self.folder / "lines", "wb") as lines:
+            ran = self.run_tool("vmdump", "--stdin", "-o", "f", "--progress-fd",
+                                str(lines.fileno()), stdin=STREAM, pass_fds=[lines.fileno()])
+        self.assert_status(DONE, ran)
+        self.assert_silent(ran)
+        self.assert_progress(self.read("lines").splitlines(), "done")
+
+    def test_verbose_says_how_it_went(self):
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f", "-v", stdin=STREAM)
+        self.assertIn("vmdump: f: 256 KiB of RAM in", ran.stderr.decode())
+
+    def test_a_terminal_gets_a_bar_and_a_summary(self):
+        self.write("in", BIG_STREAM)
+        status, shown = self.run_on_terminal(f"{tool('vmdump')} --stdin -o f < in")
+        self.assertEqual(DONE, status, shown)
+        self.assertIn("of 16.0 MiB", shown)
+        self.assertIn("\x1b[K", shown)
+        self.assertRegex(shown, r"vmdump: f: 16.0 MiB of RAM in [^\r\n]*\r\n$")
+
+    def test_a_bar_fits_a_narrow_terminal(self):
+        self.write("in", BIG_STREAM)
+        command = f"stty cols 30; {tool('vmdump')} --stdin -o f < in"
+        status, shown = self.run_on_terminal(command)
+        self.assertEqual(DONE, status, shown)
+        bars = re.findall(r"\r([^\r\x1b]+)\x1b\[K", shown)
+        self.assertNotEqual([], bars)
+        self.assertLess(max(map(len, bars)), 30)
+
+    def test_color_only_on_request_or_on_a_terminal(self):
+        red = "\x1b[31mvmdump:\x1b[0m"
+        wrong = f"{tool('vmdump')} --stdin -o f < /dev/null"
+        self.assertNotIn(red, self.shell(wrong).stderr.decode())
+        self.assertIn(red, self.shell(f"{wrong} --color always").stderr.decode())
+        self.assertIn(red, self.run_on_terminal(f"TERM=xterm {wrong}")[1])
+        self.assertNotIn(red, self.run_on_terminal(f"TERM=xterm NO_COLOR=1 {wrong}")[1])
+        self.assertNotIn(red, self.run_on_terminal(f"TERM=xterm {wrong} --color never")[1])
+
+    def test_quiet_says_nothing_on_a_terminal(self):
+        self.write("in", STREAM)
+        self.assertEqual((DONE, ""), self.run_on_terminal(f"{tool('vmdump')} -q --stdin -o f < in"))
+
+
+class Failing(ToolTest):
+    """Each failure has its status and a message, and leaves no file behind."""
+
+    def dump(self, *arguments, stdin=STREAM):
+        return self.run_tool("vmdump", "--stdin", *arguments, stdin=stdin)
+
+    def test_an_existing_file_is_kept(self):
+        self.write("f", b"precious")
+        self.assert_fails(REFUSED, self.dump("-o", "f"), "'f' exists")
+        self.assertEqual(b"precious", self.read("f"))
+        self.assert_status(DONE, self.dump("-o", "f", "--force"))
+        self.assertEqual(STREAM, self.shell("zstd -qdc < f").stdout)
+
+    def test_a_failure_keeps_the_file_that_force_would_replace(self):
+        self.write("f", b"precious")
+        self.assert_fails(MALFORMED, self.dump("-o", "f", "--force", stdin=STREAM[:-1]), "f: ")
+        self.assertEqual((["f"], b"precious"), (self.files(), self.read("f")))
+
+    def test_a_folder_that_is_not_there(self):
+        self.assert_fails(ENVIRONMENT, self.dump("-o", "missing/f"), "missing/f", "No such file")
+
+    def test_a_folder_instead_of_a_file(self):
+        (self.folder / "sub").mkdir()
+        self.assert_fails(USAGE, self.dump("-o", "sub"), "sub", "folder")
+
+    def test_a_device_that_is_full(self):
+        self.assert_fails(ENVIRONMENT, self.dump("-o", "/dev/full"), "No space left")
+
+    def test_no_binary_on_a_terminal(self):
+        self.write("in", STREAM)
+        status, shown = self.run_on_terminal(f"{tool('vmdump')} --stdin -o - < in")
+        self.assertEqual(REFUSED, status)
+        self.assertIn("terminal", shown)
+
+    def test_a_terminal_is_no_stream(self):
+        status, shown = self.run_on_terminal(f"{tool('vmdump')} --stdin -o f")
+        self.assertEqual(USAGE, status)
+        self.assertIn("terminal", shown)
+
+    def test_an_empty_stream(self):
+        self.assert_fails(MALFORMED, self.dump("-o", "f", stdin=b""), "f: ")
+        self.assertEqual([], self.files())
+
+    def test_no_stream_at_all(self):
+        for content in (b"hello, world\n", os.urandom(100), b"QEVX" + STREAM[4:]):
+            self.assert_fails(MALFORMED, self.dump("-o", "f", stdin=content), "offset 0x0: ")
+            self.assertEqual([], self.files())
+
+    def test_a_stream_cut_anywhere(self):
+        small = stream(pages=2)
+        for length in [*range(0, 120), *range(120, len(small), 97), len(small) - 1]:
+            with self.subTest(length):
+                self.assert_fails(MALFORMED, self.dump("-o", "f", stdin=small[:length]), "f: ")
+                self.assertEqual([], self.files())
+
+    def test_a_filter_that_fails(self):
+        for name, command in {
+                "at once": "exit 3",
+                "not found": "no-such-command-anywhere",
+                "in the middle": "head -c 100000 > /dev/null; exit 3",
+                "after the last byte": "cat; exit 3",
+                "by a signal": "cat; kill -9 $$"}.items():
+            with self.subTest(name):
+                ran = self.dump("-o", "f", "--filter", command, stdin=BIG_STREAM)
+                self.assert_status(ENVIRONMENT, ran)
+                self.assertIn(f"command '{command}'", ran.stderr.decode())
+                self.assertEqual([], self.files())
+
+    def test_a_filter_that_reads_nothing_but_succeeds(self):
+        self.assert_status(ENVIRONMENT, self.dump("-o", "f", "--filter", "true", stdin=BIG_STREAM))
+        self.assertEqual([], self.files())
+
+    def test_a_target_command_that_fails(self):
+        for command in ("exit 3", "head -c 100000 > /dev/null; exit 3", "cat > /dev/null; exit 3",
+                        "head -c 100000 > /dev/null"):
+            with self.subTest(command):
+                ran = self.dump("--exec", command, "-c", "none", stdin=BIG_STREAM)
+                self.assert_status(ENVIRONMENT, ran)
+                self.assertIn(f"command '{command}'", ran.stderr.decode())
+
+    def test_a_target_command_never_takes_a_part_for_the_whole(self):
+        command = "cat > part && mv part whole"
+        ran = self.dump("--exec", command, "-c", "none", stdin=BIG_STREAM[:-1])
+        self.assert_status(MALFORMED, ran)
+        self.assertNotIn("whole", self.files())
+
+    def test_a_reader_that_goes_away(self):
+        self.write("in", BIG_STREAM)
+        ran = self.shell(f"({tool('vmdump')} --stdin -o - -c none < in; echo $? >&2) | head -c 9")
+        self.assertIn("Broken pipe", ran.stderr.decode())
+        self.assertEqual(str(ENVIRONMENT), ran.stderr.decode().splitlines()[-1])
+
+    def test_a_disk_that_fills(self):
+        with self.small_disk(1 << 20) as small:
+            ran = self.dump("-o", str(small / "f"), "-c", "none", stdin=BIG_STREAM)
+            self.assert_fails(ENVIRONMENT, ran, "No space left")
+            self.assertEqual([], os.listdir(small))
+
+    def test_a_disk_that_fills_with_the_last_block(self):
+        self.assert_status(DONE, self.dump("-o", "f", stdin=BIG_STREAM))
+        page = os.sysconf("SC_PAGESIZE")
+        room = (len(self.read("f")) - 1) // page * page
+        with self.small_disk(room) as small:
+            ran = self.dump("-o", str(small / "f"), stdin=BIG_STREAM)
+            self.assert_fails(ENVIRONMENT, ran, "No space left")
+            self.assertEqual([], os.listdir(small))
+
+    def test_a_stream_that_stalls_is_given_up(self):
+        ran = self.shell(f"sleep 5 | {tool('vmdump')} --stdin -o f --timeout 200ms")
+        self.assert_fails(ENVIRONMENT, ran, "timed out")
+        self.assertEqual([], self.files())
+
+    def test_a_monitor_that_is_not_there(self):
+        ran = self.run_tool("vmdump", "--qmp", "nowhere.sock", "-o", "f")
+        self.assert_fails(ENVIRONMENT, ran, "nowhere.sock", "No such file")
+        self.assertEqual([], self.files())
+
+
+class Signals(ToolTest):
+    def interrupt(self, number, *arguments, times=1):
+        """Sends the signal while vmdump waits for the rest of a stream."""
+        with subprocess.Popen([tool("vmdump"), "--stdin", *arguments], stdin=subprocess.PIPE,
+                              stderr=subprocess.PIPE, cwd=self.folder) as running:
+            running.stdin.write(STREAM[:100000])
+            running.stdin.flush()
+            time.sleep(0.3)
+            for _ in range(times):
+                running.send_signal(number)
+            words = running.stderr.read().decode()
+            running.wait(timeout=30)
+        return running.returncode, words
+
+    def test_a_signal_leaves_no_file(self):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number):
+                status, words = self.interrupt(number, "-o", "f")
+                self.assertEqual((INTERRUPTED, "vmdump: f: interrupted\n"), (status, words))
+                self.assertEqual([], self.files())
+
+    def test_a_background_command_of_a_script_can_be_interrupted(self):
+        ran = self.shell(f"sleep 3 | {tool('vmdump')} --stdin -o f & sleep 0.3; "
+                         "kill -INT $!; wait $!; echo $?")
+        self.assertEqual(str(INTERRUPTED), ran.stdout.decode().strip())
+
+    def test_a_second_signal_does_not_skip_the_clean_up(self):
+        command = "trap 'sleep 0.5; echo cleaned > cleaned; exit 1' TERM; cat > /dev/null"
+        status, _ = self.interrupt(signal.SIGINT, "--exec", command, times=3)
+        self.assertEqual((INTERRUPTED, ["cleaned"]), (status, self.files()))
+
+    def test_a_kill_leaves_no_file(self):
+        status, _ = self.interrupt(signal.SIGKILL, "-o", "f")
+        self.assertEqual((-signal.SIGKILL, []), (status, self.files()))
+
+
+if __name__ == "__main__":
+    unittest.main()

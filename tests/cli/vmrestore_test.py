@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+"""vmrestore as a user runs it, without a QEMU. Restores into a real one: tests/guest."""
+
+import gzip
+import json
+import os
+import unittest
+
+from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, UNSUPPORTED, USAGE, ToolTest, stream,
+                     tool)
+
+STREAM = stream()
+BIG_STREAM = stream(pages=2048)
+PACKERS = {"gz": "gzip -c", "bz2": "bzip2 -c", "zst": "zstd -qc", "plain": "cat"}
+
+
+class Arguments(ToolTest):
+    def assert_usage(self, *arguments, words):
+        ran = self.run_tool("vmrestore", *arguments, stdin=STREAM)
+        self.assert_fails(USAGE, ran, *words)
+        self.assertEqual(b"", ran.stdout)
+
+    def test_a_file_is_needed(self):
+        self.assert_usage(words=["FILE"])
+        self.assert_usage("a", "--exec", "cat b", words=["--exec"])
+        self.assert_usage("a", "b", words=["unexpected argument 'b'"])
+
+    def test_contradictions_are_refused(self):
+        self.assert_usage("f", "--qmp", "s", "-o", "g", words=["--qmp"])
+        self.assert_usage("f", "--qmp", "s", "--", "qemu", words=["--qmp"])
+        self.assert_usage("f", "-o", "g", "--", "qemu", words=["--"])
+        self.assert_usage("f", "--qmp", "s", "--cont", "--paused", words=["--paused"])
+        self.assert_usage("f", "--json", words=["--json", "stdout"])
+        self.assert_usage("f", "--", words=["--"])
+
+    def test_a_run_state_needs_a_guest(self):
+        self.assert_usage("-", "--cont", words=["--cont", "--qmp"])
+        self.assert_usage("-", "-o", "g", "--paused", words=["--paused", "--qmp"])
+
+    def test_options_that_are_not_known_are_refused(self):
+        for option in ("--lazy", "--once", "--verify-first", "--bogus"):
+            self.assert_usage("f", option, words=[f"unknown option '{option}'"])
+
+    def test_version_tells_what_is_built_in(self):
+        ran = self.run_tool("vmrestore", "--version")
+        self.assert_status(DONE, ran)
+        self.assertRegex(ran.stdout.decode(), r"^vmrestore \d+\.\d+\.\d+\n")
+
+    def test_explain_prints_and_does_nothing(self):
+        ran = self.run_tool("vmrestore", "--qmp", "/nowhere", "f.gz", "--cont", "--explain")
+        self.assert_status(DONE, ran)
+        for word in ("migrate-incoming", "f.gz", "cont"):
+            self.assertIn(word, ran.stdout.decode())
+
+
+class Restoring(ToolTest):
+    def test_files_of_stock_tools(self):
+        self.write("in", STREAM)
+        for name, packer in PACKERS.items():
+            with self.subTest(name):
+                self.write("f", self.shell(f"{packer} in").stdout)
+                ran = self.run_tool("vmrestore", "f")
+                self.assert_status(DONE, ran)
+                self.assertEqual((STREAM, b""), (ran.stdout, ran.stderr))
+
+    def test_files_of_vmdump(self):
+        for coding in ("none", "gzip", "bzip2", "zstd"):
+            with self.subTest(coding):
+                self.run_tool("vmdump", "--stdin", "-o", "f", "-c", coding, "--force",
+                              stdin=BIG_STREAM)
+                ran = self.run_tool("vmrestore", "f")
+                self.assert_status(DONE, ran)
+                self.assertEqual(BIG_STREAM, ran.stdout)
+
+    def test_a_pipe_at_both_ends(self):
+        self.write("in", BIG_STREAM)
+        ran = self.shell(f"gzip -c in | {tool('vmrestore')} - | cmp - in")
+        self.assertEqual((0, b"", b""), (ran.returncode, ran.stdout, ran.stderr))
+
+    def test_a_command_as_source(self):
+        self.write("f.gz", gzip.compress(STREAM))
+        ran = self.run_tool("vmrestore", "--exec", "cat f.gz")
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, ran.stdout)
+
+    def test_into_a_file(self):
+        self.write("f.gz", gzip.compress(STREAM))
+        ran = self.run_tool("vmrestore", "-o", "plain", "f.gz")
+        self.assert_status(DONE, ran)
+        self.assert_silent(ran)
+        self.assertEqual(STREAM, self.read("plain"))
+
+    def test_json_summary(self):
+        self.write("f", gzip.compress(STREAM))
+        ran = self.run_tool("vmrestore", "-o", "plain", "f", "--json")
+        self.assert_status(DONE, ran)
+        summary = json.loads(ran.stdout)
+        self.assertEqual("vmstream.restore/1", summary["schema"])
+        self.assertEqual(("f", "plain"), (summary["file"], summary["output"]))
+        self.assertEqual([{"type": "gzip"}, {"type": "qevm"}], summary["containers"])
+        self.assertEqual("pc-i440fx-7.2", summary["machine"])
+        self.assertEqual((64, 16), (summary["pages"], summary["zero_pages"]))
+        self.assertEqual((64 * 4096, len(STREAM)),
+                         (summary["guest_bytes"], summary["stream_bytes"]))
+        self.assertIsNone(summary["run_state"])
+
+    def test_json_progress(self):
+        self.write("f", BIG_STREAM)
+        ran = self.run_tool("vmrestore", "-o", "plain", "f", "--progress=json")
+        self.assert_status(DONE, ran)
+        self.assert_progress(ran.stderr.splitlines(), "done")
+
+    def test_bytes_behind_the_stream_are_dropped_with_a_warning(self):
+        self.write("f", STREAM + b"rubbish")
+        ran = self.run_tool("vmrestore", "f")
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, ran.stdout)
+        self.assertRegex(ran.stderr.decode(), r"^vmrestore: f: warning: .*7 ")
+
+
+class Failing(ToolTest):
+    """A bad file gives a status, a message, no output file, and no stream that QEMU could run."""
+
+    def assert_refuses(self, content, status=MALFORMED, words=()):
+        self.write("f", content)
+        ran = self.run_tool("vmrestore", "-o", "plain", "f")
+        self.assert_fails(status, ran, "f: ", *words)
+        self.assertEqual(set(), set(self.files()) - {"f", "in"})
+
+    def test_a_file_that_is_not_there(self):
+        self.assert_fails(ENVIRONMENT, self.run_tool("vmrestore", "nope"), "nope", "No such file")
+
+    def test_an_empty_file(self):
+        self.assert_refuses(b"", words=["empty"])
+
+    def test_no_state_file(self):
+        self.assert_refuses(b"hello, world\n" * 100)
+        self.assert_refuses(gzip.compress(b"hello, world\n" * 100))
+        self.assert_refuses(os.urandom(4096))
+
+    def test_a_container_that_is_not_supported(self):
+        self.assert_refuses(b"\xfd7zXZ\0" + bytes(100), UNSUPPORTED, ["xz"])
+
+    def test_a_plain_file_cut_anywhere(self):
+        small = stream(pages=2)
+        for length in [*range(1, 120), *range(120, len(small), 97), len(small) - 1]:
+            with self.subTest(length):
+                self.assert_refuses(small[:length])
+
+    def test_a_compressed_file_cut_anywhere(self):
+        self.write("in", stream(pages=64))
+        for name, packer in PACKERS.items():
+            packed = self.shell(f"{packer} in").stdout
+            for length in [*range(1, 40, 3), *range(40, len(packed), len(packed) // 25 + 1),
+                           *range(len(packed) - 9, len(packed))]:
+                with self.subTest(f"{name}, {length} of {len(packed)} bytes"):
+                    self.assert_refuses(packed[:length])
+
+    def test_a_file_of_vmdump_with_a_flipped_bit(self):
+        for coding in ("gzip", "bzip2", "zstd"):
+            self.run_tool("vmdump", "--stdin", "-o", "whole", "-c", coding, stdin=STREAM)
+            whole = self.read("whole")
+            (self.folder / "whole").unlink()
+            for at in range(len(whole) // 10, len(whole) * 9 // 10, len(whole) // 10):
+                with self.subTest(f"{coding}, byte {at}"):
+                    self.assert_refuses(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1:])
+
+    def test_the_end_of_a_damaged_file_is_held_back(self):
+        packed = gzip.compress(BIG_STREAM)
+        self.write("f", packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:])  # the checksum
+        ran = self.run_tool("vmrestore", "f")
+        self.assert_fails(MALFORMED, ran, "f: ")
+        self.assertTrue(BIG_STREAM.startswith(ran.stdout))
+        self.assertLess(len(ran.stdout), len(BIG_STREAM))
+
+    def test_a_source_command_that_fails(self):
+        self.write("f.gz", gzip.compress(STREAM))
+        for command in ("exit 3", "no-such-command-anywhere", "head -c 500 f.gz; exit 3",
+                        "cat f.gz; exit 3"):
+            with self.subTest(command):
+                ran = self.run_tool("vmrestore", "-o", "plain", "--exec", command)
+                self.assert_status(ENVIRONMENT, ran)
+                self.assertIn(f"command '{command}'", ran.stderr.decode())
+                self.assertNotIn("plain", self.files())
+
+    def test_an_existing_file_is_kept(self):
+        self.write("f", STREAM)
+        self.write("plain", b"precious")
+        ran = self.run_tool("vmrestore", "-o", "plain", "f")
+        self.assert_fails(REFUSED, ran, "'plain' exists")
+        self.assertEqual(b"precious", self.read("plain"))
+        self.assert_status(DONE, self.run_tool("vmrestore", "-o", "plain", "f", "--force"))
+        self.assertEqual(STREAM, self.read("plain"))
+
+    def test_no_binary_on_a_terminal(self):
+        self.write("f", STREAM)
+        status, shown = self.run_on_terminal(f"{tool('vmrestore')} f")
+        self.assertEqual(REFUSED, status)
+        self.assertIn("terminal", shown)
+
+    def test_outputs_that_fail(self):
+        self.write("f", STREAM)
+        ran = self.run_tool("vmrestore", "-o", "missing/plain", "f")
+        self.assert_fails(ENVIRONMENT, ran, "missing/plain", "No such file")
+        ran = self.run_tool("vmrestore", "-o", "/dev/full", "f")
+        self.assert_fails(ENVIRONMENT, ran, "No space left")
+        ran = self.shell(f"{tool('vmrestore')} f > /dev/full")
+        self.assert_fails(ENVIRONMENT, ran, "No space left")
+
+    def test_a_disk_that_fills(self):
+        self.write("f", BIG_STREAM)
+        with self.small_disk(1 << 20) as small:
+            ran = self.run_tool("vmrestore", "-o", str(small / "plain"), "f")
+            self.assert_fails(ENVIRONMENT, ran, "No space left")
+            self.assertEqual([], os.listdir(small))
+
+    def test_a_monitor_that_is_not_there(self):
+        self.write("f", STREAM)
+        ran = self.run_tool("vmrestore", "--qmp", "nowhere.sock", "f")
+        self.assert_fails(ENVIRONMENT, ran, "nowhere.sock", "No such file")
+
+    def test_a_program_that_is_not_there(self):
+        self.write("f", STREAM)
+        ran = self.run_tool("vmrestore", "f", "--", "no-such-qemu", "-m", "64")
+        self.assert_fails(ENVIRONMENT, ran, "no-such-qemu")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+# The test guest: a boot sector that shows, line by line, that its memory is whole and time goes on.
+#
+# Forty times a second it checks one of 32 stripes of 64 KiB (1 MiB .. 3 MiB) against what it wrote
+# there 32 ticks ago, fills it anew, and prints on the first serial port
+#
+#   T 000123 OK 5e8d2c10        tick number, verdict, sum of the words it found
+#
+# A word that differs makes the verdict BAD, then and in every later line.
+
+        .set    STRIPES, 32
+        .set    STRIPE_WORDS, 0x4000
+        .set    REGION, 0x100000
+        .set    DIVISOR, 29830                  # of 1193182 Hz: 40 ticks a second
+        .set    SERIAL, 0x3f8
+
+        .code16
+        .globl  _start
+_start: cli
+        xorw    %ax, %ax
+        movw    %ax, %ds
+        lgdtl   gdt_pointer
+        inb     $0x92, %al                      # A20 open
+        orb     $2, %al
+        outb    %al, $0x92
+        movl    %cr0, %eax
+        orb     $1, %al
+        movl    %eax, %cr0
+        ljmpl   $8, $protected
+
+        .code32
+protected:
+        movw    $16, %ax
+        movw    %ax, %ds
+        movw    %ax, %es
+        movw    %ax, %ss
+        movl    $0x7c00, %esp
+        cld
+        lidt    idt_pointer
+        movb    $0xfe, %al                      # only the timer may interrupt
+        outb    %al, $0x21
+        movb    $0xff, %al
+        outb    %al, $0xa1
+        movb    $0x34, %al                      # timer 0: both bytes, rate generator
+        outb    %al, $0x43
+        movb    $(DIVISOR & 0xff), %al
+        outb    %al, $0x40
+        movb    $(DIVISOR >> 8), %al
+        outb    %al, $0x40
+
+        xorl    %ebx, %ebx                      # round number; a round fills stripe ebx mod 32
+first_fill:
+        call    fill
+        incl    %ebx
+        cmpl    $STRIPES, %ebx
+        jb      first_fill
+
+tick:   call    verify
+        call    fill
+        incl    %ebx
+        sti
+        hlt
+        cli
+        movl    $label, %esi
+        call    print
+        movl    verdict, %esi
+        call    print
+        call    print_sum
+        call    count
+        jmp     tick
+
+# edi: the stripe of round ebx; ecx: its words
+locate: movl    %ebx, %edi
+        andl    $(STRIPES - 1), %edi
+        shll    $16, %edi
+        addl    $REGION, %edi
+        movl    $STRIPE_WORDS, %ecx
+        ret
+
+# The pattern: a linear congruential sequence that starts at the round's number.
+        .macro  next_word
+        imull   $1664525, %eax, %eax
+        addl    $1013904223, %eax
+        .endm
+
+fill:   call    locate
+        movl    %ebx, %eax
+1:      next_word
+        movl    %eax, (%edi)
+        addl    $4, %edi
+        decl    %ecx
+        jnz     1b
+        ret
+
+verify: call    locate
+        leal    -STRIPES(%ebx), %eax
+        xorl    %edx, %edx
+1:      next_word
+        addl    (%edi), %edx
+        cmpl    %eax, (%edi)
+        je      2f
+        movl    $bad, verdict
+2:      addl    $4, %edi
+        decl    %ecx
+        jnz     1b
+        ret
+
+# Text at esi up to its NUL
+print:  lodsb
+        testb   %al, %al
+        jz      1f
+        call    put
+        jmp     print
+1:      ret
+
+print_sum:
+        movl    $8, %ecx
+1:      roll    $4, %edx
+        movb    %dl, %al
+        andb    $15, %al
+        cmpb    $10, %al
+        jb      2f
+        addb    $('a' - '0' - 10), %al
+2:      addb    $'0', %al
+        call    put
+        loop    1b
+        movb    $'\n', %al
+put:    pushl   %edx
+        movb    %al, %ah
+        movw    $(SERIAL + 5), %dx
+1:      inb     %dx, %al
+        testb   $0x20, %al
+        jz      1b
+        movb    %ah, %al
+        movw    $SERIAL, %dx
+        outb    %al, %dx
+        popl    %edx
+        ret
+
+# Adds one to the decimal digits
+count:  movl    $last_digit, %edi
+1:      incb    (%edi)
+        cmpb    $'9', (%edi)
+        jbe     2f
+        movb    $'0', (%edi)
+        decl    %edi
+        jmp     1b
+2:      ret
+
+timer:  pushl   %eax
+        movb    $0x20, %al
+        outb    %al, $0x20
+        popl    %eax
+        iret
+
+label:  .ascii  "T 00000"
+last_digit:
+        .asciz  "0 "
+good:   .asciz  "OK "
+bad:    .asciz  "BAD "
+        .balign 4
+verdict:
+        .long   good
+
+        .balign 8
+gdt:    .quad   0
+        .quad   0x00cf9a000000ffff              # 8: flat code
+        .quad   0x00cf92000000ffff              # 16: flat data
+gdt_pointer:
+        .word   23
+        .long   gdt
+
+# Vector 8, where the BIOS left the timer's interrupt, is the only gate there is.
+        .balign 8
+timer_gate:
+        .word   timer, 8, 0x8e00, 0
+idt_pointer:
+        .word   9 * 8 - 1
+        .long   timer_gate - 8 * 8
+
+        .org    510
+        .word   0xaa55

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include <array>
+
+#include <vmstream/qemu_version.h>
+#include "analysis/qemu_clues.h"
+#include "support/catch.h"
+
+using namespace vmstream;
+using Clues = std::vector<std::string>;
+
+namespace {
+
+struct GlobalState {
+  std::string text;
+  uint8_t suspended_known;
+
+  std::vector<std::byte> bytes() const {
+    std::vector<std::byte> body(104);
+    body[3] = static_cast<std::byte>(text.size() + 1);
+    for (size_t i = 0; i < text.size(); ++i) body[4 + i] = static_cast<std::byte>(text[i]);
+    body[36] = std::byte{suspended_known};
+    return body;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a machine type's version is the number behind its last dash", "[analysis]") {
+  CHECK(version_of_machine("pc-q35-7.2") == QemuVersion{7, 2});
+  CHECK(version_of_machine("s390-ccw-virtio-10.0") == QemuVersion{10, 0});
+  CHECK(version_of_machine("pc-0.12") == QemuVersion{0, 12});
+  for (auto name : {"", "virt", "pc-i440fx-rhel7.6.0", "pc-i440fx-xenial", "pc-1", "pc-7.", "pc-.2",
+                    "pc-7.2.1", "pc--7.2x", "pc-99999999999.2"}) {
+    CHECK_FALSE(version_of_machine(name));
+  }
+}
+
+TEST_CASE("a range is narrowed by the strongest clue at each end", "[analysis]") {
+  QemuVersionRange range;
+  CHECK(range.because().empty());
+  range.at_least({2, 4}, "footers");
+  range.at_least({2, 10}, "ten is more than four");
+  range.at_least({2, 5}, "command");
+  range.at_most({9, 0}, "block");
+  range.at_most({8, 1}, "vmdesc");
+  range.at_most({11, 0}, "nullptr");
+  CHECK(range.lowest() == QemuVersion{2, 10});
+  CHECK(range.highest() == QemuVersion{8, 1});
+  CHECK(range.because() == Clues{"ten is more than four", "vmdesc"});
+}
+
+TEST_CASE("records that came or went with a release bound the range", "[analysis]") {
+  QemuVersionRange range;
+  SECTION("an old stream") {
+    analysis::add_header_clues({.version = 3}, range);
+    analysis::add_section_clues({.idstr = "ram", .version_id = 3}, range);
+    CHECK(range.lowest() == QemuVersion{0, 10});
+    CHECK(range.highest() == QemuVersion{0, 12});
+    CHECK(range.because() == Clues{"stream version 3 since 0.10", "ram version 3 until 0.12"});
+  }
+  SECTION("streams of other versions") {
+    analysis::add_header_clues({.version = 2}, range);
+    CHECK(range.lowest() == QemuVersion{0, 9});
+    analysis::add_header_clues({.version = 1}, range);
+    CHECK(range.highest() == QemuVersion{0, 8});
+  }
+  SECTION("pages in the start of ram") {
+    analysis::add_page_clues({.type = SectionType::Start, .idstr = "ram"}, {.kind = PageKind::Data},
+                             range);
+    CHECK(range.highest() == QemuVersion{1, 1});
+  }
+  SECTION("the pages of a mapped-ram file stand in the start of ram as well") {
+    RamBlock block{.name = "pc.ram", .mapped = MappedRam{}};
+    Page page{.block = &block, .kind = PageKind::Data};
+    analysis::add_page_clues({.type = SectionType::Start, .idstr = "ram"}, page, range);
+    CHECK_FALSE(range.highest());
+  }
+  SECTION("page kinds") {
+    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Data},
+                             range);
+    CHECK_FALSE(range.highest());
+    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"},
+                             {.kind = PageKind::Compressed}, range);
+    CHECK(range.highest() == QemuVersion{9, 0});
+    CHECK(range.lowest() == QemuVersion{2, 4});
+    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Fill},
+                             range);
+    CHECK(range.highest() == QemuVersion{1, 4});
+  }
+  SECTION("marks and commands") {
+    analysis::add_ram_mark_clues(RamMark::EndOfSlice, range);
+    CHECK_FALSE(range.lowest());
+    analysis::add_command_clues(CommandType::Ping, range);
+    CHECK(range.lowest() == QemuVersion{2, 5});
+    analysis::add_ram_mark_clues(RamMark::MultifdFlush, range);
+    CHECK(range.lowest() == QemuVersion{8, 1});
+    analysis::add_command_clues(CommandType::SwitchoverStart, range);
+    CHECK(range.lowest() == QemuVersion{10, 0});
+  }
+  SECTION("the configuration") {
+    Configuration configuration{.machine = "pc-i440fx-2.4"};
+    analysis::add_configuration_clues(configuration, range);
+    CHECK(range.lowest() == QemuVersion{2, 4});
+    configuration.capabilities = {"mapped-ram"};
+    analysis::add_configuration_clues(configuration, range);
+    CHECK(range.lowest() == QemuVersion{9, 0});
+  }
+}
+
+TEST_CASE("globalstate tells the run state, and its layout the release", "[analysis]") {
+  QemuVersionRange range;
+  SECTION("since 9.0") {
+    CHECK(analysis::read_global_state(GlobalState{"running", 1}.bytes(), range) == "running");
+    CHECK(range.lowest() == QemuVersion{9, 0});
+  }
+  SECTION("before 9.0") {
+    CHECK(analysis::read_global_state(GlobalState{"paused", 0}.bytes(), range) == "paused");
+    CHECK(range.highest() == QemuVersion{8, 2});
+  }
+  SECTION("bodies that are none") {
+    auto body = GlobalState{"paused", 0}.bytes();
+    CHECK_FALSE(analysis::read_global_state(std::span(body).first(103), range));
+    body[3] = std::byte{0};  // no room for the NUL
+    CHECK_FALSE(analysis::read_global_state(body, range));
+    body[3] = std::byte{33};  // longer than the field
+    CHECK_FALSE(analysis::read_global_state(body, range));
+    body[3] = std::byte{20};  // longer than the text
+    CHECK_FALSE(analysis::read_global_state(body, range));
+    CHECK_FALSE(range.highest());
+  }
+}

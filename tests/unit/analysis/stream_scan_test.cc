@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/stream_scan.h>
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <vmstream/record_list.h>
+#include <vmstream/stream_ends.h>
+#include <vmstream/stream_summary.h>
+#include "support/catch.h"
+#include "support/stream_builder.h"
+#include "support/temp_dir.h"
+
+using namespace vmstream;
+using testing::StreamBuilder;
+using testing::TempDir;
+using Bytes = std::vector<std::byte>;
+
+namespace {
+
+constexpr uint64_t kRamPages = 16;
+
+// Two blocks, several slices, three devices, a description.
+StreamBuilder guest(bool footers = true) {
+  StreamBuilder stream(footers);
+  stream.header().configuration("pc-i440fx-7.2");
+  stream.start(2, "ram", 4).ram_blocks({{"pc.ram", kRamPages * 4096}}).eos().footer();
+  stream.part(2);
+  for (uint64_t i = 0; i < kRamPages; ++i) stream.page("pc.ram", i * 4096, 0x11);
+  stream.eos().footer().part(2).eos().footer().end(2).eos().footer();
+  stream.device(3, "timer", std::string(24, 't'));
+  stream.device(4, "serial", std::string(7, 's'));
+  stream.device(5, "serial", std::string(7, 's'), 1);
+  stream.eof();
+  return stream;
+}
+
+std::string description(std::string serial_size = "7") {
+  std::string json = R"({"page_size": 4096, "devices": [)";
+  auto add = [&](std::string name, int instance, std::string size) {
+    json += R"({"name": ")" + name + R"(", "instance_id": )" + std::to_string(instance) +
+            R"(, "vmsd_name": ")" + name + R"(", "version": 1, "fields": [{"name": "data", )" +
+            R"("type": "buffer", "size": )" + size + "}]}";
+  };
+  add("timer", 0, "24");
+  json += ", ";
+  add("serial", 0, serial_size);
+  json += ", ";
+  add("serial", 1, serial_size);
+  return json + "]}";
+}
+
+Bytes whole_stream() {
+  return guest().vmdesc(description()).bytes();
+}
+
+// Gives some bytes, then an error.
+class BreakingSource final : public ByteSource {
+ public:
+  BreakingSource(std::span<const std::byte> bytes, Error error)
+      : bytes_(bytes), error_(std::move(error)) {}
+  Result<size_t> read(std::span<std::byte> into) override {
+    if (bytes_.empty()) return error_;
+    size_t count = std::min(into.size(), bytes_.size());
+    std::copy_n(bytes_.begin(), count, into.begin());
+    bytes_ = bytes_.subspan(count);
+    return count;
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+  Error error_;
+};
+
+struct Scan {
+  ScanResult result;
+  std::vector<StreamRecord> records;
+};
+
+Scan scan_records(ByteSource& source) {
+  Scan scan;
+  RecordLister lister([&](const StreamRecord& record) {
+    scan.records.push_back(record);
+    return ok();
+  });
+  scan.result = scan_stream(source, lister);
+  REQUIRE(lister.finish(scan.result));
+  return scan;
+}
+
+Scan scan_records(std::span<const std::byte> bytes) {
+  return scan_records(*make_memory_source(bytes));
+}
+
+void check_tiling(const Scan& scan, uint64_t length) {
+  uint64_t position = 0;
+  for (const auto& record : scan.records) {
+    CHECK(record.offset == position);
+    CHECK(record.length > 0);
+    position += record.length;
+  }
+  CHECK(position == length);
+}
+
+StreamSummary summarize(std::span<const std::byte> bytes) {
+  SummaryCollector collector;
+  auto source = make_memory_source(bytes);
+  auto scan = scan_stream(*source, collector);
+  return collector.finish(scan);
+}
+
+// A file in a folder of its own.
+struct File {
+  explicit File(const Bytes& bytes) {
+    std::ofstream out(path, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(bytes.data()),
+              static_cast<std::streamsize>(bytes.size()));
+  }
+  TempDir folder;
+  std::string path = folder / "guest.qevm";
+};
+
+}  // namespace
+
+TEST_CASE("records of a whole stream add up to its length", "[analysis]") {
+  auto bytes = whole_stream();
+  auto scan = scan_records(bytes);
+  CHECK(scan.result.complete());
+  CHECK(scan.result.stream_bytes == bytes.size());
+  check_tiling(scan, bytes.size());
+  for (const auto& record : scan.records) CHECK(record.kind != RecordKind::Unparsed);
+}
+
+TEST_CASE("records of a stream cut at any length add up to what is left", "[analysis]") {
+  auto bytes = whole_stream();
+  size_t without_vmdesc = guest().size();
+  for (size_t length = 1; length < bytes.size(); length += length < 200 ? 1 : 37) {
+    INFO("cut at " << length);
+    auto scan = scan_records(std::span(bytes).first(length));
+    CHECK(scan.result.complete() == (length == without_vmdesc));
+    check_tiling(scan, length);
+  }
+}
+
+TEST_CASE("bytes behind a malformed place are counted", "[analysis]") {
+  auto bytes = whole_stream();
+  size_t place = 8 + 5 + 13;  // the record behind the configuration
+  bytes[place] = std::byte{0x66};
+  auto scan = scan_records(bytes);
+  REQUIRE(scan.result.fault);
+  CHECK(scan.result.fault->code == Errc::Malformed);
+  CHECK(scan.result.plain_bytes == bytes.size());
+  check_tiling(scan, bytes.size());
+  CHECK(scan.records.back().kind == RecordKind::Unparsed);
+  CHECK(scan.records.back().offset == place);
+}
+
+TEST_CASE("a source that fails leaves what came before", "[analysis]") {
+  auto bytes = whole_stream();
+  size_t length = guest().size() - 20;  // in the last device
+  BreakingSource source(std::span<const std::byte>(bytes).first(length),
+                        Error{Errc::Malformed, "checksum differs", std::nullopt, 77});
+  auto scan = scan_records(source);
+  REQUIRE(scan.result.fault);
+  CHECK(scan.result.fault->message == "checksum differs");
+  check_tiling(scan, length);
+  SummaryCollector collector;
+  BreakingSource again(std::span<const std::byte>(bytes).first(length),
+                       Error{Errc::Malformed, "checksum differs"});
+  auto result = scan_stream(again, collector);
+  auto summary = collector.finish(result);
+  CHECK_FALSE(summary.complete);
+  CHECK(summary.devices.size() >= 2);
+  CHECK(summary.pages.total() == kRamPages);
+}
+
+TEST_CASE("a visitor that wants no more ends the scan at once", "[analysis]") {
+  struct Impatient final : StreamVisitor {
+    Status on_header(const StreamHeader&) override {
+      return Error{Errc::Environment, "nobody listens"};
+    }
+  } visitor;
+  auto bytes = whole_stream();
+  BreakingSource endless(bytes, Error{Errc::Environment, "read too far"});
+  auto result = scan_stream(endless, visitor);
+  REQUIRE(result.fault);
+  CHECK(result.fault->message == "nobody listens");
+}
+
+TEST_CASE("a scan tells progress and digest on the way", "[analysis]") {
+  auto bytes = whole_stream();
+  StreamVisitor visitor;
+  Sha256 digest;
+  StreamCounts last;
+  auto source = make_memory_source(bytes);
+  auto result = scan_stream(
+      *source, visitor,
+      {.digest = &digest, .on_progress = [&](const StreamCounts& counts) { last = counts; }});
+  CHECK(result.complete());
+  CHECK(last.stream_bytes == bytes.size());
+  CHECK(last.guest_bytes == kRamPages * 4096);
+  CHECK(last.page_bytes == kRamPages * 4096);
+  CHECK(last.pages == kRamPages);
+  Sha256 expected;
+  expected.update(bytes);
+  CHECK(digest.finish() == expected.finish());
+}
+
+TEST_CASE("the two ends tell of the devices what the whole stream tells", "[analysis]") {
+  bool footers = GENERATE(true, false);
+  auto bytes = guest(footers).vmdesc(description()).bytes();
+  File file(bytes);
+  auto ends = read_stream_ends(file.path);
+  REQUIRE(ends);
+  CHECK(ends->stream_bytes() == bytes.size());
+  CHECK(ends->skipped_bytes() > kRamPages * 4096);
+  CHECK(ends->head.size() + ends->tail.size() < 1000);
+
+  SummaryCollector collector;
+  auto scan = scan_ends(*ends, collector);
+  REQUIRE(scan.complete());
+  auto summary = collector.finish(scan);
+  auto expected = summarize(bytes);
+  CHECK(summary.problems.empty());
+  CHECK(summary.stream_bytes == expected.stream_bytes);
+  CHECK(summary.ram_bytes == expected.ram_bytes);
+  CHECK(summary.blocks.size() == 1);
+  CHECK(summary.configuration->machine == "pc-i440fx-7.2");
+  CHECK(summary.pages.total() == 0);
+  REQUIRE(summary.devices.size() == 3);
+  for (size_t i = 0; i < summary.devices.size(); ++i) {
+    const auto& device = summary.devices[i];
+    CHECK(device.header.idstr == expected.devices[i].header.idstr);
+    CHECK(device.header.offset == expected.devices[i].header.offset);
+    CHECK(device.header.section_id == expected.devices[i].header.section_id);
+    CHECK(device.length == expected.devices[i].length);
+    CHECK(device.fields == 1);
+    CHECK(device.bounded_by == BoundedBy::Vmdesc);
+  }
+}
+
+TEST_CASE("ends that do not agree are not used", "[analysis]") {
+  auto bytes = whole_stream();
+  size_t last_device = guest().size() - 1 - 5 - 7 - 20;  // EOF, footer, body, head
+  SECTION("padding behind the description") {
+    bytes.resize(bytes.size() + 512);
+  }
+  SECTION("a cut description") {
+    bytes.pop_back();
+  }
+  SECTION("no description") {
+    bytes = guest().bytes();
+  }
+  SECTION("sizes that lead elsewhere") {
+    bytes = guest().vmdesc(description("8")).bytes();
+  }
+  SECTION("a device of another name") {
+    bytes[last_device + 6] = std::byte{'x'};
+  }
+  SECTION("a device of another instance") {
+    bytes[last_device + 15] = std::byte{9};
+  }
+  SECTION("a section of another type") {
+    bytes[last_device] = std::byte{2};
+  }
+  SECTION("a footer of another section") {
+    bytes[guest().size() - 2] = std::byte{9};
+  }
+  SECTION("other magic") {
+    bytes[0] = std::byte{'q'};
+  }
+  SECTION("nothing") {
+    bytes.clear();
+  }
+  SECTION("a device in front of the slices") {
+    StreamBuilder stream;
+    stream.header().start(2, "ram", 4).ram_blocks({{"pc.ram", 4096}}).eos().footer();
+    stream.device(9, "early", "12").part(2).eos().footer();
+    stream.device(3, "timer", "1234").eof();
+    bytes = stream.vmdesc(testing::make_vmdesc({{"timer", 4}})).bytes();
+  }
+  SECTION("pages in front of the slices, beyond what is looked at") {
+    StreamBuilder stream;
+    stream.header().start(2, "ram", 4).ram_blocks({{"pc.ram", 300 * 4096}});
+    for (uint64_t i = 0; i < 300; ++i) stream.page("pc.ram", i * 4096, 0x22);
+    stream.eos().footer().end(2).eos().footer().device(3, "timer", "1234").eof();
+    bytes = stream.vmdesc(testing::make_vmdesc({{"timer", 4}})).bytes();
+  }
+  CHECK_FALSE(read_stream_ends(File(bytes).path));
+}
+
+TEST_CASE("only a regular file has ends", "[analysis]") {
+  TempDir folder;
+  std::string fifo = folder / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK_FALSE(read_stream_ends(fifo));  // and does not wait for a writer
+  CHECK_FALSE(read_stream_ends(folder.path()));
+  CHECK_FALSE(read_stream_ends(folder / "nowhere"));
+}
+
+TEST_CASE("what stands in the ends is judged by the parser", "[analysis]") {
+  auto bytes = whole_stream();
+  auto ends = read_stream_ends(File(bytes).path);
+  REQUIRE(ends);
+  ends->tail[0] = std::byte{0x66};
+  StreamVisitor visitor;
+  auto scan = scan_ends(*ends, visitor);
+  REQUIRE(scan.fault);
+  CHECK(scan.fault->code == Errc::Malformed);
+  CHECK(scan.fault->offset == ends->tail_offset);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Verbs for the codec tests: sample bytes, encode, decode, and the tools of the system.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <vmstream/codec.h>
+#include "support/catch.h"
+#include "support/temp_dir.h"
+
+namespace testing {
+
+using Bytes = std::vector<std::byte>;
+using vmstream::Coding;
+
+/// Bytes that look a little like a guest's memory: pages of zeros, of noise and of text in turn.
+/// The same for every call with the same arguments.
+inline Bytes sample(size_t size, uint64_t seed = 1) {
+  constexpr size_t kPage = 4096;
+  constexpr uint64_t kText = 0x0707070707070707;
+  Bytes bytes(size);
+  uint64_t random = 0x9e3779b97f4a7c15 * seed;
+  for (size_t at = 0; at + sizeof random <= size; at += sizeof random) {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    uint64_t word = at / kPage % 3 == 0 ? random : at / kPage % 3 == 1 ? random & kText : 0;
+    std::memcpy(&bytes[at], &word, sizeof word);
+  }
+  return bytes;
+}
+
+inline Bytes concatenated(std::initializer_list<Bytes> parts) {
+  Bytes all;
+  for (const Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+inline Bytes encode(Coding coding, const Bytes& plain, vmstream::EncodeOptions options = {}) {
+  Bytes packed;
+  auto sink = vmstream::make_memory_sink(packed);
+  auto encoder = vmstream::make_encoder(coding, *sink, options);
+  REQUIRE(encoder);
+  REQUIRE((*encoder)->write(plain));
+  REQUIRE((*encoder)->finish());
+  return packed;
+}
+
+/// What a decoder gave before it ended or failed.
+struct Decoded {
+  Bytes bytes;
+  vmstream::Status status = vmstream::ok();
+};
+
+inline Decoded drain(vmstream::ByteSource& source) {
+  Decoded decoded;
+  for (;;) {
+    auto view = source.next();
+    if (!view) {
+      decoded.status = view.error();
+      return decoded;
+    }
+    if (view->empty()) return decoded;
+    decoded.bytes.insert(decoded.bytes.end(), view->begin(), view->end());
+  }
+}
+
+inline Decoded decode(Coding coding, const Bytes& packed, unsigned threads = 2) {
+  auto source = vmstream::make_decoder(coding, vmstream::make_memory_source(packed), {threads});
+  REQUIRE(source);
+  return drain(**source);
+}
+
+inline Bytes read_bytes(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+/// What the shell command prints when `input` is its stdin. Fails the test if the command fails.
+inline Bytes run(const std::string& command, const Bytes& input) {
+  TempDir folder;
+  std::ofstream(folder / "in", std::ios::binary)
+      .write(reinterpret_cast<const char*>(input.data()),
+             static_cast<std::streamsize>(input.size()));
+  std::string line = "{ " + command + "; } < " + (folder / "in") + " > " + (folder / "out");
+  INFO(command);
+  REQUIRE(std::system(line.c_str()) == 0);
+  return read_bytes(folder / "out");
+}
+
+inline const std::initializer_list<Coding> kPackingCodings{Coding::Gzip, Coding::Bzip2,
+                                                           Coding::Zstd};
+
+}  // namespace testing

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// What the decoder reads: files of every producer, and how it refuses damaged ones.
+#include <numeric>
+
+#include "unit/codec/codec_fixture.h"
+
+using namespace vmstream;
+using namespace testing;
+
+namespace {
+
+constexpr size_t kMiB = 1024 * 1024;
+
+struct Producer {
+  Coding coding;
+  std::string command;
+};
+
+const std::vector<Producer>& producers() {
+  static const std::vector<Producer> all{
+      {Coding::Gzip, "gzip -1c"},
+      {Coding::Gzip, "gzip -9c"},
+      {Coding::Gzip, "pigz -c"},
+      {Coding::Gzip, "pigz -ic"},
+      {Coding::Gzip, "gzip -c; printf '' | gzip -c"},
+      {Coding::Bzip2, "bzip2 -c"},
+      {Coding::Bzip2, "bzip2 -1c"},
+      {Coding::Bzip2, "lbzip2 -c"},
+      {Coding::Bzip2, "printf '' | bzip2 -c; bzip2 -c"},
+      {Coding::Zstd, "zstd -1 -c"},
+      {Coding::Zstd, "zstd -19 -c"},
+      {Coding::Zstd, "zstd --long=27 -c"},
+      {Coding::Zstd, "zstd -T0 -c"},
+      {Coding::Zstd, "zstd --rsyncable -T2 -c"},
+      {Coding::Zstd, "zstd --no-check -c"},
+      {Coding::Zstd, "printf '' | zstd -c; zstd -c"},
+  };
+  return all;
+}
+
+bool is_front_of(const Bytes& bytes, const Bytes& truth) {
+  return bytes.size() <= truth.size() && std::equal(bytes.begin(), bytes.end(), truth.begin());
+}
+
+// An error was reported, and no wrong byte before it.
+void check_damage_found(const Decoded& decoded, const Bytes& truth) {
+  CHECK_FALSE(decoded.status);
+  CHECK(is_front_of(decoded.bytes, truth));
+}
+
+// Gives a few bytes a read, as a slow pipe does.
+struct SlowSource final : ByteSource {
+  explicit SlowSource(std::span<const std::byte> all) : rest(all) {}
+  Result<size_t> read(std::span<std::byte> into) override {
+    size_t count = std::min({into.size(), rest.size(), size_t{7}});
+    std::copy_n(rest.begin(), count, into.begin());
+    rest = rest.subspan(count);
+    return count;
+  }
+  std::span<const std::byte> rest;
+};
+
+Bytes zeros_packed(Coding coding, size_t mib) {
+  return run("head -c " + std::to_string(mib) + "M /dev/zero | " +
+                 std::string(coding == Coding::Zstd ? "zstd" : traits_of(coding).name) + " -c",
+             {});
+}
+
+}  // namespace
+
+TEST_CASE("files of the stock tools are read", "[codec]") {
+  for (size_t size : {size_t{0}, size_t{1000}, 2 * kMiB + 17}) {
+    Bytes plain = sample(size);
+    for (const auto& [coding, command] : producers()) {
+      CAPTURE(command, size);
+      auto decoded = decode(coding, run(command, plain));
+      CHECK(decoded.status);
+      CHECK((decoded.bytes == plain));
+    }
+  }
+}
+
+TEST_CASE("units too large to hold are read", "[codec]") {
+  Bytes plain = sample(11 * kMiB);
+  for (const auto& [coding, command] : std::vector<Producer>{{Coding::Gzip, "gzip -1c"},
+                                                             {Coding::Bzip2, "lbzip2 -c"},
+                                                             {Coding::Zstd, "zstd -1 -T2 -c"}}) {
+    CAPTURE(command);
+    Bytes packed = concatenated({encode(coding, plain), run(command, plain)});
+    auto decoded = decode(coding, packed);
+    CHECK(decoded.status);
+    CHECK((decoded.bytes == concatenated({plain, plain})));
+  }
+}
+
+TEST_CASE("files of several producers in a row are read", "[codec]") {
+  Bytes first = sample(kMiB + 3, 1);
+  Bytes second = sample(2 * kMiB + 1, 2);
+  Bytes third = sample(100, 3);
+  Bytes plain = concatenated({first, second, third, first});
+  for (const auto& [coding, command] : producers()) {
+    CAPTURE(command);
+    Bytes packed = concatenated(
+        {encode(coding, first), run(command, second), run(command, third), encode(coding, first)});
+    auto decoded = decode(coding, packed);
+    CHECK(decoded.status);
+    CHECK((decoded.bytes == plain));
+  }
+}
+
+TEST_CASE("read() gives what next() gives, however slowly the input comes", "[codec]") {
+  Bytes plain = sample(kMiB + 300);
+  for (Coding coding : kPackingCodings) {
+    Bytes packed = encode(coding, plain);
+    auto source = std::move(*make_decoder(coding, std::make_unique<SlowSource>(packed), {2}));
+    Bytes got(plain.size() + 1);
+    auto count = read_fully(*source, got);
+    REQUIRE(count);
+    got.resize(*count);
+    CHECK(got == plain);
+    CHECK(*source->read(got) == 0);
+  }
+}
+
+TEST_CASE("a file cut at any length is found out", "[codec]") {
+  Bytes plain = sample(700);
+  Bytes truth = concatenated({plain, plain});
+  for (const auto& [coding, command] : producers()) {
+    for (const Bytes& packed : {encode(coding, plain), run(command, plain)}) {
+      Bytes two = concatenated({packed, packed});
+      size_t whole = 0;
+      for (size_t length = 0; length < two.size(); ++length) {
+        auto decoded = decode(coding, Bytes(two.begin(), two.begin() + ptrdiff_t(length)), 1);
+        if (decoded.status) {
+          ++whole;
+          if (decoded.bytes == plain || decoded.bytes == truth || decoded.bytes.empty()) continue;
+        } else if (decoded.status.error().code == Errc::Truncated &&
+                   is_front_of(decoded.bytes, truth)) {
+          continue;
+        }
+        CAPTURE(command, length, packed.size());
+        FAIL("neither whole nor reported as cut off");
+      }
+      // Whole is what ends between two units; commands with a ';' make two of them.
+      CHECK(whole <= (command.find(';') == std::string::npos ? 1U : 3U));
+    }
+  }
+}
+
+TEST_CASE("a flipped bit in a file of ours never gives wrong bytes", "[codec]") {
+  Bytes plain = sample(1200);
+  for (Coding coding : kPackingCodings) {
+    Bytes packed = encode(coding, plain);
+    size_t unreported = 0;
+    for (size_t bit = 0; bit < 8 * packed.size(); ++bit) {
+      Bytes damaged = packed;
+      damaged[bit / 8] ^= static_cast<std::byte>(1 << bit % 8);
+      auto decoded = decode(coding, damaged, 1);
+      if (decoded.status) ++unreported;
+      if (decoded.status ? decoded.bytes == plain : is_front_of(decoded.bytes, plain)) continue;
+      CAPTURE(traits_of(coding).name, bit / 8, bit % 8);
+      FAIL("wrong bytes were handed out");
+    }
+    // bzip2 has bits that nothing depends on: the block size, and those that fill its last byte.
+    CAPTURE(traits_of(coding).name);
+    CHECK(unreported <= (coding == Coding::Bzip2 ? 4U + 7U : 0U));
+  }
+}
+
+TEST_CASE("an error in the middle comes after the bytes before it", "[codec]") {
+  Bytes plain = sample(2 * kMiB);
+  for (Coding coding : kPackingCodings) {
+    Bytes good = encode(coding, plain);
+    Bytes bad = encode(coding, sample(kMiB, 9));
+    bad[bad.size() / 2] ^= std::byte{0x40};
+    for (unsigned threads : {1U, 2U, 8U}) {
+      CAPTURE(traits_of(coding).name, threads);
+      auto decoded = decode(coding, concatenated({good, bad, good}), threads);
+      REQUIRE_FALSE(decoded.status);
+      CHECK(decoded.status.error().code == Errc::Malformed);
+      CHECK(decoded.status.error().file_offset == good.size());
+      CHECK(decoded.bytes.size() >= plain.size());
+      check_damage_found(decoded, concatenated({plain, sample(kMiB, 9)}));
+    }
+  }
+}
+
+TEST_CASE("an error stays", "[codec]") {
+  Bytes packed = encode(Coding::Gzip, sample(1000));
+  packed.pop_back();
+  auto source = std::move(*make_decoder(Coding::Gzip, make_memory_source(packed)));
+  REQUIRE_FALSE(source->next());
+  CHECK(source->next().error().message == source->next().error().message);
+}
+
+TEST_CASE("zeros behind the last unit are padding, anything else is an error", "[codec]") {
+  Bytes plain = sample(5000);
+  Bytes zeros(kMiB + 5);
+  for (const auto& [coding, command] : producers()) {
+    CAPTURE(command);
+    for (const Bytes& packed : {encode(coding, plain), run(command, plain)}) {
+      auto padded = decode(coding, concatenated({packed, zeros}));
+      CHECK(padded.status);
+      CHECK(padded.bytes == plain);
+      for (size_t gap : {size_t{0}, size_t{5}, zeros.size()}) {
+        Bytes padding(gap);
+        Bytes garbage{std::byte{'x'}, std::byte{'y'}, std::byte{'z'}, std::byte{'\n'}};
+        auto decoded = decode(coding, concatenated({packed, padding, garbage}));
+        check_damage_found(decoded, plain);
+        CHECK(decoded.status.error().code == Errc::Malformed);
+        if (gap > 0)
+          check_damage_found(decode(coding, concatenated({packed, padding, packed})), plain);
+      }
+    }
+  }
+}
+
+TEST_CASE("skippable frames are skipped", "[codec]") {
+  Bytes plain = sample(2 * kMiB);
+  Bytes packed = encode(Coding::Zstd, plain);
+  Bytes skippable(8 + 3 * kMiB);
+  skippable[0] = std::byte{0x5e};
+  skippable[1] = std::byte{0x2a};
+  skippable[2] = std::byte{0x4d};
+  skippable[3] = std::byte{0x18};
+  skippable[6] = std::byte{0x30};
+  auto decoded =
+      decode(Coding::Zstd, concatenated({skippable, packed, skippable, packed, skippable}));
+  CHECK(decoded.status);
+  CHECK((decoded.bytes == concatenated({plain, plain})));
+  skippable.pop_back();
+  auto cut = decode(Coding::Zstd, concatenated({packed, skippable}));
+  REQUIRE_FALSE(cut.status);
+  CHECK(cut.status.error().code == Errc::Truncated);
+  CHECK(cut.status.error().file_offset == packed.size());
+}
+
+TEST_CASE("a window of more than 128 MiB is not supported", "[codec]") {
+  auto packed = run("head -c 20M /dev/zero | zstd --ultra --long=28 --no-content-size -c", {});
+  auto decoded = decode(Coding::Zstd, packed);
+  REQUIRE_FALSE(decoded.status);
+  CHECK(decoded.status.error().code == Errc::Unsupported);
+  CHECK(decoded.status.error().hint == "unpack the file with 'zstd -d --long=31' first");
+}
+
+TEST_CASE("a small file that unpacks to much is read in pieces", "[codec]") {
+  for (Coding coding : kPackingCodings) {
+    CAPTURE(traits_of(coding).name);
+    Bytes packed = zeros_packed(coding, 100);
+    auto source = std::move(*make_decoder(coding, make_memory_source(packed), {2}));
+    uint64_t total = 0;
+    for (;;) {
+      auto view = source->next();
+      REQUIRE(view);
+      if (view->empty()) break;
+      REQUIRE(view->size() <= 8 * kMiB);
+      total += view->size();
+    }
+    CHECK(total == 100 * kMiB);
+  }
+}
+
+TEST_CASE("messages give the value found and the value wanted", "[codec]") {
+  auto message_of = [](Coding coding, const Bytes& packed) {
+    auto decoded = decode(coding, packed);
+    return decoded.status ? "no error" : decoded.status.error().message;
+  };
+  Bytes text{std::byte{'t'}, std::byte{'e'}, std::byte{'x'}, std::byte{'t'}, std::byte{'!'}};
+  CHECK(message_of(Coding::Gzip, text) == "no gzip member: begins with 74 65 78 74");
+  CHECK(message_of(Coding::Zstd, {}) == "the file is empty, want a zstd frame");
+  Bytes member = run("printf abc | gzip -cn", {});
+  CHECK(message_of(Coding::Gzip, concatenated({member, text})) ==
+        "bytes that are no gzip member follow the last one: 74 65 78 74");
+  member[member.size() - 5] ^= std::byte{1};
+  CHECK(message_of(Coding::Gzip, member) ==
+        "gzip member: checksum found 0x352441c2, want 0x342441c2");
+  member[member.size() - 5] ^= std::byte{1};
+  member[member.size() - 1] ^= std::byte{1};
+  CHECK(message_of(Coding::Gzip, member) == "gzip member: length found 3, want 16777219");
+  member.resize(20);
+  CHECK(message_of(Coding::Gzip, member) == "gzip member: cut off by the end of the file");
+  Bytes ours = encode(Coding::Gzip, text);
+  ours[20] ^= std::byte{1};
+  CHECK(message_of(Coding::Gzip, ours).starts_with("gzip member: checksum of its bytes found 0x"));
+  ours.resize(30);
+  CHECK(message_of(Coding::Gzip, ours) ==
+        "gzip member: cut off by the end of the file after 30 bytes");
+}
+
+TEST_CASE("codings are recognised by their first bytes", "[codec]") {
+  for (Coding coding : kPackingCodings) {
+    Bytes packed = encode(coding, sample(10));
+    CHECK(recognise_coding(std::span(packed).first(6)) == coding);
+    CHECK_FALSE(recognise_coding(std::span(packed).first(2)));
+  }
+  CHECK_FALSE(recognise_coding(std::as_bytes(std::span("QEVM..", 6))));
+}

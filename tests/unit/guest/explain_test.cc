@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/capture.h>
+#include <vmstream/restore.h>
+#include "support/catch.h"
+
+using namespace vmstream;
+
+namespace {
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+QmpAddress address(const char* text) {
+  return *QmpAddress::parse(text);
+}
+
+}  // namespace
+
+TEST_CASE("a capture is explained with the commands that it would issue", "[explain]") {
+  auto text = explain_capture(address("/run/it's"), {.max_bandwidth = 1000}, "guest.gz");
+  CHECK(contains(text,
+                 "{\"execute\": \"migrate-set-parameters\", \"arguments\": "
+                 "{\"max-bandwidth\":1000}}\n"));
+  CHECK(contains(text, "{\"execute\": \"migrate\", \"arguments\": {\"uri\":\"fd:vmstream\"}}\n"));
+  CHECK(contains(text, "{\"execute\": \"cont\"}\n"));
+  CHECK_FALSE(contains(text, "quit"));
+  CHECK(contains(text, "socat -t 86400 - 'UNIX-CONNECT:/run/it'\\''s'"));
+  CHECK(contains(text, "exec:gzip -c > 'guest.gz'"));
+}
+
+TEST_CASE("what is explained depends on monitor and after", "[explain]") {
+  auto text = explain_capture(address("tcp:[::1]:4444"), {.after = After::Quit}, "guest.zst");
+  CHECK(contains(text, "unix:SOCKET"));
+  CHECK_FALSE(contains(text, "getfd"));
+  CHECK(contains(text, "{\"execute\": \"quit\"}\n"));
+  CHECK(contains(text, "'TCP:[::1]:4444'"));
+  CHECK(contains(text, "exec:zstd -c"));
+}
+
+TEST_CASE("a restore is explained", "[explain]") {
+  auto where = address("/run/q");
+  auto paused = explain_restore("guest.zst", &where, {.run_state = RunState::Paused});
+  CHECK(paused.find("\"stop\"") < paused.find("\"migrate-incoming\""));
+  CHECK(contains(paused, "-S -incoming \"exec:vmrestore 'guest.zst'\""));
+  auto running = explain_restore("guest.zst", nullptr, {.run_state = RunState::Running});
+  CHECK(running.find("\"migrate-incoming\"") < running.find("\"cont\""));
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/state_file.h>
+
+#include "unit/codec/codec_fixture.h"
+
+using namespace vmstream;
+using namespace testing;
+
+namespace {
+
+Bytes bytes_of(std::string_view text) {
+  auto view = std::as_bytes(std::span(text));
+  return {view.begin(), view.end()};
+}
+
+// A stream is recognised by its magic alone.
+Bytes stream_bytes() {
+  return concatenated({bytes_of("QEVM"), sample(100'000)});
+}
+
+Result<StateFile> open(const Bytes& file, OpenOptions options = {}) {
+  return open_state(make_memory_source(file), options);
+}
+
+std::string types_of(const StateFile& state) {
+  std::string types;
+  for (const Container& container : state.containers) types += container.type + " ";
+  return types;
+}
+
+void check_refused(const Bytes& file, Errc code, const std::string& message) {
+  auto state = open(file);
+  REQUIRE_FALSE(state);
+  CHECK(state.error().message == message);
+  CHECK(state.error().code == code);
+}
+
+}  // namespace
+
+TEST_CASE("a plain stream is opened as it is", "[state]") {
+  Bytes stream = stream_bytes();
+  auto state = open(stream);
+  REQUIRE(state);
+  CHECK(types_of(*state) == "qevm ");
+  CHECK((drain(*state->plain).bytes == stream));
+}
+
+TEST_CASE("codings are unwrapped, whatever their number", "[state]") {
+  Bytes stream = stream_bytes();
+  for (Coding coding : kPackingCodings) {
+    Bytes file = encode(coding, stream);
+    auto state = open(file);
+    REQUIRE(state);
+    CHECK(types_of(*state) == std::string(traits_of(coding).name) + " qevm ");
+    CHECK((drain(*state->plain).bytes == stream));
+  }
+  Bytes nested = encode(Coding::Bzip2, encode(Coding::Zstd, encode(Coding::Gzip, stream)));
+  auto state = open(nested);
+  REQUIRE(state);
+  CHECK(types_of(*state) == "bzip2 zstd gzip qevm ");
+  CHECK((drain(*state->plain).bytes == stream));
+}
+
+TEST_CASE("a zstd file that begins with a skippable frame is opened", "[state]") {
+  Bytes skippable = bytes_of(std::string_view("\x50\x2a\x4d\x18\x02\0\0\0ab", 10));
+  Bytes file = concatenated({skippable, encode(Coding::Zstd, stream_bytes())});
+  auto state = open(file);
+  REQUIRE(state);
+  CHECK((drain(*state->plain).bytes == stream_bytes()));
+}
+
+TEST_CASE("unwrapping ends at the limit", "[state]") {
+  Bytes file = stream_bytes();
+  for (int i = 0; i < 3; ++i) file = encode(Coding::Gzip, file);
+  CHECK(open(file, {.nesting = 3}));
+  auto state = open(file, {.nesting = 2});
+  REQUIRE_FALSE(state);
+  CHECK(state.error().code == Errc::Unsupported);
+  CHECK(state.error().message ==
+        "gzip holds gzip holds gzip, more than 2 containers within each other");
+}
+
+TEST_CASE("what is no state file is named", "[state]") {
+  check_refused({}, Errc::Truncated, "the file is empty");
+  check_refused(bytes_of("QEV"), Errc::Truncated, "ends after 3 bytes (51 45 56)");
+  check_refused(bytes_of("\x1f\x8b"), Errc::Truncated, "ends after 2 bytes (1f 8b)");
+  check_refused(bytes_of("\x7f\x45LF\x02\x01\x01"), Errc::Malformed,
+                "not a state file: begins with 7f 45 4c 46 (an ELF file), want QEVM, gzip, bzip2 "
+                "or zstd");
+  check_refused(bytes_of("hello world"), Errc::Malformed,
+                "not a state file: begins with 68 65 6c 6c, want QEVM, gzip, bzip2 or zstd");
+}
+
+TEST_CASE("what holds a state in a way that is not read is named", "[state]") {
+  auto check = [](std::string_view file, const std::string& name, const std::string& hint) {
+    auto state = open(bytes_of(file));
+    REQUIRE_FALSE(state);
+    CHECK(state.error().code == Errc::Unsupported);
+    CHECK(state.error().message == name + ", which is not read");
+    CHECK(state.error().hint == hint);
+  };
+  using namespace std::string_view_literals;
+  check("\xfd\x37zXZ\0\0\4"sv, "an xz file", "unpack it with 'xz -d' first");
+  check("\x04\x22\x4d\x18zz"sv, "an lz4 file", "unpack it with 'lz4 -d' first");
+  check("\x89LZO\0\r\n\x1a\n"sv, "an lzop file", "unpack it with 'lzop -d' first");
+  check("QFI\xfb\0\0\0\3"sv, "a qcow2 image", "load its snapshot with QEMU's -loadvm");
+  for (auto name : {"a libvirt save image", "an unfinished libvirt save image"}) {
+    bool finished = std::string_view(name).find("unfinished") == std::string_view::npos;
+    check(finished ? "LibvirtQemudSave\2\0\0\0"sv : "LibvirtQemudPart\2\0\0\0"sv, name,
+          "bring it back with 'virsh restore'");
+  }
+  for (auto message : {"-----BEGIN PGP MESSAGE-----\n"sv, "\x85\x01\x0c\x03\x11\x22"sv,
+                       "\x8c\x0d\x04\x09\x03\x02"sv, "\xc1\xc0\x4c\x03\x11"sv, "\x84\x5e\x03\x11"sv,
+                       "\xa3\x01\x78\x9c"sv, "\x90\x0d\x03\x00\x08"sv}) {
+    check(message, "an OpenPGP message", "decrypt it with 'gpg -d' first");
+  }
+}
+
+TEST_CASE("what a container holds is said", "[state]") {
+  check_refused(encode(Coding::Gzip, {}), Errc::Truncated, "gzip holds nothing");
+  check_refused(encode(Coding::Zstd, encode(Coding::Gzip, bytes_of("hello"))), Errc::Malformed,
+                "zstd holds gzip holds not a state file: begins with 68 65 6c 6c, want QEVM, gzip, "
+                "bzip2 or zstd");
+  check_refused(encode(Coding::Bzip2, bytes_of("QFI\xfb....")), Errc::Unsupported,
+                "bzip2 holds a qcow2 image, which is not read");
+}
+
+TEST_CASE("damage in the first block is found when the file is opened", "[state]") {
+  Bytes file = encode(Coding::Zstd, stream_bytes());
+  file.resize(file.size() - 1);
+  auto state = open(file);
+  REQUIRE_FALSE(state);
+  CHECK(state.error().code == Errc::Truncated);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Options defined once: what is parsed is what --help shows, in the same order.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <vmstream/result.h>
+#include "common/exit_status.h"
+
+namespace vmtools {
+
+/// The texts around the options in --help. Lines of at most 80 columns.
+struct ToolText {
+  std::string name;      ///< "vmdump"
+  std::string purpose;   ///< one line
+  std::string synopsis;  ///< one line a form, without indentation
+  std::string examples;  ///< the same
+};
+
+/// A command line under construction, then parsed once.
+///
+/// Names are given as "-o,--output" or "--output". Help texts are plain sentences without full
+/// stop; defaults stand in brackets at the end; long ones are wrapped. Everything passed by
+/// reference is borrowed and must outlive parse(). --help and --version are built in.
+class CommandLine {
+ public:
+  explicit CommandLine(ToolText text);
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+
+  /// Starts a group of rows in --help.
+  void group(std::string_view title);
+  /// A row that is no option, such as a command.
+  void row(std::string_view left, std::string_view help);
+
+  void flag(std::string_view names, std::string_view help, std::function<void()> set);
+  void flag(std::string_view names, bool& into, std::string_view help);
+
+  /// An option with a value; `take` checks and keeps it. Its error is shown behind the name.
+  using Take = std::function<vmstream::Status(const std::string&)>;
+  void value(std::string_view names, std::string_view placeholder, std::string_view help,
+             Take take);
+  void text(std::string_view names, std::string_view placeholder, std::optional<std::string>& into,
+            std::string_view help);
+  void size(std::string_view names, std::optional<uint64_t>& into, std::string_view help);
+  void rate(std::string_view names, std::optional<uint64_t>& into, std::string_view help);
+  void duration(std::string_view names, std::optional<std::chrono::milliseconds>& into,
+                std::string_view help);
+
+  /// An option whose value is one of some words.
+  template <typename T>
+  void choice(std::string_view names, T& into,
+              std::initializer_list<std::pair<std::string, T>> words, std::string_view help) {
+    std::vector<std::pair<std::string, T>> table(words);
+    std::vector<std::string> known;
+    for (const auto& [word, meaning] : table) known.push_back(word);
+    add_choice(names, std::move(known), help,
+               [&into, table = std::move(table)](size_t index) { into = table[index].second; });
+  }
+
+  /// Arguments that are no options, in order. `positionals` takes all that are left.
+  void positional(std::string_view name, std::optional<std::string>& into);
+  void positionals(std::string_view name, std::vector<std::string>& into);
+  /// Takes everything behind a lone "--".
+  void behind_dashes(std::vector<std::string>& into);
+
+  /// The two options (long names) cannot be used together.
+  void exclusive(std::string_view one, std::string_view other);
+
+  /// Fills everything in. A status means that the tool is done: help or version has been printed,
+  /// or what is wrong with the command line.
+  std::optional<ExitStatus> parse(int argc, char** argv);
+
+  const ToolText& tool() const;
+
+ private:
+  void add_choice(std::string_view names, std::vector<std::string> words, std::string_view help,
+                  std::function<void(size_t)> take);
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vmtools

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include "common/progress.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include <vmstream/text.h>
+
+namespace vmtools {
+namespace {
+
+using vmstream::Clock;
+using Seconds = std::chrono::duration<double>;
+
+constexpr auto kInterval = std::chrono::milliseconds(100);
+// A rate reflects about this much of the past: steady to read, quick to follow a stall.
+constexpr double kSmoothingSeconds = 3;
+constexpr size_t kBarColumns = 24;
+
+// Progress that nobody reads must not hold up the work: what does not fit now is left out.
+void write_line(int fd, std::string_view line) {
+  pollfd out{fd, POLLOUT, 0};
+  if (::poll(&out, 1, 0) <= 0 || (out.revents & POLLOUT) == 0) return;
+  [[maybe_unused]] ssize_t written = ::write(fd, line.data(), line.size());
+}
+
+double smoothed(double rate, double bytes, double seconds, double elapsed) {
+  double weight = 1 - std::exp(-seconds / std::min(kSmoothingSeconds, elapsed));
+  return rate + weight * (bytes / seconds - rate);
+}
+
+nlohmann::ordered_json or_null(std::optional<double> value) {
+  if (!value) return nullptr;
+  return std::round(*value * 10) / 10;
+}
+
+}  // namespace
+
+Progress::Progress(Session& session, std::string_view phase)
+    : session_(session), phase_(phase), start_(Clock::now()), shown_(start_) {
+  const CommonOptions& options = session.options();
+  bool quiet = options.verbosity == Verbosity::Quiet;
+  switch (options.progress) {
+    case ProgressMode::Auto:
+      form_ = !quiet && is_terminal(STDERR_FILENO) ? Form::Bar : Form::None;
+      break;
+    case ProgressMode::Always:
+      form_ = Form::Bar;
+      break;
+    case ProgressMode::Never:
+      form_ = Form::None;
+      break;
+    case ProgressMode::Json:
+      form_ = Form::Json;
+      break;
+  }
+}
+
+Progress::~Progress() {
+  if (form_ == Form::Bar) session_.messages().erase_bar();
+}
+
+void Progress::update(const vmstream::StreamCounts& counts) {
+  if (form_ == Form::None) return;
+  counts_ = counts;
+  if (Clock::now() - shown_ >= kInterval) show();
+}
+
+void Progress::enter(std::string_view phase) {
+  phase_ = phase;
+  show();
+}
+
+void Progress::show() {
+  measure(Clock::now());
+  if (form_ == Form::Bar) session_.messages().draw_bar(bar());
+  if (form_ == Form::Json) write_line(session_.options().progress_fd, json());
+}
+
+void Progress::measure(Clock::time_point now) {
+  double seconds = Seconds(now - shown_).count();
+  if (seconds <= 0) return;
+  double elapsed = Seconds(now - start_).count();
+  auto grown = [](uint64_t to, uint64_t from) { return static_cast<double>(to - from); };
+  stream_bytes_per_second_ =
+      smoothed(stream_bytes_per_second_, grown(counts_.stream_bytes, measured_.stream_bytes),
+               seconds, elapsed);
+  page_bytes_per_second_ = smoothed(
+      page_bytes_per_second_, grown(counts_.page_bytes, measured_.page_bytes), seconds, elapsed);
+  measured_ = counts_;
+  shown_ = now;
+}
+
+std::optional<double> Progress::percent() const {
+  if (counts_.guest_bytes == 0) return std::nullopt;
+  double part = static_cast<double>(counts_.page_bytes) / static_cast<double>(counts_.guest_bytes);
+  return std::min(100.0, 100 * part);
+}
+
+std::optional<double> Progress::seconds_left() const {
+  if (counts_.guest_bytes == 0 || page_bytes_per_second_ < 1) return std::nullopt;
+  uint64_t left = counts_.guest_bytes - std::min(counts_.guest_bytes, counts_.page_bytes);
+  return static_cast<double>(left) / page_bytes_per_second_;
+}
+
+std::string Progress::bar() const {
+  std::string text = fmt::format("{}: {}: ", session_.tool().name, phase_);
+  auto part = percent();
+  if (part) {
+    auto filled = static_cast<size_t>(*part / 100 * kBarColumns);
+    // A narrow terminal gets the figures without the picture.
+    if (terminal_width(STDERR_FILENO) >= 80) {
+      text += fmt::format("[{:=<{}}{:<{}}] ", "", filled, "", kBarColumns - filled);
+    }
+    text += fmt::format("{:3.0f}% of {}, ", std::floor(*part),
+                        vmstream::format_size(counts_.guest_bytes));
+  }
+  text += fmt::format("{}/s", vmstream::format_size(
+                                  static_cast<uint64_t>(std::max(0.0, stream_bytes_per_second_))));
+  if (auto left = seconds_left()) {
+    auto whole = std::chrono::seconds(static_cast<int64_t>(std::min(std::ceil(*left), 1e9)));
+    text += fmt::format(", {} left", vmstream::format_duration(whole));
+  }
+  return text;
+}
+
+std::string Progress::json() const {
+  nlohmann::ordered_json line;
+  line["tool"] = session_.tool().name;
+  line["phase"] = phase_;
+  line["stream_bytes"] = counts_.stream_bytes;
+  line["page_bytes"] = counts_.page_bytes;
+  line["guest_bytes"] = counts_.guest_bytes;
+  line["percent"] = or_null(percent());
+  line["bytes_per_second"] = std::llround(std::max(0.0, stream_bytes_per_second_));
+  line["seconds_left"] = or_null(seconds_left());
+  line["elapsed_seconds"] = std::round(Seconds(shown_ - start_).count() * 1000) / 1000;
+  return line.dump() + "\n";
+}
+
+}  // namespace vmtools

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// How far a stream has come: a bar on a terminal, or lines of JSON for a program.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <vmstream/cancellation.h>
+#include <vmstream/stream_statistics.h>
+#include "common/tool.h"
+
+namespace vmtools {
+
+/// Shows progress as the options ask. Cheap to update as often as there is news; drawn at most ten
+/// times a second. The bar is erased by the destructor.
+class Progress {
+ public:
+  /// `phase` is a word such as "save". The session is borrowed.
+  Progress(Session& session, std::string_view phase);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void update(const vmstream::StreamCounts& counts);
+  /// Shows the figures once more under the name of another phase, such as "sync" or "done".
+  void enter(std::string_view phase);
+
+ private:
+  enum class Form { None, Bar, Json };
+
+  void show();
+  void measure(vmstream::Clock::time_point now);
+  std::optional<double> percent() const;
+  std::optional<double> seconds_left() const;
+  std::string bar() const;
+  std::string json() const;
+
+  Session& session_;
+  Form form_ = Form::None;
+  std::string phase_;
+  vmstream::StreamCounts counts_;
+  vmstream::Clock::time_point start_;
+  vmstream::Clock::time_point shown_;
+  // Smoothed over the last seconds, with what they were last measured from.
+  double stream_bytes_per_second_ = 0;
+  double page_bytes_per_second_ = 0;
+  vmstream::StreamCounts measured_;
+};
+
+}  // namespace vmtools

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#include "common/terminal.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string_view>
+
+namespace vmtools {
+
+bool is_terminal(int fd) {
+  return ::isatty(fd) == 1;
+}
+
+unsigned terminal_width(int fd) {
+  winsize size{};
+  if (::ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+bool use_color(ColorMode mode, int fd) {
+  if (mode != ColorMode::Auto) return mode == ColorMode::Always;
+  auto value_of = [](const char* name) -> std::string_view {
+    const char* value = std::getenv(name);
+    return value ? value : "";
+  };
+  return is_terminal(fd) && value_of("NO_COLOR").empty() && value_of("TERM") != "dumb";
+}
+
+vmstream::Status refuse_binary_to_terminal(int fd, bool force) {
+  if (force || !is_terminal(fd)) return vmstream::ok();
+  return vmstream::Error{.code = vmstream::Errc::Refused,
+                         .message = "binary data is not written to a terminal",
+                         .hint = "redirect stdout, name a file with -o, or use --force"};
+}
+
+}  // namespace vmtools

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "common/tool.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <new>
+
+#include "common/output.h"
+#include "common/signals.h"
+
+namespace vmtools {
+
+using vmstream::Errc;
+using vmstream::Error;
+
+Session::Session(const ToolText& tool, const CommonOptions& options,
+                 const vmstream::Cancellation& cancellation)
+    : tool_(tool),
+      options_(options),
+      cancellation_(cancellation),
+      messages_(tool.name, options.verbosity, use_color(options.color, STDERR_FILENO)) {}
+
+vmstream::WaitLimits Session::limits(std::optional<std::chrono::milliseconds> timeout) const {
+  vmstream::WaitLimits limits{.cancellation = &cancellation_};
+  if (timeout) limits.deadline = vmstream::Clock::now() + *timeout;
+  return limits;
+}
+
+ExitStatus Session::fail(std::string_view subject, const Error& error) {
+  if (cancellation_.requested()) {
+    messages_.error(subject, Error{Errc::Interrupted, "interrupted"});
+    return ExitStatus::Interrupted;
+  }
+  Error shown = error;
+  if (shown.code == Errc::Usage && shown.hint.empty()) {
+    shown.hint = fmt::format("{} --help lists the options", tool_.name);
+  }
+  messages_.error(subject, shown);
+  return exit_status_of(shown.code);
+}
+
+namespace {
+
+ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
+                       const std::function<ExitStatus(Session&)>& work) {
+  auto cancellation = vmstream::Cancellation::create();
+  if (!cancellation) {
+    Messages(tool.name, options.verbosity, false).error("", cancellation.error());
+    return ExitStatus::Environment;
+  }
+  SignalGuard signals(*cancellation);
+  Session session(tool, options, *cancellation);
+  auto status = work(session);
+  auto flushed = flush_output();
+  if (!flushed && status == ExitStatus::Done) return session.fail("stdout", flushed.error());
+  return status;
+}
+
+}  // namespace
+
+int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** argv,
+             const std::function<ExitStatus(Session&)>& work) {
+  ignore_broken_pipes();
+  try {
+    auto done = line.parse(argc, argv);
+    return static_cast<int>(done ? *done : run_session(line.tool(), options, work));
+  } catch (const std::bad_alloc&) {
+    Messages(line.tool().name, Verbosity::Normal, false)
+        .error("", Error{Errc::Environment, "out of memory"});
+    return static_cast<int>(ExitStatus::Environment);
+  }
+}
+
+}  // namespace vmtools

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include "vmdump/dump.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include <vmstream/text.h>
+#include "common/output.h"
+#include "common/progress.h"
+#include "vmdump/output_chain.h"
+#include "vmdump/summary.h"
+
+namespace vmdump {
+namespace {
+
+using vmstream::CaptureOptions;
+using vmstream::CaptureSummary;
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::GuestCapture;
+using vmstream::Result;
+using vmtools::ExitStatus;
+using vmtools::Session;
+
+// Shows what the capture tells.
+class Observer final : public vmstream::CaptureObserver {
+ public:
+  Observer(Session& session, std::string subject)
+      : session_(session), subject_(std::move(subject)), progress_(session, "save") {}
+
+  void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
+  void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
+  void enter(std::string_view phase) { progress_.enter(phase); }
+
+ private:
+  Session& session_;
+  std::string subject_;
+  vmtools::Progress progress_;
+};
+
+CaptureOptions capture_options(const Options& options, const Session& session) {
+  return {.after = options.after,
+          .max_bandwidth = options.max_bandwidth,
+          .digest = options.common.json,
+          .threads = options.common.threads,
+          .limits = session.limits(options.timeout)};
+}
+
+// 'it'\''s', as a shell takes it for one word.
+std::string quote(const std::string& word) {
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
+// What compresses and where to, as a shell would say it.
+std::string output_recipe(const Options& options) {
+  auto [coding, level] = chosen_compression(options);
+  const auto& traits = vmstream::traits_of(coding);
+  std::string recipe =
+      options.filter ? *options.filter
+      : coding == vmstream::Coding::None
+          ? "cat"
+          : fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
+  if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);
+  return *options.output == "-" ? recipe : fmt::format("{} > {}", recipe, quote(*options.output));
+}
+
+ExitStatus explain(const Options& options, Session& session) {
+  auto address = vmstream::QmpAddress::parse(*options.qmp);
+  if (!address) return session.fail("--qmp", address.error());
+  vmtools::print(vmstream::explain_capture(*address, capture_options(options, session),
+                                           output_recipe(options)));
+  return ExitStatus::Done;
+}
+
+ExitStatus report(const Options& options, Session& session, const CaptureSummary& summary,
+                  uint64_t file_bytes) {
+  if (options.common.json) vmtools::print_json(summary_json(options, summary, file_bytes));
+  session.messages().summary(summary_line(options, summary, file_bytes));
+  return ExitStatus::Done;
+}
+
+// The guest first: it may be standing still.
+ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest,
+                   const Error& error) {
+  guest.abandon();
+  auto status = session.fail(output_name(options), error);
+  if (const auto& left = guest.recovery_error()) {
+    session.messages().error(*options.qmp, *left);
+  }
+  return status;
+}
+
+ExitStatus dump_guest(const Options& options, Session& session) {
+  auto address = vmstream::QmpAddress::parse(*options.qmp);
+  if (!address) return session.fail("--qmp", address.error());
+  auto capture = capture_options(options, session);
+  auto chain = OutputChain::open(options, capture.limits);
+  if (!chain) return session.fail(output_name(options), chain.error());
+  Observer observer(session, *options.qmp);
+  auto guest = GuestCapture::open(*address, capture, &observer);
+  if (!guest) return session.fail(*options.qmp, guest.error());
+
+  auto summary = guest->capture(chain->entrance());
+  if (!summary) return give_up(options, session, *guest, summary.error());
+  observer.enter("sync");
+  if (auto published = chain->publish(); !published) {
+    return give_up(options, session, *guest, published.error());
+  }
+  if (auto completed = guest->complete(); !completed) {
+    Error error = completed.error();
+    error.hint = "the file is whole all the same";
+    return give_up(options, session, *guest, error);
+  }
+  observer.enter("done");
+  return report(options, session, *summary, chain->bytes_written());
+}
+
+ExitStatus dump_stdin(const Options& options, Session& session) {
+  if (vmtools::is_terminal(STDIN_FILENO)) {
+    return session.fail("stdin", Error{Errc::Usage, "a terminal sends no migration stream"});
+  }
+  auto capture = capture_options(options, session);
+  auto chain = OutputChain::open(options, capture.limits);
+  if (!chain) return session.fail(output_name(options), chain.error());
+  Observer observer(session, "stdin");
+  auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
+  auto summary = vmstream::capture_stream(*source, chain->entrance(), capture, &observer);
+  if (!summary) return session.fail(output_name(options), summary.error());
+  observer.enter("sync");
+  if (auto published = chain->publish(); !published) {
+    return session.fail(output_name(options), published.error());
+  }
+  observer.enter("done");
+  return report(options, session, *summary, chain->bytes_written());
+}
+
+}  // namespace
+
+ExitStatus dump(const Options& options, Session& session) {
+  if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
+  if (options.explain) return explain(options, session);
+  return options.qmp ? dump_guest(options, session) : dump_stdin(options, session);
+}
+
+}  // namespace vmdump

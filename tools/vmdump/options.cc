@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#include "vmdump/options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <string_view>
+
+#include <vmstream/text.h>
+
+namespace vmdump {
+namespace {
+
+using vmstream::Coding;
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::Status;
+
+Error usage(std::string message) {
+  return Error{Errc::Usage, std::move(message)};
+}
+
+Status read_level(std::string_view text, const vmstream::CodingTraits& traits, int& into) {
+  const char* end = text.data() + text.size();
+  auto parsed = std::from_chars(text.data(), end, into);
+  bool whole = parsed.ec == std::errc{} && parsed.ptr == end;
+  if (whole && traits.coding != Coding::None && into >= traits.lowest_level &&
+      into <= traits.highest_level) {
+    return vmstream::ok();
+  }
+  if (traits.coding == Coding::None) return usage("none has no level");
+  return usage(fmt::format("'{}' is not a level of {}, which has {} to {}", vmstream::escape(text),
+                           traits.name, traits.lowest_level, traits.highest_level));
+}
+
+Status read_compression(const std::string& text, std::optional<Compression>& into) {
+  size_t colon = text.find(':');
+  auto coding = vmstream::find_coding(text.substr(0, colon));
+  if (!coding) {
+    return usage(
+        fmt::format("'{}' is not one of none, gzip, bzip2, zstd, with :LEVEL behind it "
+                    "or not",
+                    vmstream::escape(text)));
+  }
+  Compression compression{.coding = *coding};
+  if (colon != std::string::npos) {
+    int level = 0;
+    auto read =
+        read_level(std::string_view(text).substr(colon + 1), vmstream::traits_of(*coding), level);
+    if (!read) return read;
+    compression.level = level;
+  }
+  into = compression;
+  return vmstream::ok();
+}
+
+void add_source(vmtools::CommandLine& line, Options& options) {
+  line.group("The guest");
+  line.text("--qmp", "ADDRESS", options.qmp,
+            "QEMU's monitor: PATH or unix:PATH of a unix socket, or tcp:HOST:PORT");
+  line.flag("--stdin", options.from_stdin, "the stream arrives on stdin");
+  line.exclusive("--qmp", "--stdin");
+  line.choice("--mode", options.mode,
+              {{"stop", Mode::Stop}, {"live", Mode::Live}, {"background", Mode::Background}},
+              "stop: pause the guest, save it, let it go on; live and background are not "
+              "supported yet (stop)");
+  line.choice("--after", options.after,
+              {{"keep", vmstream::After::Keep},
+               {"pause", vmstream::After::Pause},
+               {"quit", vmstream::After::Quit}},
+              "what becomes of the guest after success; keep: goes on as it was found (keep)");
+  line.rate("--max-bandwidth", options.max_bandwidth, "read no faster than this (unlimited)");
+  line.duration("--timeout", options.timeout, "give up after TIME and put the guest back (never)");
+}
+
+void add_target(vmtools::CommandLine& line, Options& options) {
+  line.group("The file");
+  line.text("-o,--output", "FILE", options.output,
+            "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, any other "
+            "means zstd");
+  line.text("--exec", "COMMAND", options.exec,
+            "hand the finished bytes to COMMAND, which must exit 0");
+  line.exclusive("--output", "--exec");
+  line.value(
+      "-c,--compress", "CODING[:LEVEL]",
+      "none, gzip, bzip2 or zstd, whatever the suffix (zstd:3, gzip:6, bzip2:9)",
+      [&options](const std::string& text) { return read_compression(text, options.compression); });
+  line.text("--filter", "COMMAND", options.filter,
+            "compress by COMMAND, a filter that must exit 0");
+  line.exclusive("--compress", "--filter");
+  line.flag("--force", options.force, "overwrite FILE; write to a terminal");
+  line.flag("--explain", options.explain,
+            "print the QMP commands and the equivalent shell recipe, do nothing");
+}
+
+// A name that promises encryption must not hold plain memory.
+bool promises_encryption(const std::string& name) {
+  return name.ends_with(".gpg") || name.ends_with(".pgp") || name.ends_with(".asc");
+}
+
+Status check_source(const Options& options) {
+  if (!options.qmp && !options.from_stdin) {
+    return usage("nothing to save: --qmp ADDRESS or --stdin is needed");
+  }
+  if (options.from_stdin &&
+      (options.after != vmstream::After::Keep || options.max_bandwidth || options.explain)) {
+    return usage("--after, --max-bandwidth and --explain need --qmp");
+  }
+  if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
+  if (options.mode != Mode::Stop) {
+    return Error{.code = Errc::Unsupported,
+                 .message = "only --mode stop is supported yet",
+                 .hint = "--mode stop pauses the guest while it is saved"};
+  }
+  return vmstream::ok();
+}
+
+Status check_target(const Options& options) {
+  if (!options.output && !options.exec) {
+    return usage("nowhere to write: -o FILE or --exec COMMAND is needed");
+  }
+  if (options.common.json && options.output == "-") {
+    return usage("--json and -o - both want stdout");
+  }
+  if (options.output && !options.filter && promises_encryption(*options.output)) {
+    return Error{.code = Errc::Unsupported,
+                 .message = "the suffix asks for encryption, which is not supported yet",
+                 .hint = "--filter 'gpg -e -r KEY' encrypts by a command of your own"};
+  }
+  return vmstream::ok();
+}
+
+}  // namespace
+
+vmtools::ToolText tool_text() {
+  return {.name = "vmdump",
+          .purpose = "save a running QEMU guest into a state file",
+          .synopsis =
+              "vmdump --qmp ADDRESS -o FILE [OPTIONS]\n"
+              "vmdump --qmp ADDRESS --exec COMMAND [OPTIONS]\n"
+              "vmdump --stdin -o FILE [OPTIONS]",
+          .examples =
+              "vmdump --qmp /run/guest.qmp -o guest.zst\n"
+              "vmdump --qmp tcp:localhost:4444 -o guest.gz --after quit\n"
+              "vmdump --qmp /run/guest.qmp --exec 'ssh host \"cat > guest.zst\"'\n"
+              "(qemu) migrate \"exec:vmdump --stdin -o guest.gz\""};
+}
+
+void add_options(vmtools::CommandLine& line, Options& options) {
+  add_source(line, options);
+  add_target(line, options);
+  vmtools::add_common_options(line, options.common);
+}
+
+Status check(const Options& options) {
+  if (auto source = check_source(options); !source) return source;
+  return check_target(options);
+}
+
+Compression chosen_compression(const Options& options) {
+  if (options.compression) return *options.compression;
+  if (!options.output || *options.output == "-") return {};
+  auto by_suffix = vmstream::find_coding_by_suffix(*options.output);
+  return {.coding = by_suffix.value_or(Coding::Zstd)};
+}
+
+std::string output_name(const Options& options) {
+  if (!options.output) return "";
+  return *options.output == "-" ? "stdout" : *options.output;
+}
+
+}  // namespace vmdump

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// What vmdump is told to do.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <vmstream/capture.h>
+#include <vmstream/codec.h>
+#include "common/command_line.h"
+#include "common/common_options.h"
+
+namespace vmdump {
+
+/// A coding and its level, as in "zstd:19".
+struct Compression {
+  vmstream::Coding coding = vmstream::Coding::Zstd;
+  std::optional<int> level = std::nullopt;  ///< default: the coding's own
+};
+
+enum class Mode { Stop, Live, Background };
+
+struct Options {
+  vmtools::CommonOptions common;
+
+  // Where the stream comes from: one of the two.
+  std::optional<std::string> qmp;
+  bool from_stdin = false;
+
+  // Where the file goes: one of the two. "-" is stdout.
+  std::optional<std::string> output;
+  std::optional<std::string> exec;
+  bool force = false;
+
+  std::optional<Compression> compression;
+  std::optional<std::string> filter;
+
+  Mode mode = Mode::Stop;
+  vmstream::After after = vmstream::After::Keep;
+  std::optional<uint64_t> max_bandwidth;
+  std::optional<std::chrono::milliseconds> timeout;
+  bool explain = false;
+};
+
+vmtools::ToolText tool_text();
+void add_options(vmtools::CommandLine& line, Options& options);
+
+/// Whether the options make sense together.
+vmstream::Status check(const Options& options);
+
+/// What -c, or else the suffix of the output, asks for. Of no meaning with --filter.
+Compression chosen_compression(const Options& options);
+
+/// The output in messages: its name, or "stdout"; empty with --exec, whose errors name the command.
+std::string output_name(const Options& options);
+
+}  // namespace vmdump

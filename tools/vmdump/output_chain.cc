@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "vmdump/output_chain.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <vmstream/command.h>
+#include "common/terminal.h"
+
+namespace vmdump {
+
+using vmstream::ByteSink;
+using vmstream::OutputFile;
+using vmstream::Overwrite;
+using vmstream::Result;
+using vmstream::Status;
+using vmstream::WaitLimits;
+
+// Counts what goes to the far end; lends the far end's memory on.
+class OutputChain::CountingSink final : public ByteSink {
+ public:
+  explicit CountingSink(ByteSink& next) : next_(next) {}
+
+  Status write(std::span<const std::byte> bytes) override {
+    count_ += bytes.size();
+    return next_.write(bytes);
+  }
+  Status finish() override { return next_.finish(); }
+  std::span<std::byte> lend() override { return next_.lend(); }
+  Status commit(size_t count) override {
+    count_ += count;
+    return next_.commit(count);
+  }
+
+  uint64_t count() const { return count_; }
+
+ private:
+  ByteSink& next_;
+  uint64_t count_ = 0;
+};
+
+namespace {
+
+// With --json stdout belongs to the summary, and what the command prints goes to stderr.
+Result<std::unique_ptr<ByteSink>> open_command(const Options& options, WaitLimits limits) {
+  int command_stdout = options.common.json ? STDERR_FILENO : STDOUT_FILENO;
+  return vmstream::make_command_sink(*options.exec, command_stdout, limits);
+}
+
+Result<std::unique_ptr<ByteSink>> open_stdout(const Options& options, WaitLimits limits) {
+  auto allowed = vmtools::refuse_binary_to_terminal(STDOUT_FILENO, options.force);
+  if (!allowed) return allowed.error();
+  return vmstream::make_fd_sink(STDOUT_FILENO, limits);
+}
+
+Result<std::unique_ptr<ByteSink>> open_coder(const Options& options, ByteSink& next,
+                                             WaitLimits limits) {
+  if (options.filter) return vmstream::make_filter_sink(*options.filter, next, limits);
+  auto [coding, level] = chosen_compression(options);
+  if (coding == vmstream::Coding::None) return std::unique_ptr<ByteSink>();
+  return vmstream::make_encoder(coding, next, {.level = level, .threads = options.common.threads});
+}
+
+// Stdout may be a file of the shell's, which is as good as one of ours: it must reach the disk.
+Status sync_stdout() {
+  if (::fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS) return vmstream::ok();
+  return vmstream::system_error("fsync", errno);
+}
+
+}  // namespace
+
+OutputChain::OutputChain() = default;
+OutputChain::OutputChain(OutputChain&&) noexcept = default;
+OutputChain::~OutputChain() = default;
+
+Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits) {
+  OutputChain chain;
+  if (options.output && *options.output != "-") {
+    auto overwrite = options.force ? Overwrite::Replace : Overwrite::Refuse;
+    auto file = OutputFile::create(*options.output, overwrite, limits);
+    if (!file) return file.error();
+    chain.file_ = std::move(*file);
+    chain.target_ = std::make_unique<CountingSink>(*chain.file_);
+  } else {
+    auto opened = options.exec ? open_command(options, limits) : open_stdout(options, limits);
+    if (!opened) return opened.error();
+    chain.elsewhere_ = std::move(*opened);
+    chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_);
+  }
+  auto coder = open_coder(options, *chain.target_, limits);
+  if (!coder) return coder.error();
+  chain.coder_ = std::move(*coder);
+  return chain;
+}
+
+ByteSink& OutputChain::entrance() {
+  if (coder_) return *coder_;
+  return *target_;
+}
+
+Status OutputChain::publish() {
+  if (file_) return file_->commit_file();
+  return sync_stdout();
+}
+
+uint64_t OutputChain::bytes_written() const {
+  return target_->count();
+}
+
+}  // namespace vmdump

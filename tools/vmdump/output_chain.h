@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// The way from the plain stream to where its compressed form stays.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/output_file.h>
+#include "vmdump/options.h"
+
+namespace vmdump {
+
+/// entrance -> encoder or filter -> file, stdout or command. Destroyed without publish(), it leaves
+/// no file and ends its commands before they could take a cut input for whole.
+class OutputChain {
+ public:
+  /// Opens everything, from the far end on; nothing has been asked of the guest yet.
+  static vmstream::Result<OutputChain> open(const Options& options, vmstream::WaitLimits limits);
+  OutputChain(OutputChain&&) noexcept;
+  ~OutputChain();
+
+  /// Takes the plain stream.
+  vmstream::ByteSink& entrance();
+
+  /// After entrance().finish(): makes the file durable and visible.
+  vmstream::Status publish();
+
+  /// Bytes that have arrived at the far end.
+  uint64_t bytes_written() const;
+
+ private:
+  class CountingSink;
+  OutputChain();
+
+  // Each stage writes into the one before it in this list, and so is destroyed before it.
+  std::unique_ptr<vmstream::OutputFile> file_;
+  std::unique_ptr<vmstream::ByteSink> elsewhere_;  // stdout or a command
+  std::unique_ptr<CountingSink> target_;
+  std::unique_ptr<vmstream::ByteSink> coder_;
+};
+
+}  // namespace vmdump

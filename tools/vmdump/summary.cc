@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include "vmdump/summary.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include <vmstream/text.h>
+
+namespace vmdump {
+namespace {
+
+using nlohmann::ordered_json;
+using vmstream::CapturePass;
+using vmstream::CaptureSummary;
+
+double to_milliseconds(double seconds) {
+  return std::round(seconds * 1000) / 1000;
+}
+
+ordered_json passes_json(const CaptureSummary& summary) {
+  auto passes = ordered_json::array();
+  for (const CapturePass& pass : summary.passes) {
+    passes.push_back(
+        {{"pages", pass.pages}, {"bytes", pass.bytes}, {"seconds", to_milliseconds(pass.seconds)}});
+  }
+  return passes;
+}
+
+ordered_json or_null(const std::string& text) {
+  if (text.empty()) return nullptr;
+  return text;
+}
+
+std::string_view coding_name(const Options& options) {
+  return options.filter ? "filter" : vmstream::traits_of(chosen_compression(options).coding).name;
+}
+
+}  // namespace
+
+std::string summary_line(const Options& options, const CaptureSummary& summary,
+                         uint64_t file_bytes) {
+  std::string name = vmstream::escape(options.exec ? "command" : output_name(options));
+  const auto& counts = summary.counts;
+  auto line = fmt::format("{}: {} of RAM in {}", name, vmstream::format_size(counts.guest_bytes),
+                          vmstream::format_size(file_bytes));
+  if (counts.guest_bytes > 0) {
+    line += fmt::format(" ({:.1f}%)", 100 * static_cast<double>(file_bytes) /
+                                          static_cast<double>(counts.guest_bytes));
+  }
+  line += fmt::format(", {:.2f} s", summary.total_seconds);
+  if (options.qmp) line += fmt::format(", guest paused {:.2f} s", summary.pause_seconds);
+  return line;
+}
+
+ordered_json summary_json(const Options& options, const CaptureSummary& summary,
+                          uint64_t file_bytes) {
+  const auto& counts = summary.counts;
+  ordered_json json;
+  json["schema"] = "vmstream.dump/1";
+  json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
+  json["mode"] = options.qmp ? ordered_json("stop") : ordered_json(nullptr);
+  json["coding"] = coding_name(options);
+  json["machine"] = or_null(summary.machine);
+  json["qemu_version"] = or_null(summary.qemu_version);
+  json["guest_bytes"] = counts.guest_bytes;
+  json["stream_bytes"] = counts.stream_bytes;
+  json["file_bytes"] = file_bytes;
+  json["pages"] = counts.pages;
+  json["zero_pages"] = counts.zero_pages;
+  json["device_sections"] = counts.device_sections;
+  json["passes"] = passes_json(summary);
+  json["pause_seconds"] =
+      options.qmp ? ordered_json(to_milliseconds(summary.pause_seconds)) : ordered_json(nullptr);
+  json["total_seconds"] = to_milliseconds(summary.total_seconds);
+  json["ended_by"] = options.qmp ? ordered_json("stopped") : ordered_json(nullptr);
+  json["sha256"] = or_null(summary.sha256);
+  return json;
+}
+
+}  // namespace vmdump

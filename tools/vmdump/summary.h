@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// How a save went, for people and for programs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <vmstream/capture.h>
+#include "vmdump/options.h"
+
+namespace vmdump {
+
+/// "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, guest paused 2.9 s".
+std::string summary_line(const Options& options, const vmstream::CaptureSummary& summary,
+                         uint64_t file_bytes);
+
+/// Schema vmstream.dump/1. What a stream on stdin cannot tell (mode, pause, end) is null.
+nlohmann::ordered_json summary_json(const Options& options, const vmstream::CaptureSummary& summary,
+                                    uint64_t file_bytes);
+
+}  // namespace vmdump

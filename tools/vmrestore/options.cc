@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#include "vmrestore/options.h"
+
+namespace vmrestore {
+namespace {
+
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::RunState;
+using vmstream::Status;
+
+Error usage(std::string message) {
+  return Error{Errc::Usage, std::move(message)};
+}
+
+void add_file(vmtools::CommandLine& line, Options& options) {
+  line.group("The file");
+  line.row("FILE", "a state file, plain or compressed; - is stdin");
+  line.positional("FILE", options.file);
+  line.text("--exec", "COMMAND", options.exec,
+            "read what COMMAND prints instead of a FILE; it must exit 0");
+}
+
+void add_target(vmtools::CommandLine& line, Options& options) {
+  line.group("Where it goes (stdout)");
+  line.text("-o,--output", "PLAIN", options.output, "write the plain stream to PLAIN");
+  line.text("--qmp", "ADDRESS", options.qmp,
+            "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
+            "of a unix socket, or tcp:HOST:PORT");
+  line.exclusive("--output", "--qmp");
+  line.row("-- COMMAND...",
+           "start this QEMU on the file (-incoming is added) and wait for its end");
+  line.behind_dashes(options.qemu);
+  line.flag("--force", options.force, "overwrite PLAIN; write to a terminal");
+}
+
+void add_guest(vmtools::CommandLine& line, Options& options) {
+  line.group("The guest (with --qmp or --)");
+  line.flag("--cont", "let the guest run after the load",
+            [&options] { options.run_state = RunState::Running; });
+  line.flag("--paused", "leave the guest paused after the load (as saved)",
+            [&options] { options.run_state = RunState::Paused; });
+  line.exclusive("--cont", "--paused");
+  line.duration("--timeout", options.timeout, "give up after TIME (never)");
+  line.flag("--explain", options.explain,
+            "print the QMP commands and the equivalent shell recipe, do nothing");
+}
+
+Status check_target(const Options& options) {
+  if (!options.qemu.empty() && (options.qmp || options.output)) {
+    return usage("-o, --qmp and -- exclude each other");
+  }
+  if (options.common.json && options.to_stdout()) {
+    return usage("--json and the plain stream both want stdout");
+  }
+  bool has_guest = options.qmp || !options.qemu.empty();
+  if (!has_guest && options.run_state != RunState::AsSaved) {
+    return Error{.code = Errc::Usage,
+                 .message = "--cont and --paused need --qmp or --",
+                 .hint = "a QEMU that reads the stream by itself stays paused with -S"};
+  }
+  return vmstream::ok();
+}
+
+}  // namespace
+
+vmtools::ToolText tool_text() {
+  return {.name = "vmrestore",
+          .purpose = "bring a saved QEMU guest back",
+          .synopsis =
+              "vmrestore FILE [OPTIONS]                  plain stream to stdout\n"
+              "vmrestore -o PLAIN FILE [OPTIONS]\n"
+              "vmrestore --qmp ADDRESS FILE [OPTIONS]\n"
+              "vmrestore FILE [OPTIONS] -- qemu-system-x86_64 ARGS...\n"
+              "vmrestore --exec COMMAND [OPTIONS]",
+          .examples =
+              "qemu-system-x86_64 ... -incoming \"exec:vmrestore guest.zst\"\n"
+              "vmrestore --qmp /run/guest.qmp --cont guest.zst\n"
+              "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
+              "vmrestore --exec 'ssh host cat guest.zst' -o guest.qevm"};
+}
+
+void add_options(vmtools::CommandLine& line, Options& options) {
+  add_file(line, options);
+  add_target(line, options);
+  add_guest(line, options);
+  vmtools::add_common_options(line, options.common);
+}
+
+Status check(const Options& options) {
+  if (options.file && options.exec) return usage("FILE and --exec exclude each other");
+  if (!options.file && !options.exec) return usage("nothing to restore: FILE is needed");
+  if (options.file && options.file->empty()) return usage("FILE is an empty name");
+  return check_target(options);
+}
+
+std::string input_name(const Options& options) {
+  if (!options.file) return "";
+  return *options.file == "-" ? "stdin" : *options.file;
+}
+
+}  // namespace vmrestore

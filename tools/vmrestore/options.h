@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// What vmrestore is told to do.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/restore.h>
+#include "common/command_line.h"
+#include "common/common_options.h"
+
+namespace vmrestore {
+
+struct Options {
+  vmtools::CommonOptions common;
+
+  // Where the file comes from: one of the two. "-" is stdin.
+  std::optional<std::string> file;
+  std::optional<std::string> exec;
+
+  // Where the plain stream goes: at most one of the three; by default to stdout.
+  std::optional<std::string> output;
+  std::optional<std::string> qmp;
+  std::vector<std::string> qemu;  ///< the command line behind "--"
+  bool force = false;
+
+  vmstream::RunState run_state = vmstream::RunState::AsSaved;
+  std::optional<std::chrono::milliseconds> timeout;
+  bool explain = false;
+
+  bool to_stdout() const { return !qmp && qemu.empty() && output.value_or("-") == "-"; }
+};
+
+vmtools::ToolText tool_text();
+void add_options(vmtools::CommandLine& line, Options& options);
+
+/// Whether the options make sense together.
+vmstream::Status check(const Options& options);
+
+/// The input in messages: its name, or "stdin"; empty with --exec, whose errors name the command.
+std::string input_name(const Options& options);
+
+}  // namespace vmrestore

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "vmrestore/restore.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include <vmstream/command.h>
+#include <vmstream/output_file.h>
+#include <vmstream/state_file.h>
+#include <vmstream/text.h>
+#include "common/output.h"
+#include "common/progress.h"
+#include "vmrestore/summary.h"
+
+namespace vmrestore {
+namespace {
+
+using vmstream::ByteSource;
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::QemuProcess;
+using vmstream::RestoreOptions;
+using vmstream::RestoreSummary;
+using vmstream::Result;
+using vmstream::StateFile;
+using vmstream::WaitLimits;
+using vmtools::ExitStatus;
+using vmtools::Session;
+
+// Shows what the restore tells.
+class Observer final : public vmstream::RestoreObserver {
+ public:
+  Observer(Session& session, std::string subject)
+      : session_(session), subject_(std::move(subject)), progress_(session, "restore") {}
+
+  void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
+  void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
+  void enter(std::string_view phase) { progress_.enter(phase); }
+
+ private:
+  Session& session_;
+  std::string subject_;
+  vmtools::Progress progress_;
+};
+
+// What all the ways of a restore work with.
+struct Restore {
+  const Options& options;
+  Session& session;
+  WaitLimits limits;
+  StateFile state;
+
+  std::string name() const { return input_name(options); }
+  RestoreOptions guest_options() const { return {options.run_state, limits}; }
+
+  ExitStatus report(Observer& observer, const RestoreSummary& summary) const {
+    observer.enter("done");
+    if (options.common.json) vmtools::print_json(summary_json(options, state, summary));
+    session.messages().summary(summary_line(options, summary));
+    return ExitStatus::Done;
+  }
+};
+
+Result<std::unique_ptr<ByteSource>> open_input(const Options& options, WaitLimits limits) {
+  if (options.exec) return vmstream::make_command_source(*options.exec, limits);
+  if (*options.file != "-") return vmstream::open_file_source(*options.file, limits);
+  if (vmtools::is_terminal(STDIN_FILENO)) {
+    return Error{Errc::Usage, "a terminal sends no state file"};
+  }
+  return vmstream::make_fd_source(STDIN_FILENO, limits);
+}
+
+ExitStatus restore_to_stdout(Restore& restore) {
+  Session& session = restore.session;
+  auto allowed = vmtools::refuse_binary_to_terminal(STDOUT_FILENO, restore.options.force);
+  if (!allowed) return session.fail("stdout", allowed.error());
+  Observer observer(session, restore.name());
+  auto sink = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
+  auto summary = vmstream::restore_stream(*restore.state.plain, *sink, &observer);
+  if (!summary) return session.fail(restore.name(), summary.error());
+  return restore.report(observer, *summary);
+}
+
+ExitStatus restore_to_file(Restore& restore) {
+  Session& session = restore.session;
+  const std::string& path = *restore.options.output;
+  auto overwrite =
+      restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
+  auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
+  if (!file) return session.fail(path, file.error());
+  Observer observer(session, restore.name());
+  auto summary = vmstream::restore_stream(*restore.state.plain, **file, &observer);
+  if (!summary) return session.fail(restore.name(), summary.error());
+  observer.enter("sync");
+  if (auto committed = (*file)->commit_file(); !committed) {
+    return session.fail(path, committed.error());
+  }
+  return restore.report(observer, *summary);
+}
+
+ExitStatus restore_to_monitor(Restore& restore) {
+  Session& session = restore.session;
+  const std::string& monitor = *restore.options.qmp;
+  auto address = vmstream::QmpAddress::parse(monitor);
+  if (!address) return session.fail("--qmp", address.error());
+  auto qmp = vmstream::QmpClient::connect(*address, restore.limits);
+  if (!qmp) return session.fail(monitor, qmp.error());
+  Observer observer(session, restore.name());
+  auto summary =
+      vmstream::restore_guest(*restore.state.plain, *qmp, restore.guest_options(), &observer);
+  if (!summary) return session.fail(restore.name(), summary.error());
+  return restore.report(observer, *summary);
+}
+
+ExitStatus wait_for_qemu(Session& session, QemuProcess& qemu, const std::string& program) {
+  auto code = qemu.wait();
+  if (!code) return session.fail(program, code.error());
+  if (*code == 0) return ExitStatus::Done;
+  return session.fail(program,
+                      Error{Errc::Environment, fmt::format("ended with status {}", *code)});
+}
+
+ExitStatus restore_to_new_qemu(Restore& restore) {
+  Session& session = restore.session;
+  const std::string& program = restore.options.qemu[0];
+  auto qemu = QemuProcess::start(restore.options.qemu, restore.limits);
+  if (!qemu) return session.fail(program, qemu.error());
+  {
+    Observer observer(session, restore.name());
+    auto summary = vmstream::restore_guest(*restore.state.plain, qemu->qmp(),
+                                           restore.guest_options(), &observer);
+    if (!summary) return session.fail(restore.name(), summary.error());
+    restore.report(observer, *summary);
+  }
+  if (auto flushed = vmtools::flush_output(); !flushed) {
+    return session.fail("stdout", flushed.error());
+  }
+  return wait_for_qemu(session, *qemu, program);
+}
+
+ExitStatus explain(const Options& options, Session& session) {
+  RestoreOptions restore{.run_state = options.run_state};
+  std::string file = options.exec.value_or(options.file.value_or("-"));
+  if (!options.qmp) {
+    vmtools::print(vmstream::explain_restore(file, nullptr, restore));
+    return ExitStatus::Done;
+  }
+  auto address = vmstream::QmpAddress::parse(*options.qmp);
+  if (!address) return session.fail("--qmp", address.error());
+  vmtools::print(vmstream::explain_restore(file, &*address, restore));
+  return ExitStatus::Done;
+}
+
+}  // namespace
+
+ExitStatus restore(const Options& options, Session& session) {
+  if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
+  if (options.explain) return explain(options, session);
+  auto limits = session.limits(options.timeout);
+  auto input = open_input(options, limits);
+  if (!input) return session.fail(input_name(options), input.error());
+  auto state =
+      vmstream::open_state(std::move(*input), {.decode = {.threads = options.common.threads}});
+  if (!state) return session.fail(input_name(options), state.error());
+  Restore restore{options, session, limits, std::move(*state)};
+  if (options.qmp) return restore_to_monitor(restore);
+  if (!options.qemu.empty()) return restore_to_new_qemu(restore);
+  return options.to_stdout() ? restore_to_stdout(restore) : restore_to_file(restore);
+}
+
+}  // namespace vmrestore

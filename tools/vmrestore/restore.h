@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// The restore from end to end.
+#pragma once
+
+#include "common/tool.h"
+#include "vmrestore/options.h"
+
+namespace vmrestore {
+
+/// File, stdin or command -> decoders -> guard -> stdout, file or QEMU. A file that turns out to be
+/// damaged leaves no output file, and nothing that a QEMU could run.
+vmtools::ExitStatus restore(const Options& options, vmtools::Session& session);
+
+}  // namespace vmrestore

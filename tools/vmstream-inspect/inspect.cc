@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/inspect.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include <vmstream/byte_source.h>
+#include <vmstream/record_list.h>
+#include <vmstream/state_file.h>
+#include <vmstream/stream_ends.h>
+#include <vmstream/stream_summary.h>
+#include "common/output.h"
+#include "common/progress.h"
+#include "common/terminal.h"
+#include "vmstream-inspect/printer.h"
+
+namespace vmtools {
+
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::Result;
+using vmstream::StateFile;
+using vmstream::Status;
+
+namespace {
+
+Result<StateFile> open_file(Session& session, const InspectOptions& options) {
+  auto limits = session.limits();
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads}};
+  if (options.file == "-") {
+    return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
+  }
+  auto file = vmstream::open_file_source(options.file, limits);
+  if (!file) return file.error();
+  return vmstream::open_state(std::move(*file), how);
+}
+
+std::string shown_name(const InspectOptions& options) {
+  return options.file == "-" ? "stdin" : options.file;
+}
+
+std::unique_ptr<Printer> make_printer(const CommonOptions& options) {
+  if (options.json) return make_json_printer();
+  return make_text_printer(use_color(options.color, STDOUT_FILENO));
+}
+
+// What the scan found wrong decides the status. Problems that did not end it have been printed with
+// the answer; here they get a line of their own for those who read only stderr.
+ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
+                 const vmstream::ProblemLog& problems) {
+  if (scan.fault) return session.fail(shown_name(options), *scan.fault);
+  if (problems.empty()) return ExitStatus::Done;
+  const auto& first = problems.kept().front();
+  std::string more =
+      problems.total() > 1 ? fmt::format(" (and {} more problems)", problems.total() - 1) : "";
+  return session.fail(shown_name(options),
+                      Error{Errc::Malformed, first.message + more, first.offset});
+}
+
+void print_summary(const InspectOptions& options, const Subject& subject,
+                   const vmstream::StreamSummary& summary) {
+  auto printer = make_printer(options.common);
+  if (options.question == Question::Devices) {
+    printer->devices(subject, summary);
+  } else {
+    printer->info(subject, summary);
+  }
+}
+
+// Answers from the two ends of a large plain file, where nothing in them is wrong.
+bool answered_by_ends(const InspectOptions& options) {
+  // A full scan of less is over before anybody notices.
+  constexpr uint64_t kWorthSkippingBytes = 64u << 20;
+  if (options.full_scan || options.digest || options.file == "-") return false;
+  auto ends = vmstream::read_stream_ends(options.file);
+  if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
+  vmstream::SummaryCollector collector;
+  auto scan = vmstream::scan_ends(*ends, collector);
+  auto summary = collector.finish(scan);
+  if (!scan.complete() || !summary.problems.empty()) return false;
+  summary.ram_read = false;
+  print_summary(options, {options.file, {{"qevm"}}}, summary);
+  return true;
+}
+
+ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& state) {
+  Progress progress(session, "read");
+  vmstream::Sha256 digest;
+  vmstream::SummaryCollector collector;
+  auto scan = vmstream::scan_stream(
+      *state.plain, collector,
+      {.digest = options.digest ? &digest : nullptr,
+       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
+  session.messages().erase_bar();
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
+    return session.fail(shown_name(options), *scan.fault);
+  }
+  auto summary = collector.finish(scan);
+  Subject subject{options.file, state.containers};
+  if (options.digest) subject.sha256 = digest.finish();
+  print_summary(options, subject, summary);
+  return judge(session, options, scan, summary.problems);
+}
+
+// A reader that went away ends the scan: there is nobody to read it for.
+Status check_output() {
+  if (std::ferror(stdout) == 0) return vmstream::ok();
+  return Error{Errc::Environment, "cannot write to stdout"};
+}
+
+// The bar would run through the rows where both go to the same terminal.
+bool rows_and_bar_collide(const CommonOptions& options) {
+  return options.progress == ProgressMode::Auto && is_terminal(STDOUT_FILENO);
+}
+
+ExitStatus answer_with_records(Session& session, const InspectOptions& options, StateFile& state) {
+  Progress progress(session, "read");
+  bool silent = rows_and_bar_collide(options.common);
+  auto printer = make_printer(options.common);
+  printer->begin_sections({options.file, state.containers});
+  vmstream::RecordLister lister([&](const vmstream::StreamRecord& record) {
+    printer->record(record);
+    return check_output();
+  });
+  auto scan = vmstream::scan_stream(*state.plain, lister,
+                                    {.on_progress = [&](const vmstream::StreamCounts& counts) {
+                                      if (!silent) progress.update(counts);
+                                    }});
+  session.messages().erase_bar();
+  if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  if (auto listed = lister.finish(scan); !listed) {
+    return session.fail(shown_name(options), listed.error());
+  }
+  printer->end_sections(scan, lister.problems());
+  return judge(session, options, scan, lister.problems());
+}
+
+}  // namespace
+
+ExitStatus inspect(Session& session, const InspectOptions& options) {
+  if (options.question != Question::Sections && answered_by_ends(options)) return ExitStatus::Done;
+  auto state = open_file(session, options);
+  if (!state) return session.fail(shown_name(options), state.error());
+  if (options.question == Question::Sections) {
+    return answer_with_records(session, options, *state);
+  }
+  return answer_with_summary(session, options, *state);
+}
+
+}  // namespace vmtools

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <vmstream/text.h>
+
+namespace vmtools {
+
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::Status;
+
+namespace {
+
+struct QuestionWord {
+  std::string_view word;
+  Question question;
+  std::string_view help;
+};
+
+// Parsed, shown in --help and named in messages.
+constexpr std::array kQuestions{
+    QuestionWord{"info", Question::Info,
+                 "machine, QEMU version, RAM, devices, complete or not (default)"},
+    QuestionWord{"sections", Question::Sections,
+                 "every record in stream order; no byte is left out"},
+    QuestionWord{"devices", Question::Devices,
+                 "device sections with their number of fields and subsections"},
+};
+
+const QuestionWord* find_question(std::string_view word) {
+  auto found = std::find_if(kQuestions.begin(), kQuestions.end(),
+                            [&](const QuestionWord& entry) { return entry.word == word; });
+  return found == kQuestions.end() ? nullptr : found;
+}
+
+std::string known_words() {
+  std::string words;
+  for (const QuestionWord& entry : kQuestions) {
+    words += fmt::format("{}{}", words.empty() ? "" : ", ", entry.word);
+  }
+  return words;
+}
+
+}  // namespace
+
+ToolText inspect_text() {
+  return {.name = "vmstream-inspect",
+          .purpose = "Read the saved state of a QEMU guest without QEMU.",
+          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE",
+          .examples =
+              "vmstream-inspect guest.zst\n"
+              "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
+              "ssh host cat guest.zst | vmstream-inspect devices -"};
+}
+
+void add_inspect_options(CommandLine& line, InspectOptions& options) {
+  line.group("Commands");
+  for (const QuestionWord& entry : kQuestions) line.row(entry.word, entry.help);
+  line.group("What is read");
+  line.row("FILE", "a saved guest, plain or compressed; - is stdin");
+  line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
+  line.flag("--full-scan", options.full_scan,
+            "info, devices: read the RAM of large plain files too, and count its pages");
+  add_common_options(line, options.common);
+  line.positionals("[COMMAND] FILE", options.words);
+}
+
+Status split_words(InspectOptions& options) {
+  const auto& words = options.words;
+  if (words.empty()) return Error{Errc::Usage, "a FILE is wanted"};
+  const QuestionWord* question = find_question(words.front());
+  if (words.size() == 1) {
+    if (question != nullptr) {
+      return Error{Errc::Usage,
+                   fmt::format("{} wants a FILE", question->word),
+                   {},
+                   {},
+                   fmt::format("for a file of that name: ./{}", question->word)};
+    }
+    options.file = words.front();
+    return vmstream::ok();
+  }
+  if (question == nullptr) {
+    return Error{Errc::Usage, fmt::format("'{}' is no command; there are {}",
+                                          vmstream::escape(words.front()), known_words())};
+  }
+  if (words.size() > 2) {
+    return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
+                                          vmstream::escape(words[2]))};
+  }
+  options.question = question->question;
+  options.file = words[1];
+  return vmstream::ok();
+}
+
+}  // namespace vmtools

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The command line of vmstream-inspect.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <vmstream/result.h>
+#include "common/command_line.h"
+#include "common/common_options.h"
+
+namespace vmtools {
+
+/// What is asked.
+enum class Question { Info, Sections, Devices };
+
+struct InspectOptions {
+  CommonOptions common;
+  bool digest = false;
+  bool full_scan = false;          ///< read the RAM too, where the ends of the file suffice
+  std::vector<std::string> words;  ///< [COMMAND] FILE, as given
+
+  // Of the words, by split_words().
+  Question question = Question::Info;
+  std::string file;
+};
+
+vmtools::ToolText inspect_text();
+
+/// Adds commands and options. `options` is borrowed and filled in by parse().
+void add_inspect_options(CommandLine& line, InspectOptions& options);
+
+/// Sorts the words into command and file.
+vmstream::Status split_words(InspectOptions& options);
+
+}  // namespace vmtools

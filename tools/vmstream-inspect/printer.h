@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// How answers look: text for people, JSON for programs.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/record_list.h>
+#include <vmstream/state_file.h>
+#include <vmstream/stream_summary.h>
+
+namespace vmtools {
+
+/// The file an answer speaks of.
+struct Subject {
+  std::string file;
+  std::vector<vmstream::Container> containers;
+  std::optional<std::string> sha256 = std::nullopt;
+};
+
+/// Prints to stdout. One answer a printer.
+class Printer {
+ public:
+  virtual ~Printer() = default;
+
+  virtual void info(const Subject& subject, const vmstream::StreamSummary& summary) = 0;
+  virtual void devices(const Subject& subject, const vmstream::StreamSummary& summary) = 0;
+
+  // The list of records is as long as the stream likes: printed as it comes.
+  virtual void begin_sections(const Subject& subject) = 0;
+  virtual void record(const vmstream::StreamRecord& record) = 0;
+  virtual void end_sections(const vmstream::ScanResult& scan,
+                            const vmstream::ProblemLog& problems) = 0;
+};
+
+std::unique_ptr<Printer> make_json_printer();
+std::unique_ptr<Printer> make_text_printer(bool color);
+
+}  // namespace vmtools
