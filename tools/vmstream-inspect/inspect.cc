@@ -96,6 +96,7 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
       *state.plain, collector,
       {.digest = options.digest ? &digest : nullptr,
        .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
+  progress.enter("done");
   session.messages().erase_bar();
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
@@ -131,6 +132,7 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
                                     {.on_progress = [&](const vmstream::StreamCounts& counts) {
                                       if (!silent) progress.update(counts);
                                     }});
+  if (!silent) progress.enter("done");
   session.messages().erase_bar();
   if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
   if (auto listed = lister.finish(scan); !listed) {

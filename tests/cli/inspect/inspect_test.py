@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import tempfile
@@ -261,6 +262,13 @@ class Manners(InspectTest):
         done = subprocess.run(["sh", "-c", '{ "$0" sections --json "$1"; echo $? >&2; } | head -1', TOOL, path],
                               capture_output=True)
         self.assertEqual(done.stderr, b"0\n")
+
+    def test_progress_as_json_ends_with_done(self):
+        for command in ("info", "sections"):
+            run = Run(command, "--progress", "json", self.file(small_stream()))
+            last = json.loads(run.err.splitlines()[-1])
+            self.assertEqual((last["phase"], last["percent"]), ("done", 100))
+            self.assertEqual(last["stream_bytes"], len(small_stream()))
 
     def test_memory_does_not_grow_with_the_stream(self):
         def peak(pages):
