@@ -151,7 +151,7 @@ TEST_CASE("signals request a cancellation and nothing else", "[tools]") {
   CHECK(after.sa_handler == before.sa_handler);
 }
 
-TEST_CASE("a signal that is ignored stays ignored", "[tools]") {
+TEST_CASE("under nohup a SIGHUP stays ignored", "[tools]") {
   auto cancellation = vmstream::Cancellation::create();
   REQUIRE(cancellation);
   ::signal(SIGHUP, SIG_IGN);  // as under nohup

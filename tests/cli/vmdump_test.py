@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -172,6 +173,24 @@ class Saving(ToolTest):
         self.assertIn("\x1b[K", shown)
         self.assertRegex(shown, r"vmdump: f: 16.0 MiB of RAM in [^\r\n]*\r\n$")
 
+    def test_a_bar_fits_a_narrow_terminal(self):
+        self.write("in", BIG_STREAM)
+        command = f"stty cols 30; {tool('vmdump')} --stdin -o f < in"
+        status, shown = self.run_on_terminal(command)
+        self.assertEqual(DONE, status, shown)
+        bars = re.findall(r"\r([^\r\x1b]+)\x1b\[K", shown)
+        self.assertNotEqual([], bars)
+        self.assertLess(max(map(len, bars)), 30)
+
+    def test_color_only_on_request_or_on_a_terminal(self):
+        red = "\x1b[31mvmdump:\x1b[0m"
+        wrong = f"{tool('vmdump')} --stdin -o f < /dev/null"
+        self.assertNotIn(red, self.shell(wrong).stderr.decode())
+        self.assertIn(red, self.shell(f"{wrong} --color always").stderr.decode())
+        self.assertIn(red, self.run_on_terminal(f"TERM=xterm {wrong}")[1])
+        self.assertNotIn(red, self.run_on_terminal(f"TERM=xterm NO_COLOR=1 {wrong}")[1])
+        self.assertNotIn(red, self.run_on_terminal(f"TERM=xterm {wrong} --color never")[1])
+
     def test_quiet_says_nothing_on_a_terminal(self):
         self.write("in", STREAM)
         self.assertEqual((DONE, ""), self.run_on_terminal(f"{tool('vmdump')} -q --stdin -o f < in"))
@@ -315,6 +334,11 @@ class Signals(ToolTest):
                 status, words = self.interrupt(number, "-o", "f")
                 self.assertEqual((INTERRUPTED, "vmdump: f: interrupted\n"), (status, words))
                 self.assertEqual([], self.files())
+
+    def test_a_background_command_of_a_script_can_be_interrupted(self):
+        ran = self.shell(f"sleep 3 | {tool('vmdump')} --stdin -o f & sleep 0.3; "
+                         "kill -INT $!; wait $!; echo $?")
+        self.assertEqual(str(INTERRUPTED), ran.stdout.decode().strip())
 
     def test_a_second_signal_does_not_skip_the_clean_up(self):
         command = "trap 'sleep 0.5; echo cleaned > cleaned; exit 1' TERM; cat > /dev/null"

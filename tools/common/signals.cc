@@ -23,7 +23,8 @@ SignalGuard::SignalGuard(const vmstream::Cancellation& cancellation) {
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < kSignals.size(); ++i) {
     ::sigaction(kSignals[i], nullptr, &found_[i]);
-    if (found_[i].sa_handler != SIG_IGN) ::sigaction(kSignals[i], &action, nullptr);
+    bool under_nohup = kSignals[i] == SIGHUP && found_[i].sa_handler == SIG_IGN;
+    if (!under_nohup) ::sigaction(kSignals[i], &action, nullptr);
   }
 }
 

@@ -11,8 +11,9 @@
 namespace vmtools {
 
 /// While it lives, the three signals request `cancellation`, however often they come, and nothing
-/// else: a second Ctrl-C does not skip the clean-up. One that is ignored at the start, as under
-/// nohup, stays ignored. At most one object at a time; handlers as found come back with its end.
+/// else: a second Ctrl-C does not skip the clean-up. A SIGHUP that is ignored at the start, as
+/// under nohup, stays ignored; a SIGINT does not, for shells ignore it in every background command.
+/// At most one object at a time; handlers as found come back with its end.
 class SignalGuard {
  public:
   /// `cancellation` is borrowed and must outlive the guard.

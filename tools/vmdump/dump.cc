@@ -111,7 +111,9 @@ ExitStatus dump_guest(const Options& options, Session& session) {
     return give_up(options, session, *guest, published.error());
   }
   if (auto completed = guest->complete(); !completed) {
-    return give_up(options, session, *guest, completed.error());
+    Error error = completed.error();
+    error.hint = "the file is whole all the same";
+    return give_up(options, session, *guest, error);
   }
   observer.enter("done");
   return report(options, session, *summary, chain->bytes_written());

@@ -69,6 +69,7 @@ Status RamBody::begin(const SectionHeader& header) {
 }
 
 Result<Step> RamBody::step(const Window& window) {
+  if (failure_) return *failure_;
   switch (at_) {
     case At::Records:
       return take_records(window);
@@ -92,14 +93,25 @@ Result<Step> RamBody::take_records(const Window& window) {
   while (window.bytes.size() - at >= wire::kRamWordBytes) {
     auto word = load_be<uint64_t>(bytes + at);
     uint64_t kind = word & flag_mask_ & ~wire::kRamContinue;
-    if (!is_page_kind(kind)) return take_mark(window, at, word);
+    if (!is_page_kind(kind)) {
+      auto mark = take_mark(window, at, word);
+      return mark ? mark : fail_behind(at, mark.error());
+    }
     Record record{.kind = kind, .start = at, .payload = at + wire::kRamWordBytes};
-    if (auto named = begin_page(window, record, word); !named || named->wanted) return named;
-    auto taken = take_page(window, record);
-    if (!taken || taken->wanted) return taken;
+    auto taken = begin_page(window, record, word);
+    if (taken && taken->wanted == 0) taken = take_page(window, record);
+    if (!taken) return fail_behind(at, taken.error());
+    if (taken->wanted > 0) return taken;
     at = taken->consumed;
   }
   return more(at, wire::kRamWordBytes);
+}
+
+// Lets the records in front of a bad one count as read before the error is told.
+Result<Step> RamBody::fail_behind(size_t consumed, const Error& error) {
+  if (consumed == 0) return error;
+  failure_ = error;
+  return Step{consumed, 0};
 }
 
 // The block's name, unless the record continues with the last one.

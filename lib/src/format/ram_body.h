@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include <vmstream/parser.h>
@@ -44,6 +45,7 @@ class RamBody {
   };
 
   Result<Step> take_records(const Window& window);
+  Result<Step> fail_behind(size_t consumed, const Error& error);
   Result<Step> take_mark(const Window& window, size_t at, uint64_t word);
   Result<Step> take_block_entry(const Window& window);
   Status finish_block_list();
@@ -73,6 +75,7 @@ class RamBody {
   bool ignore_shared_ = false;
   bool mapped_ram_ = false;
   bool done_ = false;
+  std::optional<Error> failure_;
 };
 
 }  // namespace vmstream

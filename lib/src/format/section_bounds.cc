@@ -22,6 +22,7 @@ bool opens_object(const std::byte* text) {
 }
 
 const std::byte* find_byte(const Window& window, size_t from, SectionType type) {
+  if (from >= window.bytes.size()) return nullptr;  // an empty window has no address either
   const std::byte* first = window.bytes.data() + from;
   return static_cast<const std::byte*>(
       std::memchr(first, static_cast<int>(type), window.bytes.size() - from));
