@@ -116,10 +116,14 @@ class Checker {
     std::set<std::string> unstable;  // blocks that change although the guest stands still
     json reload = meta_.value("reload", json::object());
     if (reload.is_object() && reload.contains("ram_blocks_differing")) {
-      for (const auto& block : reload["ram_blocks_differing"]) unstable.insert(block);
+      for (const auto& block : reload["ram_blocks_differing"])
+        unstable.insert(block.get<std::string>());
     }
     for (const auto& block : ram) {
-      if (!block.value("migratable", true) || unstable.contains(block["idstr"])) continue;
+      if (!block.value("migratable", true) ||
+          unstable.contains(block["idstr"].get<std::string>())) {
+        continue;
+      }
       check_block(replay, block, *crcs);
     }
   }

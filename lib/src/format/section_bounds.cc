@@ -82,7 +82,8 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
       {header.body_offset,
        fmt::format(
            "section '{}' (id {}): vmdesc gives {} bytes, but the section does not end there",
-           escape(header.idstr), header.section_id, length)});
+           escape(header.idstr), header.section_id, length),
+       device->hides_elements()});
   if (!seen) return seen.error();
   return Outcome::Disagrees;
 }
@@ -241,7 +242,8 @@ Status SectionBounds::check_inferred(const Vmdesc& description) {
     auto seen = visitor_.on_problem(
         {section.offset,
          fmt::format("section '{}': {} bytes by its footer, {} by the vmdesc",
-                     escape(section.idstr), section.body_length, device->body_length())});
+                     escape(section.idstr), section.body_length, device->body_length()),
+         device->hides_elements()});
     if (!seen) return seen;
   }
   inferred_.clear();
