@@ -2,6 +2,7 @@
 """Holds --help, the manual pages and the shell completions to the same options."""
 
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -65,6 +66,15 @@ class HelpAndManual(unittest.TestCase):
             with self.subTest(name):
                 statuses = re.findall(r"^\.It (?:Li )?(\d+)$", man_page(name), re.MULTILINE)
                 self.assertEqual(["0", "1", "2", "3", "4", "5", "130"], statuses)
+
+    @unittest.skipUnless(shutil.which("mandoc"), "mandoc is not installed")
+    def test_manual_pages_are_well_formed(self):
+        for name in TOOLS:
+            with self.subTest(name):
+                page = SOURCE / "man" / f"{name}.1"
+                ran = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page],
+                                     capture_output=True, check=False, timeout=60)
+                self.assertEqual((0, b""), (ran.returncode, ran.stdout))
 
     def test_completions_know_the_same_options(self):
         for name in TOOLS:

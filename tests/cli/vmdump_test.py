@@ -173,14 +173,17 @@ class Saving(ToolTest):
         self.assertIn("\x1b[K", shown)
         self.assertRegex(shown, r"vmdump: f: 16.0 MiB of RAM in [^\r\n]*\r\n$")
 
-    def test_a_bar_fits_a_narrow_terminal(self):
+    def test_a_bar_fits_the_terminal(self):
         self.write("in", BIG_STREAM)
-        command = f"stty cols 30; {tool('vmdump')} --stdin -o f < in"
-        status, shown = self.run_on_terminal(command)
-        self.assertEqual(DONE, status, shown)
-        bars = re.findall(r"\r([^\r\x1b]+)\x1b\[K", shown)
-        self.assertNotEqual([], bars)
-        self.assertLess(max(map(len, bars)), 30)
+        for columns in (30, 60, 80, 200):
+            command = f"stty cols {columns}; {tool('vmdump')} --stdin -o f --force < in"
+            status, shown = self.run_on_terminal(command)
+            self.assertEqual(DONE, status, shown)
+            bars = re.findall(r"\r([^\r\x1b]+)\x1b\[K", shown)
+            self.assertNotEqual([], bars)
+            self.assertLess(max(map(len, bars)), columns)
+            if columns >= 80:
+                self.assertRegex(bars[-1], r"^vmdump: done: \[=+\] 100% of 16.0 MiB.* left$")
 
     def test_color_only_on_request_or_on_a_terminal(self):
         red = "\x1b[31mvmdump:\x1b[0m"
@@ -304,7 +307,7 @@ class Failing(ToolTest):
             self.assertEqual([], os.listdir(small))
 
     def test_a_stream_that_stalls_is_given_up(self):
-        ran = self.shell(f"sleep 5 | {tool('vmdump')} --stdin -o f --timeout 200ms")
+        ran = self.shell(f"sleep 1 | {tool('vmdump')} --stdin -o f --timeout 200ms")
         self.assert_fails(ENVIRONMENT, ran, "timed out")
         self.assertEqual([], self.files())
 
@@ -336,7 +339,7 @@ class Signals(ToolTest):
                 self.assertEqual([], self.files())
 
     def test_a_background_command_of_a_script_can_be_interrupted(self):
-        ran = self.shell(f"sleep 3 | {tool('vmdump')} --stdin -o f & sleep 0.3; "
+        ran = self.shell(f"sleep 1 | {tool('vmdump')} --stdin -o f & sleep 0.3; "
                          "kill -INT $!; wait $!; echo $?")
         self.assertEqual(str(INTERRUPTED), ran.stdout.decode().strip())
 

@@ -116,13 +116,14 @@ class Checker {
     std::set<std::string> unstable;  // blocks that change although the guest stands still
     json reload = meta_.value("reload", json::object());
     if (reload.is_object() && reload.contains("ram_blocks_differing")) {
-      for (const auto& block : reload["ram_blocks_differing"]) {
+      for (const auto& block : reload["ram_blocks_differing"])
         unstable.insert(block.get<std::string>());
-      }
     }
     for (const auto& block : ram) {
-      auto name = block["idstr"].get<std::string>();
-      if (!block.value("migratable", true) || unstable.contains(name)) continue;
+      if (!block.value("migratable", true) ||
+          unstable.contains(block["idstr"].get<std::string>())) {
+        continue;
+      }
       check_block(replay, block, *crcs);
     }
   }

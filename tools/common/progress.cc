@@ -15,12 +15,14 @@ namespace vmtools {
 namespace {
 
 using vmstream::Clock;
+using vmstream::format_size;
 using Seconds = std::chrono::duration<double>;
 
 constexpr auto kInterval = std::chrono::milliseconds(100);
 // A rate reflects about this much of the past: steady to read, quick to follow a stall.
 constexpr double kSmoothingSeconds = 3;
-constexpr size_t kBarColumns = 24;
+constexpr size_t kWidestPicture = 30;
+constexpr size_t kNarrowestPicture = 8;
 
 // Progress that nobody reads must not hold up the work: what does not fit now is left out.
 void write_line(int fd, std::string_view line) {
@@ -32,6 +34,15 @@ void write_line(int fd, std::string_view line) {
 double smoothed(double rate, double bytes, double seconds, double elapsed) {
   double weight = 1 - std::exp(-seconds / std::min(kSmoothingSeconds, elapsed));
   return rate + weight * (bytes / seconds - rate);
+}
+
+// "[=====     ] " as wide as the other `columns` of the line leave room for, or nothing.
+std::string picture(double percent, size_t columns) {
+  size_t room = terminal_width(STDERR_FILENO);
+  size_t width = std::min(kWidestPicture, room - std::min(room, columns + 4));
+  if (width < kNarrowestPicture) return "";
+  auto filled = static_cast<size_t>(percent / 100 * static_cast<double>(width));
+  return fmt::format("[{}{}] ", std::string(filled, '='), std::string(width - filled, ' '));
 }
 
 nlohmann::ordered_json or_null(std::optional<double> value) {
@@ -109,24 +120,17 @@ std::optional<double> Progress::seconds_left() const {
 }
 
 std::string Progress::bar() const {
-  std::string text = fmt::format("{}: {}: ", session_.tool().name, phase_);
-  auto part = percent();
-  if (part) {
-    auto filled = static_cast<size_t>(*part / 100 * kBarColumns);
-    // A narrow terminal gets the figures without the picture.
-    if (terminal_width(STDERR_FILENO) >= 80) {
-      text += fmt::format("[{:=<{}}{:<{}}] ", "", filled, "", kBarColumns - filled);
-    }
-    text += fmt::format("{:3.0f}% of {}, ", std::floor(*part),
-                        vmstream::format_size(counts_.guest_bytes));
-  }
-  text += fmt::format("{}/s", vmstream::format_size(
-                                  static_cast<uint64_t>(std::max(0.0, stream_bytes_per_second_))));
+  std::string head = fmt::format("{}: {}: ", session_.tool().name, phase_);
+  std::string figures = format_size(static_cast<uint64_t>(stream_bytes_per_second_)) + "/s";
   if (auto left = seconds_left()) {
     auto whole = std::chrono::seconds(static_cast<int64_t>(std::min(std::ceil(*left), 1e9)));
-    text += fmt::format(", {} left", vmstream::format_duration(whole));
+    figures += fmt::format(", {} left", vmstream::format_duration(whole));
   }
-  return text;
+  auto part = percent();
+  if (!part) return head + figures;
+  figures = fmt::format("{:3.0f}% of {}, {}", std::floor(*part), format_size(counts_.guest_bytes),
+                        figures);
+  return head + picture(*part, head.size() + figures.size()) + figures;
 }
 
 std::string Progress::json() const {
@@ -137,7 +141,7 @@ std::string Progress::json() const {
   line["page_bytes"] = counts_.page_bytes;
   line["guest_bytes"] = counts_.guest_bytes;
   line["percent"] = or_null(percent());
-  line["bytes_per_second"] = std::llround(std::max(0.0, stream_bytes_per_second_));
+  line["bytes_per_second"] = std::llround(stream_bytes_per_second_);
   line["seconds_left"] = or_null(seconds_left());
   line["elapsed_seconds"] = std::round(Seconds(shown_ - start_).count() * 1000) / 1000;
   return line.dump() + "\n";

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include <vmstream/byte_source.h>
@@ -51,12 +52,14 @@ std::unique_ptr<Printer> make_printer(const CommonOptions& options) {
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
                  const vmstream::ProblemLog& problems) {
   if (scan.fault) return session.fail(shown_name(options), *scan.fault);
-  if (problems.empty()) return ExitStatus::Done;
-  const auto& first = problems.kept().front();
+  if (problems.damage() == 0) return ExitStatus::Done;
+  const auto& kept = problems.kept();
+  auto first = std::ranges::find(kept, false, &vmstream::Problem::known_flaw);
+  if (first == kept.end()) first = kept.begin();
   std::string more =
-      problems.total() > 1 ? fmt::format(" (and {} more problems)", problems.total() - 1) : "";
+      problems.damage() > 1 ? fmt::format(" (and {} more problems)", problems.damage() - 1) : "";
   return session.fail(shown_name(options),
-                      Error{Errc::Malformed, first.message + more, first.offset});
+                      Error{Errc::Malformed, first->message + more, first->offset});
 }
 
 void print_summary(const InspectOptions& options, const Subject& subject,
@@ -79,7 +82,7 @@ bool answered_by_ends(const InspectOptions& options) {
   vmstream::SummaryCollector collector;
   auto scan = vmstream::scan_ends(*ends, collector);
   auto summary = collector.finish(scan);
-  if (!scan.complete() || !summary.problems.empty()) return false;
+  if (!scan.complete() || summary.problems.damage() > 0) return false;
   summary.ram_read = false;
   print_summary(options, {options.file, {{"qevm"}}}, summary);
   return true;
@@ -93,6 +96,7 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
       *state.plain, collector,
       {.digest = options.digest ? &digest : nullptr,
        .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
+  progress.enter("done");
   session.messages().erase_bar();
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
@@ -128,6 +132,7 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
                                     {.on_progress = [&](const vmstream::StreamCounts& counts) {
                                       if (!silent) progress.update(counts);
                                     }});
+  if (!silent) progress.enter("done");
   session.messages().erase_bar();
   if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
   if (auto listed = lister.finish(scan); !listed) {

@@ -30,7 +30,9 @@ ordered_json containers_json(const std::vector<vmstream::Container>& containers)
 ordered_json problems_json(const vmstream::ProblemLog& problems) {
   auto list = ordered_json::array();
   for (const auto& problem : problems.kept()) {
-    list.push_back({{"offset", problem.offset}, {"message", problem.message}});
+    list.push_back({{"offset", problem.offset},
+                    {"message", problem.message},
+                    {"known_flaw", problem.known_flaw}});
   }
   return list;
 }

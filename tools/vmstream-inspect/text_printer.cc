@@ -245,8 +245,10 @@ void TextPrinter::print_problems(const vmstream::ProblemLog& problems) const {
   if (problems.empty()) return;
   heading(count_text(problems.total(), "problem"));
   for (const auto& problem : problems.kept()) {
-    print(
-        fmt::format("  {}: {}\n", painted(kRed, "offset " + hex(problem.offset)), problem.message));
+    std::string place = "offset " + hex(problem.offset);
+    print(fmt::format("  {}: {}\n", problem.known_flaw ? place : painted(kRed, place),
+                      problem.message));
+    if (problem.known_flaw) print("    (QEMU is known to write this; nothing is damaged)\n");
   }
   if (uint64_t more = problems.total() - problems.kept().size(); more > 0) {
     print(fmt::format("  … and {} more\n", more));

@@ -47,8 +47,13 @@ struct EncodeOptions {
 };
 
 /// A sink that compresses into `next` (borrowed) as independent blocks, in order. Stock tools
-/// unpack the result. finish() writes what is left and finishes `next`. Memory: about (2 * threads
-/// + 3) * (block + its compressed form), block = 1 MiB.
+/// unpack the result. finish() writes what is left and finishes `next`; the sink is driven by one
+/// thread and has workers of its own. Blocks are 1 MiB (bzip2: up to 900000 bytes), and
+/// lend() shows the one being filled.
+///
+/// Memory: (2 * threads + 4) * 2 MiB for blocks and their compressed forms, and for each thread the
+/// state of the compressor: below 1 MiB for gzip, 8 MiB for bzip2, 1 to 20 MiB for zstd by level.
+/// Coding::None hands everything on uncopied and holds nothing.
 Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
                                                EncodeOptions options = {});
 
@@ -58,9 +63,15 @@ struct DecodeOptions {
 };
 
 /// A source of the plain bytes of `compressed`. Reads what the encoder writes in parallel, and the
-/// files of the stock tools too: one member, several, long or short ones. Every checksum is
-/// verified before the bytes it covers are handed out (in a member too large to hold: before the
-/// end). Zero padding behind the last member is accepted; anything else there is an error.
+/// files of the stock tools too: one member, several, long or short ones, of several producers in a
+/// row. Every checksum is verified before the bytes it covers are handed out; in a member too large
+/// to hold (more than 8 MiB, or of unknown size) before the last of its bytes are. Zero padding
+/// behind the last member is accepted; anything else there is an error. Error::file_offset is where
+/// the member begins.
+///
+/// Memory for files of the encoder: (2 * threads + 3) * 2 MiB and 4 MiB of input. For other files,
+/// however they were made: at most 32 MiB for each thread and 32 MiB besides; a foreign zstd frame
+/// adds its window, which may be 128 MiB (more is Errc::Unsupported).
 Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  std::unique_ptr<ByteSource> compressed,
                                                  DecodeOptions options = {});

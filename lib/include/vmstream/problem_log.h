@@ -25,10 +25,13 @@ class ProblemLog {
   const std::vector<Problem>& kept() const { return kept_; }
   uint64_t total() const { return total_; }
   bool empty() const { return total_ == 0; }
+  /// Those of total() that are no mere flaws of the QEMU that wrote the stream.
+  uint64_t damage() const { return damage_; }
 
  private:
   std::vector<Problem> kept_;
   uint64_t total_ = 0;
+  uint64_t damage_ = 0;
 };
 
 }  // namespace vmstream

@@ -31,7 +31,8 @@ struct OpenOptions {
 
 /// Unwraps `file` until the stream's magic appears. Fails with Errc::Malformed for bytes that are
 /// no state file (saying what was found), Errc::Truncated for an empty one, Errc::Unsupported for a
-/// known container that this build cannot read.
+/// container that is known but not read, with a hint what to do. The message of a failure inside a
+/// container names it: "gzip holds …".
 Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options = {});
 
 }  // namespace vmstream

@@ -13,6 +13,8 @@ namespace vmstream {
 struct Problem {
   uint64_t offset = 0;
   std::string message;  ///< escaped, lower case, no full stop
+  /// A flaw that releases of QEMU are known to write: surprising, but nothing is damaged.
+  bool known_flaw = false;
 };
 
 /// Receives a stream in order. Views are valid during the call only. Overrides what interests it;

@@ -48,6 +48,9 @@ struct VmdescDevice {
   uint64_t body_length() const;
   uint64_t field_count() const;       ///< nested ones not counted
   uint64_t subsection_count() const;  ///< of the device itself
+  /// Whether body_length() is known to be wrong: releases from 2.3 to 9.2 describe an array of
+  /// pointers by its first element, and where that is NULL nothing tells the size of the others.
+  bool hides_elements() const;
 };
 
 /// A parsed description. Owns everything; shared freely between threads once made.

@@ -6,6 +6,7 @@
 namespace vmstream {
 
 void ProblemLog::add(Problem problem) {
+  if (!problem.known_flaw) ++damage_;
   if (kept_.size() < kProblemsKept) kept_.push_back(std::move(problem));
   ++total_;
 }

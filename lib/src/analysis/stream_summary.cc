@@ -153,10 +153,7 @@ Status SummaryCollector::on_vmdesc(const VmdescRecord& record) {
   StreamSummary& summary = state_->summary;
   summary.vmdesc = true;
   auto vmdesc = Vmdesc::parse(record.json);
-  if (!vmdesc) {
-    summary.problems.add({record.offset, "the vmdesc cannot be used: " + vmdesc.error().message});
-    return ok();
-  }
+  if (!vmdesc) return ok();  // the parser has reported it
   if (vmdesc->page_size() != 0) summary.target_page_size = vmdesc->page_size();
   state_->describe_devices(*vmdesc);
   analysis::add_vmdesc_clues(*vmdesc, record.json, summary.configuration.has_value(), summary.qemu);

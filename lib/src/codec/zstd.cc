@@ -12,14 +12,15 @@
 namespace vmstream {
 namespace {
 
-// Measured like the ladder of gzip, MB/s a core and ratio: 512 KiB 411 and 2.82, 1 MiB 452 and
-// 2.84, 2 MiB 387 and 2.87 at level 1; `zstd -1 -T0` over the whole: 305 and 2.81. Levels at 1 MiB:
+// Measured like the ladder of gzip (deflate.cc), MB/s a core and ratio. Block sizes at level 1:
+// 512 KiB 447 and 2.790, 1 MiB 469 and 2.805, 2 MiB 429 and 2.810; `zstd -1` over the whole 277 and
+// 2.814. Levels at 1 MiB:
 //
 //   level       -5     -1      1      2      3      4      6      9     12     15     19
-//   MB/s       533    491    452    361    255    227    102     60     28     11      4
-//   ratio    2.099  2.573  2.836  2.965  3.080  3.095  3.267  3.299  3.24*  3.24*  3.53*
+//   MB/s       568    489    469    356    249    192     92     53     27     10      4
+//   ratio    2.085  2.549  2.805  2.930  3.042  3.056  3.224  3.254  3.24*  3.24*  3.53*
 //
-// (* over the first 32 MiB only.) Decoding runs at 1.2 to 1.7 GB/s.
+// (* over the first 32 MiB only.) Decoding runs at 1.2 to 1.6 GB/s.
 constexpr size_t kBlockBytes = 1024 * 1024;
 constexpr size_t kMagicBytes = 4;
 constexpr size_t kLongestFrameHeader = 18;

@@ -34,11 +34,13 @@ Result<std::optional<SectionBounds::Bound>> SectionBounds::find(const SectionHea
                                                                 const Window& body) {
   wanted_ = body.bytes.size() + 1;
   if (!description_ && !packaged_) {
-    extend_chain(header, body, false);
-    if (approved_ > body.offset) {
+    extend_chain(header, within_limit(body), false);
+    bool approved = approved_ > body.offset;
+    // What can be told first in the order of the stream counts, whatever the pieces it comes in.
+    search_description(approved ? body.until(approval_seen_) : body);
+    if (approved && !description_) {
       if (auto bound = take_link(header, body)) return bound;
     }
-    search_description(body);
   }
   if (description_ && disputed_ != body.offset) {
     Bound bound;
@@ -80,23 +82,30 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
       {header.body_offset,
        fmt::format(
            "section '{}' (id {}): vmdesc gives {} bytes, but the section does not end there",
-           escape(header.idstr), header.section_id, length)});
+           escape(header.idstr), header.section_id, length),
+       device->hides_elements()});
   if (!seen) return seen.error();
   return Outcome::Disagrees;
 }
 
 Result<std::optional<SectionBounds::Bound>> SectionBounds::infer(const SectionHeader& header,
                                                                  const Window& body) {
-  bool too_long = body.bytes.size() > limits_.device_tail_bytes + candidate_bytes_;
+  Window near = within_limit(body);
+  bool too_long = near.bytes.size() < body.bytes.size() && candidate_bytes_ == 0;
   bool now = body.last || too_long;
   if (description_ || packaged_ || now) {
-    extend_chain(header, body, now);
+    extend_chain(header, near, now);
     if (auto bound = take_link(header, body)) return bound;
   }
   if (own_description_) return no_end(header, body);  // everything is there, and nothing fits
   if (!now) return std::optional<Bound>();
   if (footers_.value_or(false)) return no_end(header, body);
-  return find_next_head(header, body);
+  return find_next_head(header, near);
+}
+
+Window SectionBounds::within_limit(const Window& body) const {
+  if (body.bytes.size() <= limits_.device_tail_bytes) return body;
+  return {body.bytes.first(static_cast<size_t>(limits_.device_tail_bytes)), body.offset, false};
 }
 
 // A description opens with EOF, its type, a length and an object. Seen from inside a body that is
@@ -113,10 +122,7 @@ void SectionBounds::search_description(const Window& body) {
     if (!hit || body.bytes.size() - at < kOpening) break;
     if (hit[-1] == std::byte{0} && opens_object(hit + wire::kVmdescHeaderBytes)) {
       if (try_candidate(body.from(at))) return;
-      if (candidate_bytes_ > 0) {
-        wanted_ = at + candidate_bytes_;
-        break;
-      }
+      if (candidate_bytes_ > 0) break;
     }
     ++at;
   }
@@ -169,7 +175,7 @@ bool SectionBounds::scan_for_footer(const Window& body, bool relaxed) {
       if (next != NextRecord::No) {
         chain_.push_back({open_->body_offset, open_->scanned - open_->body_offset});
         open_.reset();
-        if (next == NextRecord::Stream) approved_ = behind.offset;
+        if (next == NextRecord::Stream) approve(behind);
         if (next == NextRecord::Device) {
           ByteReader in(behind.bytes, behind.offset);
           SectionHeader opened = read_section_header(in);
@@ -180,6 +186,14 @@ bool SectionBounds::scan_for_footer(const Window& body, bool relaxed) {
     }
     ++open_->scanned;
   }
+}
+
+// A record of the stream stands at the front of `record`: the links in front of it are settled.
+void SectionBounds::approve(const Window& record) {
+  approved_ = record.offset;
+  ByteReader in(record.bytes, record.offset);
+  auto type = read_section_header(in).type;
+  approval_seen_ = type == SectionType::Start ? in.offset() : approved_ + wire::kCommandHeaderBytes;
 }
 
 std::optional<SectionBounds::Bound> SectionBounds::take_link(const SectionHeader& header,
@@ -228,7 +242,8 @@ Status SectionBounds::check_inferred(const Vmdesc& description) {
     auto seen = visitor_.on_problem(
         {section.offset,
          fmt::format("section '{}': {} bytes by its footer, {} by the vmdesc",
-                     escape(section.idstr), section.body_length, device->body_length())});
+                     escape(section.idstr), section.body_length, device->body_length()),
+         device->hides_elements()});
     if (!seen) return seen;
   }
   inferred_.clear();

@@ -82,6 +82,8 @@ class SectionBounds {
   bool scan_for_footer(const Window& body, bool relaxed);
   std::optional<Bound> take_link(const SectionHeader& header, const Window& body);
   Result<std::optional<Bound>> find_next_head(const SectionHeader& header, const Window& body);
+  void approve(const Window& record);
+  Window within_limit(const Window& body) const;
   bool is_footer(const Window& at, uint32_t section_id) const;
   Error no_end(const SectionHeader& header, const Window& body) const;
 
@@ -97,8 +99,9 @@ class SectionBounds {
   size_t candidate_bytes_ = 0;    // of the one that is waited for
   std::deque<Link> chain_;
   std::optional<Open> open_;
-  uint64_t approved_ = 0;  // links that end here or before need no description
-  uint64_t disputed_ = 0;  // body offset for which the description was found wrong
+  uint64_t approved_ = 0;       // links that end here or before need no description
+  uint64_t approval_seen_ = 0;  // behind the last byte that it took to tell
+  uint64_t disputed_ = 0;       // body offset for which the description was found wrong
   std::vector<Inferred> inferred_;
 };
 

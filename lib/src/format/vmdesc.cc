@@ -57,6 +57,12 @@ std::pair<std::string_view, uint32_t> key_of(const VmdescDevice& device) {
   return {device.idstr, device.instance_id};
 }
 
+// A NULL pointer is one byte, described as a struct of nothing.
+bool hides_elements(const VmdescField& field) {
+  bool is_null = field.type == "struct" && field.size == 1 && field.fields.empty();
+  return (is_null && field.array_len > 1) || std::ranges::any_of(field.fields, hides_elements);
+}
+
 Error malformed(std::string_view reason) {
   return Error{Errc::Malformed, fmt::format("vmdesc: {}", reason)};
 }
@@ -69,6 +75,10 @@ uint64_t VmdescDevice::body_length() const {
 
 uint64_t VmdescDevice::field_count() const {
   return fields.size();
+}
+
+bool VmdescDevice::hides_elements() const {
+  return std::ranges::any_of(fields, vmstream::hides_elements);
 }
 
 uint64_t VmdescDevice::subsection_count() const {

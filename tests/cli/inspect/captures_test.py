@@ -5,15 +5,14 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from streams import *
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
-KEPT = os.path.join(PROJECT, "tests", "data")
-SHARED = os.environ.get("VMSTREAM_STREAMS", os.path.join(os.path.dirname(PROJECT), "shared", "streams"))
+FOLDER = sys.argv.pop(1)
+SKIPPED = 77
 
 # The stream begins behind bytes that are not QEMU's: not recognised as a state file.
 FOREIGN_START = {"x86-pc-10.0-file-offset"}
@@ -52,7 +51,8 @@ class Captures(unittest.TestCase):
         self.assertEqual((text.status, text.err), (0, b""))
         self.check_tiling(listing.json["sections"], length)
         self.assertIs(info.json["stream"]["complete"], True)
-        self.assertEqual(info.json["problems"], [])
+        damage = [problem for problem in info.json["problems"] if not problem["known_flaw"]]
+        self.assertEqual(damage, [])
         self.check_devices(listing.json["sections"], info.json, analysed_devices(truth))
 
     def check_tiling(self, rows, length):
@@ -75,21 +75,20 @@ class Captures(unittest.TestCase):
         self.assertEqual(set(devices) | iterables, analysed)
 
 
-def add_tests(folder, prefix):
-    for path in sorted(glob.glob(os.path.join(folder, "*.qevm")) + glob.glob(os.path.join(folder, "*.qevm.zst"))):
+def add_tests():
+    captures = glob.glob(os.path.join(FOLDER, "*.qevm")) + glob.glob(os.path.join(FOLDER, "*.qevm.zst"))
+    for path in sorted(captures):
         name = os.path.basename(path).split(".qevm")[0]
         if name in FOREIGN_START:
             continue
-        truth = os.path.join(folder, name + ".truth")
-        setattr(Captures, f"test_{prefix}_{name}",
+        truth = os.path.join(FOLDER, name + ".truth")
+        setattr(Captures, f"test_{name}",
                 lambda self, path=path, truth=truth: self.check_capture(path, truth))
+    return len(captures)
 
-
-add_tests(KEPT, "kept")
-if os.path.isdir(SHARED):
-    add_tests(SHARED, "shared")
-else:
-    Captures.test_shared = unittest.skip("../shared/streams is not there")(lambda self: None)
 
 if __name__ == "__main__":
+    if add_tests() == 0:
+        print(f"no captures in {FOLDER}")
+        sys.exit(SKIPPED)
     unittest.main()

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import tempfile
@@ -115,6 +116,22 @@ class Answers(InspectTest):
                 answer.pop("file")
                 self.assertEqual(answer.pop("containers"), [{"type": coding}, {"type": "qevm"}])
                 self.assertEqual(answer, plain)
+
+    def test_a_large_plain_file_is_read_from_its_ends(self):
+        content = small_stream(pages=36_000)  # every other one is 4096 bytes long
+        quick = self.inspect("--json", content=content).json
+        full = self.inspect("--json", "--full-scan", content=content).json
+        self.assertIs(quick["stream"]["ram_read"], False)
+        self.assertIs(full["stream"]["ram_read"], True)
+        self.assertNotIn("pages", quick["ram"])
+        self.assertEqual(full["ram"]["pages"], 36_000)
+        for key in ("devices", "vmdesc", "qemu", "problems", "containers"):
+            self.assertEqual(quick[key], full[key], key)
+        self.assertIn("RAM not read", self.inspect(content=content).text)
+        piped = Run("--json", "-", stdin=content).json
+        self.assertEqual({**piped, "file": ""}, {**full, "file": ""})
+        cut = self.inspect("--json", content=content[:-1], status=3).json
+        self.assertIs(cut["stream"]["ram_read"], True)
 
     def test_a_stream_without_a_description_leaves_fields_unknown(self):
         content = small_stream()
@@ -246,10 +263,17 @@ class Manners(InspectTest):
                               capture_output=True)
         self.assertEqual(done.stderr, b"0\n")
 
+    def test_progress_as_json_ends_with_done(self):
+        for command in ("info", "sections"):
+            run = Run(command, "--progress", "json", self.file(small_stream()))
+            last = json.loads(run.err.splitlines()[-1])
+            self.assertEqual((last["phase"], last["percent"]), ("done", 100))
+            self.assertEqual(last["stream_bytes"], len(small_stream()))
+
     def test_memory_does_not_grow_with_the_stream(self):
         def peak(pages):
             path = self.file(small_stream(pages))
-            child = subprocess.Popen([TOOL, "info", path], stdout=subprocess.DEVNULL)
+            child = subprocess.Popen([TOOL, "--full-scan", path], stdout=subprocess.DEVNULL)
             usage = os.wait4(child.pid, 0)[2]
             child.returncode = 0
             return usage.ru_maxrss  # KiB

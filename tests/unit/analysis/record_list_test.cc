@@ -11,12 +11,12 @@ using namespace vmstream;
 
 namespace {
 
-constexpr SectionHeader kRamStart{.type = SectionType::Start,
-                                  .offset = 8,
-                                  .body_offset = 25,
-                                  .section_id = 2,
-                                  .idstr = "ram",
-                                  .version_id = 4};
+const SectionHeader kRamStart{.type = SectionType::Start,
+                              .offset = 8,
+                              .body_offset = 25,
+                              .section_id = 2,
+                              .idstr = "ram",
+                              .version_id = 4};
 
 SectionHeader ram_part(uint64_t offset) {
   SectionHeader header = kRamStart;

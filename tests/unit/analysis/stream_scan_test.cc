@@ -158,6 +158,42 @@ TEST_CASE("bytes behind a malformed place are counted", "[analysis]") {
   CHECK(scan.records.back().offset == place);
 }
 
+TEST_CASE("a description that cannot be parsed is one problem, not an end", "[analysis]") {
+  auto summary = summarize(guest().vmdesc(R"({"devices": [})").bytes());
+  CHECK(summary.complete);
+  CHECK(summary.vmdesc);
+  CHECK(summary.problems.total() == 1);
+  CHECK(summary.problems.damage() == 1);
+  REQUIRE(summary.devices.size() == 3);
+  CHECK_FALSE(summary.devices[0].fields);
+}
+
+TEST_CASE("a description that hides elements of an array is a flaw, not damage", "[analysis]") {
+  auto description_of = [](std::string css) {
+    return R"({"page_size": 4096, "devices": [{"name": "css", "instance_id": 0, )"
+           R"("vmsd_name": "css", "version": 1, "fields": [)" +
+           css + "]}]}";
+  };
+  StreamBuilder stream;
+  stream.header().start(2, "ram", 4).ram_blocks({{"s390.ram", 4096}}).eos().footer();
+  stream.end(2).eos().footer().device(3, "css", std::string(40, 'c')).eof();
+  SECTION("the first element is NULL") {
+    stream.vmdesc(description_of(
+        R"({"name": "css", "array_len": 4, "type": "struct", "struct": {}, "size": 1})"));
+    auto summary = summarize(stream.bytes());
+    CHECK(summary.problems.total() == 1);
+    CHECK(summary.problems.damage() == 0);
+    CHECK(summary.devices.at(0).body_length == 40);
+  }
+  SECTION("any other disagreement") {
+    stream.vmdesc(description_of(R"({"name": "css", "type": "buffer", "size": 4})"));
+    auto summary = summarize(stream.bytes());
+    CHECK(summary.problems.total() == 1);
+    CHECK(summary.problems.damage() == 1);
+    CHECK(summary.devices.at(0).body_length == 40);
+  }
+}
+
 TEST_CASE("a source that fails leaves what came before", "[analysis]") {
   auto bytes = whole_stream();
   size_t length = guest().size() - 20;  // in the last device

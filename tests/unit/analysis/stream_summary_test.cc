@@ -130,15 +130,6 @@ TEST_CASE("the description counts fields of the devices it names", "[analysis]")
   CHECK(summary.target_page_size == 8192);
 }
 
-TEST_CASE("a description that cannot be parsed is a problem, not an end", "[analysis]") {
-  Collecting stream;
-  REQUIRE(stream.collector.on_vmdesc({.offset = 221, .json = "{\"devices\": 3"}));
-  auto summary = stream.collector.finish(kWhole);
-  REQUIRE(summary.problems.total() == 1);
-  CHECK(summary.problems.kept()[0].offset == 221);
-  CHECK(summary.complete);
-}
-
 TEST_CASE("the page size is that of the configuration until something better comes", "[analysis]") {
   SummaryCollector collector;
   REQUIRE(collector.on_configuration({.machine = "virt-8.0", .target_page_bits = 10}));

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""When things go wrong in the middle: the status, the message, the guest as before, no file."""
+
+import signal
+import time
+import unittest
+
+from real_guest import GuestTest, Monitor, wait_until
+from support import ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED
+
+SLOW = ["--max-bandwidth", "200K/s"]  # the stream of a bare guest then takes seconds
+
+
+class FailedSaves(GuestTest):
+    def assert_as_before(self, guest):
+        self.assertEqual("running", guest.monitor.status())
+        self.assertTrue(guest.is_counting())
+        self.assertEqual([], self.state_files())
+        self.assertNotEqual("active", guest.monitor.migration())
+        parameters = guest.monitor.ask("query-migrate-parameters")
+        self.assertEqual(128 << 20, parameters["max-bandwidth"])
+
+    def slow_save(self, guest, *arguments):
+        """A save that has begun and has seconds to go."""
+        process = self.start_tool("vmdump", "--qmp", guest.qmp, *(arguments or ("-o", "x.zst")),
+                                  *SLOW)
+        wait_until(lambda: guest.monitor.migration() == "active", "the save to begin")
+        return process
+
+    def assert_ended(self, status, process, *words):
+        message = process.stderr.read().decode()
+        self.assertEqual(status, process.wait(), message)
+        for word in words:
+            self.assertIn(word, message)
+
+    def test_signals(self):
+        guest = self.counting_guest()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(number):
+                save = self.slow_save(guest)
+                save.send_signal(number)
+                self.assert_ended(INTERRUPTED, save, "interrupted")
+                self.assert_as_before(guest)
+
+    def test_sigkill_leaves_a_guest_that_can_be_resumed_by_hand(self):
+        guest = self.counting_guest()
+        save = self.slow_save(guest)
+        save.kill()
+        save.wait()
+        wait_until(lambda: guest.monitor.migration() == "failed", "QEMU to notice")
+        self.assertEqual("paused", guest.monitor.status())
+        guest.monitor.ask("cont")
+        self.assertTrue(guest.is_counting())
+        self.assertEqual([], self.state_files())
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "next.zst"))
+
+    def test_a_deadline(self):
+        guest = self.counting_guest()
+        save = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--timeout", "300ms",
+                             *SLOW)
+        self.assert_fails(ENVIRONMENT, save, "timed out")
+        self.assert_as_before(guest)
+
+    def test_qemu_is_killed(self):
+        guest = self.counting_guest()
+        save = self.slow_save(guest)
+        guest.process.kill()
+        self.assert_ended(ENVIRONMENT, save, "QEMU went away")
+        self.assertEqual([], self.state_files())
+
+    def test_commands_that_fail(self):
+        guest = self.counting_guest()
+        for option in ("--exec", "--filter"):
+            for command in ("exit 7", "head -c 1000 > /dev/null", "cat > /dev/null; exit 7"):
+                with self.subTest(option=option, command=command):
+                    target = ["-o", "x.zst"] if option == "--filter" else []
+                    save = self.run_tool("vmdump", "--qmp", guest.qmp, option, command, *target)
+                    self.assert_fails(ENVIRONMENT, save, command)
+                    self.assert_as_before(guest)
+
+    def test_a_disk_that_fills_in_the_middle_or_at_the_end(self):
+        guest = self.counting_guest()
+        whole = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "-", "-c", "none")
+        size = len(whole.stdout)
+        for room in (size // 2, (size - 1) // 4096 * 4096):
+            with self.subTest(room=room), self.small_disk(room) as disk:
+                save = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", f"{disk}/x", "-c", "none")
+                self.assert_fails(ENVIRONMENT, save, "No space left on device")
+                self.assertEqual([], list(disk.iterdir()))
+            disk.rmdir()
+            self.assert_as_before(guest)
+
+    def test_outputs_that_cannot_be(self):
+        guest = self.counting_guest()
+        self.assert_fails(ENVIRONMENT, self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "no/x"),
+                          "No such file or directory")
+        self.assert_fails(ENVIRONMENT, self.run_tool("vmdump", "--qmp", guest.qmp, "-o",
+                                                     "/proc/vmstream.zst"))
+        self.assert_as_before(guest)
+        self.write("old.zst", b"old")
+        self.assert_fails(REFUSED, self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "old.zst"),
+                          "exists already")
+        self.assertEqual(b"old", self.read("old.zst"))
+        self.assertEqual("none", guest.monitor.migration())
+
+    def test_a_device_that_cannot_be_saved(self):
+        guest = self.counting_guest("-object", "memory-backend-ram,id=shared,size=1M,share=on",
+                                    "-device", "ivshmem-plain,memdev=shared,master=off")
+        save = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst")
+        self.assert_fails(ENVIRONMENT, save, "ivshmem")
+        self.assert_as_before(guest)
+
+    def test_another_migration_is_left_alone(self):
+        guest = self.counting_guest()
+        guest.monitor.ask("migrate-set-parameters", **{"max-bandwidth": 100 << 10})
+        guest.monitor.ask("migrate", uri="exec:cat > /dev/null")
+        wait_until(lambda: guest.monitor.migration() == "active", "the other migration")
+        save = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst")
+        self.assert_fails(ENVIRONMENT, save, "another migration", "active")
+        self.assertEqual("active", guest.monitor.migration())
+        self.assertEqual([], self.state_files())
+
+    def test_a_monitor_that_is_taken(self):
+        guest = self.counting_guest()
+        holder = Monitor(self.folder / guest.qmp)
+        self.addCleanup(holder.close)
+        begun = time.monotonic()
+        save = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst")
+        self.assert_fails(ENVIRONMENT, save, "no greeting")
+        self.assertLess(time.monotonic() - begun, 15)
+        self.assert_as_before(guest)
+
+
+class FailedRestores(GuestTest):
+    def saved(self, file="guest.zst"):
+        guest = self.counting_guest()
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", guest.qmp, "-o", file))
+        return guest
+
+    def test_a_qemu_that_does_not_wait_for_a_stream(self):
+        guest = self.saved()
+        restore = self.run_tool("vmrestore", "--qmp", guest.qmp, "guest.zst")
+        self.assert_fails(ENVIRONMENT, restore, "running")
+        self.assertIn(b"-incoming defer", restore.stderr)
+        self.assertTrue(guest.is_counting())
+
+    def test_a_cut_file_never_runs(self):
+        for name in ("guest.gz", "guest.zst"):
+            self.saved(name) if name == "guest.gz" else self.shell(
+                "gzip -dc guest.gz | zstd -qo guest.zst")
+            whole = self.read(name)
+            for length in (len(whole) // 2, len(whole) - 1):
+                with self.subTest(name=name, length=length):
+                    self.assert_never_runs(whole[:length], MALFORMED)
+
+    def test_a_flipped_bit_never_runs(self):
+        self.saved()
+        whole = bytearray(self.read("guest.zst"))
+        whole[len(whole) // 2] ^= 0x10
+        self.assert_never_runs(bytes(whole), MALFORMED)
+
+    def assert_never_runs(self, content, status):
+        self.write("bad", content)
+        second = self.qemu("second", "-incoming", "defer")
+        restore = self.run_tool("vmrestore", "--qmp", second.qmp, "--cont", "bad")
+        self.assert_status(status, restore)
+        time.sleep(0.3)
+        self.assertEqual([], second.ticks())
+        if second.has_ended():  # it had been given a part
+            self.assertNotEqual(0, second.process.returncode)
+        else:  # nothing of the file was good
+            self.assertEqual("inmigrate", second.monitor.status())
+        second.end()
+
+    def test_a_machine_that_does_not_fit(self):
+        self.saved()
+        second = self.qemu("second", "-m", "64", "-incoming", "defer")
+        restore = self.run_tool("vmrestore", "--qmp", second.qmp, "guest.zst")
+        self.assert_fails(ENVIRONMENT, restore, "QEMU")
+        self.assertIn(b"Size mismatch", second.process.stderr.read())
+
+
+if __name__ == "__main__":
+    unittest.main()

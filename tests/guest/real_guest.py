@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""Real QEMUs with the counting test guest, for tests that run the tools as a user does."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+
+from support import BIN, ToolTest, tool
+
+IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
+PATIENCE = 20  # seconds; an emulated guest on a busy machine is slow
+
+MACHINE = ["-M", "pc", "-accel", "tcg", "-m", "32", "-display", "none", "-nodefaults",
+           "-drive", f"file={IMAGE},format=raw,if=floppy,readonly=on"]
+
+
+def wait_until(condition, what):
+    """The first true answer of `condition`."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"timed out waiting for {what}")
+
+
+class Monitor:
+    """A QMP session of the test's own, beside the one that the tools use."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        wait_until(lambda: self.socket.connect_ex(str(path)) == 0, f"{path}")
+        self.socket.settimeout(PATIENCE)
+        self.lines = self.socket.makefile("r")
+        self.lines.readline()
+        self.ask("qmp_capabilities")
+
+    def ask(self, command, **arguments):
+        request = {"execute": command, "arguments": arguments}
+        self.socket.sendall(json.dumps(request).encode() + b"\n")
+        while True:
+            answer = json.loads(self.lines.readline())
+            if "error" in answer:
+                raise AssertionError(f"{command}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def status(self):
+        return self.ask("query-status")["status"]
+
+    def migration(self):
+        return self.ask("query-migrate").get("status", "none")
+
+    def type(self, line):
+        """A line typed into the human monitor."""
+        return self.ask("human-monitor-command", **{"command-line": line})
+
+    def close(self):
+        self.lines.close()
+        self.socket.close()
+
+
+class Qemu:
+    """A process with two monitors: `name`.qmp for the tools, another for the test."""
+
+    def __init__(self, folder, name, *arguments):
+        self.folder, self.name = folder, name
+        self.serial = folder / f"{name}.serial"
+        command = ["qemu-system-x86_64", *MACHINE, "-serial", f"file:{self.serial}"]
+        for monitor in (self.qmp, f"{name}.own"):
+            command += ["-qmp", f"unix:{monitor},server=on,wait=off"]
+        self.process = subprocess.Popen([*command, *arguments], cwd=folder,
+                                        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.monitor = Monitor(folder / f"{name}.own")
+
+    @property
+    def qmp(self):
+        return f"{self.name}.qmp"
+
+    def ticks(self):
+        """Numbers of the whole lines of the guest's count so far; it must not have said BAD."""
+        text = self.serial.read_text(errors="replace") if self.serial.exists() else ""
+        assert "BAD" not in text, text
+        return [int(number) for number in re.findall(r"^T (\d+) OK [0-9a-f]{8}\r?$", text, re.M)]
+
+    def last_tick(self):
+        return (self.ticks() or [-1])[-1]
+
+    def wait_for_tick(self, number):
+        wait_until(lambda: self.last_tick() >= number, f"tick {number} of {self.name}")
+
+    def is_counting(self):
+        self.wait_for_tick(self.last_tick() + 3)
+        return True
+
+    def has_ended(self):
+        return self.process.poll() is not None
+
+    def end(self):
+        """Ends the process, once; what it left behind makes room for another of the name."""
+        if self.process.stderr.closed:
+            return
+        self.monitor.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+        for leftover in self.folder.glob(f"{self.name}.*"):
+            leftover.unlink()
+
+
+class GuestTest(ToolTest):
+    """A test with guests; each is ended with it."""
+
+    def qemu(self, name, *arguments):
+        started = Qemu(self.folder, name, *arguments)
+        self.addCleanup(started.end)
+        return started
+
+    def counting_guest(self, *arguments):
+        guest = self.qemu("first", *arguments)
+        guest.wait_for_tick(40)  # every stripe of its memory has been written
+        return guest
+
+    def state_files(self):
+        return [name for name in self.files() if not name.startswith(("first.", "second."))]
+
+    def start_tool(self, name, *arguments):
+        """The tool in the background; ended with the test if it has not by then."""
+        process = subprocess.Popen([tool(name), *arguments], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
+
+    def assert_restores(self, file, first):
+        """`file` brought back in a fresh QEMU counts on where `first` was saved."""
+        second = self.qemu("second", "-incoming", "defer")
+        self.assert_status(0, self.run_tool("vmrestore", "--qmp", second.qmp, "--cont", file))
+        self.assert_went_on(first, second)
+
+    def assert_went_on(self, first, second):
+        self.assertTrue(second.is_counting())
+        begun = second.ticks()[0]
+        self.assertIn(begun - 1, [0, *first.ticks()])
+        self.assertGreater(begun, 40)
