@@ -167,7 +167,7 @@ TEST_CASE("a deadline in the middle: the guest as before", "[guest][capture]") {
   std::vector<std::byte> bytes;
   CaptureOptions options;
   options.max_bandwidth = 1u << 20;
-  options.limits = within(700ms);
+  options.limits = within(1500ms);
   auto summary = try_capture(guest.qemu, *make_memory_sink(bytes), options);
   REQUIRE_FALSE(summary);
   CHECK(summary.error().code == Errc::TimedOut);
