@@ -207,7 +207,7 @@ class Failing(ToolTest):
 
     def test_an_existing_file_is_kept(self):
         self.write("f", b"precious")
-        self.assert_fails(REFUSED, self.dump("-o", "f"), "'f' exists")
+        self.assert_fails(REFUSED, self.dump("-o", "f"), "f: the file exists already")
         self.assertEqual(b"precious", self.read("f"))
         self.assert_status(DONE, self.dump("-o", "f", "--force"))
         self.assertEqual(STREAM, self.shell("zstd -qdc < f").stdout)

@@ -187,7 +187,7 @@ class Failing(ToolTest):
         self.write("f", STREAM)
         self.write("plain", b"precious")
         ran = self.run_tool("vmrestore", "-o", "plain", "f")
-        self.assert_fails(REFUSED, ran, "'plain' exists")
+        self.assert_fails(REFUSED, ran, "plain: the file exists already")
         self.assertEqual(b"precious", self.read("plain"))
         self.assert_status(DONE, self.run_tool("vmrestore", "-o", "plain", "f", "--force"))
         self.assertEqual(STREAM, self.read("plain"))
