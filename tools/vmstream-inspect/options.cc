@@ -67,7 +67,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--full-scan", options.full_scan,
             "info, devices: read the RAM of large plain files too, and count its pages");
   add_common_options(line, options.common);
-  line.positionals("[COMMAND] FILE", options.words);
+  line.positionals("FILE", options.words);
 }
 
 Status split_words(InspectOptions& options) {
