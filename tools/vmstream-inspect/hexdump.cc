@@ -46,9 +46,9 @@ std::string_view color_of(ByteKind kind) {
 }
 
 // Cut between characters: what is escaped may hold UTF-8.
-std::string shortened(std::string text) {
-  if (text.size() <= kMeaningColumns) return text;
-  size_t end = kMeaningColumns - 2;
+std::string shortened(std::string text, size_t columns = kMeaningColumns) {
+  if (text.size() <= columns) return text;
+  size_t end = columns - 2;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
   return text.substr(0, end) + "..";
 }
@@ -119,11 +119,13 @@ class Rows {
   void show_text(const NamedBytes& stretch) const {
     std::string meaning = stretch.meaning;
     if (stretch.length > stretch.bytes.size()) {
-      std::string count = fmt::format("({} bytes)", stretch.length);
-      meaning = shortened(std::move(meaning));
-      size_t room = kMeaningColumns - std::min(kMeaningColumns, count.size() + 1);
-      if (meaning.size() > room) meaning.resize(room);
-      meaning += " " + count;
+      std::string count = fmt::format(" ({} bytes)", stretch.length);
+      if (stretch.bytes.empty()) {
+        print_row(stretch.offset, {}, stretch.kind, shortened(meaning));
+        print(fmt::format("{:37}{}\n", "", count.substr(1)));
+        return;
+      }
+      meaning = shortened(std::move(meaning), kMeaningColumns - count.size()) + count;
     }
     auto bytes = stretch.bytes;
     uint64_t offset = stretch.offset;

@@ -112,7 +112,7 @@ struct ByteNamer::State {
   uint64_t row_end = 0;
   analysis::DeviceKeeper held;
   std::optional<uint64_t> held_eof;
-  bool lost = false;
+  std::string lost_meaning;  // empty where nothing is lost
 
   void end_row();
   void show_head(const SectionHeader& header);
@@ -281,6 +281,7 @@ void ByteNamer::State::show_broken_page(std::span<const std::byte>& bytes) {
              fmt::format("page {:#x}, flags {:#x}: {}", word & ~uint64_t{0x3ff}, flags,
                          flag_names(kRamFlags, flags)));
   bytes = in.rest();
+  lost_meaning = fmt::format("page {:#x} from here on: breaks off", word & ~uint64_t{0x3ff});
 }
 
 ByteNamer::ByteNamer(Receiver receiver, NamingOptions options)
@@ -479,16 +480,18 @@ Status ByteNamer::on_lost(uint64_t offset, std::span<const std::byte> bytes) {
   state.end_row();
   state.out.advance_to(offset, "not told");
   bool in_ram = state.in_section && state.section.idstr == "ram";
-  if (!std::exchange(state.lost, true) && in_ram && bytes.size() >= 8)
-    state.show_broken_page(bytes);
-  state.out.piece(bytes, ByteKind::Lost, "breaks off: not understood");
+  if (state.lost_meaning.empty()) {
+    state.lost_meaning = "breaks off: not understood";
+    if (in_ram && bytes.size() >= 8) state.show_broken_page(bytes);
+  }
+  if (!bytes.empty()) state.out.piece(bytes, ByteKind::Lost, state.lost_meaning);
   return state.out.status();
 }
 
 Status ByteNamer::on_gap(const StreamGap& gap) {
   State& state = *state_;
   state.out.flush();
-  state.lost = false;
+  state.lost_meaning.clear();
   if (!gap.in_section) {
     state.in_section = false;
     state.out.set_section(nullptr);
