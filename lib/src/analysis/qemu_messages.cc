@@ -16,8 +16,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
-// The texts that the stars of `pattern` stand for, wherever in `message` it begins. The last star
-// takes what is left up to the next blank.
+// The texts that the stars of `pattern` stand for, wherever in `message` it begins. A star at the
+// end takes the rest of the line.
 std::optional<Words> match(std::string_view pattern, std::string_view message) {
   Words words;
   size_t star = pattern.find('*');
@@ -28,7 +28,7 @@ std::optional<Words> match(std::string_view pattern, std::string_view message) {
     pattern.remove_prefix(star + 1);
     star = pattern.find('*');
     auto literal = pattern.substr(0, star);
-    size_t end = literal.empty() ? std::min(message.find_first_of(" \n\r", at), message.size())
+    size_t end = literal.empty() ? std::min(message.find_first_of("\n\r", at), message.size())
                                  : message.find(literal, at);
     if (end == std::string_view::npos) return std::nullopt;
     words.emplace_back(message.substr(at, end - at));
@@ -37,8 +37,12 @@ std::optional<Words> match(std::string_view pattern, std::string_view message) {
   return words;
 }
 
-std::optional<uint32_t> number(const std::string& word) {
-  auto digits = word;
+std::string first_word(const std::string& text) {
+  return text.substr(0, text.find(' '));
+}
+
+std::optional<uint32_t> number(const std::string& text) {
+  std::string digits = first_word(text);
   while (!digits.empty() && (digits.back() == '.' || digits.back() == ',')) digits.pop_back();
   auto value = parse_size(digits);
   if (!value || *value > UINT32_MAX) return std::nullopt;
@@ -73,12 +77,14 @@ class Explainer {
                       "capability or a device is missing.",
                       escape(words[0])));
     }
-    not_found(fmt::format("section '{}' instance {}", escape(words[0]), escape(words[1])));
+    not_found(
+        fmt::format("section '{}' instance {}", escape(words[0]), escape(first_word(words[1]))));
   }
 
   void footer(const Words& words) {
     for (const auto& device : found_.devices.devices()) {
-      if (!is(device.header, words[0], {})) continue;
+      if (!is(device.header, words[0], {}) && !is(device.header, first_word(words[0]), {}))
+        continue;
       say(device.end.end_offset,
           fmt::format(
               "The section '{}' instance {} ends here. The destination did not find the "
@@ -163,7 +169,7 @@ class Explainer {
           fmt::format("The section '{}' at {:#x} has version {}, given here; the destination knows "
                       "versions up to {}: it is older than the source.",
                       escape(words[1]), device.header.offset, device.header.version_id,
-                      escape(words[2])));
+                      escape(first_word(words[2]))));
     }
     say_iterable(words[1],
                  "The version of this section, which starts here, is newer than the "

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -23,9 +24,24 @@ struct Verifier::State {
     if (!told.insert(offset).second) return;
     result.problems.add({offset, std::move(message), known_flaw});
   }
+  void check_head(const SectionHeader& header);
   void check_device(const analysis::KeptDevice& device, const Vmdesc& vmdesc);
   void check_described(const VmdescDevice& described, uint64_t vmdesc_offset);
 };
+
+// Nothing else in the stream holds the name of an iterable section against damage.
+void Verifier::State::check_head(const SectionHeader& header) {
+  bool named = header.type == SectionType::Start || header.type == SectionType::Full;
+  if (!named) return;
+  bool printable = std::ranges::all_of(header.idstr, [](char c) { return c >= ' ' && c < 0x7f; });
+  if (!printable) {
+    report(header.offset, fmt::format("section name '{}' holds characters that no QEMU uses",
+                                      escape(header.idstr)));
+  } else if (header.idstr == "ram" && header.instance_id != 0) {
+    report(header.offset,
+           fmt::format("section 'ram' has instance id {}, wanted 0", header.instance_id));
+  }
+}
 
 // That the lengths agree is the parser's to tell; it has bounded the section by them.
 void Verifier::State::check_device(const analysis::KeptDevice& device, const Vmdesc& vmdesc) {
@@ -64,6 +80,7 @@ Verifier::~Verifier() = default;
 
 Status Verifier::on_section(const SectionHeader& header) {
   state_->keeper.on_section(header);
+  state_->check_head(header);
   return ok();
 }
 
