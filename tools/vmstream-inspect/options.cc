@@ -30,6 +30,10 @@ constexpr std::array kQuestions{
                  "every record in stream order; no byte is left out"},
     QuestionWord{"devices", Question::Devices,
                  "device sections with their number of fields and subsections"},
+    QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
+    QuestionWord{"verify", Question::Verify,
+                 "read everything: is it whole, and does it agree with itself?"},
+    QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
 };
 
 const QuestionWord* find_question(std::string_view word) {
@@ -66,6 +70,13 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
   line.flag("--full-scan", options.full_scan,
             "info, devices: read the RAM of large plain files too, and count its pages");
+  line.text("--section", "IDSTR", options.section,
+            "hexdump: this section only, by name, end of its name or id");
+  line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
+  line.size("--length", options.length, "hexdump: so many bytes, each of them");
+  line.text("--error", "TEXT", options.error,
+            "explain: what QEMU said; shows the section, field and bytes it speaks of");
+  line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
   add_common_options(line, options.common);
   line.positionals("FILE", options.words);
 }
