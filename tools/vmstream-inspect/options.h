@@ -2,6 +2,8 @@
 // The command line of vmstream-inspect.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,17 +14,22 @@
 namespace vmtools {
 
 /// What is asked.
-enum class Question { Info, Sections, Devices };
+enum class Question { Info, Sections, Devices, Device, Vmdesc, Dump };
+
+enum class DumpFormat { Json, Xml, Qemu };
 
 struct InspectOptions {
   CommonOptions common;
   bool digest = false;
-  bool full_scan = false;          ///< read the RAM too, where the ends of the file suffice
-  std::vector<std::string> words;  ///< [COMMAND] FILE, as given
+  bool full_scan = false;  ///< read the RAM too, where the ends of the file suffice
+  std::optional<uint64_t> instance = std::nullopt;  ///< device: only this one
+  DumpFormat format = DumpFormat::Json;
+  std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given
 
   // Of the words, by split_words().
   Question question = Question::Info;
   std::string file;
+  std::vector<std::string> arguments;  ///< of the command, behind FILE
 };
 
 vmtools::ToolText inspect_text();

@@ -112,11 +112,12 @@ bool DeviceDecoder::walk_array(const VmdescField& field, std::vector<DeviceField
   }
   bool composite = is_struct(field) || !field.elements.empty();
   if (count == 0) return whole;
-  if (!composite || is_null_pointer(field) || nodes_ + count > kDeviceNodes) {
+  if (!composite || is_null_pointer(field) ||
+      count > kDeviceNodes - std::min(nodes_, kDeviceNodes)) {
     if (composite && !is_null_pointer(field)) too_many_nodes();
     DeviceField array = node(field, count * field.size);
     array.kind = is_null_pointer(field) ? ValueKind::Null : scalar_kind(field.type, field.size);
-    array.array_len = count;
+    if (field.size > 0) array.array_len = count;  // no more than there are bytes
     check_scalar(array);
     add(into, std::move(array));
     return whole;
