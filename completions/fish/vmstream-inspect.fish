@@ -4,6 +4,7 @@ complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices 
 complete -c vmstream-inspect -l digest -d 'also compute the SHA-256 of the plain stream'
 complete -c vmstream-inspect -l full-scan -d 'read the RAM of large plain files too'
 complete -c vmstream-inspect -l instance -d 'show only the device with this instance id' -x
+complete -c vmstream-inspect -l schema -d 'describe devices as the stream in this file does' -r
 complete -c vmstream-inspect -l format -d 'form of a dump' -x -a 'json xml qemu'
 complete -c vmstream-inspect -s q -l quiet -d 'print errors only'
 complete -c vmstream-inspect -s v -l verbose -d 'say what is being done and how it went'

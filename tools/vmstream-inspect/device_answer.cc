@@ -11,8 +11,8 @@
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "vmstream-inspect/answer.h"
+#include "vmstream-inspect/description.h"
 #include "vmstream-inspect/device_view.h"
-#include "vmstream-inspect/pretty_json.h"
 
 namespace vmtools {
 
@@ -149,11 +149,15 @@ void print_device_text(const std::vector<DecodedDevice>& devices, bool whole) {
 
 ExitStatus answer_device(Session& session, const InspectOptions& options) {
   const std::string& wanted = options.arguments.front();
+  auto schema = read_schema(session, options);
+  if (!schema) return session.fail(*options.schema, schema.error());
   std::optional<vmstream::DeviceCollector> collector;
   std::optional<vmstream::StreamSummary> summary;
   auto start = [&]() -> vmstream::StreamVisitor& {
-    return collector.emplace(
+    collector.emplace(
         [&](const vmstream::SectionHeader& header) { return header.idstr.ends_with(wanted); });
+    if (*schema) collector->use_schema(**schema);
+    return *collector;
   };
   auto is_sound = [&](const vmstream::ScanResult& scan) {
     summary = collector->finish(scan);
@@ -189,45 +193,6 @@ ExitStatus answer_device(Session& session, const InspectOptions& options) {
     print_device_text(devices, has_path);
   }
   return judge(session, options, reading->scan, problems);
-}
-
-namespace {
-
-// Keeps the text of the description.
-class DescriptionKeeper final : public vmstream::StreamVisitor {
- public:
-  vmstream::Status on_vmdesc(const vmstream::VmdescRecord& vmdesc) override {
-    text = std::string(vmdesc.json);
-    return vmstream::ok();
-  }
-  vmstream::Status on_problem(const vmstream::Problem& problem) override {
-    problems.add(problem);
-    return vmstream::ok();
-  }
-
-  std::optional<std::string> text;
-  vmstream::ProblemLog problems;
-};
-
-}  // namespace
-
-ExitStatus answer_vmdesc(Session& session, const InspectOptions& options) {
-  std::optional<DescriptionKeeper> keeper;
-  auto start = [&]() -> vmstream::StreamVisitor& { return keeper.emplace(); };
-  auto is_sound = [&](const vmstream::ScanResult&) { return keeper->problems.damage() == 0; };
-  auto reading = read_subject(session, options, start, is_sound);
-  if (!reading) return session.fail(shown_name(options), reading.error());
-  if (!keeper->text) {
-    if (reading->scan.fault) return judge(session, options, reading->scan, keeper->problems);
-    return session.fail(shown_name(options),
-                        Error{Errc::Unsupported, "the stream carries no description (vmdesc)"});
-  }
-  if (ordered_json::accept(*keeper->text)) {
-    print(pretty_json(*keeper->text));
-  } else {
-    print(escape(*keeper->text) + "\n");
-  }
-  return judge(session, options, reading->scan, keeper->problems);
 }
 
 }  // namespace vmtools

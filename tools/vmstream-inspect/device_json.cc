@@ -114,15 +114,16 @@ ordered_json field_value(const DeviceField& field) {
 
 ordered_json device_json(const vmstream::DecodedDevice& device) {
   const auto& header = device.section->header;
-  return {{"idstr", escape(header.idstr)},
-          {"instance_id", header.instance_id},
-          {"version_id", header.version_id},
-          {"section_id", header.section_id},
-          {"offset", header.offset},
-          {"length", device.section->length},
-          {"source", name_of(device.source)},
-          {"fields", fields_json(device.state.fields)},
-          {"subsections", subsections_json(device.state.subsections)}};
+  ordered_json json{{"idstr", escape(header.idstr)},   {"instance_id", header.instance_id},
+                    {"version_id", header.version_id}, {"section_id", header.section_id},
+                    {"offset", header.offset},         {"length", device.section->length},
+                    {"source", name_of(device.source)}};
+  if (device.source == vmstream::DescriptionSource::Schema) {
+    json["confidence"] = device.same_machine ? "high" : "medium";
+  }
+  json["fields"] = fields_json(device.state.fields);
+  json["subsections"] = subsections_json(device.state.subsections);
+  return json;
 }
 
 }  // namespace vmtools

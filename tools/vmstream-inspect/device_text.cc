@@ -129,16 +129,27 @@ class DeviceTable {
   std::string text_;
 };
 
+std::string_view source_note(const vmstream::DecodedDevice& device) {
+  switch (device.source) {
+    case vmstream::DescriptionSource::Vmdesc:
+      return "";
+    case vmstream::DescriptionSource::Schema:
+      return device.same_machine ? ", inferred by a schema of the same machine type"
+                                 : ", inferred by a schema of another machine type";
+    case vmstream::DescriptionSource::None:
+      return ", without a description";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string device_text(const vmstream::DecodedDevice& device, bool whole) {
   const auto& header = device.section->header;
-  std::string source = device.source == vmstream::DescriptionSource::None
-                           ? ", without a description in the stream"
-                           : "";
-  std::string text = fmt::format("{}, instance {}, version {}, section {}, {} bytes{}\n",
-                                 escape(header.idstr), header.instance_id, header.version_id,
-                                 header.section_id, device.section->body.size(), source);
+  std::string text =
+      fmt::format("{}, instance {}, version {}, section {}, {} bytes{}\n", escape(header.idstr),
+                  header.instance_id, header.version_id, header.section_id,
+                  device.section->body.size(), source_note(device));
   text += fmt::format(kRow, "offset", "size", "type", "", "field");
   DeviceTable table(whole);
   table.add(device.state.fields, device.state.subsections);

@@ -89,11 +89,15 @@ std::string xml_text(std::string_view text) {
 
 std::string device_xml(const vmstream::DecodedDevice& device) {
   const auto& header = device.section->header;
+  std::string_view confidence = "";
+  if (device.source == vmstream::DescriptionSource::Schema) {
+    confidence = device.same_machine ? " confidence=\"high\"" : " confidence=\"medium\"";
+  }
   std::string out = fmt::format(
       "  <device idstr=\"{}\" instance_id=\"{}\" version_id=\"{}\" section_id=\"{}\" "
-      "offset=\"{}\" length=\"{}\" source=\"{}\">\n",
+      "offset=\"{}\" length=\"{}\" source=\"{}\"{}>\n",
       xml_text(header.idstr), header.instance_id, header.version_id, header.section_id,
-      header.offset, device.section->length, name_of(device.source));
+      header.offset, device.section->length, name_of(device.source), confidence);
   for (const auto& field : device.state.fields) append_field(out, field, 2);
   append_subsections(out, device.state.subsections, 2);
   return out + "  </device>\n";

@@ -9,6 +9,7 @@
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "vmstream-inspect/answer.h"
+#include "vmstream-inspect/description.h"
 #include "vmstream-inspect/device_answer.h"
 #include "vmstream-inspect/device_view.h"
 
@@ -132,9 +133,15 @@ void dump_analysed(const DumpInput& input, vmstream::ProblemLog& problems) {
 }  // namespace
 
 ExitStatus answer_dump(Session& session, const InspectOptions& options) {
+  auto schema = read_schema(session, options);
+  if (!schema) return session.fail(*options.schema, schema.error());
   std::optional<vmstream::DeviceCollector> collector;
   std::optional<vmstream::StreamSummary> summary;
-  auto start = [&]() -> vmstream::StreamVisitor& { return collector.emplace(); };
+  auto start = [&]() -> vmstream::StreamVisitor& {
+    collector.emplace();
+    if (*schema) collector->use_schema(**schema);
+    return *collector;
+  };
   auto is_sound = [&](const vmstream::ScanResult& scan) {
     summary = collector->finish(scan);
     return summary->problems.damage() == 0;

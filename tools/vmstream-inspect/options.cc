@@ -90,7 +90,7 @@ Status take_arguments(InspectOptions& options, const QuestionWord& question) {
 ToolText inspect_text() {
   return {.name = "vmstream-inspect",
           .purpose = "Read the saved state of a QEMU guest without QEMU.",
-          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE",
+          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE [ARGUMENT...]",
           .examples =
               "vmstream-inspect guest.zst\n"
               "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
@@ -108,6 +108,8 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
             "info, devices: read the RAM of large plain files too, and count its pages");
   line.value("--instance", "N", "device: only the one with this instance id",
              [&options](const std::string& text) { return take_instance(options, text); });
+  line.text("--schema", "FILE", options.schema,
+            "device, dump: for a stream without a description, take that of the stream in FILE");
   line.group("How it is shown");
   line.choice("--format", options.format,
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},

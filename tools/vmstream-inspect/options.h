@@ -22,7 +22,8 @@ struct InspectOptions {
   CommonOptions common;
   bool digest = false;
   bool full_scan = false;  ///< read the RAM too, where the ends of the file suffice
-  std::optional<uint64_t> instance = std::nullopt;  ///< device: only this one
+  std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
+  std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
   DumpFormat format = DumpFormat::Json;
   std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given
 

@@ -26,13 +26,25 @@ struct DeviceSection {
 };
 
 /// Where the meaning of the bytes was taken from.
-enum class DescriptionSource { Vmdesc, None };
-std::string_view name_of(DescriptionSource source);  ///< "vmdesc", "none"
+enum class DescriptionSource {
+  Vmdesc,  ///< the stream's own description
+  Schema,  ///< that of another stream, which fits the bytes exactly: inferred
+  None,
+};
+std::string_view name_of(DescriptionSource source);  ///< "vmdesc", "schema", "none"
+
+/// The description of another stream, for streams that carry none.
+struct DeviceSchema {
+  Vmdesc vmdesc;
+  std::string machine;  ///< of the stream it comes from; empty where that does not say
+};
 
 /// A section, decoded. `state` points into the section and into the description.
 struct DecodedDevice {
   const DeviceSection* section = nullptr;
   DescriptionSource source = DescriptionSource::None;
+  /// Of a schema: whether it comes from a guest of the same machine type.
+  bool same_machine = false;
   DeviceState state;
 };
 
@@ -43,18 +55,27 @@ class DeviceCollector final : public SummaryCollector {
   using Wanted = std::function<bool(const SectionHeader&)>;
   explicit DeviceCollector(Wanted wanted = {}) : wanted_(std::move(wanted)) {}
 
+  /// Takes effect where the stream has no description.
+  void use_schema(DeviceSchema schema) { schema_ = std::move(schema); }
+
   /// In stream order.
   const std::vector<DeviceSection>& sections() const { return sections_; }
-  /// A section of sections(), by the stream's own description.
+  /// A section of sections(), by the stream's own description, or by a schema: that is believed
+  /// where its version is the section's, and its fields end exactly where the body does.
   DecodedDevice decode(const DeviceSection& section) const;
 
+  Status on_configuration(const Configuration& configuration) override;
   Status on_section(const SectionHeader& header) override;
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_vmdesc(const VmdescRecord& vmdesc) override;
 
  private:
+  std::optional<DecodedDevice> decode_by_schema(const DeviceSection& section) const;
+
   Wanted wanted_;
+  std::string machine_;
+  std::optional<DeviceSchema> schema_;
   std::vector<DeviceSection> sections_;
   bool keeping_ = false;  // the section in hand is the last of sections_
   uint64_t kept_bytes_ = 0;

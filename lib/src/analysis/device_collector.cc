@@ -7,21 +7,60 @@ std::string_view name_of(DescriptionSource source) {
   switch (source) {
     case DescriptionSource::Vmdesc:
       return "vmdesc";
+    case DescriptionSource::Schema:
+      return "schema";
     case DescriptionSource::None:
       return "none";
   }
   return "unknown";
 }
 
+namespace {
+
+// Instances of a device are alike, so that the description of one serves for another.
+std::vector<const VmdescDevice*> candidates(const Vmdesc& schema, const SectionHeader& header) {
+  std::vector<const VmdescDevice*> found;
+  for (const VmdescDevice& device : schema.devices()) {
+    if (device.idstr != header.idstr || device.version != header.version_id) continue;
+    bool same_instance = device.instance_id == header.instance_id;
+    found.insert(same_instance ? found.begin() : found.end(), &device);
+  }
+  return found;
+}
+
+}  // namespace
+
 DecodedDevice DeviceCollector::decode(const DeviceSection& section) const {
   const SectionHeader& header = section.header;
   const VmdescDevice* device = vmdesc_ ? vmdesc_->find(header.idstr, header.instance_id) : nullptr;
-  if (device == nullptr) {
-    return {&section, DescriptionSource::None,
-            undescribed_device(section.body, header.body_offset)};
+  if (device != nullptr) {
+    return {.section = &section,
+            .source = DescriptionSource::Vmdesc,
+            .state = decode_device(*device, section.body, header.body_offset)};
   }
-  return {&section, DescriptionSource::Vmdesc,
-          decode_device(*device, section.body, header.body_offset)};
+  if (schema_ && !vmdesc_) {
+    if (auto decoded = decode_by_schema(section)) return std::move(*decoded);
+  }
+  return {.section = &section, .state = undescribed_device(section.body, header.body_offset)};
+}
+
+std::optional<DecodedDevice> DeviceCollector::decode_by_schema(const DeviceSection& section) const {
+  const SectionHeader& header = section.header;
+  for (const VmdescDevice* device : candidates(schema_->vmdesc, header)) {
+    auto state =
+        decode_device(*device, section.body, header.body_offset, DescriptionTrust::Foreign);
+    if (!state.covers_body || !state.problems.empty()) continue;
+    return DecodedDevice{.section = &section,
+                         .source = DescriptionSource::Schema,
+                         .same_machine = !machine_.empty() && machine_ == schema_->machine,
+                         .state = std::move(state)};
+  }
+  return std::nullopt;
+}
+
+Status DeviceCollector::on_configuration(const Configuration& configuration) {
+  machine_ = configuration.machine;
+  return SummaryCollector::on_configuration(configuration);
 }
 
 Status DeviceCollector::on_section(const SectionHeader& header) {

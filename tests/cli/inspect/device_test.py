@@ -150,6 +150,20 @@ class Damage(DeviceTest):
         self.assertEqual((answer["source"], answer["fields"][0]["value"]),
                          ("none", (TIMER_BODY + SUBSECTION_BYTES).hex()))
 
+    def test_a_schema_describes_what_fits_it_exactly(self):
+        other = os.path.join(self.folder, "other.qevm")
+        with open(other, "wb") as out:
+            out.write(one_timer())
+        bare = TIMER_BODY
+        for body, source in ((bare, "schema"), (bare + SUBSECTION_BYTES, "schema"), (bare + b"x", "none")):
+            content = stream([("timer", 0, body)], b"")
+            answer = self.device(content, "timer", "--schema", other)
+            self.assertEqual((answer["source"], answer["problems"]), (source, []))
+        answer = self.device(stream([("timer", 4, bare)], b""), "timer", "--schema", other)
+        self.assertEqual((answer["confidence"], answer["fields"][0]["value"]), ("high", -5))
+        run = self.run_on(content, "device", "timer", "--schema", os.path.join(self.folder, "none"), status=1)
+        self.assertIn("none: ", run.err.decode())
+
     def test_a_cut_stream_gives_what_it_has(self):
         content = one_timer()
         cut = content[:content.index(b'{"page_size"') + 40]
