@@ -21,7 +21,8 @@ namespace {
 //   ratio    2.085  2.549  2.805  2.930  3.042  3.056  3.224  3.254  3.24*  3.24*  3.53*
 //
 // (* over the first 32 MiB only.) Decoding runs at 1.2 to 1.6 GB/s.
-constexpr size_t kBlockBytes = 1024 * 1024;
+constexpr int kBlockLog = 20;
+constexpr size_t kBlockBytes = size_t{1} << kBlockLog;
 constexpr size_t kMagicBytes = 4;
 constexpr size_t kLongestFrameHeader = 18;
 constexpr int kMaxWindowLog = 27;  // what `zstd --long` writes: 128 MiB
@@ -54,6 +55,9 @@ class ZstdCompressor final : public BlockCompressor {
     if (!context_) return;
     ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(context_, ZSTD_c_checksumFlag, 1);
+    // The fastest levels look back over half a block only. All of it costs no time, and at level 1
+    // makes a third good of what separate blocks lose: 0.39 % more than `zstd -1`, not 0.51 %.
+    ZSTD_CCtx_setParameter(context_, ZSTD_c_windowLog, kBlockLog);
   }
   ~ZstdCompressor() override { ZSTD_freeCCtx(context_); }
 

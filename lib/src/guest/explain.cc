@@ -41,13 +41,6 @@ std::string shell_commands(const QmpAddress& address, const std::string& command
                      commands);
 }
 
-// The stock program that writes what the name of a state file says.
-const char* compressor_of(std::string_view output) {
-  if (output.ends_with(".gz")) return "gzip -c";
-  if (output.ends_with(".bz2")) return "bzip2 -c";
-  return "zstd -c";
-}
-
 std::string end_commands(After after) {
   if (after == After::Keep) return command("cont");
   return after == After::Quit ? command("quit") : std::string();
@@ -59,11 +52,10 @@ std::string queries() {
 }
 
 std::string capture_recipe(const QmpAddress& address, const Json& bandwidth, After after,
-                           const std::string& output) {
-  std::string uri = fmt::format("exec:{} > {}", compressor_of(output), quote(output));
+                           const std::string& shell_command) {
   std::string text = shell_commands(
       address, command("qmp_capabilities") + command("migrate-set-parameters", bandwidth) +
-                   command("stop") + command("migrate", {{"uri", uri}}));
+                   command("stop") + command("migrate", {{"uri", "exec:" + shell_command}}));
   std::string end = end_commands(after);
   if (end.empty()) return text;
   return text + "# then, once query-migrate says completed:\n" +
@@ -73,7 +65,7 @@ std::string capture_recipe(const QmpAddress& address, const Json& bandwidth, Aft
 }  // namespace
 
 std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
-                            const std::string& output) {
+                            const std::string& shell_command) {
   Json bandwidth{{"max-bandwidth", options.max_bandwidth.value_or(kUnlimitedBandwidth)}};
   bool by_fd = passes_fds(address);
   std::string text = fmt::format("# Asked of QEMU at {}:\n", to_text(address));
@@ -88,7 +80,7 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   text += command("migrate-set-parameters", {{"max-bandwidth", kDefaultBandwidth}});
   if (options.after == After::Quit) text += "# when the file is durable:\n" + command("quit");
   text += "\n# The nearest in a shell, without any of the checks:\n";
-  return text + capture_recipe(address, bandwidth, options.after, output);
+  return text + capture_recipe(address, bandwidth, options.after, shell_command);
 }
 
 std::string explain_restore(const std::string& file, const QmpAddress* address,

@@ -50,13 +50,14 @@ Result<size_t> MonitoredSource::read(std::span<std::byte> into) {
 }
 
 Status MonitoredSink::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    if (auto ready = watch_.await(writer_.descriptor(), POLLOUT); !ready) return ready;
+  if (auto within = check_limits(watch_.limits(), "QEMU"); !within) return within;
+  for (;;) {
     auto count = writer_.write_some(bytes);
     if (!count) return count.error();
     bytes = bytes.subspan(*count);
+    if (bytes.empty()) return ok();
+    if (auto ready = watch_.await(writer_.descriptor(), POLLOUT); !ready) return ready;
   }
-  return ok();
 }
 
 }  // namespace vmstream

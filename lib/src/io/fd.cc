@@ -78,14 +78,16 @@ Result<size_t> Writer::write_some(std::span<const std::byte> bytes) {
   }
 }
 
+// Waits only once a write did not take everything: most of the time there is room.
 Status Writer::write_all(std::span<const std::byte> bytes, const WaitLimits& limits) {
-  while (!bytes.empty()) {
-    if (auto ready = wait_ready(descriptor(), POLLOUT, limits, "output"); !ready) return ready;
+  if (auto within = check_limits(limits, "output"); !within) return within;
+  for (;;) {
     auto count = write_some(bytes);
     if (!count) return count.error();
     bytes = bytes.subspan(*count);
+    if (bytes.empty()) return ok();
+    if (auto ready = wait_ready(descriptor(), POLLOUT, limits, "output"); !ready) return ready;
   }
-  return ok();
 }
 
 std::unique_ptr<ByteSource> make_fd_source(int borrowed_fd, WaitLimits limits) {

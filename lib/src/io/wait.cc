@@ -38,7 +38,8 @@ Status wait_ready(std::span<pollfd> descriptors, const WaitLimits& limits, const
     int timeout = limits.deadline ? poll_timeout(*limits.deadline - Clock::now()) : -1;
     int ready = ::poll(waiting.data(), waiting.size(), timeout);
     if (ready < 0 && errno != EINTR) return system_error("poll", errno);
-    if (auto within = check_limits(limits, what); !within) return within;
+    if (ready > 0 && limits.cancellation && waiting.back().revents != 0) return interrupted();
+    if (limits.deadline && Clock::now() >= *limits.deadline) return timed_out(what);
     if (ready <= 0) continue;
     std::copy_n(waiting.begin(), descriptors.size(), descriptors.begin());
     return ok();
