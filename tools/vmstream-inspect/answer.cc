@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include <vmstream/byte_source.h>
 #include <vmstream/stream_ends.h>
@@ -16,6 +17,7 @@ using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Result;
 using vmstream::StateFile;
+using vmstream::Status;
 
 Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
   auto limits = session.limits();
@@ -32,8 +34,6 @@ std::string shown_name(const InspectOptions& options) {
   return options.file == "-" ? "stdin" : options.file;
 }
 
-// What the scan found wrong decides the status. Problems that did not end it have been printed with
-// the answer; here they get a line of their own for those who read only stderr.
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
                  const vmstream::ProblemLog& problems) {
   if (scan.fault) return session.fail(shown_name(options), *scan.fault);
@@ -45,6 +45,11 @@ ExitStatus judge(Session& session, const InspectOptions& options, const vmstream
       problems.damage() > 1 ? fmt::format(" (and {} more problems)", problems.damage() - 1) : "";
   return session.fail(shown_name(options),
                       Error{Errc::Malformed, first->message + more, first->offset});
+}
+
+Status check_output() {
+  if (std::ferror(stdout) == 0) return vmstream::ok();
+  return Error{Errc::Environment, "cannot write to stdout"};
 }
 
 Result<Reading> read_subject(Session& session, const InspectOptions& options,

@@ -20,9 +20,13 @@ vmstream::Result<vmstream::StateFile> open_subject(Session& session, const Inspe
 /// The file's name in messages.
 std::string shown_name(const InspectOptions& options);
 
-/// The exit status that fits what was found, after the error line for it.
+/// What the scan found wrong decides the status. Problems that did not end it have been printed
+/// with the answer; here they get a line of their own for those who read only stderr.
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
                  const vmstream::ProblemLog& problems);
+
+/// A reader that went away ends the scan: there is nobody to read it for.
+vmstream::Status check_output();
 
 /// A file that has been read.
 struct Reading {

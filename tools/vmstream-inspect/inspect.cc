@@ -17,7 +17,10 @@
 #include "common/terminal.h"
 #include "vmstream-inspect/answer.h"
 #include "vmstream-inspect/device_answer.h"
+#include "vmstream-inspect/explain.h"
+#include "vmstream-inspect/hexdump.h"
 #include "vmstream-inspect/printer.h"
+#include "vmstream-inspect/verify.h"
 
 namespace vmtools {
 
@@ -80,12 +83,6 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
   return judge(session, options, scan, summary.problems);
 }
 
-// A reader that went away ends the scan: there is nobody to read it for.
-Status check_output() {
-  if (std::ferror(stdout) == 0) return vmstream::ok();
-  return Error{Errc::Environment, "cannot write to stdout"};
-}
-
 // The bar would run through the rows where both go to the same terminal.
 bool rows_and_bar_collide(const CommonOptions& options) {
   return options.progress == ProgressMode::Auto && is_terminal(STDOUT_FILENO);
@@ -120,11 +117,25 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
   if (options.question == Question::Device) return answer_device(session, options);
   if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
   if (options.question == Question::Dump) return answer_dump(session, options);
-  if (options.question != Question::Sections && answered_by_ends(options)) return ExitStatus::Done;
+  bool short_question = options.question == Question::Info || options.question == Question::Devices;
+  if (short_question && answered_by_ends(options)) return ExitStatus::Done;
   auto state = open_subject(session, options);
   if (!state) return session.fail(shown_name(options), state.error());
-  if (options.question == Question::Sections) {
-    return answer_with_records(session, options, *state);
+  switch (options.question) {
+    case Question::Info:
+    case Question::Devices:
+    case Question::Device:
+    case Question::Vmdesc:
+    case Question::Dump:
+      break;
+    case Question::Sections:
+      return answer_with_records(session, options, *state);
+    case Question::Hexdump:
+      return hexdump(session, options, *state);
+    case Question::Verify:
+      return verify(session, options, *state);
+    case Question::Explain:
+      return explain(session, options, *state);
   }
   return answer_with_summary(session, options, *state);
 }

@@ -39,6 +39,10 @@ constexpr std::array kQuestions{
                  1, 2},
     QuestionWord{"vmdesc", Question::Vmdesc, "the description that the stream carries, as JSON"},
     QuestionWord{"dump", Question::Dump, "everything decoded, see --format"},
+    QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
+    QuestionWord{"verify", Question::Verify,
+                 "read everything: is it whole, and does it agree with itself?"},
+    QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
 };
 
 const QuestionWord* find_question(std::string_view word) {
@@ -110,6 +114,13 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
              [&options](const std::string& text) { return take_instance(options, text); });
   line.text("--schema", "FILE", options.schema,
             "device, dump: for a stream without a description, take that of the stream in FILE");
+  line.text("--section", "IDSTR", options.section,
+            "hexdump: this section only, by name, end of its name or id");
+  line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
+  line.size("--length", options.length, "hexdump: so many bytes, each of them");
+  line.text("--error", "TEXT", options.error,
+            "explain: what QEMU said; shows the section, field and bytes it speaks of");
+  line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
   line.group("How it is shown");
   line.choice("--format", options.format,
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},

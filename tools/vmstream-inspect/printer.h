@@ -37,9 +37,10 @@ class Printer {
                             const vmstream::ProblemLog& problems) = 0;
 };
 
-/// The parts of JSON answers that several commands share.
-nlohmann::ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary);
+/// The first keys of every answer in JSON: schema, file, containers.
+nlohmann::ordered_json opening_json(std::string_view schema, const Subject& subject);
 nlohmann::ordered_json problems_json(const vmstream::ProblemLog& problems);
+nlohmann::ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary);
 /// On one line.
 std::string compact_json(const nlohmann::ordered_json& json);
 
