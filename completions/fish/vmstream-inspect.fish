@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmstream-inspect
-complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices'
+complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device hexdump vmdesc dump verify explain'
 complete -c vmstream-inspect -l digest -d 'also compute the SHA-256 of the plain stream'
 complete -c vmstream-inspect -l full-scan -d 'read the RAM of large plain files too'
+complete -c vmstream-inspect -l instance -d 'show only the device with this instance id' -x
+complete -c vmstream-inspect -l schema -d 'describe devices as the stream in this file does' -r
+complete -c vmstream-inspect -l format -d 'form of a dump' -x -a 'json xml qemu'
+complete -c vmstream-inspect -l section -d 'hexdump: this section only' -x
+complete -c vmstream-inspect -l offset -d 'hexdump: from this offset on' -x
+complete -c vmstream-inspect -l length -d 'hexdump: so many bytes' -x
+complete -c vmstream-inspect -l error -d 'explain: what QEMU said' -x
+complete -c vmstream-inspect -l qemu -d 'explain: the release that is to load it' -x
 complete -c vmstream-inspect -s q -l quiet -d 'print errors only'
 complete -c vmstream-inspect -s v -l verbose -d 'say what is being done and how it went'
 complete -c vmstream-inspect -l progress -d 'how to show progress' -x -a 'auto always never json'

@@ -15,7 +15,12 @@
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
+#include "vmstream-inspect/answer.h"
+#include "vmstream-inspect/device_answer.h"
+#include "vmstream-inspect/explain.h"
+#include "vmstream-inspect/hexdump.h"
 #include "vmstream-inspect/printer.h"
+#include "vmstream-inspect/verify.h"
 
 namespace vmtools {
 
@@ -27,39 +32,9 @@ using vmstream::Status;
 
 namespace {
 
-Result<StateFile> open_file(Session& session, const InspectOptions& options) {
-  auto limits = session.limits();
-  vmstream::OpenOptions how{.decode = {.threads = options.common.threads}};
-  if (options.file == "-") {
-    return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
-  }
-  auto file = vmstream::open_file_source(options.file, limits);
-  if (!file) return file.error();
-  return vmstream::open_state(std::move(*file), how);
-}
-
-std::string shown_name(const InspectOptions& options) {
-  return options.file == "-" ? "stdin" : options.file;
-}
-
 std::unique_ptr<Printer> make_printer(const CommonOptions& options) {
   if (options.json) return make_json_printer();
   return make_text_printer(use_color(options.color, STDOUT_FILENO));
-}
-
-// What the scan found wrong decides the status. Problems that did not end it have been printed with
-// the answer; here they get a line of their own for those who read only stderr.
-ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
-                 const vmstream::ProblemLog& problems) {
-  if (scan.fault) return session.fail(shown_name(options), *scan.fault);
-  if (problems.damage() == 0) return ExitStatus::Done;
-  const auto& kept = problems.kept();
-  auto first = std::ranges::find(kept, false, &vmstream::Problem::known_flaw);
-  if (first == kept.end()) first = kept.begin();
-  std::string more =
-      problems.damage() > 1 ? fmt::format(" (and {} more problems)", problems.damage() - 1) : "";
-  return session.fail(shown_name(options),
-                      Error{Errc::Malformed, first->message + more, first->offset});
 }
 
 void print_summary(const InspectOptions& options, const Subject& subject,
@@ -108,12 +83,6 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
   return judge(session, options, scan, summary.problems);
 }
 
-// A reader that went away ends the scan: there is nobody to read it for.
-Status check_output() {
-  if (std::ferror(stdout) == 0) return vmstream::ok();
-  return Error{Errc::Environment, "cannot write to stdout"};
-}
-
 // The bar would run through the rows where both go to the same terminal.
 bool rows_and_bar_collide(const CommonOptions& options) {
   return options.progress == ProgressMode::Auto && is_terminal(STDOUT_FILENO);
@@ -145,11 +114,28 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
 }  // namespace
 
 ExitStatus inspect(Session& session, const InspectOptions& options) {
-  if (options.question != Question::Sections && answered_by_ends(options)) return ExitStatus::Done;
-  auto state = open_file(session, options);
+  if (options.question == Question::Device) return answer_device(session, options);
+  if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
+  if (options.question == Question::Dump) return answer_dump(session, options);
+  bool short_question = options.question == Question::Info || options.question == Question::Devices;
+  if (short_question && answered_by_ends(options)) return ExitStatus::Done;
+  auto state = open_subject(session, options);
   if (!state) return session.fail(shown_name(options), state.error());
-  if (options.question == Question::Sections) {
-    return answer_with_records(session, options, *state);
+  switch (options.question) {
+    case Question::Info:
+    case Question::Devices:
+    case Question::Device:
+    case Question::Vmdesc:
+    case Question::Dump:
+      break;
+    case Question::Sections:
+      return answer_with_records(session, options, *state);
+    case Question::Hexdump:
+      return hexdump(session, options, *state);
+    case Question::Verify:
+      return verify(session, options, *state);
+    case Question::Explain:
+      return explain(session, options, *state);
   }
   return answer_with_summary(session, options, *state);
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <vmstream/text.h>
 
@@ -20,6 +21,8 @@ struct QuestionWord {
   std::string_view word;
   Question question;
   std::string_view help;
+  size_t least_arguments = 0;  // behind FILE
+  size_t most_arguments = 0;
 };
 
 // Parsed, shown in --help and named in messages.
@@ -30,6 +33,16 @@ constexpr std::array kQuestions{
                  "every record in stream order; no byte is left out"},
     QuestionWord{"devices", Question::Devices,
                  "device sections with their number of fields and subsections"},
+    QuestionWord{"device", Question::Device,
+                 "FILE IDSTR [FIELD.PATH]: the fields of a device, or one of them; the end of "
+                 "its idstr is enough",
+                 1, 2},
+    QuestionWord{"vmdesc", Question::Vmdesc, "the description that the stream carries, as JSON"},
+    QuestionWord{"dump", Question::Dump, "everything decoded, see --format"},
+    QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
+    QuestionWord{"verify", Question::Verify,
+                 "read everything: is it whole, and does it agree with itself?"},
+    QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
 };
 
 const QuestionWord* find_question(std::string_view word) {
@@ -46,15 +59,46 @@ std::string known_words() {
   return words;
 }
 
+Status take_instance(InspectOptions& options, const std::string& text) {
+  uint32_t number = 0;
+  const char* behind = text.data() + text.size();
+  auto [end, failure] = std::from_chars(text.data(), behind, number);
+  if (failure != std::errc{} || end != behind) {
+    return Error{Errc::Usage,
+                 fmt::format("'{}' is no instance id, such as 0", vmstream::escape(text))};
+  }
+  options.instance = number;
+  return vmstream::ok();
+}
+
+Status take_arguments(InspectOptions& options, const QuestionWord& question) {
+  const auto& words = options.words;
+  size_t most = 2 + question.most_arguments;
+  if (words.size() > most) {
+    return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
+                                          vmstream::escape(words[most]))};
+  }
+  options.question = question.question;
+  options.file = words[1];
+  options.arguments.assign(words.begin() + 2, words.end());
+  if (options.arguments.size() >= question.least_arguments) return vmstream::ok();
+  return Error{Errc::Usage,
+               fmt::format("{} wants FILE IDSTR", question.word),
+               {},
+               {},
+               "vmstream-inspect devices FILE lists them"};
+}
+
 }  // namespace
 
 ToolText inspect_text() {
   return {.name = "vmstream-inspect",
           .purpose = "Read the saved state of a QEMU guest without QEMU.",
-          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE",
+          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE [ARGUMENT...]",
           .examples =
               "vmstream-inspect guest.zst\n"
               "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
+              "vmstream-inspect device guest.zst cpu env.pc\n"
               "ssh host cat guest.zst | vmstream-inspect devices -"};
 }
 
@@ -66,8 +110,23 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
   line.flag("--full-scan", options.full_scan,
             "info, devices: read the RAM of large plain files too, and count its pages");
+  line.value("--instance", "N", "device: only the one with this instance id",
+             [&options](const std::string& text) { return take_instance(options, text); });
+  line.text("--schema", "FILE", options.schema,
+            "device, dump: for a stream without a description, take that of the stream in FILE");
+  line.text("--section", "IDSTR", options.section,
+            "hexdump: this section only, by name, end of its name or id");
+  line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
+  line.size("--length", options.length, "hexdump: so many bytes, each of them");
+  line.text("--error", "TEXT", options.error,
+            "explain: what QEMU said; shows the section, field and bytes it speaks of");
+  line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
+  line.group("How it is shown");
+  line.choice("--format", options.format,
+              {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},
+              "dump: qemu is what QEMU's analyze-migration.py prints [json]");
   add_common_options(line, options.common);
-  line.positionals("FILE", options.words);
+  line.positionals("[COMMAND] FILE [...]", options.words);
 }
 
 Status split_words(InspectOptions& options) {
@@ -89,13 +148,7 @@ Status split_words(InspectOptions& options) {
     return Error{Errc::Usage, fmt::format("'{}' is no command; there are {}",
                                           vmstream::escape(words.front()), known_words())};
   }
-  if (words.size() > 2) {
-    return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
-                                          vmstream::escape(words[2]))};
-  }
-  options.question = question->question;
-  options.file = words[1];
-  return vmstream::ok();
+  return take_arguments(options, *question);
 }
 
 }  // namespace vmtools

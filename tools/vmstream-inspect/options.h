@@ -2,6 +2,8 @@
 // The command line of vmstream-inspect.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,17 +14,28 @@
 namespace vmtools {
 
 /// What is asked.
-enum class Question { Info, Sections, Devices };
+enum class Question { Info, Sections, Devices, Device, Hexdump, Vmdesc, Dump, Verify, Explain };
+
+enum class DumpFormat { Json, Xml, Qemu };
 
 struct InspectOptions {
   CommonOptions common;
   bool digest = false;
-  bool full_scan = false;          ///< read the RAM too, where the ends of the file suffice
-  std::vector<std::string> words;  ///< [COMMAND] FILE, as given
+  bool full_scan = false;              ///< read the RAM too, where the ends of the file suffice
+  std::optional<std::string> section;  ///< hexdump: this one only
+  std::optional<uint64_t> offset;      ///< hexdump: from here
+  std::optional<uint64_t> length;      ///< hexdump: so many bytes
+  std::optional<std::string> error;    ///< explain: what QEMU said
+  std::optional<std::string> qemu;     ///< explain: release that is to load it
+  std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
+  std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
+  DumpFormat format = DumpFormat::Json;
+  std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given
 
   // Of the words, by split_words().
   Question question = Question::Info;
   std::string file;
+  std::vector<std::string> arguments;  ///< of the command, behind FILE
 };
 
 vmtools::ToolText inspect_text();

@@ -4,26 +4,15 @@ import glob
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import unittest
 
+from captures import FOREIGN_START, unpacked
 from streams import *
 
 FOLDER = sys.argv.pop(1)
 SKIPPED = 77
-
-# The stream begins behind bytes that are not QEMU's: not recognised as a state file.
-FOREIGN_START = {"x86-pc-10.0-file-offset"}
-
-
-def unpacked(path, folder):
-    if not path.endswith(".zst"):
-        return path
-    plain = os.path.join(folder, "capture")
-    subprocess.run(["zstd", "-dqf", "--long=25", path, "-o", plain], check=True)
-    return plain
 
 
 def analysed_devices(truth):
@@ -46,10 +35,17 @@ class Captures(unittest.TestCase):
             listing = Run("sections", "--json", plain)
             info = Run("info", "--json", plain)
             text = Run("info", plain)
+            verdict = Run("verify", "--json", plain)
+            dump = Run("hexdump", "--json", plain)
         self.assertEqual((listing.status, listing.err), (0, b""))
         self.assertEqual((info.status, info.err), (0, b""))
         self.assertEqual((text.status, text.err), (0, b""))
         self.check_tiling(listing.json["sections"], length)
+        self.assertEqual((verdict.status, verdict.json["ok"]), (0, True), verdict.err)
+        self.assertEqual(verdict.json["described_devices"],
+                         verdict.json["devices"] if verdict.json["vmdesc"] else 0)
+        self.assertEqual(dump.status, 0, dump.err)
+        self.check_naming(dump.json["bytes"], length)
         self.assertIs(info.json["stream"]["complete"], True)
         damage = [problem for problem in info.json["problems"] if not problem["known_flaw"]]
         self.assertEqual(damage, [])
@@ -61,6 +57,15 @@ class Captures(unittest.TestCase):
             self.assertEqual(row["offset"], position, row)
             self.assertNotEqual(row["type"], "unparsed")
             position += row["length"]
+        self.assertEqual(position, length)
+
+    def check_naming(self, stretches, length):
+        position = 0
+        for stretch in stretches:
+            self.assertEqual(stretch["offset"], position, stretch)
+            self.assertNotEqual(stretch["meaning"], "")
+            self.assertNotIn(stretch["meaning"], ("not told", "between records"))
+            position += stretch["length"]
         self.assertEqual(position, length)
 
     def check_devices(self, rows, info, analysed):
