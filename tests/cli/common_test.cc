@@ -38,7 +38,7 @@ struct Toy {
     line.choice("--color", color, {{"red", 1}, {"green", 2}}, "a color");
     line.flag("--force", force, "go on");
     line.exclusive("--force", "--size");
-    line.positionals("FILES", files);
+    line.positionals(files);
     line.behind_dashes(command);
   }
 

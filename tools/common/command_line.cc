@@ -178,8 +178,8 @@ void CommandLine::positional(std::string_view name, std::optional<std::string>& 
                                                [&into](const std::string& typed) { into = typed; });
 }
 
-void CommandLine::positionals(std::string_view name, std::vector<std::string>& into) {
-  state_->app.add_option(std::string(name), into);
+void CommandLine::positionals(std::vector<std::string>& into) {
+  state_->app.add_option("arguments", into);  // CLI11 wants a name that is one plain word
 }
 
 void CommandLine::behind_dashes(std::vector<std::string>& into) {

@@ -70,7 +70,7 @@ class CommandLine {
 
   /// Arguments that are no options, in order. `positionals` takes all that are left.
   void positional(std::string_view name, std::optional<std::string>& into);
-  void positionals(std::string_view name, std::vector<std::string>& into);
+  void positionals(std::vector<std::string>& into);
   /// Takes everything behind a lone "--".
   void behind_dashes(std::vector<std::string>& into);
 

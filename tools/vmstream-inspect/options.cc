@@ -126,7 +126,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},
               "dump: qemu is what QEMU's analyze-migration.py prints [json]");
   add_common_options(line, options.common);
-  line.positionals("[COMMAND] FILE [...]", options.words);
+  line.positionals(options.words);
 }
 
 Status split_words(InspectOptions& options) {
