@@ -15,7 +15,9 @@
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
+#include "vmstream-inspect/extract.h"
 #include "vmstream-inspect/printer.h"
+#include "vmstream-inspect/ram.h"
 
 namespace vmtools {
 
@@ -38,17 +40,17 @@ Result<StateFile> open_file(Session& session, const InspectOptions& options) {
   return vmstream::open_state(std::move(*file), how);
 }
 
-std::string shown_name(const InspectOptions& options) {
-  return options.file == "-" ? "stdin" : options.file;
-}
-
 std::unique_ptr<Printer> make_printer(const CommonOptions& options) {
   if (options.json) return make_json_printer();
   return make_text_printer(use_color(options.color, STDOUT_FILENO));
 }
 
-// What the scan found wrong decides the status. Problems that did not end it have been printed with
-// the answer; here they get a line of their own for those who read only stderr.
+}  // namespace
+
+std::string shown_name(const InspectOptions& options) {
+  return options.file == "-" ? "stdin" : options.file;
+}
+
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
                  const vmstream::ProblemLog& problems) {
   if (scan.fault) return session.fail(shown_name(options), *scan.fault);
@@ -61,6 +63,13 @@ ExitStatus judge(Session& session, const InspectOptions& options, const vmstream
   return session.fail(shown_name(options),
                       Error{Errc::Malformed, first->message + more, first->offset});
 }
+
+Status check_output() {
+  if (std::ferror(stdout) == 0) return vmstream::ok();
+  return Error{Errc::Environment, "cannot write to stdout"};
+}
+
+namespace {
 
 void print_summary(const InspectOptions& options, const Subject& subject,
                    const vmstream::StreamSummary& summary) {
@@ -108,12 +117,6 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
   return judge(session, options, scan, summary.problems);
 }
 
-// A reader that went away ends the scan: there is nobody to read it for.
-Status check_output() {
-  if (std::ferror(stdout) == 0) return vmstream::ok();
-  return Error{Errc::Environment, "cannot write to stdout"};
-}
-
 // The bar would run through the rows where both go to the same terminal.
 bool rows_and_bar_collide(const CommonOptions& options) {
   return options.progress == ProgressMode::Auto && is_terminal(STDOUT_FILENO);
@@ -145,11 +148,20 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
 }  // namespace
 
 ExitStatus inspect(Session& session, const InspectOptions& options) {
-  if (options.question != Question::Sections && answered_by_ends(options)) return ExitStatus::Done;
+  bool short_question = options.question == Question::Info || options.question == Question::Devices;
+  if (short_question && answered_by_ends(options)) return ExitStatus::Done;
   auto state = open_file(session, options);
   if (!state) return session.fail(shown_name(options), state.error());
-  if (options.question == Question::Sections) {
-    return answer_with_records(session, options, *state);
+  switch (options.question) {
+    case Question::Info:
+    case Question::Devices:
+      break;
+    case Question::Sections:
+      return answer_with_records(session, options, *state);
+    case Question::Ram:
+      return show_ram(session, options, *state);
+    case Question::Extract:
+      return extract(session, options, *state);
   }
   return answer_with_summary(session, options, *state);
 }

@@ -16,16 +16,13 @@ using nlohmann::ordered_json;
 using vmstream::escape;
 using vmstream::PageKind;
 
-template <typename T>
-ordered_json or_null(const std::optional<T>& value) {
-  return value ? ordered_json(*value) : ordered_json(nullptr);
-}
-
 ordered_json containers_json(const std::vector<vmstream::Container>& containers) {
   auto list = ordered_json::array();
   for (const auto& container : containers) list.push_back({{"type", container.type}});
   return list;
 }
+
+}  // namespace
 
 ordered_json problems_json(const vmstream::ProblemLog& problems) {
   auto list = ordered_json::array();
@@ -35,6 +32,19 @@ ordered_json problems_json(const vmstream::ProblemLog& problems) {
                     {"known_flaw", problem.known_flaw}});
   }
   return list;
+}
+
+ordered_json opening_json(std::string_view schema, const Subject& subject) {
+  return {{"schema", schema},
+          {"file", escape(subject.file)},
+          {"containers", containers_json(subject.containers)}};
+}
+
+namespace {
+
+template <typename T>
+ordered_json or_null(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
 }
 
 std::string uuid_text(const std::array<std::byte, 16>& uuid) {
@@ -148,12 +158,6 @@ ordered_json devices_json(const vmstream::StreamSummary& summary) {
   return list;
 }
 
-ordered_json opening(std::string_view schema, const Subject& subject) {
-  return {{"schema", schema},
-          {"file", escape(subject.file)},
-          {"containers", containers_json(subject.containers)}};
-}
-
 ordered_json record_json(const vmstream::StreamRecord& record) {
   ordered_json json{
       {"offset", record.offset}, {"length", record.length}, {"type", name_of(record)}};
@@ -182,7 +186,7 @@ std::string compact(const ordered_json& json) {
 class JsonPrinter final : public Printer {
  public:
   void info(const Subject& subject, const vmstream::StreamSummary& summary) override {
-    auto json = opening("vmstream.info/1", subject);
+    auto json = opening_json("vmstream.info/1", subject);
     if (subject.sha256) json["sha256"] = *subject.sha256;
     json["stream"] = stream_json(summary);
     json["qemu"] = qemu_json(summary.qemu);
@@ -196,7 +200,7 @@ class JsonPrinter final : public Printer {
   }
 
   void devices(const Subject& subject, const vmstream::StreamSummary& summary) override {
-    auto json = opening("vmstream.devices/1", subject);
+    auto json = opening_json("vmstream.devices/1", subject);
     json["complete"] = summary.complete;
     json["ram_read"] = summary.ram_read;
     json["vmdesc"] = summary.vmdesc;
@@ -208,7 +212,7 @@ class JsonPrinter final : public Printer {
 
   // One record a line, so that a long list can be read as it comes.
   void begin_sections(const Subject& subject) override {
-    std::string head = compact(opening("vmstream.sections/1", subject));
+    std::string head = compact(opening_json("vmstream.sections/1", subject));
     head.pop_back();
     print(head + ",\n\"sections\": [");
   }

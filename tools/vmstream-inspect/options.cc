@@ -30,6 +30,20 @@ constexpr std::array kQuestions{
                  "every record in stream order; no byte is left out"},
     QuestionWord{"devices", Question::Devices,
                  "device sections with their number of fields and subsections"},
+    QuestionWord{"ram", Question::Ram, "page records by kind, passes, pages sent again"},
+    QuestionWord{"extract", Question::Extract,
+                 "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
+};
+
+struct PartWord {
+  std::string_view word;
+  Part part;
+};
+
+constexpr std::array kParts{
+    PartWord{"ram", Part::Ram},         PartWord{"block", Part::Block},
+    PartWord{"section", Part::Section}, PartWord{"stream", Part::Stream},
+    PartWord{"vmdesc", Part::Vmdesc},
 };
 
 const QuestionWord* find_question(std::string_view word) {
@@ -46,6 +60,21 @@ std::string known_words() {
   return words;
 }
 
+// "extract ram FILE" becomes "extract FILE" and the part.
+Status take_part(InspectOptions& options) {
+  auto& words = options.words;
+  if (words.size() < 2 || words[0] != "extract") return vmstream::ok();
+  auto found = std::ranges::find(kParts, words[1], &PartWord::word);
+  if (found == kParts.end()) {
+    return Error{Errc::Usage,
+                 fmt::format("'{}' is no part; there are ram, block, section, stream, vmdesc",
+                             vmstream::escape(words[1]))};
+  }
+  options.part = found->part;
+  words.erase(words.begin() + 1);
+  return vmstream::ok();
+}
+
 }  // namespace
 
 ToolText inspect_text() {
@@ -54,6 +83,7 @@ ToolText inspect_text() {
           .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE",
           .examples =
               "vmstream-inspect guest.zst\n"
+              "vmstream-inspect extract ram guest.zst --block pc.ram -o ram.img\n"
               "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
               "ssh host cat guest.zst | vmstream-inspect devices -"};
 }
@@ -66,11 +96,23 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
   line.flag("--full-scan", options.full_scan,
             "info, devices: read the RAM of large plain files too, and count its pages");
+  line.flag("--passes", options.passes, "ram: pages and bytes of each pass, with a plot");
+  line.flag("--resends", options.resends, "ram: pages by how often they were sent, with a plot");
+  line.flag("--map", options.map, "ram: a picture of each block");
+  line.text("--block", "NAME", options.block,
+            "extract: the RAM block, or the disk's device; the only one needs no name");
+  line.text("--section", "IDSTR", options.section,
+            "extract: the section's id, or its idstr, with #INSTANCE if there are several");
+  line.group("What is written");
+  line.text("-o,--output", "FILE", options.output,
+            "extract: appears whole, with mode 0600, or not at all; - is stdout");
+  line.flag("--force", options.force, "replace an existing FILE, allow binary to a terminal");
   add_common_options(line, options.common);
   line.positionals("[COMMAND] FILE", options.words);
 }
 
 Status split_words(InspectOptions& options) {
+  if (auto taken = take_part(options); !taken) return taken;
   const auto& words = options.words;
   if (words.empty()) return Error{Errc::Usage, "a FILE is wanted"};
   const QuestionWord* question = find_question(words.front());

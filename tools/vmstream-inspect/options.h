@@ -2,6 +2,7 @@
 // The command line of vmstream-inspect.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,17 +13,28 @@
 namespace vmtools {
 
 /// What is asked.
-enum class Question { Info, Sections, Devices };
+enum class Question { Info, Sections, Devices, Ram, Extract };
+
+/// What is extracted.
+enum class Part { Ram, Block, Section, Stream, Vmdesc };
 
 struct InspectOptions {
   CommonOptions common;
   bool digest = false;
-  bool full_scan = false;          ///< read the RAM too, where the ends of the file suffice
+  bool full_scan = false;  ///< read the RAM too, where the ends of the file suffice
+  bool passes = false;
+  bool resends = false;
+  bool map = false;
+  std::optional<std::string> block;
+  std::optional<std::string> section;
+  std::optional<std::string> output;
+  bool force = false;
   std::vector<std::string> words;  ///< [COMMAND] FILE, as given
 
   // Of the words, by split_words().
   Question question = Question::Info;
   std::string file;
+  Part part = Part::Ram;
 };
 
 vmtools::ToolText inspect_text();

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <vmstream/record_list.h>
 #include <vmstream/state_file.h>
 #include <vmstream/stream_summary.h>
@@ -34,6 +36,10 @@ class Printer {
   virtual void end_sections(const vmstream::ScanResult& scan,
                             const vmstream::ProblemLog& problems) = 0;
 };
+
+/// The first keys of every answer in JSON: schema, file, containers.
+nlohmann::ordered_json opening_json(std::string_view schema, const Subject& subject);
+nlohmann::ordered_json problems_json(const vmstream::ProblemLog& problems);
 
 std::unique_ptr<Printer> make_json_printer();
 std::unique_ptr<Printer> make_text_printer(bool color);
