@@ -45,6 +45,7 @@ class RamExtractor final : public StreamVisitor {
   Status on_page(const Page& page) override;
   Status on_ram_mark(RamMark mark, uint64_t offset) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
+  Status on_eof(uint64_t offset) override;
 
  private:
   struct State;

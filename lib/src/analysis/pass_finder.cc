@@ -25,6 +25,7 @@ bool PassFinder::begins_pass(const PagePlace& place, const Page& page, bool firs
   if (postcopy_ || place > last_) return false;
   if (is_late_thread(place, page)) return false;
   if (!first_time || passes_.size() > 1) return true;
+  if (threads_) return false;  // the first pass has all pages: none of them is left for the next
   frontier_ = next_unsent_(frontier_);
   return place != frontier_;
 }

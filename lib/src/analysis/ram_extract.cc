@@ -60,6 +60,7 @@ struct RamExtractor::State {
   bool any_content = false;  // of any block: else the pages went another way
   bool flushes = false;      // the marks of multifd
   bool mapped = false;
+  bool may_be_shared = false;  // the sender leaves shared memory out
   bool ended = false;
 
   Status choose(std::string name, uint64_t bytes);
@@ -153,7 +154,9 @@ Status RamExtractor::on_ram_blocks(const RamBlockList& list) {
   for (const RamBlock& block : list.blocks) {
     bool fits = state.wanted ? block.name == *state.wanted || escape(block.name) == *state.wanted
                              : whole_list && list.blocks.size() == 1;
-    if (fits) return state.choose(block.name, block.used_length);
+    if (!fits) continue;
+    state.may_be_shared = block.guest_address.has_value();
+    return state.choose(block.name, block.used_length);
   }
   if (!state.wanted && list.blocks.size() == 1) {
     // Its pages may come before it is known to be the only one.
@@ -183,6 +186,12 @@ Status RamExtractor::on_section_end(const SectionHeader& header, const SectionEn
   return ok();
 }
 
+// A background snapshot has no END of its RAM.
+Status RamExtractor::on_eof(uint64_t) {
+  state_->ended = true;
+  return ok();
+}
+
 Result<RamImageInfo> RamExtractor::finish() {
   State& state = *state_;
   if (!state.chosen && !state.ended) {
@@ -191,9 +200,9 @@ Result<RamImageInfo> RamExtractor::finish() {
   if (!state.ended) return Error{Errc::Truncated, "the stream ends before its last page of RAM"};
   if (!state.chosen) return Error{Errc::Unsupported, "the stream has no RAM"};
   state.info.absent_pages = state.count_absent();
-  bool no_pages = state.table.chunks().empty() && state.info.bytes > 0;
+  bool shared = state.may_be_shared && state.table.chunks().empty() && state.info.bytes > 0;
   bool elsewhere = !state.any_content && state.info.absent_pages > 0;
-  if (no_pages || elsewhere || (state.flushes && !state.mapped)) {
+  if (shared || elsewhere || (state.flushes && !state.mapped)) {
     return Error{Errc::Unsupported,
                  "the block's pages are not in this stream: they went through other channels "
                  "(multifd) or stayed in shared memory (x-ignore-shared)"};

@@ -68,11 +68,12 @@ void measure(Block& block, std::vector<uint64_t>& resends) {
   uint64_t page_size = block.table.page_size();
   usage.block_pages = usage.size / page_size + (usage.size % page_size != 0 ? 1 : 0);
   usage.absent_pages = usage.block_pages;
-  while (usage.block_pages / usage.pages_per_cell >= RamUsage::kMostCells) {
-    usage.pages_per_cell *= 2;
-  }
-  uint64_t per_cell = usage.pages_per_cell;
-  usage.map.resize(static_cast<size_t>((usage.block_pages + per_cell - 1) / per_cell));
+  auto cells = [&usage] {
+    return usage.block_pages / usage.pages_per_cell +
+           (usage.block_pages % usage.pages_per_cell != 0 ? 1 : 0);
+  };
+  while (cells() > RamUsage::kMostCells) usage.pages_per_cell *= 2;
+  usage.map.resize(static_cast<size_t>(cells()));
   for (const auto& [number, chunk] : block.table.chunks()) {
     for (size_t i = 0; i < PageTable::kChunkPages; ++i) {
       count_entry((*chunk)[i], number * PageTable::kChunkPages + i, usage, resends);
