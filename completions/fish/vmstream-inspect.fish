@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmstream-inspect
-complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices ram extract'
+complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices ram hexdump extract verify explain'
 complete -c vmstream-inspect -n '__fish_seen_subcommand_from extract' -a 'ram block section stream vmdesc'
 complete -c vmstream-inspect -l digest -d 'also compute the SHA-256 of the plain stream'
 complete -c vmstream-inspect -l full-scan -d 'read the RAM of large plain files too'
@@ -8,9 +8,13 @@ complete -c vmstream-inspect -l passes -d 'ram: pages and bytes of each pass'
 complete -c vmstream-inspect -l resends -d 'ram: pages by how often they were sent'
 complete -c vmstream-inspect -l map -d 'ram: a picture of each block'
 complete -c vmstream-inspect -l block -d 'the RAM block or disk to extract' -x
-complete -c vmstream-inspect -l section -d 'the section to extract' -x
+complete -c vmstream-inspect -l section -d 'hexdump, extract: this section only' -x
 complete -c vmstream-inspect -s o -l output -d 'where the part goes' -r
 complete -c vmstream-inspect -l force -d 'replace an existing file'
+complete -c vmstream-inspect -l offset -d 'hexdump: from this offset on' -x
+complete -c vmstream-inspect -l length -d 'hexdump: so many bytes' -x
+complete -c vmstream-inspect -l error -d 'explain: what QEMU said' -x
+complete -c vmstream-inspect -l qemu -d 'explain: the release that is to load it' -x
 complete -c vmstream-inspect -s q -l quiet -d 'print errors only'
 complete -c vmstream-inspect -s v -l verbose -d 'say what is being done and how it went'
 complete -c vmstream-inspect -l progress -d 'how to show progress' -x -a 'auto always never json'

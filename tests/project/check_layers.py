@@ -34,7 +34,7 @@ PUBLIC = {
     "codec": "codec",
     "state": "state_file stream_ends",
     "guest": "capture qmp restore",
-    "analysis": "problem_log qemu_version record_list stream_scan stream_summary",
+    "analysis": "byte_names load_advice problem_log qemu_version record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
 

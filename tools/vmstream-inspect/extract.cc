@@ -26,6 +26,11 @@ using vmstream::Result;
 using vmstream::ScanResult;
 using vmstream::Status;
 
+// Of a stream that is not complete.
+Error first_fault(const ScanResult& scan) {
+  return scan.gaps.empty() ? *scan.fault : scan.gaps.front().fault;
+}
+
 // Hands on what it reads to a sink as well.
 class CopyingSource final : public ByteSource {
  public:
@@ -130,16 +135,16 @@ ExitStatus Extraction::end(const ScanResult& scan, const std::function<Status()>
   if (!finished) {
     bool broken_off = finished.error().code == Errc::Truncated;
     return session_.fail(shown_name(options_),
-                         broken_off && scan.fault ? *scan.fault : finished.error());
+                         broken_off && !scan.complete() ? first_fault(scan) : finished.error());
   }
   if (file_) {
     if (auto committed = file_->commit_file(); !committed) {
       return session_.fail(*options_.output, committed.error());
     }
   }
-  if (!scan.fault) return ExitStatus::Done;
+  if (scan.complete()) return ExitStatus::Done;
   session_.messages().warning(*options_.output, "is whole, but the stream it comes from is not");
-  return session_.fail(shown_name(options_), *scan.fault);
+  return session_.fail(shown_name(options_), first_fault(scan));
 }
 
 ExitStatus Extraction::run_ram() {
@@ -188,7 +193,7 @@ ExitStatus Extraction::run_stream() {
   CopyingSource source(*state_.plain, sink());
   auto done = scan(source, watcher);
   return end(done, [&]() -> Status {
-    if (done.fault) return *done.fault;
+    if (!done.complete()) return first_fault(done);
     return vmstream::ok();
   });
 }

@@ -15,9 +15,12 @@
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
+#include "vmstream-inspect/explain.h"
 #include "vmstream-inspect/extract.h"
+#include "vmstream-inspect/hexdump.h"
 #include "vmstream-inspect/printer.h"
 #include "vmstream-inspect/ram.h"
+#include "vmstream-inspect/verify.h"
 
 namespace vmtools {
 
@@ -162,6 +165,12 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
       return show_ram(session, options, *state);
     case Question::Extract:
       return extract(session, options, *state);
+    case Question::Hexdump:
+      return hexdump(session, options, *state);
+    case Question::Verify:
+      return verify(session, options, *state);
+    case Question::Explain:
+      return explain(session, options, *state);
   }
   return answer_with_summary(session, options, *state);
 }

@@ -31,8 +31,12 @@ constexpr std::array kQuestions{
     QuestionWord{"devices", Question::Devices,
                  "device sections with their number of fields and subsections"},
     QuestionWord{"ram", Question::Ram, "page records by kind, passes, pages sent again"},
+    QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
     QuestionWord{"extract", Question::Extract,
                  "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
+    QuestionWord{"verify", Question::Verify,
+                 "read everything: is it whole, and does it agree with itself?"},
+    QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
 };
 
 struct PartWord {
@@ -102,13 +106,18 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.text("--block", "NAME", options.block,
             "extract: the RAM block, or the disk's device; the only one needs no name");
   line.text("--section", "IDSTR", options.section,
-            "extract: the section's id, or its idstr, with #INSTANCE if there are several");
+            "hexdump, extract: this section only, by its name or id");
+  line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
+  line.size("--length", options.length, "hexdump: so many bytes, each of them");
+  line.text("--error", "TEXT", options.error,
+            "explain: what QEMU said; shows the section, field and bytes it speaks of");
+  line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
   line.group("What is written");
   line.text("-o,--output", "FILE", options.output,
             "extract: appears whole, with mode 0600, or not at all; - is stdout");
   line.flag("--force", options.force, "replace an existing FILE, allow binary to a terminal");
   add_common_options(line, options.common);
-  line.positionals("[COMMAND] FILE", options.words);
+  line.positionals("FILE", options.words);
 }
 
 Status split_words(InspectOptions& options) {

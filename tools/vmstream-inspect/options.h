@@ -13,7 +13,7 @@
 namespace vmtools {
 
 /// What is asked.
-enum class Question { Info, Sections, Devices, Ram, Extract };
+enum class Question { Info, Sections, Devices, Ram, Hexdump, Extract, Verify, Explain };
 
 /// What is extracted.
 enum class Part { Ram, Block, Section, Stream, Vmdesc };
@@ -22,14 +22,18 @@ struct InspectOptions {
   CommonOptions common;
   bool digest = false;
   bool full_scan = false;  ///< read the RAM too, where the ends of the file suffice
-  bool passes = false;
+  bool passes = false;     ///< ram: the tables and pictures wanted
   bool resends = false;
   bool map = false;
-  std::optional<std::string> block;
-  std::optional<std::string> section;
-  std::optional<std::string> output;
-  bool force = false;
-  std::vector<std::string> words;  ///< [COMMAND] FILE, as given
+  std::optional<std::string> block;    ///< extract: of RAM, or a disk
+  std::optional<std::string> section;  ///< extract, hexdump: this one only
+  std::optional<uint64_t> offset;      ///< hexdump: from here
+  std::optional<uint64_t> length;      ///< hexdump: so many bytes
+  std::optional<std::string> error;    ///< explain: what QEMU said
+  std::optional<std::string> qemu;     ///< explain: release that is to load it
+  std::optional<std::string> output;   ///< extract: - is stdout
+  bool force = false;                  ///< extract: replace a file
+  std::vector<std::string> words;      ///< [COMMAND] FILE, as given
 
   // Of the words, by split_words().
   Question question = Question::Info;

@@ -46,6 +46,7 @@ class RamExtractor final : public StreamVisitor {
   Status on_ram_mark(RamMark mark, uint64_t offset) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_eof(uint64_t offset) override;
+  Status on_gap(const StreamGap& gap) override;
 
  private:
   struct State;
@@ -66,6 +67,7 @@ class DiskExtractor final : public StreamVisitor {
   Status on_section(const SectionHeader& header) override;
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
+  Status on_gap(const StreamGap& gap) override;
 
  private:
   struct State;
@@ -101,6 +103,7 @@ class SectionExtractor final : public StreamVisitor {
   Status on_ram_mark(RamMark mark, uint64_t offset) override;
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
+  Status on_gap(const StreamGap& gap) override;
 
  private:
   struct State;

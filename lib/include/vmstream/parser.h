@@ -32,6 +32,8 @@ struct ParseContext {
   const Vmdesc* vmdesc = nullptr;
   /// Target page size in bytes; 0: found out from the stream.
   uint32_t target_page_size = 0;
+  /// Take up reading again behind damage, where the framing allows; see StreamVisitor::on_gap().
+  bool resume = false;
 };
 
 /// Parses a stream that arrives in pieces of any size.
@@ -50,15 +52,17 @@ class StreamParser {
   /// Parses what can be parsed. After an error every call returns that error.
   Status feed(std::span<const std::byte> bytes);
 
-  /// Passes over `count` bytes that are not fed, for readers that look at the ends of a stream only.
-  /// Possible between two records, when every byte fed has been taken up; Errc::Usage elsewhere.
+  /// Passes over `count` bytes that are not fed, for readers that look at the ends of a stream
+  /// only. Possible between two records, when every byte fed has been taken up; Errc::Usage
+  /// elsewhere.
   Status skip(uint64_t count);
 
   /// Says that the input has ended. Fails with Errc::Truncated unless the stream is complete: EOF
   /// seen, and an announced vmdesc read to its end.
   Status finish();
 
-  /// Every byte before this offset has been recognised as part of a well-formed stream. The EOF
+  /// Every byte before this offset has been recognised as part of a well-formed stream, or passed
+  /// over in a gap that has been told of. The EOF
   /// record and what follows it count as recognised only after finish() has succeeded.
   uint64_t confirmed_offset() const;
 

@@ -77,6 +77,7 @@ class RecordLister final : public StreamVisitor {
   Status on_vmdesc(const VmdescRecord& vmdesc) override;
   Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_problem(const Problem& problem) override;
+  Status on_gap(const StreamGap& gap) override;
 
  private:
   struct State;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include <vmstream/byte_source.h>
 #include <vmstream/digest.h>
@@ -17,10 +18,16 @@ namespace vmstream {
 /// How a scan ended.
 struct ScanResult {
   uint64_t plain_bytes = 0;   ///< bytes that the source gave, those behind the stream included
-  uint64_t parsed_bytes = 0;  ///< bytes that were recognised before the fault; all without one
+  uint64_t parsed_bytes = 0;  ///< where the fault is, behind what could be read; all without one
   uint64_t stream_bytes = 0;  ///< length of the stream alone; what there is of it after a fault
   std::optional<Error> fault = std::nullopt;  ///< why the stream is not whole, or unreadable
-  bool complete() const { return !fault; }
+  /// Damaged stretches behind which reading was taken up again: the first kGapsKept of them.
+  std::vector<StreamGap> gaps = {};
+  uint64_t gap_count = 0;
+  uint64_t lost_bytes = 0;  ///< in all gaps
+  bool complete() const { return !fault && gap_count == 0; }
+
+  static constexpr size_t kGapsKept = 1000;
 };
 
 struct ScanOptions {
@@ -33,8 +40,10 @@ struct ScanOptions {
 };
 
 /// Feeds all of `source` to a parser with `visitor`. Differs from parse_stream() in what it does
-/// about faults: a source that fails leaves the parser to tell what it has, and bytes behind a
-/// malformed place are read and counted, so that each byte of the file is accounted for.
+/// about faults: a source that fails leaves the parser to tell what it has, reading is taken up
+/// again behind a malformed place where the framing allows (each gap is told to the visitor as a
+/// problem as well), and bytes behind the last fault are read and counted, so that each byte of the
+/// file is accounted for.
 ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options = {});
 
 /// Feeds only the two ends of a stream. Events between them are missing, and with them page counts,

@@ -2,6 +2,7 @@
 // What a parser tells about a stream, event by event.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include <vmstream/format.h>
@@ -15,6 +16,15 @@ struct Problem {
   std::string message;  ///< escaped, lower case, no full stop
   /// A flaw that releases of QEMU are known to write: surprising, but nothing is damaged.
   bool known_flaw = false;
+};
+
+/// A stretch that was passed over as damaged, by a parser that takes up reading again behind it.
+struct StreamGap {
+  Error fault;        ///< why reading stopped
+  uint64_t from = 0;  ///< the first byte that could not be read
+  uint64_t to = 0;    ///< where reading goes on
+  /// The open section goes on behind the gap; else it ended unseen, if one was open.
+  bool in_section = false;
 };
 
 /// Receives a stream in order. Views are valid during the call only. Overrides what interests it;
@@ -51,6 +61,12 @@ class StreamVisitor {
   virtual Status on_trailing(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
 
   virtual Status on_problem(const Problem&) { return ok(); }
+
+  /// Bytes that are passed over in search of a place to take up reading again, in pieces. Only from
+  /// parsers that were asked to, as is on_gap().
+  virtual Status on_lost(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
+  /// Such a place was found; the events behind it come next.
+  virtual Status on_gap(const StreamGap&) { return ok(); }
 };
 
 }  // namespace vmstream

@@ -32,6 +32,7 @@ struct DiskExtractor::State {
   std::set<std::string> devices;  // names as they are
   bool inside = false;
   bool ended = false;
+  std::optional<Error> lost;  // a fault before the last chunk
   uint64_t length = 0;
   uint64_t chunk_left = 0;  // bytes of a chunk still to come
   uint64_t chunk_at = 0;
@@ -102,8 +103,15 @@ Status DiskExtractor::on_section_end(const SectionHeader& header, const SectionE
   return ok();
 }
 
+Status DiskExtractor::on_gap(const StreamGap& gap) {
+  if (!state_->ended && !state_->lost) state_->lost = gap.fault;
+  state_->chunk_left = 0;
+  return ok();
+}
+
 Result<uint64_t> DiskExtractor::finish() {
   State& state = *state_;
+  if (state.lost) return *state.lost;
   if (!state.ended && !state.devices.empty()) {
     return Error{Errc::Truncated, "the stream ends before its last chunk of a disk"};
   }

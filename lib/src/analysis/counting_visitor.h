@@ -8,7 +8,7 @@
 namespace vmstream::analysis {
 
 /// Passes every event on unchanged. `next` and `counts` are borrowed.
-class CountingVisitor final : public StreamVisitor {
+class CountingVisitor : public StreamVisitor {
  public:
   CountingVisitor(StreamVisitor& next, StreamCounts& counts) : next_(next), counts_(counts) {}
 
@@ -48,6 +48,10 @@ class CountingVisitor final : public StreamVisitor {
     return next_.on_trailing(offset, bytes);
   }
   Status on_problem(const Problem& problem) override { return next_.on_problem(problem); }
+  Status on_lost(uint64_t offset, std::span<const std::byte> bytes) override {
+    return next_.on_lost(offset, bytes);
+  }
+  Status on_gap(const StreamGap& gap) override { return next_.on_gap(gap); }
 
  private:
   // Until a data page has come: the page of most targets.

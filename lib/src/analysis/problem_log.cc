@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/problem_log.h>
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace vmstream {
@@ -14,7 +16,8 @@ void ProblemLog::add(Problem problem) {
 void ProblemLog::add(const Error& fault, uint64_t position) {
   std::string message = fault.message;
   if (!fault.offset && fault.file_offset) {
-    message = describe(Error{fault.code, fault.message, std::nullopt, fault.file_offset});
+    message = describe(Error{fault.code, fault.message, std::nullopt, fault.file_offset}) +
+              fmt::format("; of the plain stream all from {:#x} on is lost", position);
   }
   add({fault.offset.value_or(position), std::move(message)});
 }

@@ -62,6 +62,7 @@ struct RamExtractor::State {
   bool mapped = false;
   bool may_be_shared = false;  // the sender leaves shared memory out
   bool ended = false;
+  std::optional<Error> lost;  // a fault before the end of the RAM
 
   Status choose(std::string name, uint64_t bytes);
   bool is_chosen(const RamBlock* block);
@@ -192,8 +193,14 @@ Status RamExtractor::on_eof(uint64_t) {
   return ok();
 }
 
+Status RamExtractor::on_gap(const StreamGap& gap) {
+  if (!state_->ended && !state_->lost) state_->lost = gap.fault;
+  return ok();
+}
+
 Result<RamImageInfo> RamExtractor::finish() {
   State& state = *state_;
+  if (state.lost) return *state.lost;
   if (!state.chosen && !state.ended) {
     return Error{Errc::Truncated, "the stream ends before its list of RAM blocks"};
   }

@@ -68,12 +68,12 @@ struct RecordLister::State {
     return receiver(record);
   }
 
-  // A section that the fault cut off. A malformed place ends it where bytes stop making sense; at
-  // the end of the input all that is left belongs to it.
-  Status emit_broken(const ScanResult& scan) {
+  // A section that a fault cut off, at `fault_offset`. A malformed place ends it where bytes stop
+  // making sense; at the end of the input, at `limit`, all that is left belongs to it.
+  Status emit_broken(uint64_t fault_offset, uint64_t limit) {
     StreamRecord record = *std::exchange(open, std::nullopt);
-    uint64_t body_offset = std::min(record.section->body_offset, scan.plain_bytes);
-    uint64_t end = std::clamp(scan.parsed_bytes, body_offset, scan.plain_bytes);
+    uint64_t body_offset = std::min(record.section->body_offset, limit);
+    uint64_t end = std::clamp(fault_offset, body_offset, limit);
     record.length = end - record.offset;
     record.body_length = end - body_offset;
     record.whole = false;
@@ -157,10 +157,18 @@ Status RecordLister::on_problem(const Problem& problem) {
   return ok();
 }
 
+Status RecordLister::on_gap(const StreamGap& gap) {
+  if (!state_->open) return ok();
+  if (!gap.in_section) return state_->emit_broken(gap.from, gap.to);
+  state_->open->whole = false;
+  return ok();
+}
+
 Status RecordLister::finish(const ScanResult& scan) {
   if (scan.fault) state_->problems.add(*scan.fault, scan.plain_bytes);
   if (state_->open) {
-    if (auto broken = state_->emit_broken(scan); !broken) return broken;
+    if (auto broken = state_->emit_broken(scan.parsed_bytes, scan.plain_bytes); !broken)
+      return broken;
   }
   uint64_t covered = std::exchange(state_->covered, scan.plain_bytes);
   if (covered >= scan.plain_bytes) return ok();

@@ -45,6 +45,7 @@ struct SectionExtractor::State {
   SectionChoice choice;
   std::optional<uint32_t> found;  // section id
   bool inside = false;
+  std::optional<Error> lost;     // a fault inside
   bool counted_records = false;  // stream versions 1 and 2: a length goes before the body
   std::vector<std::byte> record;
   bool listed = false;  // the head of a mapped-ram list has been written
@@ -110,7 +111,14 @@ Status SectionExtractor::on_section_end(const SectionHeader& header, const Secti
   return end.footer ? state.writer.footer(header.section_id) : ok();
 }
 
+Status SectionExtractor::on_gap(const StreamGap& gap) {
+  if (state_->inside && !state_->lost) state_->lost = gap.fault;
+  state_->inside = state_->inside && gap.in_section;
+  return ok();
+}
+
 Status SectionExtractor::finish() {
+  if (state_->lost) return *state_->lost;
   if (!state_->found) {
     const SectionChoice& choice = state_->choice;
     return Error{Errc::Usage, choice.section_id

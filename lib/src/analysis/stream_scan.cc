@@ -1,10 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/stream_scan.h>
 
+#include <fmt/format.h>
+
 #include "analysis/counting_visitor.h"
 
 namespace vmstream {
 namespace {
+
+// Counts, and makes a gap a problem that everybody hears of.
+class ScanVisitor final : public analysis::CountingVisitor {
+ public:
+  ScanVisitor(StreamVisitor& next, StreamCounts& counts, ScanResult& result)
+      : CountingVisitor(next, counts), result_(result) {}
+
+  Status on_gap(const StreamGap& gap) override {
+    if (result_.gaps.size() < ScanResult::kGapsKept) result_.gaps.push_back(gap);
+    ++result_.gap_count;
+    result_.lost_bytes += gap.to - gap.from;
+    if (auto seen = CountingVisitor::on_gap(gap); !seen) return seen;
+    return on_problem({gap.fault.offset.value_or(gap.from),
+                       fmt::format("{}; {} bytes from {:#x} on are lost, reading goes on at {:#x}",
+                                   gap.fault.message, gap.to - gap.from, gap.from, gap.to)});
+  }
+
+ private:
+  ScanResult& result_;
+};
 
 // Feeds what comes until the end, a fault of the source, or a visitor that wants no more. After a
 // malformed place the rest is only counted.
@@ -37,9 +59,9 @@ bool is_stream_fault(const Error& error) {
 
 ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options) {
   StreamCounts counts;
-  analysis::CountingVisitor counting(visitor, counts);
-  StreamParser parser(counting, options.limits);
   ScanResult result;
+  ScanVisitor counting(visitor, counts, result);
+  StreamParser parser(counting, options.limits, {.resume = true});
   read_all(source, parser, counts, options, result);
   // Also after a fault of the source: the parser may still hold device sections to tell of. What
   // it then says of the missing rest is a consequence, not the cause.

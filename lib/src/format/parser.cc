@@ -121,7 +121,8 @@ Status StreamParser::Impl::finish() {
 
 uint64_t StreamParser::Impl::confirmed_offset() const {
   if (finished_) return stream_length();
-  return std::min(taken_, machine_.eof_offset().value_or(taken_));
+  uint64_t taken = machine_.lost_from().value_or(taken_);
+  return std::min(taken, machine_.eof_offset().value_or(taken));
 }
 
 StreamParser::StreamParser(StreamVisitor& visitor, ParseLimits limits, ParseContext context)

@@ -334,4 +334,67 @@ RamBody::Plausible RamBody::check_record(const Window& window, uint64_t page_byt
   return block && offset < block->used_length ? Plausible::Yes : Plausible::No;
 }
 
+void RamBody::take_up() {
+  failure_.reset();
+  done_ = false;
+  list_left_ = 0;
+  at_ = At::Records;
+}
+
+RamBody::Plausible RamBody::check_row(Window window, const SectionTable& table) const {
+  constexpr int kSureRow = 4;
+  constexpr int kCutRow = 2;  // where the input ends behind it
+  if (mapped_ram_) return Plausible::No;
+  std::optional<uint64_t> last_offset;
+  for (int links = 0; links < kSureRow; ++links) {
+    auto found = check_record(window, page_bytes_);
+    size_t length = found == Plausible::Yes ? record_length(window) : 0;
+    if (found == Plausible::Unknown || length > window.bytes.size()) {
+      if (!window.last) return Plausible::Unknown;
+      return links >= kCutRow ? Plausible::Yes : Plausible::No;
+    }
+    if (found == Plausible::No) return found;
+    auto word = load_be<uint64_t>(window.bytes.data());
+    window = window.from(length);
+    if (word == wire::kRamEos) return check_end_of_slice(window, table);
+    if (word == wire::kRamMultifdFlush) continue;
+    uint64_t offset = word & ~flag_mask_;
+    bool named = version_ == kVersionNamed && (word & wire::kRamContinue) == 0;
+    if (!named && last_offset && offset <= *last_offset) return Plausible::No;
+    last_offset = offset;
+  }
+  return Plausible::Yes;
+}
+
+RamBody::Plausible RamBody::check_end_of_slice(const Window& behind,
+                                               const SectionTable& table) const {
+  ByteReader in(behind.bytes);
+  if (in.be<uint8_t>("type") == static_cast<uint8_t>(SectionType::Footer) && in.ok()) {
+    auto id = in.be<uint32_t>("section id");
+    if (!in.ok()) return behind.last ? Plausible::No : Plausible::Unknown;
+    return table.knows(id) ? Plausible::Yes : Plausible::No;
+  }
+  NextRecord next = table.look(behind);
+  if (next == NextRecord::Unknown) return behind.last ? Plausible::No : Plausible::Unknown;
+  return next == NextRecord::No || next == NextRecord::BareEnd ? Plausible::No : Plausible::Yes;
+}
+
+// Of a record that check_record() found plausible. Larger than the window when that is too short.
+size_t RamBody::record_length(const Window& window) const {
+  ByteReader in(window.bytes);
+  auto word = in.be<uint64_t>("record");
+  uint64_t kind = word & flag_mask_ & ~wire::kRamContinue;
+  if (!is_page_kind(kind)) return wire::kRamWordBytes;
+  if (version_ == kVersionNamed && (word & wire::kRamContinue) == 0) in.counted_string("name");
+  size_t payload = page_bytes_;
+  if (kind == wire::kRamZero) payload = 1;
+  if (kind == wire::kRamXbzrle) {
+    in.be<uint8_t>("encoding");
+    payload = in.be<uint16_t>("length");
+  }
+  if (kind == wire::kRamCompressPage) payload = in.be<uint32_t>("length");
+  if (!in.ok()) return window.bytes.size() + 1;
+  return static_cast<size_t>(in.offset()) + payload;
+}
+
 }  // namespace vmstream

@@ -9,6 +9,7 @@
 #include <vmstream/parser.h>
 
 #include "format/mapped_area.h"
+#include "format/section_table.h"
 #include "format/window.h"
 #include "format/wire.h"
 
@@ -35,6 +36,14 @@ class RamBody {
   /// Whether the body has ended.
   bool done() const { return done_; }
 
+  enum class Plausible { No, Yes, Unknown };
+  /// Whether a row of records stands at the front of `window`: several pages by ascending offsets,
+  /// or fewer up to an end mark with the end of the section behind it. Sure enough to take up
+  /// reading there.
+  Plausible check_row(Window window, const SectionTable& table) const;
+  /// Forgets an error and what was half read. The next byte begins a record.
+  void take_up();
+
  private:
   enum class At { Records, BlockList, MappedArea };
 
@@ -55,7 +64,8 @@ class RamBody {
   Status select_block(std::string_view name, uint64_t at);
   const RamBlock* find_block(std::string_view name) const;
   Result<Step> confirm_page_size(const Window& behind_payload_start);
-  enum class Plausible { No, Yes, Unknown };
+  Plausible check_end_of_slice(const Window& behind, const SectionTable& table) const;
+  size_t record_length(const Window& window) const;
   Plausible check_record(const Window& at, uint64_t page_bytes) const;
   void guess_page_size(uint32_t bytes);
 

@@ -44,6 +44,7 @@ NextRecord look_at_end(const Window& window) {
 Result<SectionHeader*> SectionTable::open(SectionHeader header) {
   if (auto status = check_room(header); !status) return status.error();
   uint32_t id = header.section_id;
+  highest_id_ = std::max(highest_id_, id);
   auto [place, added] = iterables_.try_emplace(id, std::move(header));
   if (added && !devices_.contains(id)) return &place->second;
   return Error{Errc::Malformed, fmt::format("section id {} is started twice", id), header.offset};
@@ -52,11 +53,18 @@ Result<SectionHeader*> SectionTable::open(SectionHeader header) {
 Status SectionTable::add_device(const SectionHeader& header) {
   if (auto status = check_room(header); !status) return status;
   devices_.insert(header.section_id);
+  highest_id_ = std::max(highest_id_, header.section_id);
   return ok();
 }
 
 SectionHeader* SectionTable::find(uint32_t section_id) {
   auto found = iterables_.find(section_id);
+  return found == iterables_.end() ? nullptr : &found->second;
+}
+
+SectionHeader* SectionTable::find(std::string_view idstr) {
+  auto found =
+      std::ranges::find_if(iterables_, [&](const auto& it) { return it.second.idstr == idstr; });
   return found == iterables_.end() ? nullptr : &found->second;
 }
 

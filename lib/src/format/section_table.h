@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -33,6 +34,13 @@ class SectionTable {
   Status add_device(const SectionHeader& header);
   /// The header of the iterable section with this id, to be updated in place; null if none.
   SectionHeader* find(uint32_t section_id);
+  /// The iterable section of this name; null if none.
+  SectionHeader* find(std::string_view idstr);
+  /// Whether any section had this id.
+  bool knows(uint32_t section_id) const {
+    return iterables_.contains(section_id) || devices_.contains(section_id);
+  }
+  uint32_t highest_id() const { return highest_id_; }
 
   /// Judges the front of `window`.
   NextRecord look(const Window& window) const;
@@ -44,6 +52,7 @@ class SectionTable {
   const ParseLimits& limits_;
   std::unordered_map<uint32_t, SectionHeader> iterables_;
   std::unordered_set<uint32_t> devices_;
+  uint32_t highest_id_ = 0;
 };
 
 }  // namespace vmstream

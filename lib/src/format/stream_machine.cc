@@ -41,14 +41,96 @@ StreamMachine::StreamMachine(StreamVisitor& visitor, const ParseLimits& limits,
       limits_(limits),
       table_(limits),
       bounds_(visitor, limits, table_, context.vmdesc),
-      ram_(visitor, limits) {
+      ram_(visitor, limits),
+      resume_(context.resume) {
   uint32_t page_size = context.target_page_size;
   if (page_size == 0 && context.vmdesc) page_size = context.vmdesc->page_size();
   if (page_size != 0) ram_.set_page_size(page_size);
 }
 
-// Records of a package see its bytes alone; all of them are at hand before the first is read.
 Result<Step> StreamMachine::step(const Window& window) {
+  if (lost_) return search(window);
+  auto step = advance(window);
+  if (step || !may_take_up(step.error())) return step;
+  // A footer that names another section is a place itself.
+  uint64_t from = window.offset + (at_ == At::Footer ? 0 : 1);
+  lost_ = Lost{step.error(), window.offset, Resync(table_, ram_, limits_, bounds_.footers(), from)};
+  return Step{};
+}
+
+// Errors of other kinds are the visitor's.
+bool StreamMachine::may_take_up(const Error& fault) const {
+  if (!resume_ || at_ == At::Header || at_ >= At::BehindEof) return false;
+  return fault.code == Errc::Malformed || fault.code == Errc::Truncated ||
+         fault.code == Errc::Unsupported;
+}
+
+Result<Step> StreamMachine::search(const Window& window) {
+  auto point = lost_->search.find(window);
+  if (point) return take_up(window, *point);
+  size_t passed = lost_->search.passed(window);
+  if (passed > 0) {
+    auto seen = visitor_.on_lost(window.offset, window.bytes.first(passed));
+    if (!seen) return seen.error();
+  }
+  if (window.last && passed == window.bytes.size()) return lost_->fault;
+  return Step{passed, window.last ? 0 : window.bytes.size() - passed + 1};
+}
+
+bool StreamMachine::is_in_body() const {
+  return at_ == At::RamBody || at_ == At::MarkedBody || at_ == At::OpaqueBody || at_ == At::Footer;
+}
+
+Result<Step> StreamMachine::take_up(const Window& window, const Resync::Point& point) {
+  auto skipped = static_cast<size_t>(point.offset - window.offset);
+  bool own_footer = point.kind == Resync::Point::Kind::Footer && is_in_body() &&
+                    section_->section_id == point.section_id;
+  bool other_footer = point.kind == Resync::Point::Kind::Footer && !own_footer;
+  bool ram_goes_on = point.kind == Resync::Point::Kind::RamRecord && at_ == At::RamBody;
+  if (other_footer) skipped += wire::kFooterBytes;
+  if (skipped > 0) {
+    auto seen = visitor_.on_lost(window.offset, window.bytes.first(skipped));
+    if (!seen) return seen.error();
+  }
+  StreamGap gap{lost_->fault, lost_->from, window.offset + skipped, own_footer || ram_goes_on};
+  lost_.reset();
+  package_end_.reset();
+  bounds_.set_packaged(false);
+  ram_.take_up();
+  if (auto seen = visitor_.on_gap(gap); !seen) return seen.error();
+  switch (point.kind) {
+    case Resync::Point::Kind::Footer:
+      at_ = own_footer ? At::Footer : At::Record;
+      body_end_ = point.offset;
+      bounded_by_ = BoundedBy::Footer;
+      break;
+    case Resync::Point::Kind::Record:
+      at_ = At::Record;
+      break;
+    case Resync::Point::Kind::Vmdesc:
+      at_ = At::BehindEof;
+      eof_offset_ = point.offset - 1;
+      stream_end_ = point.offset;
+      break;
+    case Resync::Point::Kind::RamRecord:
+      if (ram_goes_on) break;
+      if (auto begun = take_up_ram(point.offset); !begun) return begun.error();
+      break;
+  }
+  return Step{skipped, 0};
+}
+
+// In the middle of a slice whose head is lost: shown as a PART that begins here.
+Status StreamMachine::take_up_ram(uint64_t offset) {
+  section_ = table_.find("ram");
+  section_->type = SectionType::Part;
+  section_->offset = section_->body_offset = offset;
+  if (auto status = visitor_.on_section(*section_); !status) return status;
+  return begin_body(*section_);
+}
+
+// Records of a package see its bytes alone; all of them are at hand before the first is read.
+Result<Step> StreamMachine::advance(const Window& window) {
   if (!package_end_) return step_in(window);
   Window package = window.until(*package_end_);
   if (package.bytes.empty() && at_ == At::Record) return take_package_end(window);

@@ -8,6 +8,7 @@
 
 #include "format/iterable_body.h"
 #include "format/ram_body.h"
+#include "format/resync.h"
 #include "format/section_bounds.h"
 #include "format/section_table.h"
 #include "format/window.h"
@@ -27,6 +28,10 @@ class StreamMachine {
   std::optional<uint64_t> eof_offset() const { return eof_offset_; }
   /// Behind EOF or the description.
   std::optional<uint64_t> stream_end() const { return stream_end_; }
+  /// Where reading stopped, while a place to take it up again is searched.
+  std::optional<uint64_t> lost_from() const {
+    return lost_ ? std::optional(lost_->from) : std::nullopt;
+  }
 
  private:
   enum class At {
@@ -61,6 +66,18 @@ class StreamMachine {
   Result<Step> take_legacy_record(const Window& window);
   Result<Step> take_legacy_body(const Window& window);
 
+  struct Lost {
+    Error fault;
+    uint64_t from = 0;
+    Resync search;
+  };
+
+  bool may_take_up(const Error& fault) const;
+  Result<Step> search(const Window& window);
+  Result<Step> take_up(const Window& window, const Resync::Point& point);
+  bool is_in_body() const;
+  Status take_up_ram(uint64_t offset);
+  Result<Step> advance(const Window& window);
   Result<Step> step_in(const Window& window);
   Result<SectionHeader*> bind(SectionHeader header);
   Status begin_body(const SectionHeader& header);
@@ -90,6 +107,8 @@ class StreamMachine {
   std::optional<uint64_t> stream_end_;
   std::optional<uint64_t> legacy_length_;  // version 2: offset at which the stream ends
   bool legacy_end_ = false;
+  bool resume_;
+  std::optional<Lost> lost_;
 };
 
 }  // namespace vmstream

@@ -46,10 +46,17 @@ class Captures(unittest.TestCase):
             listing = Run("sections", "--json", plain)
             info = Run("info", "--json", plain)
             text = Run("info", plain)
+            verdict = Run("verify", "--json", plain)
+            dump = Run("hexdump", "--json", plain)
         self.assertEqual((listing.status, listing.err), (0, b""))
         self.assertEqual((info.status, info.err), (0, b""))
         self.assertEqual((text.status, text.err), (0, b""))
         self.check_tiling(listing.json["sections"], length)
+        self.assertEqual((verdict.status, verdict.json["ok"]), (0, True), verdict.err)
+        self.assertEqual(verdict.json["described_devices"],
+                         verdict.json["devices"] if verdict.json["vmdesc"] else 0)
+        self.assertEqual(dump.status, 0, dump.err)
+        self.check_naming(dump.json["bytes"], length)
         self.assertIs(info.json["stream"]["complete"], True)
         damage = [problem for problem in info.json["problems"] if not problem["known_flaw"]]
         self.assertEqual(damage, [])
@@ -61,6 +68,15 @@ class Captures(unittest.TestCase):
             self.assertEqual(row["offset"], position, row)
             self.assertNotEqual(row["type"], "unparsed")
             position += row["length"]
+        self.assertEqual(position, length)
+
+    def check_naming(self, stretches, length):
+        position = 0
+        for stretch in stretches:
+            self.assertEqual(stretch["offset"], position, stretch)
+            self.assertNotEqual(stretch["meaning"], "")
+            self.assertNotIn(stretch["meaning"], ("not told", "between records"))
+            position += stretch["length"]
         self.assertEqual(position, length)
 
     def check_devices(self, rows, info, analysed):

@@ -222,8 +222,13 @@ class Damage(InspectTest):
         content[place] = 0x55
         run = self.inspect("sections", "--json", content=bytes(content), status=3)
         self.check_tiling(run.json, len(content))
-        self.assertEqual(run.json["sections"][-1]["type"], "unparsed")
-        self.assertEqual(run.json["sections"][-1]["offset"], place)
+        lost = [row for row in run.json["sections"] if row["type"] == "unparsed"]
+        self.assertEqual([(row["offset"], row["length"]) for row in lost], [(place, 5)])  # up to the end mark
+        self.assertIn("reading goes on", run.json["problems"][0]["message"])
+        for command in ("info", "devices"):
+            answer = self.inspect(command, "--json", content=bytes(content), status=3).json
+            self.assertEqual(len(answer["devices"]), 1)
+            self.assertEqual(answer["problems"][0]["offset"], place)
 
     def test_a_damaged_compressed_file_gives_the_blocks_before(self):
         packed = bytearray(gzip.compress(small_stream(pages=2048)))

@@ -167,5 +167,6 @@ TEST_CASE("a fault without a stream offset is put where reading ended", "[analys
   log.add(Error{Errc::Malformed, "checksum differs", std::nullopt, 0x20}, 4096);
   REQUIRE(log.kept().size() == 1);
   CHECK(log.kept().front().offset == 4096);
-  CHECK(log.kept().front().message == "file offset 0x20: checksum differs");
+  CHECK(log.kept().front().message ==
+        "file offset 0x20: checksum differs; of the plain stream all from 0x1000 on is lost");
 }

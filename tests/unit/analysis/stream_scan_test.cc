@@ -149,6 +149,8 @@ TEST_CASE("bytes behind a malformed place are counted", "[analysis]") {
   auto bytes = whole_stream();
   size_t place = 8 + 5 + 13;  // the record behind the configuration
   bytes[place] = std::byte{0x66};
+  // Nothing that could be told from chance stands behind it.
+  bytes.resize(place + 1000);
   auto scan = scan_records(bytes);
   REQUIRE(scan.result.fault);
   CHECK(scan.result.fault->code == Errc::Malformed);
@@ -156,6 +158,89 @@ TEST_CASE("bytes behind a malformed place are counted", "[analysis]") {
   check_tiling(scan, bytes.size());
   CHECK(scan.records.back().kind == RecordKind::Unparsed);
   CHECK(scan.records.back().offset == place);
+}
+
+TEST_CASE("reading is taken up again behind damage", "[analysis]") {
+  auto bytes = whole_stream();
+  size_t start = 8 + 5 + 13;                  // of ram
+  size_t part = start + 17 + 8 + 15 + 8 + 5;  // its first slice
+  size_t page = 8 + 1 + 6 + 4096;             // a page record, named
+  size_t timer = guest().size() - 1 - 2 * (20 + 7 + 5) - (19 + 24 + 5);
+  size_t gaps = 1;
+  SECTION("a start: its footer tells where the next record is") {
+    bytes[start] = std::byte{0x66};
+  }
+  SECTION("the flags of a page: the next page") {
+    bytes[part + 5 + 3 * page + 7] = std::byte{0x55};
+    auto scan = scan_records(bytes);
+    CHECK(scan.result.gaps.at(0).from == part + 5 + 3 * page);
+    CHECK(scan.result.gaps.at(0).to == part + 5 + 4 * page);
+    CHECK(scan.result.gaps.at(0).in_section);
+    auto summary = summarize(bytes);
+    CHECK(summary.pages.total() == kRamPages - 1);
+  }
+  SECTION("the head of a slice: its first pages") {
+    bytes[part] = std::byte{0x66};
+    CHECK(summarize(bytes).pages.total() == kRamPages);
+  }
+  SECTION("the footer of a slice") {
+    bytes[timer - 5] = std::byte{0x55};
+    CHECK(summarize(bytes).devices.size() == 3);
+  }
+  SECTION("the type of a device: the head of the next") {
+    bytes[timer] = std::byte{0x55};
+    auto summary = summarize(bytes);
+    CHECK(summary.devices.size() == 2);
+    CHECK(summary.vmdesc);
+  }
+  SECTION("the footer of a device: the head of the next") {
+    bytes[timer + 19 + 24] = std::byte{0x55};
+    CHECK(summarize(bytes).devices.size() == 2);
+  }
+  SECTION("EOF: the description") {
+    bytes[guest().size() - 1] = std::byte{0x55};
+    auto summary = summarize(bytes);
+    CHECK(summary.devices.size() == 2);  // what EOF bounded is lost with it
+    CHECK(summary.vmdesc);
+  }
+  auto scan = scan_records(bytes);
+  CHECK_FALSE(scan.result.complete());
+  CHECK_FALSE(scan.result.fault);
+  CHECK(scan.result.gap_count == gaps);
+  check_tiling(scan, bytes.size());
+  CHECK(summarize(bytes).problems.damage() >= gaps);
+}
+
+TEST_CASE("every flipped byte of the framing leaves an account without a gap", "[analysis]") {
+  auto bytes = whole_stream();
+  for (size_t place = 8; place < bytes.size(); place += place % 64 == 60 ? 600 : 1) {
+    auto flipped = bytes;
+    flipped[place] ^= std::byte{0x41};
+    INFO("flipped at " << place);
+    auto scan = scan_records(flipped);
+    check_tiling(scan, bytes.size());
+  }
+}
+
+TEST_CASE("a stream is read the same behind damage, whatever pieces it comes in", "[analysis]") {
+  auto bytes = whole_stream();
+  bytes[8 + 5 + 13] = std::byte{0x66};
+  struct Drip final : ByteSource {
+    explicit Drip(std::span<const std::byte> all) : rest(all) {}
+    Result<size_t> read(std::span<std::byte> into) override {
+      size_t count = std::min<size_t>({into.size(), rest.size(), 13});
+      std::copy_n(rest.begin(), count, into.begin());
+      rest = rest.subspan(count);
+      return count;
+    }
+    std::span<const std::byte> rest;
+  } drip(bytes);
+  auto whole = scan_records(bytes);
+  auto dripped = scan_records(drip);
+  REQUIRE(dripped.records.size() == whole.records.size());
+  for (size_t i = 0; i < whole.records.size(); ++i) {
+    CHECK(dripped.records[i].offset == whole.records[i].offset);
+  }
 }
 
 TEST_CASE("a description that cannot be parsed is one problem, not an end", "[analysis]") {

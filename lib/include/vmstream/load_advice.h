@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// Where and why a QEMU would fail to load a stream, in sentences.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <vmstream/stream_scan.h>
+#include <vmstream/stream_summary.h>
+#include <vmstream/visitor.h>
+
+namespace vmstream {
+
+enum class AdviceKind {
+  Fails,  ///< no QEMU, or not the one asked for, gets past this
+  Needs,  ///< what the destination must have or be started with
+  Note,   ///< what happens, or where a message points
+};
+/// "fails", "needs", "note": the word used in JSON.
+std::string_view name_of(AdviceKind kind);
+
+/// One or two sentences. Names in them are escaped.
+struct Advice {
+  AdviceKind kind = AdviceKind::Note;
+  std::optional<uint64_t> offset = std::nullopt;  ///< the place it speaks of
+  std::string text;
+};
+
+/// Collects what a destination will meet. Memory: device sections, at most 32 MiB.
+/// Use: scan_stream() with this visitor, then finish() with the scan's result.
+class LoadAdviser final : public StreamVisitor {
+ public:
+  LoadAdviser();
+  ~LoadAdviser() override;
+
+  /// Call once; explain() afterwards. With `qemu`: also what that release cannot load.
+  std::vector<Advice> finish(const ScanResult& scan, std::optional<QemuVersion> qemu = {});
+  /// Finds what a message of QEMU speaks of. Empty if the message is not known.
+  std::vector<Advice> explain(std::string_view message) const;
+  /// Valid after finish().
+  const StreamSummary& summary() const;
+
+  Status on_header(const StreamHeader& header) override;
+  Status on_configuration(const Configuration& configuration) override;
+  Status on_section(const SectionHeader& header) override;
+  Status on_ram_blocks(const RamBlockList& list) override;
+  Status on_page(const Page& page) override;
+  Status on_ram_mark(RamMark mark, uint64_t offset) override;
+  Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
+  Status on_command(const Command& command) override;
+  Status on_vmdesc(const VmdescRecord& vmdesc) override;
+  Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_problem(const Problem& problem) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vmstream

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// Whether a stream is whole and agrees with itself.
+#pragma once
+
+#include <memory>
+
+#include <vmstream/problem_log.h>
+#include <vmstream/stream_scan.h>
+#include <vmstream/visitor.h>
+
+namespace vmstream {
+
+/// The outcome. What a decoder checks on the way (checksums) comes in through the scan.
+struct Verification {
+  bool complete = false;
+  uint64_t sections = 0;        ///< whole ones, of every type
+  uint64_t devices = 0;         ///< FULL sections
+  uint64_t described = 0;       ///< of those, held against the description
+  uint64_t trailing_bytes = 0;  ///< behind the end; no fault
+  bool vmdesc = false;
+  ProblemLog problems;
+
+  /// Complete, and nothing wrong but what QEMU is known to write.
+  bool ok() const { return complete && problems.damage() == 0; }
+};
+
+/// Collects what the parser finds wrong, and holds the description against the stream: each device
+/// in both directions, its length, the heads of its subsections.
+/// Use: scan_stream() with this visitor, then finish() with the scan's result.
+/// Memory: device sections, at most 32 MiB.
+class Verifier final : public StreamVisitor {
+ public:
+  Verifier();
+  ~Verifier() override;
+
+  /// Call once, and verify nothing after.
+  Verification finish(const ScanResult& scan);
+
+  Status on_section(const SectionHeader& header) override;
+  Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
+  Status on_vmdesc(const VmdescRecord& vmdesc) override;
+  Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_problem(const Problem& problem) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vmstream
