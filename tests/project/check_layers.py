@@ -30,11 +30,12 @@ BELOW = {
 PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
     "io": "byte_sink byte_source command output_file",
-    "format": "format parser stream_statistics visitor vmdesc writer",
+    "format": "device_state format parser stream_statistics visitor vmdesc writer",
     "codec": "codec",
     "state": "state_file stream_ends",
     "guest": "capture qmp restore",
-    "analysis": "byte_names load_advice problem_log qemu_version record_list stream_scan stream_summary verification",
+    "analysis": "byte_names device_collector load_advice problem_log qemu_version record_list"
+                " stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
 

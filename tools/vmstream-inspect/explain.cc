@@ -10,7 +10,7 @@
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/progress.h"
-#include "vmstream-inspect/inspect.h"
+#include "vmstream-inspect/answer.h"
 #include "vmstream-inspect/printer.h"
 
 namespace vmtools {

@@ -12,7 +12,7 @@
 #include <vmstream/text.h>
 #include "common/progress.h"
 #include "common/terminal.h"
-#include "vmstream-inspect/inspect.h"
+#include "vmstream-inspect/answer.h"
 
 namespace vmtools {
 namespace {

@@ -12,7 +12,7 @@
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/terminal.h"
-#include "vmstream-inspect/inspect.h"
+#include "vmstream-inspect/answer.h"
 #include "vmstream-inspect/printer.h"
 
 namespace vmtools {
@@ -160,10 +160,6 @@ vmstream::NamingOptions naming(const InspectOptions& options) {
   return naming;
 }
 
-std::string compact(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
-
 }  // namespace
 
 ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
@@ -176,7 +172,7 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
       naming(options));
   if (options.common.json) {
     std::string head =
-        compact(opening_json("vmstream.hexdump/1", {options.file, state.containers}));
+        compact_json(opening_json("vmstream.hexdump/1", {options.file, state.containers}));
     head.pop_back();
     print(head + ",\n\"bytes\": [");
   }
@@ -191,7 +187,7 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   if (options.common.json) {
     nlohmann::ordered_json tail{{"complete", scan.complete()},
                                 {"problems", problems_json(problems)}};
-    print("\n],\n" + compact(tail).substr(1) + "\n");
+    print("\n],\n" + compact_json(tail).substr(1) + "\n");
   }
   if (options.section && !rows.any() && scan.complete()) {
     return session.fail(shown_name(options),

@@ -15,6 +15,8 @@
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
+#include "vmstream-inspect/answer.h"
+#include "vmstream-inspect/device_answer.h"
 #include "vmstream-inspect/explain.h"
 #include "vmstream-inspect/extract.h"
 #include "vmstream-inspect/hexdump.h"
@@ -32,47 +34,10 @@ using vmstream::Status;
 
 namespace {
 
-Result<StateFile> open_file(Session& session, const InspectOptions& options) {
-  auto limits = session.limits();
-  vmstream::OpenOptions how{.decode = {.threads = options.common.threads}};
-  if (options.file == "-") {
-    return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
-  }
-  auto file = vmstream::open_file_source(options.file, limits);
-  if (!file) return file.error();
-  return vmstream::open_state(std::move(*file), how);
-}
-
 std::unique_ptr<Printer> make_printer(const CommonOptions& options) {
   if (options.json) return make_json_printer();
   return make_text_printer(use_color(options.color, STDOUT_FILENO));
 }
-
-}  // namespace
-
-std::string shown_name(const InspectOptions& options) {
-  return options.file == "-" ? "stdin" : options.file;
-}
-
-ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
-                 const vmstream::ProblemLog& problems) {
-  if (scan.fault) return session.fail(shown_name(options), *scan.fault);
-  if (problems.damage() == 0) return ExitStatus::Done;
-  const auto& kept = problems.kept();
-  auto first = std::ranges::find(kept, false, &vmstream::Problem::known_flaw);
-  if (first == kept.end()) first = kept.begin();
-  std::string more =
-      problems.damage() > 1 ? fmt::format(" (and {} more problems)", problems.damage() - 1) : "";
-  return session.fail(shown_name(options),
-                      Error{Errc::Malformed, first->message + more, first->offset});
-}
-
-Status check_output() {
-  if (std::ferror(stdout) == 0) return vmstream::ok();
-  return Error{Errc::Environment, "cannot write to stdout"};
-}
-
-namespace {
 
 void print_summary(const InspectOptions& options, const Subject& subject,
                    const vmstream::StreamSummary& summary) {
@@ -151,13 +116,19 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
 }  // namespace
 
 ExitStatus inspect(Session& session, const InspectOptions& options) {
+  if (options.question == Question::Device) return answer_device(session, options);
+  if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
+  if (options.question == Question::Dump) return answer_dump(session, options);
   bool short_question = options.question == Question::Info || options.question == Question::Devices;
   if (short_question && answered_by_ends(options)) return ExitStatus::Done;
-  auto state = open_file(session, options);
+  auto state = open_subject(session, options);
   if (!state) return session.fail(shown_name(options), state.error());
   switch (options.question) {
     case Question::Info:
     case Question::Devices:
+    case Question::Device:
+    case Question::Vmdesc:
+    case Question::Dump:
       break;
     case Question::Sections:
       return answer_with_records(session, options, *state);

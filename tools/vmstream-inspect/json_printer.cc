@@ -22,26 +22,6 @@ ordered_json containers_json(const std::vector<vmstream::Container>& containers)
   return list;
 }
 
-}  // namespace
-
-ordered_json problems_json(const vmstream::ProblemLog& problems) {
-  auto list = ordered_json::array();
-  for (const auto& problem : problems.kept()) {
-    list.push_back({{"offset", problem.offset},
-                    {"message", problem.message},
-                    {"known_flaw", problem.known_flaw}});
-  }
-  return list;
-}
-
-ordered_json opening_json(std::string_view schema, const Subject& subject) {
-  return {{"schema", schema},
-          {"file", escape(subject.file)},
-          {"containers", containers_json(subject.containers)}};
-}
-
-namespace {
-
 template <typename T>
 ordered_json or_null(const std::optional<T>& value) {
   return value ? ordered_json(*value) : ordered_json(nullptr);
@@ -179,24 +159,10 @@ ordered_json record_json(const vmstream::StreamRecord& record) {
   return json;
 }
 
-std::string compact(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
-
 class JsonPrinter final : public Printer {
  public:
   void info(const Subject& subject, const vmstream::StreamSummary& summary) override {
-    auto json = opening_json("vmstream.info/1", subject);
-    if (subject.sha256) json["sha256"] = *subject.sha256;
-    json["stream"] = stream_json(summary);
-    json["qemu"] = qemu_json(summary.qemu);
-    json["ram"] = ram_json(summary);
-    json["iterables"] = iterables_json(summary);
-    json["devices"] = devices_json(summary);
-    json["vmdesc"] = summary.vmdesc;
-    json["problems"] = problems_json(summary.problems);
-    json["problem_count"] = summary.problems.total();
-    print_json(json);
+    print_json(info_json(subject, summary));
   }
 
   void devices(const Subject& subject, const vmstream::StreamSummary& summary) override {
@@ -212,13 +178,13 @@ class JsonPrinter final : public Printer {
 
   // One record a line, so that a long list can be read as it comes.
   void begin_sections(const Subject& subject) override {
-    std::string head = compact(opening_json("vmstream.sections/1", subject));
+    std::string head = compact_json(opening_json("vmstream.sections/1", subject));
     head.pop_back();
     print(head + ",\n\"sections\": [");
   }
 
   void record(const vmstream::StreamRecord& record) override {
-    print(fmt::format("{}\n{}", any_ ? "," : "", compact(record_json(record))));
+    print(fmt::format("{}\n{}", any_ ? "," : "", compact_json(record_json(record))));
     any_ = true;
   }
 
@@ -229,7 +195,7 @@ class JsonPrinter final : public Printer {
                       {"plain_bytes", scan.plain_bytes},
                       {"problems", problems_json(problems)},
                       {"problem_count", problems.total()}};
-    print("\n],\n" + compact(tail).substr(1) + "\n");
+    print("\n],\n" + compact_json(tail).substr(1) + "\n");
   }
 
  private:
@@ -237,6 +203,40 @@ class JsonPrinter final : public Printer {
 };
 
 }  // namespace
+
+ordered_json problems_json(const vmstream::ProblemLog& problems) {
+  auto list = ordered_json::array();
+  for (const auto& problem : problems.kept()) {
+    list.push_back({{"offset", problem.offset},
+                    {"message", problem.message},
+                    {"known_flaw", problem.known_flaw}});
+  }
+  return list;
+}
+
+ordered_json opening_json(std::string_view schema, const Subject& subject) {
+  return {{"schema", schema},
+          {"file", escape(subject.file)},
+          {"containers", containers_json(subject.containers)}};
+}
+
+ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary) {
+  auto json = opening_json("vmstream.info/1", subject);
+  if (subject.sha256) json["sha256"] = *subject.sha256;
+  json["stream"] = stream_json(summary);
+  json["qemu"] = qemu_json(summary.qemu);
+  json["ram"] = ram_json(summary);
+  json["iterables"] = iterables_json(summary);
+  json["devices"] = devices_json(summary);
+  json["vmdesc"] = summary.vmdesc;
+  json["problems"] = problems_json(summary.problems);
+  json["problem_count"] = summary.problems.total();
+  return json;
+}
+
+std::string compact_json(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
 
 std::unique_ptr<Printer> make_json_printer() {
   return std::make_unique<JsonPrinter>();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <vmstream/text.h>
 
@@ -20,6 +21,8 @@ struct QuestionWord {
   std::string_view word;
   Question question;
   std::string_view help;
+  size_t least_arguments = 0;  // behind FILE
+  size_t most_arguments = 0;
 };
 
 // Parsed, shown in --help and named in messages.
@@ -31,6 +34,12 @@ constexpr std::array kQuestions{
     QuestionWord{"devices", Question::Devices,
                  "device sections with their number of fields and subsections"},
     QuestionWord{"ram", Question::Ram, "page records by kind, passes, pages sent again"},
+    QuestionWord{"device", Question::Device,
+                 "FILE IDSTR [FIELD.PATH]: the fields of a device, or one of them; the end of "
+                 "its idstr is enough",
+                 1, 2},
+    QuestionWord{"vmdesc", Question::Vmdesc, "the description that the stream carries, as JSON"},
+    QuestionWord{"dump", Question::Dump, "everything decoded, see --format"},
     QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
     QuestionWord{"extract", Question::Extract,
                  "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
@@ -79,16 +88,47 @@ Status take_part(InspectOptions& options) {
   return vmstream::ok();
 }
 
+Status take_instance(InspectOptions& options, const std::string& text) {
+  uint32_t number = 0;
+  const char* behind = text.data() + text.size();
+  auto [end, failure] = std::from_chars(text.data(), behind, number);
+  if (failure != std::errc{} || end != behind) {
+    return Error{Errc::Usage,
+                 fmt::format("'{}' is no instance id, such as 0", vmstream::escape(text))};
+  }
+  options.instance = number;
+  return vmstream::ok();
+}
+
+Status take_arguments(InspectOptions& options, const QuestionWord& question) {
+  const auto& words = options.words;
+  size_t most = 2 + question.most_arguments;
+  if (words.size() > most) {
+    return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
+                                          vmstream::escape(words[most]))};
+  }
+  options.question = question.question;
+  options.file = words[1];
+  options.arguments.assign(words.begin() + 2, words.end());
+  if (options.arguments.size() >= question.least_arguments) return vmstream::ok();
+  return Error{Errc::Usage,
+               fmt::format("{} wants FILE IDSTR", question.word),
+               {},
+               {},
+               "vmstream-inspect devices FILE lists them"};
+}
+
 }  // namespace
 
 ToolText inspect_text() {
   return {.name = "vmstream-inspect",
           .purpose = "Read the saved state of a QEMU guest without QEMU.",
-          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE",
+          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE [ARGUMENT...]",
           .examples =
               "vmstream-inspect guest.zst\n"
               "vmstream-inspect extract ram guest.zst --block pc.ram -o ram.img\n"
               "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
+              "vmstream-inspect device guest.zst cpu env.pc\n"
               "ssh host cat guest.zst | vmstream-inspect devices -"};
 }
 
@@ -105,6 +145,10 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--map", options.map, "ram: a picture of each block");
   line.text("--block", "NAME", options.block,
             "extract: the RAM block, or the disk's device; the only one needs no name");
+  line.value("--instance", "N", "device: only the one with this instance id",
+             [&options](const std::string& text) { return take_instance(options, text); });
+  line.text("--schema", "FILE", options.schema,
+            "device, dump: for a stream without a description, take that of the stream in FILE");
   line.text("--section", "IDSTR", options.section,
             "hexdump, extract: this section only, by its name or id");
   line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
@@ -116,6 +160,10 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.text("-o,--output", "FILE", options.output,
             "extract: appears whole, with mode 0600, or not at all; - is stdout");
   line.flag("--force", options.force, "replace an existing FILE, allow binary to a terminal");
+  line.group("How it is shown");
+  line.choice("--format", options.format,
+              {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},
+              "dump: qemu is what QEMU's analyze-migration.py prints [json]");
   add_common_options(line, options.common);
   line.positionals("FILE", options.words);
 }
@@ -140,13 +188,7 @@ Status split_words(InspectOptions& options) {
     return Error{Errc::Usage, fmt::format("'{}' is no command; there are {}",
                                           vmstream::escape(words.front()), known_words())};
   }
-  if (words.size() > 2) {
-    return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
-                                          vmstream::escape(words[2]))};
-  }
-  options.question = question->question;
-  options.file = words[1];
-  return vmstream::ok();
+  return take_arguments(options, *question);
 }
 
 }  // namespace vmtools

@@ -10,7 +10,7 @@
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
-#include "vmstream-inspect/inspect.h"
+#include "vmstream-inspect/answer.h"
 #include "vmstream-inspect/printer.h"
 
 namespace vmtools {

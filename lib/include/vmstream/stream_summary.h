@@ -84,7 +84,7 @@ struct StreamSummary {
 
 /// Collects a summary. Memory grows with the number of distinct sections and RAM blocks only.
 /// Use: scan_stream() with this visitor, then finish() with the scan's result.
-class SummaryCollector final : public StreamVisitor {
+class SummaryCollector : public StreamVisitor {
  public:
   SummaryCollector();
   ~SummaryCollector() override;

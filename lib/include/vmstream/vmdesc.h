@@ -2,6 +2,7 @@
 // The JSON description at the end of a stream: which fields each device section holds.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,12 @@ namespace vmstream {
 
 struct VmdescSubsection;
 
+/// Where the declaration of one element begins among the fields and subsections of a list or tree.
+struct VmdescElement {
+  size_t first_field = 0;
+  size_t first_subsection = 0;
+};
+
 /// One field as described. Composite ones carry their own fields.
 struct VmdescField {
   std::string name;
@@ -27,6 +34,9 @@ struct VmdescField {
   uint64_t version = 0;
   std::vector<VmdescField> fields;
   std::vector<VmdescSubsection> subsections;
+  /// Of types written into the field itself instead of a struct: one declaration in a "tmp" or
+  /// "vstruct", one or two an element in a list or tree. Empty in every other field.
+  std::vector<VmdescElement> elements;
 };
 
 struct VmdescSubsection {

@@ -142,6 +142,9 @@ bool VmdescBuilder::start_array(size_t) {
   if (frame.in == In::Top && frame.key == "devices") {
     frame.in = In::Devices;
   } else if (frame.key == "fields" && frame.fields() && frame.in != In::Fields) {
+    if (frame.in == In::Field) {
+      frame.field->elements.push_back({frame.fields()->size(), frame.subsections()->size()});
+    }
     frame.in = In::Fields;
   } else if (frame.key == "subsections" && frame.subsections() && frame.in != In::Subsections) {
     frame.in = In::Subsections;

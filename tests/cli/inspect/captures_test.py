@@ -4,26 +4,15 @@ import glob
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import unittest
 
+from captures import FOREIGN_START, unpacked
 from streams import *
 
 FOLDER = sys.argv.pop(1)
 SKIPPED = 77
-
-# The stream begins behind bytes that are not QEMU's: not recognised as a state file.
-FOREIGN_START = {"x86-pc-10.0-file-offset"}
-
-
-def unpacked(path, folder):
-    if not path.endswith(".zst"):
-        return path
-    plain = os.path.join(folder, "capture")
-    subprocess.run(["zstd", "-dqf", "--long=25", path, "-o", plain], check=True)
-    return plain
 
 
 def analysed_devices(truth):

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What the type names of a description say of the bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include <vmstream/device_state.h>
+
+namespace vmstream {
+
+/// The byte that stands for a NULL pointer in an array of pointers.
+inline constexpr std::byte kNullPointer{0x30};
+
+/// The meaning of `size` bytes of `type`; Bytes for unknown types, and where the size does not go
+/// with the type. Structs and lists are told by what else stands in their description.
+ValueKind scalar_kind(std::string_view type, uint64_t size);
+
+/// Whether a described element is a NULL pointer, under any of the names it has had.
+bool is_null_pointer(const VmdescField& field);
+
+}  // namespace vmstream

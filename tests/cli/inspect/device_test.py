@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""The commands device, vmdesc and dump, on described streams."""
+import json
+import os
+import tempfile
+import unittest
+
+from streams import *
+
+TIMER = [{"name": "ticks", "type": "int64", "size": 8},
+         {"name": "armed", "type": "bool", "size": 1},
+         {"name": "env.regs", "array_len": 3, "type": "uint16", "size": 2},
+         {"name": "chan", "array_len": 2, "type": "struct",
+          "struct": {"vmsd_name": "chan", "version": 1,
+                     "fields": [{"name": "count", "type": "uint8", "size": 1},
+                                {"name": "raw", "type": "buffer", "size": 2}]}, "size": 3}]
+TIMER_BODY = (-5).to_bytes(8, "big", signed=True) + b"\x01" + b"\0\x01\0\x02\0\x03" + b"\x07ab\x08cd"
+SUBSECTION = {"vmsd_name": "timer/more", "version": 2, "fields": [{"name": "x", "type": "uint32", "size": 4}]}
+SUBSECTION_BYTES = b"\x05\x0atimer/more" + be32(2) + be32(99)
+
+
+def timer(instance=0, idstr="timer"):
+    return {"name": idstr, "instance_id": instance, "vmsd_name": "timer", "version": 1, "fields": TIMER,
+            "subsections": [SUBSECTION]}
+
+
+def stream(devices, description):
+    """`devices`: idstr, instance, body; sections without RAM pages in front of them."""
+    sections = b"".join(full(3 + i, idstr, 1, body, instance)
+                        for i, (idstr, instance, body) in enumerate(devices))
+    return (HEADER + CONFIGURATION + ram_start(1) + ram_part(zero_page(0)) + ram_end() + sections + EOF +
+            description)
+
+
+def one_timer(body=TIMER_BODY + SUBSECTION_BYTES):
+    return stream([("timer", 0, body)], vmdesc(timer()))
+
+
+class DeviceTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def run_on(self, content, command, *args, status=0):
+        path = os.path.join(self.folder, "guest.qevm")
+        with open(path, "wb") as out:
+            out.write(content)
+        run = Run(command, path, *args)
+        self.assertEqual(run.status, status, run.err)
+        return run
+
+    def device(self, content, *args, status=0):
+        return self.run_on(content, "device", *args, "--json", status=status).json
+
+
+class Fields(DeviceTest):
+    def test_every_field_has_name_type_offset_size_and_value(self):
+        answer = self.device(one_timer(), "timer")
+        body = one_timer().index(TIMER_BODY)
+        self.assertEqual(answer["schema"], "vmstream.device/1")
+        self.assertEqual((answer["idstr"], answer["instance_id"], answer["version_id"], answer["source"]),
+                         ("timer", 0, 1, "vmdesc"))
+        ticks, armed, regs, chan = answer["fields"]
+        self.assertEqual(ticks, {"name": "ticks", "type": "int64", "offset": body, "size": 8, "value": -5})
+        self.assertIs(armed["value"], True)
+        self.assertEqual((regs["size"], regs["array_len"], regs["value"]), (6, 3, [1, 2, 3]))
+        self.assertEqual([element["index"] for element in chan["fields"]], [0, 1])
+        count, raw = chan["fields"][1]["fields"]
+        self.assertEqual((count["value"], count["offset"], raw["value"]), (8, body + 18, "6364"))
+        more = answer["subsections"][0]
+        self.assertEqual((more["name"], more["version"], more["fields"][0]["value"]), ("timer/more", 2, 99))
+        self.assertEqual(answer["problems"], [])
+
+    def test_paths_lead_to_one_field(self):
+        for path, value in {"ticks": -5, "env.regs[1]": 2, "chan[1].count": 8, "timer/more.x": 99}.items():
+            with self.subTest(path):
+                answer = self.device(one_timer(), "timer", path)
+                self.assertEqual(len(answer["fields"]), 1)
+                self.assertEqual(answer["fields"][0]["value"], value)
+        text = self.run_on(one_timer(), "device", "timer", "chan[0].raw").text
+        self.assertIn("raw = 61 62", text)
+
+    def test_a_path_that_leads_nowhere_names_what_there_is(self):
+        for path in ("tick", "env.regs[3]", "chan[0].nothing", "chan[x]", "ticks.deeper"):
+            with self.subTest(path):
+                run = self.run_on(one_timer(), "device", "timer", path, status=2)
+                self.assertEqual(run.out, b"")
+                self.assertIn(f"device 'timer' has no field '{path}'", run.err.decode())
+                self.assertIn("'env.regs'", run.err.decode())
+
+    def test_a_stream_on_stdin(self):
+        run = Run("device", "-", "timer", "ticks", "--json", stdin=one_timer())
+        self.assertEqual((run.status, run.json["fields"][0]["value"]), (0, -5))
+
+
+class Names(DeviceTest):
+    BODIES = [("0000:00:02.0/e1000", 0, b"\1"), ("0000:00:03.0/e1000", 0, b"\2"), ("cpu", 0, b"\3"),
+              ("cpu", 1, b"\4"), ("cpu_common", 0, b"\5")]
+
+    def stream(self):
+        return stream(self.BODIES, vmdesc(*(described(name, 1, instance) for name, instance, _ in self.BODIES)))
+
+    def test_the_end_of_a_name_is_enough_where_it_is_unique(self):
+        for tail in ("0000:00:03.0/e1000", "03.0/e1000"):
+            self.assertEqual(self.device(self.stream(), tail)["fields"][0]["value"], "02")
+        self.assertEqual(self.device(self.stream(), "common")["idstr"], "cpu_common")
+
+    def test_an_ambiguous_name_lists_the_candidates(self):
+        run = self.run_on(self.stream(), "device", "e1000", status=2)
+        self.assertIn("'e1000' could be 2 devices", run.err.decode())
+        self.assertIn("'0000:00:02.0/e1000', '0000:00:03.0/e1000'", run.err.decode())
+
+    def test_an_unknown_name_lists_what_there_is(self):
+        run = self.run_on(self.stream(), "device", "nic", status=2)
+        self.assertIn("there is no device 'nic'", run.err.decode())
+        self.assertIn("'cpu_common'", run.err.decode())
+
+    def test_instances(self):
+        answer = self.device(self.stream(), "cpu")
+        self.assertEqual([one["instance_id"] for one in answer["instances"]], [0, 1])
+        self.assertEqual(self.device(self.stream(), "cpu", "--instance", "1")["fields"][0]["value"], "04")
+        run = self.run_on(self.stream(), "device", "cpu", "--instance", "7", status=2)
+        self.assertIn("device 'cpu' has no instance 7", run.err.decode())
+
+    def test_a_device_must_be_named(self):
+        run = self.run_on(self.stream(), "device", status=2)
+        self.assertIn("FILE", run.err.decode())
+
+
+class Damage(DeviceTest):
+    def test_a_subsection_that_is_missing_is_a_problem_and_the_rest_is_shown(self):
+        body = TIMER_BODY + SUBSECTION_BYTES.replace(b"more", b"less")
+        answer = self.device(one_timer(body), "timer", status=3)
+        self.assertEqual(answer["fields"][0]["value"], -5)
+        self.assertEqual(answer["fields"][-1]["name"], "(not described)")
+        offset = one_timer(body).index(b"\x05\x0atimer/less")
+        self.assertIn(offset, [problem["offset"] for problem in answer["problems"]])
+
+    def test_a_bool_that_is_none(self):
+        body = TIMER_BODY.replace(b"\xfb\x01", b"\xfb\x02") + SUBSECTION_BYTES
+        answer = self.device(one_timer(body), "timer", status=3)
+        self.assertIn("field 'armed': it holds 2, wanted 0 or 1", answer["problems"][0]["message"])
+        self.assertEqual(answer["fields"][2]["value"], [1, 2, 3])
+
+    def test_without_a_description_the_bytes_are_shown(self):
+        content = one_timer()
+        content = content[:content.rindex(b"\x06" + content[content.rindex(b'{"page_size"') - 4:][:4])]
+        answer = self.device(content, "timer")
+        self.assertEqual((answer["source"], answer["fields"][0]["value"]),
+                         ("none", (TIMER_BODY + SUBSECTION_BYTES).hex()))
+
+    def test_a_schema_describes_what_fits_it_exactly(self):
+        other = os.path.join(self.folder, "other.qevm")
+        with open(other, "wb") as out:
+            out.write(one_timer())
+        bare = TIMER_BODY
+        for body, source in ((bare, "schema"), (bare + SUBSECTION_BYTES, "schema"), (bare + b"x", "none")):
+            content = stream([("timer", 0, body)], b"")
+            answer = self.device(content, "timer", "--schema", other)
+            self.assertEqual((answer["source"], answer["problems"]), (source, []))
+        answer = self.device(stream([("timer", 4, bare)], b""), "timer", "--schema", other)
+        self.assertEqual((answer["confidence"], answer["fields"][0]["value"]), ("high", -5))
+        run = self.run_on(content, "device", "timer", "--schema", os.path.join(self.folder, "none"), status=1)
+        self.assertIn("none: ", run.err.decode())
+
+    def test_a_cut_stream_gives_what_it_has(self):
+        content = one_timer()
+        cut = content[:content.index(b'{"page_size"') + 40]
+        answer = self.device(cut, "timer", status=3)
+        self.assertEqual(answer["idstr"], "timer")
+
+
+class Dumps(DeviceTest):
+    def test_the_description_keeps_order_and_equal_keys(self):
+        text = b'{"page_size": 4096, "devices": [], "b": {"x": 1, "x": [], "a": "q\\"{,"}, "c": {}}'
+        content = stream([], b"\x06" + be32(len(text)) + text)
+        run = self.run_on(content, "vmdesc")
+        self.assertEqual(run.text, '{\n  "page_size": 4096,\n  "devices": [],\n  "b": {\n    "x": 1,\n'
+                                   '    "x": [],\n    "a": "q\\"{,"\n  },\n  "c": {}\n}\n')
+
+    def test_a_stream_without_a_description(self):
+        run = self.run_on(stream([], b""), "vmdesc", status=4)
+        self.assertIn("carries no description", run.err.decode())
+
+    def test_the_analysers_form(self):
+        run = self.run_on(one_timer(), "dump", "--format", "qemu")
+        self.assertEqual(run.text, json.dumps({
+            "ram (2)": {"section sizes": {"pc.ram": "0x0000000000001000"}},
+            "timer (3)": {
+                "ticks": "0xfffffffffffffffb (-5)", "armed": True,
+                "env.regs": ["0x0001", "0x0002", "0x0003"],
+                "chan": [{"count": "0x07", "raw": "61 62"}, {"count": "0x08", "raw": "63 64"}],
+                "timer/more": {"x": "0x00000063"}}}, indent=4) + "\n")
+
+    def test_json_and_xml(self):
+        state = self.run_on(one_timer(), "dump").json
+        self.assertEqual(state["schema"], "vmstream.state/1")
+        self.assertEqual(state["devices"][0]["fields"][0]["value"], -5)
+        xml = self.run_on(one_timer(), "dump", "--format", "xml").text
+        self.assertIn('<field name="ticks" type="int64"', xml)
+        self.assertIn(">1 2 3</field>", xml)
+
+
+if __name__ == "__main__":
+    unittest.main()

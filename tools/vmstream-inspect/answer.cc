@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/answer.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include <vmstream/byte_source.h>
+#include <vmstream/stream_ends.h>
+#include "common/progress.h"
+
+namespace vmtools {
+
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::Result;
+using vmstream::StateFile;
+using vmstream::Status;
+
+Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
+  auto limits = session.limits();
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads}};
+  if (options.file == "-") {
+    return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
+  }
+  auto file = vmstream::open_file_source(options.file, limits);
+  if (!file) return file.error();
+  return vmstream::open_state(std::move(*file), how);
+}
+
+std::string shown_name(const InspectOptions& options) {
+  return options.file == "-" ? "stdin" : options.file;
+}
+
+ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
+                 const vmstream::ProblemLog& problems) {
+  if (scan.fault) return session.fail(shown_name(options), *scan.fault);
+  if (problems.damage() == 0) return ExitStatus::Done;
+  const auto& kept = problems.kept();
+  auto first = std::ranges::find(kept, false, &vmstream::Problem::known_flaw);
+  if (first == kept.end()) first = kept.begin();
+  std::string more =
+      problems.damage() > 1 ? fmt::format(" (and {} more problems)", problems.damage() - 1) : "";
+  return session.fail(shown_name(options),
+                      Error{Errc::Malformed, first->message + more, first->offset});
+}
+
+Status check_output() {
+  if (std::ferror(stdout) == 0) return vmstream::ok();
+  return Error{Errc::Environment, "cannot write to stdout"};
+}
+
+Result<Reading> read_subject(Session& session, const InspectOptions& options,
+                             const std::function<vmstream::StreamVisitor&()>& start,
+                             const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
+  if (!options.full_scan && options.file != "-") {
+    if (auto ends = vmstream::read_stream_ends(options.file)) {
+      auto scan = vmstream::scan_ends(*ends, start());
+      if (scan.complete() && is_sound(scan))
+        return Reading{scan, {options.file, {{"qevm"}}}, false};
+    }
+  }
+  auto state = open_subject(session, options);
+  if (!state) return state.error();
+  Progress progress(session, "read");
+  auto scan = vmstream::scan_stream(
+      *state->plain, start(),
+      {.on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
+  progress.enter("done");
+  session.messages().erase_bar();
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return *scan.fault;
+  return Reading{scan, {options.file, state->containers}};
+}
+
+}  // namespace vmtools

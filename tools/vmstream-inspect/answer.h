@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What all answers begin and end with.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <vmstream/problem_log.h>
+#include <vmstream/result.h>
+#include <vmstream/state_file.h>
+#include <vmstream/stream_scan.h>
+#include "common/tool.h"
+#include "vmstream-inspect/options.h"
+#include "vmstream-inspect/printer.h"
+
+namespace vmtools {
+
+vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options);
+
+/// The file's name in messages.
+std::string shown_name(const InspectOptions& options);
+
+/// What the scan found wrong decides the status. Problems that did not end it have been printed
+/// with the answer; here they get a line of their own for those who read only stderr.
+ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
+                 const vmstream::ProblemLog& problems);
+
+/// A reader that went away ends the scan: there is nobody to read it for.
+vmstream::Status check_output();
+
+/// A file that has been read.
+struct Reading {
+  vmstream::ScanResult scan;
+  Subject subject;
+  bool ram_read = true;
+};
+
+/// Reads the file for a question about devices: only its ends, where they hold the answer.
+/// `start` gives a fresh visitor each time it is called; `is_sound` is asked about the last one,
+/// after the ends. Fails where the stream could not be read at all.
+vmstream::Result<Reading> read_subject(
+    Session& session, const InspectOptions& options,
+    const std::function<vmstream::StreamVisitor&()>& start,
+    const std::function<bool(const vmstream::ScanResult&)>& is_sound);
+
+}  // namespace vmtools

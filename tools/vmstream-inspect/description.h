@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// The description that a stream carries, as a schema for others.
+#pragma once
+
+#include <optional>
+
+#include <vmstream/device_collector.h>
+#include "common/tool.h"
+#include "vmstream-inspect/options.h"
+
+namespace vmtools {
+
+/// What the option --schema names; nothing without the option. Errors are about that file.
+vmstream::Result<std::optional<vmstream::DeviceSchema>> read_schema(Session& session,
+                                                                    const InspectOptions& options);
+
+}  // namespace vmtools
