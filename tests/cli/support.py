@@ -125,8 +125,10 @@ class ToolTest(unittest.TestCase):
         mount_point.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(mount_point)]
         if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+            mount_point.rmdir()
             self.skipTest("a file system can be mounted by root only")
         try:
             yield mount_point
         finally:
             subprocess.run(["umount", str(mount_point)], check=True)
+            mount_point.rmdir()

@@ -45,7 +45,7 @@ struct DeviceField {
   std::optional<uint64_t> index = std::nullopt;  ///< elements of a List only
   std::string_view vmsd_name = {};               ///< of a struct
   std::vector<DeviceField> fields = {};
-  std::vector<DeviceSubsection> subsections = {};
+  std::vector<DeviceSubsection> subsections;
 
   uint64_t size() const { return bytes.size(); }
   bool is_composite() const { return kind == ValueKind::Struct || kind == ValueKind::List; }

@@ -38,10 +38,7 @@ DeviceState DeviceDecoder::decode() {
   if (left() > 0) {
     report(offset(), fmt::format("{} bytes follow the last field described", left()));
     state_.covers_body = false;
-    state_.fields.push_back({.name = kUndescribed,
-                             .type = "unknown",
-                             .offset = offset(),
-                             .bytes = body_.subspan(pos_)});
+    state_.fields.push_back(make_field(kUndescribed, "unknown", offset(), body_.subspan(pos_)));
   }
   return std::move(state_);
 }
@@ -209,7 +206,7 @@ DeviceField DeviceDecoder::decode_list(const VmdescField& field) {
   }
   if (!good || !next_is(kNoMoreElements) || left() > 0) {
     report(offset(), "its elements do not agree with their description");
-    list = DeviceField{.name = field.name, .type = field.type, .offset = body_offset_ + start};
+    list = make_field(field.name, field.type, body_offset_ + start);
   }
   pos_ = start + field.size;
   end_ = outer_end;
@@ -235,7 +232,7 @@ DeviceField DeviceDecoder::decode_tree(const VmdescField& field) {
   }
   if (!good || !next_is(kNoMoreElements) || left() > 0) {
     report(offset(), "its nodes do not agree with their description");
-    tree = DeviceField{.name = field.name, .type = field.type, .offset = body_offset_ + start};
+    tree = make_field(field.name, field.type, body_offset_ + start);
   }
   pos_ = start + field.size;
   end_ = outer_end;
@@ -287,7 +284,7 @@ void DeviceDecoder::add(std::vector<DeviceField>& into, DeviceField field) {
     return;
   }
   if (!continues || into.back().kind != ValueKind::List) {
-    DeviceField list{.name = field.name, .type = field.type, .offset = field.offset};
+    DeviceField list = make_field(field.name, field.type, field.offset);
     list.kind = ValueKind::List;
     list.vmsd_name = field.vmsd_name;
     if (continues) {
@@ -339,8 +336,7 @@ void DeviceDecoder::check_scalar(const DeviceField& field) {
 // The cursor steps over it.
 DeviceField DeviceDecoder::node(const VmdescField& field, uint64_t size) {
   ++nodes_;
-  DeviceField made{.name = field.name, .type = field.type, .offset = offset()};
-  made.bytes = between(pos_, pos_ + size);
+  auto made = make_field(field.name, field.type, offset(), between(pos_, pos_ + size));
   pos_ += size;
   return made;
 }

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "format/device_decoder.h"
+#include "format/device_value.h"
 
 namespace vmstream {
 namespace {
@@ -75,8 +76,7 @@ DeviceState decode_device(const VmdescDevice& device, std::span<const std::byte>
 DeviceState undescribed_device(std::span<const std::byte> body, uint64_t body_offset) {
   DeviceState state;
   if (body.empty()) return state;
-  state.fields.push_back(
-      {.name = kUndescribed, .type = "unknown", .offset = body_offset, .bytes = body});
+  state.fields.push_back(make_field(kUndescribed, "unknown", body_offset, body));
   return state;
 }
 

@@ -58,6 +58,16 @@ std::span<const std::byte> bitmap_words(std::span<const std::byte> bytes) {
 
 }  // namespace
 
+DeviceField make_field(std::string_view name, std::string_view type, uint64_t offset,
+                       std::span<const std::byte> bytes) {
+  DeviceField field;
+  field.name = name;
+  field.type = type;
+  field.offset = offset;
+  field.bytes = bytes;
+  return field;
+}
+
 ValueKind scalar_kind(std::string_view type, uint64_t size) {
   auto fits = [&](const TypeMeaning& meaning) {
     return meaning.type == type && (meaning.size == 0 || meaning.size == size);

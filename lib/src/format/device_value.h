@@ -13,6 +13,10 @@ namespace vmstream {
 /// The byte that stands for a NULL pointer in an array of pointers.
 inline constexpr std::byte kNullPointer{0x30};
 
+/// Bytes, until more is known of them.
+DeviceField make_field(std::string_view name, std::string_view type, uint64_t offset,
+                       std::span<const std::byte> bytes = {});
+
 /// The meaning of `size` bytes of `type`; Bytes for unknown types, and where the size does not go
 /// with the type. Structs and lists are told by what else stands in their description.
 ValueKind scalar_kind(std::string_view type, uint64_t size);

@@ -17,6 +17,20 @@ constexpr size_t kMostHeads = 256;
 constexpr uint32_t kMostIdStep = 4096;
 constexpr size_t kShortestName = 2;
 
+// Whether anything that is looked for begins with this byte. Most bytes of RAM do not pass.
+bool may_begin(std::byte first) {
+  switch (static_cast<SectionType>(first)) {
+    case SectionType::Eof:  // and ram records: no page stands so high that it would not be 0
+    case SectionType::Start:
+    case SectionType::Full:
+    case SectionType::Vmdescription:
+    case SectionType::Footer:
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool is_record(NextRecord next) {
   return next == NextRecord::Device || next == NextRecord::Stream || next == NextRecord::End;
 }
@@ -32,8 +46,10 @@ bool opens_description(std::string_view text) {
 }  // namespace
 
 std::optional<Resync::Point> Resync::find(const Window& window) {
+  const std::byte* bytes = window.bytes.data();
   for (auto at = static_cast<size_t>(std::max(searched_, window.offset) - window.offset);
        at < window.bytes.size(); ++at) {
+    if (!may_begin(bytes[at])) continue;
     std::byte before = at > 0 ? window.bytes[at - 1] : std::byte{0xff};
     Verdict verdict = judge(window.from(at), before);
     searched_ = window.offset + at;
@@ -66,7 +82,6 @@ Resync::Verdict Resync::judge(const Window& at, std::byte before) {
     default:
       break;
   }
-  if (at.bytes[0] != std::byte{0}) return {};  // no page stands that high
   auto row = ram_->check_row(at, *table_);
   if (row == RamBody::Plausible::No) return {};
   if (row == RamBody::Plausible::Unknown) return {.waits = true};
