@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmstream-inspect
-complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device hexdump vmdesc dump verify explain'
+complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device ram hexdump vmdesc dump extract verify explain'
+complete -c vmstream-inspect -n '__fish_seen_subcommand_from extract' -a 'ram block section stream vmdesc'
 complete -c vmstream-inspect -l digest -d 'also compute the SHA-256 of the plain stream'
 complete -c vmstream-inspect -l full-scan -d 'read the RAM of large plain files too'
+complete -c vmstream-inspect -l passes -d 'ram: pages and bytes of each pass'
+complete -c vmstream-inspect -l resends -d 'ram: pages by how often they were sent'
+complete -c vmstream-inspect -l map -d 'ram: a picture of each block'
+complete -c vmstream-inspect -l block -d 'the RAM block or disk to extract' -x
+complete -c vmstream-inspect -l section -d 'hexdump, extract: this section only' -x
+complete -c vmstream-inspect -s o -l output -d 'where the part goes' -r
+complete -c vmstream-inspect -l force -d 'replace an existing file'
 complete -c vmstream-inspect -l instance -d 'show only the device with this instance id' -x
 complete -c vmstream-inspect -l schema -d 'describe devices as the stream in this file does' -r
 complete -c vmstream-inspect -l format -d 'form of a dump' -x -a 'json xml qemu'
-complete -c vmstream-inspect -l section -d 'hexdump: this section only' -x
 complete -c vmstream-inspect -l offset -d 'hexdump: from this offset on' -x
 complete -c vmstream-inspect -l length -d 'hexdump: so many bytes' -x
 complete -c vmstream-inspect -l error -d 'explain: what QEMU said' -x

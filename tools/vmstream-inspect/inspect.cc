@@ -18,8 +18,10 @@
 #include "vmstream-inspect/answer.h"
 #include "vmstream-inspect/device_answer.h"
 #include "vmstream-inspect/explain.h"
+#include "vmstream-inspect/extract.h"
 #include "vmstream-inspect/hexdump.h"
 #include "vmstream-inspect/printer.h"
+#include "vmstream-inspect/ram.h"
 #include "vmstream-inspect/verify.h"
 
 namespace vmtools {
@@ -130,6 +132,10 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
       break;
     case Question::Sections:
       return answer_with_records(session, options, *state);
+    case Question::Ram:
+      return show_ram(session, options, *state);
+    case Question::Extract:
+      return extract(session, options, *state);
     case Question::Hexdump:
       return hexdump(session, options, *state);
     case Question::Verify:

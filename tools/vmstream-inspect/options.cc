@@ -33,6 +33,7 @@ constexpr std::array kQuestions{
                  "every record in stream order; no byte is left out"},
     QuestionWord{"devices", Question::Devices,
                  "device sections with their number of fields and subsections"},
+    QuestionWord{"ram", Question::Ram, "page records by kind, passes, pages sent again"},
     QuestionWord{"device", Question::Device,
                  "FILE IDSTR [FIELD.PATH]: the fields of a device, or one of them; the end of "
                  "its idstr is enough",
@@ -40,9 +41,22 @@ constexpr std::array kQuestions{
     QuestionWord{"vmdesc", Question::Vmdesc, "the description that the stream carries, as JSON"},
     QuestionWord{"dump", Question::Dump, "everything decoded, see --format"},
     QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
+    QuestionWord{"extract", Question::Extract,
+                 "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
     QuestionWord{"verify", Question::Verify,
                  "read everything: is it whole, and does it agree with itself?"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
+};
+
+struct PartWord {
+  std::string_view word;
+  Part part;
+};
+
+constexpr std::array kParts{
+    PartWord{"ram", Part::Ram},         PartWord{"block", Part::Block},
+    PartWord{"section", Part::Section}, PartWord{"stream", Part::Stream},
+    PartWord{"vmdesc", Part::Vmdesc},
 };
 
 const QuestionWord* find_question(std::string_view word) {
@@ -57,6 +71,21 @@ std::string known_words() {
     words += fmt::format("{}{}", words.empty() ? "" : ", ", entry.word);
   }
   return words;
+}
+
+// "extract ram FILE" becomes "extract FILE" and the part.
+Status take_part(InspectOptions& options) {
+  auto& words = options.words;
+  if (words.size() < 2 || words[0] != "extract") return vmstream::ok();
+  auto found = std::ranges::find(kParts, words[1], &PartWord::word);
+  if (found == kParts.end()) {
+    return Error{Errc::Usage,
+                 fmt::format("'{}' is no part; there are ram, block, section, stream, vmdesc",
+                             vmstream::escape(words[1]))};
+  }
+  options.part = found->part;
+  words.erase(words.begin() + 1);
+  return vmstream::ok();
 }
 
 Status take_instance(InspectOptions& options, const std::string& text) {
@@ -97,6 +126,7 @@ ToolText inspect_text() {
           .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE [ARGUMENT...]",
           .examples =
               "vmstream-inspect guest.zst\n"
+              "vmstream-inspect extract ram guest.zst --block pc.ram -o ram.img\n"
               "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
               "vmstream-inspect device guest.zst cpu env.pc\n"
               "ssh host cat guest.zst | vmstream-inspect devices -"};
@@ -110,17 +140,26 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
   line.flag("--full-scan", options.full_scan,
             "info, devices: read the RAM of large plain files too, and count its pages");
+  line.flag("--passes", options.passes, "ram: pages and bytes of each pass, with a plot");
+  line.flag("--resends", options.resends, "ram: pages by how often they were sent, with a plot");
+  line.flag("--map", options.map, "ram: a picture of each block");
+  line.text("--block", "NAME", options.block,
+            "extract: the RAM block, or the disk's device; the only one needs no name");
   line.value("--instance", "N", "device: only the one with this instance id",
              [&options](const std::string& text) { return take_instance(options, text); });
   line.text("--schema", "FILE", options.schema,
             "device, dump: for a stream without a description, take that of the stream in FILE");
   line.text("--section", "IDSTR", options.section,
-            "hexdump: this section only, by name, end of its name or id");
+            "hexdump, extract: this section only, by its name or id");
   line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
   line.size("--length", options.length, "hexdump: so many bytes, each of them");
   line.text("--error", "TEXT", options.error,
             "explain: what QEMU said; shows the section, field and bytes it speaks of");
   line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
+  line.group("What is written");
+  line.text("-o,--output", "FILE", options.output,
+            "extract: appears whole, with mode 0600, or not at all; - is stdout");
+  line.flag("--force", options.force, "replace an existing FILE, allow binary to a terminal");
   line.group("How it is shown");
   line.choice("--format", options.format,
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},
@@ -130,6 +169,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
 }
 
 Status split_words(InspectOptions& options) {
+  if (auto taken = take_part(options); !taken) return taken;
   const auto& words = options.words;
   if (words.empty()) return Error{Errc::Usage, "a FILE is wanted"};
   const QuestionWord* question = find_question(words.front());

@@ -14,19 +14,40 @@
 namespace vmtools {
 
 /// What is asked.
-enum class Question { Info, Sections, Devices, Device, Hexdump, Vmdesc, Dump, Verify, Explain };
+enum class Question {
+  Info,
+  Sections,
+  Devices,
+  Device,
+  Ram,
+  Hexdump,
+  Vmdesc,
+  Dump,
+  Extract,
+  Verify,
+  Explain
+};
+
+/// What is extracted.
+enum class Part { Ram, Block, Section, Stream, Vmdesc };
 
 enum class DumpFormat { Json, Xml, Qemu };
 
 struct InspectOptions {
   CommonOptions common;
   bool digest = false;
-  bool full_scan = false;              ///< read the RAM too, where the ends of the file suffice
-  std::optional<std::string> section;  ///< hexdump: this one only
-  std::optional<uint64_t> offset;      ///< hexdump: from here
-  std::optional<uint64_t> length;      ///< hexdump: so many bytes
-  std::optional<std::string> error;    ///< explain: what QEMU said
-  std::optional<std::string> qemu;     ///< explain: release that is to load it
+  bool full_scan = false;  ///< read the RAM too, where the ends of the file suffice
+  bool passes = false;     ///< ram: the tables and pictures wanted
+  bool resends = false;
+  bool map = false;
+  std::optional<std::string> block;                  ///< extract: of RAM, or a disk
+  std::optional<std::string> section;                ///< extract, hexdump: this one only
+  std::optional<uint64_t> offset;                    ///< hexdump: from here
+  std::optional<uint64_t> length;                    ///< hexdump: so many bytes
+  std::optional<std::string> error;                  ///< explain: what QEMU said
+  std::optional<std::string> qemu;                   ///< explain: release that is to load it
+  std::optional<std::string> output;                 ///< extract: - is stdout
+  bool force = false;                                ///< extract: replace a file
   std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
   std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
   DumpFormat format = DumpFormat::Json;
@@ -35,6 +56,7 @@ struct InspectOptions {
   // Of the words, by split_words().
   Question question = Question::Info;
   std::string file;
+  Part part = Part::Ram;
   std::vector<std::string> arguments;  ///< of the command, behind FILE
 };
 

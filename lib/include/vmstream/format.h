@@ -119,6 +119,7 @@ struct Page {
   PageKind kind = PageKind::Zero;
   uint8_t fill = 0;        ///< the repeated byte of Zero and Fill
   bool continued = false;  ///< the record left out the block's name
+  uint32_t size = 0;       ///< bytes of the page; a guess until the stream's first data page
   uint64_t offset = 0;     ///< of the record
   uint64_t payload_offset = 0;
   std::span<const std::byte> payload = {};

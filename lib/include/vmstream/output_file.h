@@ -28,6 +28,17 @@ class OutputFile final : public ByteSink {
   ~OutputFile() override;
 
   Status write(std::span<const std::byte> bytes) override;
+
+  /// Writing by position, for files with holes; not mixed with write(). What was never written
+  /// reads as zero. Errc::Usage for targets that are no regular files.
+  Status write_at(uint64_t offset, std::span<const std::byte> bytes);
+  /// Gives the range back to the file system: it reads as zero and takes no room.
+  Status clear_at(uint64_t offset, uint64_t length);
+  /// Fills `into` with what was written there before.
+  Status read_at(uint64_t offset, std::span<std::byte> into) const;
+  /// The file's length, whatever was written.
+  Status resize(uint64_t length);
+
   /// Nothing to do: an output file becomes whole by commit_file().
   Status finish() override;
 

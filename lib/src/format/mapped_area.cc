@@ -88,6 +88,7 @@ Result<Step> MappedArea::take_pages(const Window& window) {
     auto count = static_cast<size_t>(std::min(page_bytes_, length_ - page_offset_));
     if (window.bytes.size() - at < count) return Step{at, count};
     page.block_offset = page_offset_;
+    page.size = static_cast<uint32_t>(page_bytes_);
     page.kind = is_stored(page_offset_ / page_bytes_) ? PageKind::Data : PageKind::Zero;
     page.offset = page.payload_offset = window.offset + at;
     page.payload = window.bytes.subspan(at, count);

@@ -205,6 +205,7 @@ inline Result<Step> RamBody::emit_page(const Window& window, const Record& recor
   page_.block = version_ == kVersionFlat ? nullptr : block_;
   page_.offset = window.offset + record.start;
   page_.payload_offset = window.offset + payload;
+  page_.size = page_bytes_;
   page_.payload = window.bytes.subspan(payload, length);
   if (auto status = visitor_.on_page(page_); !status) return status.error();
   return Step{payload + length, 0};

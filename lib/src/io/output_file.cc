@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -55,6 +56,8 @@ struct OutputFile::State {
   Status open_named_temporary();
   Status sync();
   Status publish();
+  Status check_positioned() const;
+  Status check_interrupted() const;
   Status link_as(const std::string& name) const;
   void start_writeback();
   void drop();
@@ -62,7 +65,7 @@ struct OutputFile::State {
 
 // An unnamed file first. Some file systems (NFS, older overlayfs) have none: then a hidden name.
 Status OutputFile::State::open_temporary() {
-  file.reset(::openat(folder.get(), ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+  file.reset(::openat(folder.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.is_open()) return ok();
   if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) return open_named_temporary();
   return system_error("create a file in the output's folder", errno);
@@ -72,7 +75,7 @@ Status OutputFile::State::open_named_temporary() {
   for (unsigned attempt = 0; attempt < 100; ++attempt) {
     std::string name =
         fmt::format(".{}.{}-{}.partial", file_name_of(target).substr(0, 200), ::getpid(), attempt);
-    file.reset(::openat(folder.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+    file.reset(::openat(folder.get(), name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
     if (file.is_open()) {
       temporary = name;
       return ok();
@@ -129,6 +132,17 @@ void OutputFile::State::start_writeback() {
   writeback_from = written;
 }
 
+Status OutputFile::State::check_positioned() const {
+  if (!in_place) return ok();
+  return Error{Errc::Usage, "a file with holes can be written to a regular file only"};
+}
+
+// Writes to a file do not wait, so that nothing else would notice the request.
+Status OutputFile::State::check_interrupted() const {
+  if (!limits.cancellation || !limits.cancellation->requested()) return ok();
+  return Error{Errc::Interrupted, "interrupted"};
+}
+
 void OutputFile::State::drop() {
   if (!temporary.empty()) ::unlinkat(folder.get(), temporary.c_str(), 0);
   temporary.clear();
@@ -173,6 +187,65 @@ Status OutputFile::write(std::span<const std::byte> bytes) {
   state_->written += bytes.size();
   state_->start_writeback();
   return ok();
+}
+
+Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  if (auto possible = state_->check_positioned(); !possible) return possible;
+  if (auto going = state_->check_interrupted(); !going) return going;
+  state_->written += bytes.size();
+  while (!bytes.empty()) {
+    ssize_t count =
+        ::pwrite(state_->file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("write", errno);
+    bytes = bytes.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return ok();
+}
+
+Status OutputFile::clear_at(uint64_t offset, uint64_t length) {
+  if (auto possible = state_->check_positioned(); !possible) return possible;
+  if (::fallocate(state_->file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  static_cast<off_t>(offset), static_cast<off_t>(length)) == 0) {
+    return ok();
+  }
+  if (errno != EOPNOTSUPP && errno != ENOSYS) return system_error("punch a hole", errno);
+  static constexpr std::array<std::byte, 65536> kZeros{};
+  while (length > 0) {
+    auto count = static_cast<size_t>(std::min<uint64_t>(length, kZeros.size()));
+    auto written = write_at(offset, std::span(kZeros).first(count));
+    if (!written) return written;
+    offset += count;
+    length -= count;
+  }
+  return ok();
+}
+
+Status OutputFile::read_at(uint64_t offset, std::span<std::byte> into) const {
+  if (auto possible = state_->check_positioned(); !possible) return possible;
+  while (!into.empty()) {
+    ssize_t count =
+        ::pread(state_->file.get(), into.data(), into.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return system_error("read", errno);
+    if (count == 0) {  // behind the end: a hole
+      std::ranges::fill(into, std::byte{0});
+      return ok();
+    }
+    into = into.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+  return ok();
+}
+
+Status OutputFile::resize(uint64_t length) {
+  if (auto possible = state_->check_positioned(); !possible) return possible;
+  if (length > static_cast<uint64_t>(INT64_MAX)) {
+    return Error{Errc::Unsupported, fmt::format("a file of {:#x} bytes is not possible", length)};
+  }
+  if (::ftruncate(state_->file.get(), static_cast<off_t>(length)) == 0) return ok();
+  return system_error("set the length of the output", errno);
 }
 
 Status OutputFile::finish() {

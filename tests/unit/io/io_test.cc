@@ -162,6 +162,32 @@ TEST_CASE("devices are written in place, folders and missing folders are refused
         "open the output's folder: No such file or directory");
 }
 
+TEST_CASE("an output file can be written by position, with holes", "[io]") {
+  TempDir folder;
+  auto file = OutputFile::create(folder / "image", Overwrite::Refuse);
+  REQUIRE(file);
+  std::vector<std::byte> page(65536, std::byte{7});
+  std::vector<std::byte> seen(65536, std::byte{1});
+  REQUIRE((*file)->resize(1 << 20));
+  REQUIRE((*file)->write_at(1 << 19, page));
+  REQUIRE((*file)->write_at(0, page));
+  REQUIRE((*file)->read_at(1 << 19, seen));
+  CHECK(seen == page);
+  REQUIRE((*file)->clear_at(0, page.size()));
+  REQUIRE((*file)->read_at(0, seen));
+  CHECK(seen == std::vector<std::byte>(65536));
+  REQUIRE((*file)->read_at((1 << 20) - 10, seen));  // beyond the end: zeros
+  CHECK(seen == std::vector<std::byte>(65536));
+  REQUIRE((*file)->commit_file());
+  CHECK(std::filesystem::file_size(folder / "image") == 1 << 20);
+  struct stat status {};
+  REQUIRE(::stat((folder / "image").c_str(), &status) == 0);
+  CHECK(status.st_blocks * 512 <= 2 * 65536);
+  auto null = OutputFile::create("/dev/null", Overwrite::Refuse);
+  REQUIRE(null);
+  CHECK((*null)->write_at(0, page).error().code == Errc::Usage);
+}
+
 TEST_CASE("a command's exit status decides", "[io]") {
   TempDir folder;
   auto good = make_command_sink("cat > " + (folder / "out"));

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Tells where a pass of the sender over the RAM ends and the next begins.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include <vmstream/ram_usage.h>
+
+namespace vmstream::analysis {
+
+/// A page's place in the sender's order: blocks as listed, pages ascending.
+struct PagePlace {
+  size_t block = 0;
+  uint64_t offset = 0;
+  auto operator<=>(const PagePlace&) const = default;
+};
+
+/// Fed with every page record in stream order. See RamUsageCollector for the rule.
+class PassFinder {
+ public:
+  /// The first page at or behind a place that was not sent yet.
+  using NextUnsent = std::function<PagePlace(PagePlace)>;
+
+  explicit PassFinder(NextUnsent next_unsent) : next_unsent_(std::move(next_unsent)) {}
+
+  /// `first_time`: the page was never sent before. `bytes`: of the record.
+  void add(const PagePlace& place, const Page& page, bool first_time, uint64_t bytes);
+  /// What comes now is asked for by the guest.
+  void enter_postcopy();
+
+  std::vector<RamPass> take_passes() { return std::move(passes_); }
+
+ private:
+  // Compression threads are this many pages out of order at most, unless somebody asked for many
+  // more of them than the usual eight.
+  static constexpr uint64_t kThreadPages = 64;
+
+  bool begins_pass(const PagePlace& place, const Page& page, bool first_time);
+  bool is_late_thread(const PagePlace& place, const Page& page) const;
+  void note(const PagePlace& place, const Page& page);
+
+  NextUnsent next_unsent_;
+  std::vector<RamPass> passes_;
+  PagePlace last_;
+  PagePlace highest_;    // of this pass
+  uint64_t recent_ = 0;  // bit i: the page i before highest_ was sent in this pass
+  PagePlace frontier_;   // the first pass sent all before it
+  bool threads_ = false;
+  bool postcopy_ = false;
+};
+
+}  // namespace vmstream::analysis

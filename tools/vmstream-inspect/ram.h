@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The answer to "ram": what became of the guest's pages on their way.
+#pragma once
+
+#include <vmstream/state_file.h>
+#include "common/tool.h"
+#include "vmstream-inspect/options.h"
+
+namespace vmtools {
+
+ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& state);
+
+}  // namespace vmtools
