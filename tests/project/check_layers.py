@@ -34,8 +34,8 @@ PUBLIC = {
     "codec": "codec",
     "state": "state_file stream_ends",
     "guest": "capture qmp restore",
-    "analysis": "byte_names device_collector extract load_advice problem_log qemu_version ram_usage"
-                " record_list stream_scan stream_summary verification",
+    "analysis": "byte_names device_collector extract load_advice problem_log qemu_version"
+                " ram_usage record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
 
