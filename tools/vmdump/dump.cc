@@ -20,7 +20,6 @@ using vmstream::CaptureSummary;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
-using vmstream::Result;
 using vmtools::ExitStatus;
 using vmtools::Session;
 

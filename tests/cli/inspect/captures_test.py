@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Real captures: every byte accounted for, and the devices that QEMU's own analyser finds."""
-import glob
 import json
 import os
 import re
@@ -8,11 +7,10 @@ import sys
 import tempfile
 import unittest
 
-from captures import FOREIGN_START, unpacked
+from captures import run_over_captures, unpacked
 from streams import *
 
 FOLDER = sys.argv.pop(1)
-SKIPPED = 77
 
 
 def analysed_devices(truth):
@@ -80,20 +78,5 @@ class Captures(unittest.TestCase):
         self.assertEqual(set(devices) | iterables, analysed)
 
 
-def add_tests():
-    captures = glob.glob(os.path.join(FOLDER, "*.qevm")) + glob.glob(os.path.join(FOLDER, "*.qevm.zst"))
-    for path in sorted(captures):
-        name = os.path.basename(path).split(".qevm")[0]
-        if name in FOREIGN_START:
-            continue
-        truth = os.path.join(FOLDER, name + ".truth")
-        setattr(Captures, f"test_{name}",
-                lambda self, path=path, truth=truth: self.check_capture(path, truth))
-    return len(captures)
-
-
 if __name__ == "__main__":
-    if add_tests() == 0:
-        print(f"no captures in {FOLDER}")
-        sys.exit(SKIPPED)
-    unittest.main()
+    run_over_captures(Captures, FOLDER)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Real captures: devices as QEMU's own analyser reads them, value by value, and every byte of a field."""
-import glob
 import json
 import os
 import sys
@@ -8,11 +7,10 @@ import tempfile
 import unittest
 from xml.etree import ElementTree
 
-from captures import FOREIGN_START, unpacked
+from captures import run_over_captures, unpacked
 from streams import *
 
 FOLDER = sys.argv.pop(1)
-SKIPPED = 77
 
 
 def truth_of(folder):
@@ -86,20 +84,5 @@ class DumpCaptures(unittest.TestCase):
                     self.assertEqual(int(element.text), field["value"])
 
 
-def add_tests():
-    captures = glob.glob(os.path.join(FOLDER, "*.qevm")) + glob.glob(os.path.join(FOLDER, "*.qevm.zst"))
-    for path in sorted(captures):
-        name = os.path.basename(path).split(".qevm")[0]
-        if name in FOREIGN_START:
-            continue
-        truth = os.path.join(FOLDER, name + ".truth")
-        setattr(DumpCaptures, f"test_{name}",
-                lambda self, path=path, truth=truth: self.check_capture(path, truth))
-    return len(captures)
-
-
 if __name__ == "__main__":
-    if add_tests() == 0:
-        print(f"no captures in {FOLDER}")
-        sys.exit(SKIPPED)
-    unittest.main()
+    run_over_captures(DumpCaptures, FOLDER)
