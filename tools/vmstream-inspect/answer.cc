@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/seekable_state.h>
 #include <vmstream/stream_ends.h>
 #include "common/progress.h"
 
@@ -52,15 +53,28 @@ Status check_output() {
   return Error{Errc::Environment, "cannot write to stdout"};
 }
 
+namespace {
+
+// From the two ends of the stream, where they can be had alone and nothing in them is wrong.
+std::optional<Reading> read_ends(const InspectOptions& options,
+                                 const std::function<vmstream::StreamVisitor&()>& start,
+                                 const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*state->plain);
+  if (!ends) return std::nullopt;
+  auto scan = vmstream::scan_ends(*ends, start());
+  if (!scan.complete() || !is_sound(scan)) return std::nullopt;
+  return Reading{scan, {options.file, state->containers}, false};
+}
+
+}  // namespace
+
 Result<Reading> read_subject(Session& session, const InspectOptions& options,
                              const std::function<vmstream::StreamVisitor&()>& start,
                              const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
   if (!options.full_scan && options.file != "-") {
-    if (auto ends = vmstream::read_stream_ends(options.file)) {
-      auto scan = vmstream::scan_ends(*ends, start());
-      if (scan.complete() && is_sound(scan))
-        return Reading{scan, {options.file, {{"qevm"}}}, false};
-    }
+    if (auto reading = read_ends(options, start, is_sound)) return *reading;
   }
   auto state = open_subject(session, options);
   if (!state) return state.error();

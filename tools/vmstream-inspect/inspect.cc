@@ -9,6 +9,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/record_list.h>
+#include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
 #include <vmstream/stream_ends.h>
 #include <vmstream/stream_summary.h>
@@ -49,19 +50,21 @@ void print_summary(const InspectOptions& options, const Subject& subject,
   }
 }
 
-// Answers from the two ends of a large plain file, where nothing in them is wrong.
+// Answers from the two ends of a large stream, where nothing in them is wrong.
 bool answered_by_ends(const InspectOptions& options) {
   // A full scan of less is over before anybody notices.
   constexpr uint64_t kWorthSkippingBytes = 64u << 20;
   if (options.full_scan || options.digest || options.file == "-") return false;
-  auto ends = vmstream::read_stream_ends(options.file);
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state) return false;
+  auto ends = vmstream::read_stream_ends(*state->plain);
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
   auto scan = vmstream::scan_ends(*ends, collector);
   auto summary = collector.finish(scan);
   if (!scan.complete() || summary.problems.damage() > 0) return false;
   summary.ram_read = false;
-  print_summary(options, {options.file, {{"qevm"}}}, summary);
+  print_summary(options, {options.file, state->containers}, summary);
   return true;
 }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The two ends of a plain stream in a seekable file, read without the RAM between them.
+// The two ends of a plain stream, read without the RAM between them.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
+
+#include <vmstream/random_source.h>
 
 namespace vmstream {
 
@@ -24,9 +25,9 @@ struct StreamEnds {
   uint64_t skipped_bytes() const { return tail_offset - head.size(); }
 };
 
-/// Reads them, some hundred KiB as a rule and never more than about 100 MiB. Empty where the file
-/// is not as described above: no regular file, compressed, damaged, padded, without a vmdesc, with
-/// pages or devices in front of the first slice. Then the stream must be read as a whole.
-std::optional<StreamEnds> read_stream_ends(const std::string& path);
+/// Reads them, some hundred KiB as a rule and never more than about 100 MiB. Empty where the stream
+/// is not as described above: damaged, padded, without a vmdesc, with pages or devices in front of
+/// the first slice. Then it must be read as a whole.
+std::optional<StreamEnds> read_stream_ends(RandomSource& plain);
 
 }  // namespace vmstream

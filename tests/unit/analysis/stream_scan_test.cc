@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/stream_scan.h>
 
-#include <sys/stat.h>
-
 #include <fstream>
 #include <string>
 #include <vector>
@@ -12,11 +10,9 @@
 #include <vmstream/stream_summary.h>
 #include "support/catch.h"
 #include "support/stream_builder.h"
-#include "support/temp_dir.h"
 
 using namespace vmstream;
 using testing::StreamBuilder;
-using testing::TempDir;
 using Bytes = std::vector<std::byte>;
 
 namespace {
@@ -113,15 +109,6 @@ StreamSummary summarize(std::span<const std::byte> bytes) {
 }
 
 // A file in a folder of its own.
-struct File {
-  explicit File(const Bytes& bytes) {
-    std::ofstream out(path, std::ios::binary);
-    out.write(reinterpret_cast<const char*>(bytes.data()),
-              static_cast<std::streamsize>(bytes.size()));
-  }
-  TempDir folder;
-  std::string path = folder / "guest.qevm";
-};
 
 }  // namespace
 
@@ -333,8 +320,7 @@ TEST_CASE("a scan tells progress and digest on the way", "[analysis]") {
 TEST_CASE("the two ends tell of the devices what the whole stream tells", "[analysis]") {
   bool footers = GENERATE(true, false);
   auto bytes = guest(footers).vmdesc(description()).bytes();
-  File file(bytes);
-  auto ends = read_stream_ends(file.path);
+  auto ends = read_stream_ends(*make_random_memory(bytes));
   REQUIRE(ends);
   CHECK(ends->stream_bytes() == bytes.size());
   CHECK(ends->skipped_bytes() > kRamPages * 4096);
@@ -410,21 +396,12 @@ TEST_CASE("ends that do not agree are not used", "[analysis]") {
     stream.eos().footer().end(2).eos().footer().device(3, "timer", "1234").eof();
     bytes = stream.vmdesc(testing::make_vmdesc({{"timer", 4}})).bytes();
   }
-  CHECK_FALSE(read_stream_ends(File(bytes).path));
-}
-
-TEST_CASE("only a regular file has ends", "[analysis]") {
-  TempDir folder;
-  std::string fifo = folder / "fifo";
-  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
-  CHECK_FALSE(read_stream_ends(fifo));  // and does not wait for a writer
-  CHECK_FALSE(read_stream_ends(folder.path()));
-  CHECK_FALSE(read_stream_ends(folder / "nowhere"));
+  CHECK_FALSE(read_stream_ends(*make_random_memory(bytes)));
 }
 
 TEST_CASE("what stands in the ends is judged by the parser", "[analysis]") {
   auto bytes = whole_stream();
-  auto ends = read_stream_ends(File(bytes).path);
+  auto ends = read_stream_ends(*make_random_memory(bytes));
   REQUIRE(ends);
   ends->tail[0] = std::byte{0x66};
   StreamVisitor visitor;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// Where the independent pieces of a compressed file lie, in the file and in the plain stream.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace vmstream {
+
+/// One piece that unpacks by itself: a zstd frame, a gzip member, a bzip2 stream.
+struct PackedBlock {
+  uint64_t plain_offset = 0;
+  uint64_t file_offset = 0;
+  uint32_t plain_length = 0;
+  uint32_t packed_length = 0;
+};
+
+/// All pieces of a file, in order and without gaps in the plain stream. 20 bytes a piece.
+class BlockTable {
+ public:
+  /// Adds the next piece. False, and nothing is added, where an offset would overflow.
+  bool append(uint32_t plain_length, uint32_t packed_length);
+  /// Bytes of the file that hold nothing of the plain stream follow the last piece.
+  bool append_gap(uint64_t file_bytes);
+
+  size_t size() const { return entries_.size(); }
+  bool empty() const { return entries_.empty(); }
+  uint64_t plain_length() const { return plain_end_; }
+  uint64_t file_length() const { return file_end_; }
+
+  PackedBlock operator[](size_t number) const;
+  /// The number of the piece that holds the byte at `plain_offset`; empty behind the last.
+  std::optional<size_t> find(uint64_t plain_offset) const;
+
+ private:
+  struct Entry {
+    uint64_t plain_offset;
+    uint64_t file_offset;
+  };
+  std::vector<Entry> entries_;
+  std::vector<uint32_t> packed_lengths_;  // gaps make them differ from the distance to the next
+  uint64_t plain_end_ = 0;
+  uint64_t file_end_ = 0;
+};
+
+}  // namespace vmstream

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/random_source.h>
+
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "support/catch.h"
+#include "support/temp_dir.h"
+
+namespace vmstream {
+namespace {
+
+using testing::TempDir;
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+std::string read_text(RandomSource& source, uint64_t offset, size_t count) {
+  std::string text(count, '?');
+  auto got = source.read_at(offset, std::as_writable_bytes(std::span(text)));
+  if (!got) return got.error().code == Errc::Truncated ? "truncated" : got.error().message;
+  return text;
+}
+
+TEST_CASE("a random source reads any stretch and nothing behind the end", "[io]") {
+  TempDir folder;
+  std::ofstream(folder / "file") << "0123456789";
+  auto file = open_random_file(folder / "file");
+  REQUIRE(file);
+  auto memory = make_random_memory(bytes_of("0123456789"));
+  for (RandomSource* source : {file->get(), memory.get()}) {
+    CHECK(source->length() == 10);
+    CHECK(read_text(*source, 3, 4) == "3456");
+    CHECK(read_text(*source, 0, 10) == "0123456789");
+    CHECK(read_text(*source, 10, 0).empty());
+    CHECK(read_text(*source, 9, 2) == "truncated");
+    CHECK(read_text(*source, UINT64_MAX, 2) == "truncated");
+    CHECK(read_text(*source, 0, 1) == "0");  // an error ends nothing
+  }
+}
+
+TEST_CASE("a file that shrinks under its reader is an error", "[io]") {
+  TempDir folder;
+  std::ofstream(folder / "file") << "0123456789";
+  auto file = open_random_file(folder / "file");
+  REQUIRE(file);
+  std::filesystem::resize_file(folder / "file", 4);
+  CHECK(read_text(**file, 0, 4) == "0123");
+  CHECK(read_text(**file, 2, 4) == "truncated");
+}
+
+TEST_CASE("what cannot be read by position is refused without waiting", "[io]") {
+  TempDir folder;
+  REQUIRE(::mkfifo((folder / "fifo").c_str(), 0600) == 0);
+  for (const std::string& path : {folder / "fifo", folder.path(), std::string("/dev/null")}) {
+    auto file = open_random_file(path);
+    REQUIRE_FALSE(file);
+    CHECK(file.error().code == Errc::Unsupported);
+  }
+  auto nowhere = open_random_file(folder / "nowhere");
+  REQUIRE_FALSE(nowhere);
+  CHECK(nowhere.error().message == "open: No such file or directory");
+}
+
+TEST_CASE("a stretch source ends with its stretch", "[io]") {
+  auto memory = make_random_memory(bytes_of("0123456789"));
+  auto stretch = make_stretch_source(*memory, 2, 5);
+  std::string text(3, '?');
+  auto into = std::as_writable_bytes(std::span(text));
+  REQUIRE(*stretch->read(into) == 3);
+  CHECK(text == "234");
+  REQUIRE(*stretch->read(into) == 2);
+  CHECK(text.substr(0, 2) == "56");
+  CHECK(*stretch->read(into) == 0);
+  auto beyond = make_stretch_source(*memory, 8, 5);
+  CHECK_FALSE(read_fully(*beyond, into));
+}
+
+}  // namespace
+}  // namespace vmstream
