@@ -58,7 +58,7 @@ void fill(std::span<std::byte> into, uint8_t byte) {
 struct RamImage::State {
   RandomSource* plain;
   StateIndex index;
-  std::vector<bool> known_blocks;    // whose entry in the stream has been seen
+  std::vector<uint64_t> entry_ends;  // of the blocks whose entry has been seen; else 0
   std::vector<std::byte> stretch{};  // of the stream, with the records at work
 
   const PageMap& map() const { return *index.pages; }
@@ -105,7 +105,7 @@ Status RamImage::State::check() const {
 
 // The block list is what blocks are known by: each entry must stand where the index has it.
 Status RamImage::State::check_entry(size_t number) {
-  if (known_blocks[number]) return ok();
+  if (entry_ends[number] != 0) return ok();
   const RamBlock& entry = block(number);
   Bytes wanted;
   if (is_flat()) {
@@ -120,7 +120,7 @@ Status RamImage::State::check_entry(size_t number) {
                  fmt::format("index: RAM block '{}' is not listed here", escape(entry.name)),
                  entry.offset};
   }
-  known_blocks[number] = true;
+  entry_ends[number] = entry.offset + wanted.size();
   return ok();
 }
 
@@ -165,10 +165,12 @@ Status RamImage::State::read_run(size_t number, const PageRun& run, std::span<st
   return ok();
 }
 
-// Pages without records: each has its place, and a bit that says whether it is filled.
+// Pages without records: each has its place, and a bit that says whether it is filled. Offsets in
+// the stream count from the front of the sender's file, where something else may stand.
 Status RamImage::State::read_mapped(size_t number, const PageRun& run, std::span<std::byte> into) {
   const MappedRam& mapped = *block(number).mapped;
-  uint64_t place = mapped.pages_offset + run.page * page_size();
+  uint64_t place =
+      entry_ends[number] + (mapped.pages_offset - mapped.bitmap_offset) + run.page * page_size();
   if (mapped.page_size != page_size() || run.place.offset() != place ||
       (run.count > 1 && run.stride != page_size())) {
     return not_there(number, run.page, run.place);
@@ -187,8 +189,7 @@ Status RamImage::State::read_mapped(size_t number, const PageRun& run, std::span
 Status RamImage::State::check_bitmap(size_t number, const PageRun& run) {
   uint64_t first_word = run.page / kBitsPerWord;
   stretch.resize(static_cast<size_t>((run.end() - 1) / kBitsPerWord - first_word + 1) * 8);
-  uint64_t at = block(number).mapped->bitmap_offset + first_word * 8;
-  if (auto read = plain->read_at(at, stretch); !read) return read;
+  if (auto read = plain->read_at(entry_ends[number] + first_word * 8, stretch); !read) return read;
   bool wanted = run.place.kind() == PageKind::Data;
   for (uint64_t page = run.page; page < run.end(); ++page) {
     auto byte = static_cast<size_t>(page / 8 - first_word * 8);
@@ -293,7 +294,8 @@ RamImage::~RamImage() = default;
 Result<RamImage> RamImage::make(RandomSource& plain, StateIndex index) {
   if (!index.pages) return Error{Errc::Usage, "the index has no page map"};
   size_t blocks = index.facts.blocks.size();
-  auto state = std::make_unique<State>(State{&plain, std::move(index), std::vector<bool>(blocks)});
+  auto state =
+      std::make_unique<State>(State{&plain, std::move(index), std::vector<uint64_t>(blocks)});
   if (auto checked = state->check(); !checked) return checked.error();
   return RamImage(std::move(state));
 }
