@@ -33,7 +33,7 @@ PUBLIC = {
     "format": "device_state format parser stream_statistics visitor vmdesc writer",
     "codec": "block_table codec",
     "state": "seekable_state state_file stream_ends",
-    "guest": "capture qmp restore",
+    "guest": "capture convergence qmp restore",
     "analysis": "byte_names device_collector extract load_advice problem_log qemu_version"
                 " ram_usage record_list stream_scan stream_summary verification",
 }
