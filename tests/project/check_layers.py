@@ -31,7 +31,7 @@ PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
     "io": "byte_sink byte_source command file_claim output_file random_source",
     "format": "device_state format parser stream_statistics visitor vmdesc writer",
-    "codec": "block_table codec random_decoder trailer",
+    "codec": "block_table codec random_decoder resume_points trailer",
     "state": "seekable_state state_file stream_ends",
     "guest": "capture convergence qmp restore",
     "analysis": "byte_names device_collector extract load_advice problem_log qemu_version"
