@@ -60,12 +60,10 @@ class BlockPieces final : public PieceDecoder {
     auto unit = codec_.find_unit(packed, true);
     if (!unit) return unit.error();
     bool whole = unit->kind == FoundUnit::Kind::Whole && unit->length == packed.size();
+    uint32_t check = 0;
     if (whole) {
-      // Before it is decoded: what the unit says of itself bounds the memory that it takes.
-      uint32_t check = codec_.check_of(packed);
-      if (block.check != 0 && check != 0 && check != block.check) {
-        return mismatch("checksum", check, block.check);
-      }
+      check = codec_.check_of(packed);
+      if (auto good = compare_check(check, block); !good) return good;
       auto decoded = unit_decoder_->decode(packed, plain);
       if (!decoded) return decoded.error();
       whole = *decoded;
@@ -73,8 +71,16 @@ class BlockPieces final : public PieceDecoder {
     if (!whole) {
       if (auto decoded = decode_as_stream(packed, plain); !decoded) return decoded;
     }
-    if (plain.size() == block.plain_length) return ok();
-    return mismatch("length", plain.size(), block.plain_length);
+    if (plain.size() != block.plain_length) {
+      return mismatch("length", plain.size(), block.plain_length);
+    }
+    bool unknown = block.check != 0 && check == 0;
+    return unknown ? compare_check(codec_.checksum(plain.view()), block) : ok();
+  }
+
+  Status compare_check(uint32_t found, const PackedBlock& block) const {
+    if (found == 0 || block.check == 0 || found == block.check) return ok();
+    return mismatch("checksum", found, block.check);
   }
 
   // For units that cannot be told to be whole before they are decoded. Fills what room there is.
