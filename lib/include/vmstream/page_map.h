@@ -92,8 +92,8 @@ class PageMap {
   const PageRuns& runs(size_t block) const { return blocks_[block]; }
   const std::deque<PageDelta>& deltas() const { return deltas_; }
 
-  /// The run that holds the page; null where the page was not sent.
-  const PageRun* find_run(size_t block, uint64_t page) const;
+  /// The run that holds the page, or else the first behind it.
+  PageRuns::const_iterator find_from(size_t block, uint64_t page) const;
   /// Empty where the page was not sent.
   std::optional<PagePlace> find(size_t block, uint64_t page) const;
   /// What the Xbzrle record at `offset` is applied to; empty where the map knows no such record.

@@ -9,17 +9,18 @@ namespace vmstream {
 PageMap::PageMap(uint32_t page_size, std::vector<PageRuns> blocks, std::deque<PageDelta> deltas)
     : page_size_(page_size), blocks_(std::move(blocks)), deltas_(std::move(deltas)) {}
 
-const PageRun* PageMap::find_run(size_t block, uint64_t page) const {
-  if (block >= blocks_.size()) return nullptr;
+PageRuns::const_iterator PageMap::find_from(size_t block, uint64_t page) const {
   const PageRuns& runs = blocks_[block];
   auto behind = std::ranges::upper_bound(runs, page, {}, &PageRun::page);
-  if (behind == runs.begin() || std::prev(behind)->end() <= page) return nullptr;
-  return &*std::prev(behind);
+  if (behind != runs.begin() && page < std::prev(behind)->end()) return std::prev(behind);
+  return behind;
 }
 
 std::optional<PagePlace> PageMap::find(size_t block, uint64_t page) const {
-  const PageRun* run = find_run(block, page);
-  return run ? std::optional(run->place_of(page)) : std::nullopt;
+  if (block >= blocks_.size()) return std::nullopt;
+  auto run = find_from(block, page);
+  if (run == blocks_[block].end() || page < run->page) return std::nullopt;
+  return run->place_of(page);
 }
 
 std::optional<PagePlace> PageMap::find_before(uint64_t offset) const {
