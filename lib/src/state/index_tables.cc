@@ -54,6 +54,7 @@ Bytes write_blocks(const BlockTable& table) {
     out.number(block.file_offset - file_end);
     out.difference(block.plain_length, last_length);
     out.number(block.packed_length);
+    out.number(block.check);
     last_length = block.plain_length;
     file_end = block.file_offset + block.packed_length;
   }
@@ -64,14 +65,16 @@ Bytes write_blocks(const BlockTable& table) {
 Result<BlockTable> parse_blocks(std::span<const std::byte> bytes) {
   TableReader in(kBlocksPart, bytes);
   BlockTable table;
-  size_t count = in.count(3);
+  size_t count = in.count(4);
   uint64_t plain_length = 0;
   for (size_t i = 0; i < count && in.ok(); ++i) {
     bool fits = table.append_gap(in.number());
     plain_length = in.difference(plain_length);
     uint64_t packed_length = in.number_up_to(UINT32_MAX, "a block's length");
+    uint64_t check = in.number_up_to(UINT32_MAX, "a block's checksum");
     fits = fits && plain_length <= UINT32_MAX &&
-           table.append(static_cast<uint32_t>(plain_length), static_cast<uint32_t>(packed_length));
+           table.append(static_cast<uint32_t>(plain_length), static_cast<uint32_t>(packed_length),
+                        static_cast<uint32_t>(check));
     if (!fits) in.fail("holds lengths that cannot be");
   }
   if (!table.append_gap(in.number())) in.fail("holds lengths that cannot be");
