@@ -69,15 +69,10 @@ bool answered_by_ends(const InspectOptions& options) {
 }
 
 ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& state) {
-  Progress progress(session, "read");
   vmstream::Sha256 digest;
   vmstream::SummaryCollector collector;
-  auto scan = vmstream::scan_stream(
-      *state.plain, collector,
-      {.digest = options.digest ? &digest : nullptr,
-       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
-  progress.enter("done");
-  session.messages().erase_bar();
+  auto scan = scan_subject(session, options, state, collector, "read",
+                           vmstream::MappedPages::Places, options.digest ? &digest : nullptr);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }

@@ -19,7 +19,8 @@ struct SeekableState {
 };
 
 /// Opens the file at `path` where its form allows reading by position: plain streams in regular
-/// files and block devices. Empty for every other, which open_state() reads from front to end.
+/// files and block devices, at their start or further in as open_state() finds them. Empty for
+/// every other, which open_state() reads from front to end.
 std::optional<SeekableState> open_seekable_state(const std::string& path);
 
 }  // namespace vmstream

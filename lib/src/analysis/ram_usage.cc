@@ -46,9 +46,9 @@ RamCell cell_of(const PageEntry& entry) {
   return entry.kind() == PageKind::Fill ? RamCell::Fill : RamCell::Data;
 }
 
-// The record's head and payload. A mapped-ram page has neither head nor, while it is zero, content.
+// The record's head and payload. A mapped-ram page has no head and, while it is zero, no content.
 uint64_t bytes_of(const Page& page) {
-  if (page.block && page.block->mapped && page.kind == PageKind::Zero) return 0;
+  if (page.block && page.block->mapped) return page.kind == PageKind::Zero ? 0 : page.size;
   return page.payload_offset - page.offset + page.payload.size();
 }
 
