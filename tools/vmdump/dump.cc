@@ -6,7 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/state_file.h>
 #include <vmstream/text.h>
+#include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
 #include "vmdump/output_chain.h"
@@ -20,6 +22,7 @@ using vmstream::CaptureSummary;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
+using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
 
@@ -42,7 +45,7 @@ class Observer final : public vmstream::CaptureObserver {
 CaptureOptions capture_options(const Options& options, const Session& session) {
   return {.after = options.after,
           .max_bandwidth = options.max_bandwidth,
-          .digest = options.common.json,
+          .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
 }
@@ -93,6 +96,35 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   return status;
 }
 
+Status verify(const Options& options, OutputChain& chain, const CaptureSummary& summary,
+              Observer& observer) {
+  auto file = chain.read_back();
+  if (!file) return file.error();
+  auto state =
+      vmstream::open_state(std::move(*file), {.decode = {.threads = options.common.threads}});
+  auto verified =
+      !state ? Status(state.error())
+             : vmstream::verify_stream(
+                   *state->plain, summary.sha256,
+                   {.on_progress = [&](const auto& counts) { observer.on_progress(counts); }});
+  if (verified || verified.error().code == Errc::Interrupted) return verified;
+  Error error = verified.error();
+  error.message = "what was written does not read back: " + error.message;
+  return error;
+}
+
+// The file is given its name only once it is on the disk and, if asked for, has been read from
+// there and found to hold what was sent.
+Status publish(const Options& options, OutputChain& chain, const CaptureSummary& summary,
+               Observer& observer) {
+  if (options.verify) {
+    observer.enter("verify");
+    if (auto verified = verify(options, chain, summary, observer); !verified) return verified;
+  }
+  observer.enter("sync");
+  return chain.publish();
+}
+
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
@@ -105,8 +137,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
 
   auto summary = guest->capture(chain->entrance());
   if (!summary) return give_up(options, session, *guest, summary.error());
-  observer.enter("sync");
-  if (auto published = chain->publish(); !published) {
+  if (auto published = publish(options, *chain, *summary, observer); !published) {
     return give_up(options, session, *guest, published.error());
   }
   if (auto completed = guest->complete(); !completed) {
@@ -129,8 +160,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary = vmstream::capture_stream(*source, chain->entrance(), capture, &observer);
   if (!summary) return session.fail(output_name(options), summary.error());
-  observer.enter("sync");
-  if (auto published = chain->publish(); !published) {
+  if (auto published = publish(options, *chain, *summary, observer); !published) {
     return session.fail(output_name(options), published.error());
   }
   observer.enter("done");

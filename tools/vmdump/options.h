@@ -41,6 +41,7 @@ struct Options {
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;
+  bool verify = false;  ///< read the file back before success is reported
   bool explain = false;
 };
 

@@ -99,6 +99,11 @@ ByteSink& OutputChain::entrance() {
   return *target_;
 }
 
+Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
+  if (file_) return file_->read_back();
+  return vmstream::Error{vmstream::Errc::Unsupported, "there is no file to read back"};
+}
+
 Status OutputChain::publish() {
   if (file_) return file_->commit_file();
   return sync_stdout();

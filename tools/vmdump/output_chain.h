@@ -23,6 +23,8 @@ class OutputChain {
   /// Takes the plain stream.
   vmstream::ByteSink& entrance();
 
+  /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
+  vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
   /// After entrance().finish(): makes the file durable and visible.
   vmstream::Status publish();
 

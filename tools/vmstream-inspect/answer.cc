@@ -41,8 +41,10 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
       .mapped_pages = pages};
   std::optional<vmstream::SeekableState> seekable;
   if (options.file != "-") seekable = vmstream::open_seekable_state(options.file);
-  auto scan = seekable ? vmstream::scan_seekable(*seekable->plain, visitor, how)
-                       : vmstream::scan_stream(*state.plain, visitor, how);
+  // Compressed blocks are decoded faster in a row, on all cores.
+  bool by_position = seekable && !seekable->unpacked;
+  auto scan = by_position ? vmstream::scan_seekable(seekable->plain(), visitor, how)
+                          : vmstream::scan_stream(*state.plain, visitor, how);
   progress.enter("done");
   session.messages().erase_bar();
   return scan;
@@ -78,7 +80,7 @@ std::optional<Reading> read_ends(const InspectOptions& options,
                                  const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
   auto state = vmstream::open_seekable_state(options.file);
   if (!state) return std::nullopt;
-  auto ends = vmstream::read_stream_ends(*state->plain);
+  auto ends = vmstream::read_stream_ends(state->plain());
   if (!ends) return std::nullopt;
   auto scan = vmstream::scan_ends(*ends, start());
   if (!scan.complete() || !is_sound(scan)) return std::nullopt;

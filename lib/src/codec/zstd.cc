@@ -158,6 +158,15 @@ class ZstdCodec final : public BlockCodec {
     return find_frame(front, at_end);
   }
 
+  uint32_t check_of(std::span<const std::byte> unit) const override {
+    constexpr std::byte kChecksumFlag{0x04};
+    constexpr size_t kChecksumBytes = 4;
+    if (unit.size() < kLongestFrameHeader / 2 ||
+        (unit[kMagicBytes] & kChecksumFlag) == std::byte{0}) {
+      return 0;
+    }
+    return read_le32(unit.last(kChecksumBytes), 0);
+  }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<ZstdUnitDecoder>();
   }

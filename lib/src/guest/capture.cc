@@ -44,7 +44,7 @@ CaptureSummary summarize(const StreamTap& tap, Clock::time_point start) {
   summary.machine = tap.machine();
   summary.sha256 = tap.sha256();
   summary.total_seconds = seconds_since(start);
-  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds}};
+  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds, 0}};
   return summary;
 }
 

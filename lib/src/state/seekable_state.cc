@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <vmstream/random_decoder.h>
+#include <vmstream/trailer.h>
 #include "state/recognise.h"
 
 namespace vmstream {
@@ -24,11 +26,29 @@ class RestOfFile final : public RandomSource {
   uint64_t start_;
 };
 
-std::vector<std::byte> read_head(RandomSource& file) {
+std::vector<std::byte> read_head(RandomSource& source) {
   std::vector<std::byte> head(
-      static_cast<size_t>(std::min<uint64_t>(kRecogniseBytes, file.length())));
-  if (!file.read_at(0, head)) head.clear();
+      static_cast<size_t>(std::min<uint64_t>(source.length(), kRecogniseBytes)));
+  if (!source.read_at(0, head)) head.clear();
   return head;
+}
+
+std::optional<BlockTable> blocks_of(Coding coding, RandomSource& file) {
+  auto trailer = read_trailer(coding, file);
+  if (trailer && *trailer && (*trailer)->blocks) return std::move((*trailer)->blocks);
+  auto found = find_blocks(coding, file);
+  return found ? std::move(*found) : std::nullopt;
+}
+
+// What stands in front of the stream is a container; `head` becomes the stream's.
+void leave_out_foreign(SeekableState& state, std::vector<std::byte>& head) {
+  if (head.size() < kRecogniseBytes || is_known_foreign(head)) return;
+  auto rest = make_stretch_source(*state.file, head.size(), state.file->length() - head.size());
+  auto found = find_stream_within(*rest, head);
+  if (!found || !*found) return;
+  state.containers.push_back({"offset", (*found)->offset});
+  state.file = std::make_unique<RestOfFile>(std::move(state.file), (*found)->offset);
+  head = std::move((*found)->front);
 }
 
 }  // namespace
@@ -36,17 +56,21 @@ std::vector<std::byte> read_head(RandomSource& file) {
 std::optional<SeekableState> open_seekable_state(const std::string& path) {
   auto file = open_random_file(path);
   if (!file) return std::nullopt;
-  auto head = read_head(**file);
-  if (is_plain_stream(head)) return SeekableState{{{"qevm"}}, std::move(*file)};
-  if (head.size() < kRecogniseBytes || recognise_coding(head) || is_known_foreign(head)) {
-    return std::nullopt;
+  SeekableState state{{}, std::move(*file), nullptr};
+  auto head = read_head(*state.file);
+  if (auto coding = recognise_coding(head)) {
+    auto blocks = blocks_of(*coding, *state.file);
+    if (!blocks || blocks->empty()) return std::nullopt;
+    auto unpacked = make_random_decoder(*coding, *state.file, std::move(*blocks));
+    if (!unpacked) return std::nullopt;
+    state.unpacked = std::move(*unpacked);
+    state.containers.push_back({std::string(traits_of(*coding).name)});
+    head = read_head(*state.unpacked);
   }
-  auto whole = make_stretch_source(**file, head.size(), (*file)->length() - head.size());
-  auto found = find_stream_within(*whole, std::move(head));
-  if (!found || !*found) return std::nullopt;
-  uint64_t start = (*found)->offset;
-  return SeekableState{{{"offset", start}, {"qevm"}},
-                       std::make_unique<RestOfFile>(std::move(*file), start)};
+  if (!is_plain_stream(head) && !state.unpacked) leave_out_foreign(state, head);
+  if (!is_plain_stream(head)) return std::nullopt;
+  state.containers.push_back({"qevm"});
+  return state;
 }
 
 }  // namespace vmstream
