@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measures vmstream-inspect on the plain file of a large guest, and replaces its part of the results.
 
-QEMU makes the file: a guest whose RAM holds files of /usr/lib and is empty otherwise. Small questions
+QEMU makes the file: a guest whose RAM looks like that of an idle Linux and is empty otherwise. Small questions
 are to be independent of the RAM; a whole reading is to run at the speed of memory. With --analyzer
 the script analyze-migration.py of QEMU's sources is run on the same file, once. Nothing here is a
 pass-or-fail test.
@@ -17,9 +17,11 @@ import sys
 import tempfile
 import time
 
+import guest_memory
+from guest_memory import MIB
 from qemu import Guest
-from report import MIB, circumstances_of_machine, row
-from run import DATA_ADDRESS, make_data
+from report import cpu_name, first_line, memory_gib, row
+from run import DATA_ADDRESS, UNLIMITED
 
 TITLE = "## Inspecting"
 
@@ -41,9 +43,11 @@ def timed(command, runs):
 
 def save(options, folder, state):
     data = f"{folder}/data"
-    make_data(data, options.data * 1000000)
+    guest_memory.write("idle", data, options.data * 1000000)
     loader = f"loader,file={data},addr={DATA_ADDRESS:#x},force-raw=on"
     with Guest(folder, "guest", options.memory, ["-device", loader]) as guest:
+        with guest.session() as qmp:
+            qmp.execute("migrate-set-parameters", **{"max-bandwidth": UNLIMITED})
         subprocess.run([f"{options.build}/bin/vmdump", "--quiet", "--qmp", guest.socket_path,
                         "--compress", "none", "-o", state], check=True)
 
@@ -104,7 +108,9 @@ def main():
     today = datetime.date.today().isoformat()
     part = "\n".join([
         TITLE, "", f"Written by `bench/inspect.py` on {today}.", "",
-        *circumstances_of_machine(),
+        f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
+        f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}; "
+        f"{first_line('qemu-system-x86_64', '--version')}",
         f"- guest: {options.memory} MiB RAM; its plain stream has {stream_bytes / MIB:.0f} MiB, in "
         "the page cache",
         f"- medians of {options.runs} runs", "", *lines]) + "\n"

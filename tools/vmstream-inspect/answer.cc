@@ -39,11 +39,10 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
       .digest = digest,
       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); },
       .mapped_pages = pages};
-  std::optional<vmstream::SeekableState> seekable;
-  if (options.file != "-") seekable = vmstream::open_seekable_state(options.file);
+  auto seekable = options.file == "-" ? std::nullopt : vmstream::open_seekable_state(options.file);
   // Compressed blocks are decoded faster in a row, on all cores.
-  bool by_position = seekable && !seekable->unpacked;
-  auto scan = by_position ? vmstream::scan_seekable(seekable->plain(), visitor, how)
+  bool by_position = seekable && !seekable->unpacked && seekable->plain();
+  auto scan = by_position ? vmstream::scan_seekable(*seekable->plain(), visitor, how)
                           : vmstream::scan_stream(*state.plain, visitor, how);
   progress.enter("done");
   session.messages().erase_bar();
@@ -79,8 +78,8 @@ std::optional<Reading> read_ends(const InspectOptions& options,
                                  const std::function<vmstream::StreamVisitor&()>& start,
                                  const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
   auto state = vmstream::open_seekable_state(options.file);
-  if (!state) return std::nullopt;
-  auto ends = vmstream::read_stream_ends(state->plain());
+  if (!state || !state->plain()) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends) return std::nullopt;
   auto scan = vmstream::scan_ends(*ends, start());
   if (!scan.complete() || !is_sound(scan)) return std::nullopt;

@@ -150,15 +150,8 @@ Result<std::optional<BlockTable>> walk(RandomSource& file, Measure measure) {
 }  // namespace
 
 Result<std::optional<BlockTable>> find_blocks(Coding coding, RandomSource& file) {
-  switch (coding) {
-    case Coding::Gzip:
-      return walk(file, measure_gzip_member);
-    case Coding::Zstd:
-      return walk(file, measure_zstd_frame);
-    case Coding::None:
-    case Coding::Bzip2:
-      break;
-  }
+  if (coding == Coding::Gzip) return walk(file, measure_gzip_member);
+  if (coding == Coding::Zstd) return walk(file, measure_zstd_frame);
   return std::optional<BlockTable>();
 }
 

@@ -174,9 +174,6 @@ class Bzip2Codec final : public BlockCodec {
     return FoundUnit{FoundUnit::Kind::NeedsMore, kLookAheadBytes};
   }
 
-  // A stream's checksum stands at any bit.
-  uint32_t check_of(std::span<const std::byte>) const override { return 0; }
-
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<Bzip2UnitDecoder>();
   }

@@ -148,6 +148,7 @@ class GzipCodec final : public BlockCodec {
   uint32_t check_of(std::span<const std::byte> unit) const override {
     return unit.size() < kMemberTrailerBytes ? 0 : read_le32(unit.last(kMemberTrailerBytes), 0);
   }
+  uint32_t checksum(std::span<const std::byte> plain) const override { return crc32_of(plain); }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<GzipUnitDecoder>();
   }

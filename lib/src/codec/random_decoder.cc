@@ -1,106 +1,45 @@
 // SPDX-License-Identifier: MIT
-// Pieces are decoded whole and kept; those used longest ago make room for new ones.
+// Blocks that a table describes.
 #include <vmstream/random_decoder.h>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <list>
-#include <unordered_map>
 
 #include "codec/block_codec.h"
+#include "codec/piece_cache.h"
 
 namespace vmstream {
 namespace {
 
 constexpr size_t kMaxPackedBytes = kMaxUnitBytes + 128 * 1024;  // hardly larger than its content
 
-struct DecodedPiece {
-  size_t number = 0;
-  Buffer plain;
-};
-
-// Decoded pieces, the one used last in front.
-class PieceCache {
+class BlockPieces final : public PieceDecoder {
  public:
-  explicit PieceCache(size_t most_bytes) : most_bytes_(most_bytes) {}
+  BlockPieces(const BlockCodec& codec, RandomSource& file, BlockTable blocks)
+      : codec_(codec), file_(file), blocks_(std::move(blocks)) {}
 
-  /// Null if the piece is not there. Lives until the next insert().
-  const Buffer* find(size_t number) {
-    auto found = places_.find(number);
-    if (found == places_.end()) return nullptr;
-    pieces_.splice(pieces_.begin(), pieces_, found->second);
-    return &pieces_.front().plain;
+  uint64_t plain_length() const override { return blocks_.plain_length(); }
+
+  Piece find(uint64_t plain_offset) const override {
+    size_t number = *blocks_.find(plain_offset);
+    PackedBlock block = blocks_[number];
+    return {number, block.plain_offset, block.plain_length};
   }
 
-  /// Makes room for a piece of this length; gives memory to decode it into.
-  Buffer make_room(size_t length) {
-    Buffer memory;
-    while (!pieces_.empty() && bytes_ + length > most_bytes_) {
-      bytes_ -= pieces_.back().plain.capacity();
-      places_.erase(pieces_.back().number);
-      memory = std::move(pieces_.back().plain);
-      pieces_.pop_back();
-    }
-    return memory.capacity() == length ? std::move(memory) : Buffer(length);
-  }
-
-  const Buffer& insert(size_t number, Buffer plain) {
-    bytes_ += plain.capacity();
-    pieces_.push_front({number, std::move(plain)});
-    places_[number] = pieces_.begin();
-    return pieces_.front().plain;
-  }
-
- private:
-  const size_t most_bytes_;
-  size_t bytes_ = 0;
-  std::list<DecodedPiece> pieces_;
-  std::unordered_map<size_t, std::list<DecodedPiece>::iterator> places_;
-};
-
-class RandomDecoder final : public RandomSource {
- public:
-  RandomDecoder(const BlockCodec& codec, RandomSource& file, BlockTable blocks, size_t cache_bytes)
-      : codec_(codec), file_(file), blocks_(std::move(blocks)), cache_(cache_bytes) {}
-
-  uint64_t length() const override { return blocks_.plain_length(); }
-
-  Status read_at(uint64_t offset, std::span<std::byte> into) override {
-    if (offset > length() || into.size() > length() - offset) {
-      return Error{Errc::Truncated, fmt::format("{} bytes wanted at {:#x}, the end is at {:#x}",
-                                                into.size(), offset, length())};
-    }
-    if (into.empty()) return ok();
-    for (size_t number = *blocks_.find(offset); !into.empty(); ++number) {
-      PackedBlock block = blocks_[number];
-      if (block.plain_length == 0) continue;
-      auto plain = get(number, block);
-      if (!plain) return plain.error();
-      auto part = plain->subspan(static_cast<size_t>(offset - block.plain_offset));
-      part = part.first(std::min(part.size(), into.size()));
-      std::ranges::copy(part, into.begin());
-      into = into.subspan(part.size());
-      offset += part.size();
-    }
-    return ok();
-  }
-
- private:
-  Result<std::span<const std::byte>> get(size_t number, const PackedBlock& block) {
-    if (const Buffer* plain = cache_.find(number)) return plain->view();
+  Status decode(const Piece& piece, Buffer& plain) override {
+    PackedBlock block = blocks_[piece.number];
     packed_.clear();
     packed_.reserve(block.packed_length);
     auto room = packed_.room().first(block.packed_length);
     if (auto got = file_.read_at(block.file_offset, room); !got) return located(got.error(), block);
     packed_.extend(room.size());
-    Buffer plain = cache_.make_room(block.plain_length);
-    if (auto decoded = decode(block, plain); !decoded) return located(decoded.error(), block);
-    return cache_.insert(number, std::move(plain)).view();
+    auto decoded = decode_packed(block, plain);
+    return decoded ? decoded : located(decoded.error(), block);
   }
 
+ private:
   static Error located(Error error, const PackedBlock& block) {
-    error.offset = block.plain_offset;
     error.file_offset = block.file_offset;
     return error;
   }
@@ -112,7 +51,7 @@ class RandomDecoder final : public RandomSource {
   }
 
   // Decodes packed_, which must be what the table says.
-  Status decode(const PackedBlock& block, Buffer& plain) {
+  Status decode_packed(const PackedBlock& block, Buffer& plain) {
     auto packed = packed_.view();
     if (packed.size() < codec_.magic_bytes() || !codec_.can_begin(packed)) {
       return Error{Errc::Malformed,
@@ -121,12 +60,10 @@ class RandomDecoder final : public RandomSource {
     auto unit = codec_.find_unit(packed, true);
     if (!unit) return unit.error();
     bool whole = unit->kind == FoundUnit::Kind::Whole && unit->length == packed.size();
+    uint32_t check = 0;
     if (whole) {
-      // Before it is decoded: what the unit says of itself bounds the memory that it takes.
-      uint32_t check = codec_.check_of(packed);
-      if (block.check != 0 && check != 0 && check != block.check) {
-        return mismatch("checksum", check, block.check);
-      }
+      check = codec_.check_of(packed);
+      if (auto good = compare_check(check, block); !good) return good;
       auto decoded = unit_decoder_->decode(packed, plain);
       if (!decoded) return decoded.error();
       whole = *decoded;
@@ -134,8 +71,16 @@ class RandomDecoder final : public RandomSource {
     if (!whole) {
       if (auto decoded = decode_as_stream(packed, plain); !decoded) return decoded;
     }
-    if (plain.size() == block.plain_length) return ok();
-    return mismatch("length", plain.size(), block.plain_length);
+    if (plain.size() != block.plain_length) {
+      return mismatch("length", plain.size(), block.plain_length);
+    }
+    bool unknown = block.check != 0 && check == 0;
+    return unknown ? compare_check(codec_.checksum(plain.view()), block) : ok();
+  }
+
+  Status compare_check(uint32_t found, const PackedBlock& block) const {
+    if (found == 0 || block.check == 0 || found == block.check) return ok();
+    return mismatch("checksum", found, block.check);
   }
 
   // For units that cannot be told to be whole before they are decoded. Fills what room there is.
@@ -156,7 +101,6 @@ class RandomDecoder final : public RandomSource {
   const BlockCodec& codec_;
   RandomSource& file_;
   const BlockTable blocks_;
-  PieceCache cache_;
   Buffer packed_;
   std::unique_ptr<UnitDecoder> unit_decoder_ = codec_.make_unit_decoder();
   std::unique_ptr<StreamDecoder> stream_decoder_;
@@ -190,8 +134,8 @@ Result<std::unique_ptr<RandomSource>> make_random_decoder(Coding coding, RandomS
   const BlockCodec* codec = find_codec(coding);
   if (!codec) return Error{Errc::Usage, "a file that is not compressed needs no decoder"};
   if (auto fits = check_table(blocks, file); !fits) return fits.error();
-  return std::unique_ptr<RandomSource>(
-      std::make_unique<RandomDecoder>(*codec, file, std::move(blocks), options.cache_bytes));
+  return make_piece_source(std::make_unique<BlockPieces>(*codec, file, std::move(blocks)),
+                           options.cache_bytes);
 }
 
 }  // namespace vmstream

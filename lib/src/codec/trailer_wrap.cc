@@ -52,19 +52,27 @@ class UnwrappingSource final : public RandomSource {
     uint64_t start = offset - within;
     uint64_t content = std::min(each, length() - start);
     uint64_t place = stretch_.file_offset + offset / each * (each + wrap_.overhead_bytes());
-    if (auto good = check_prefix(place, static_cast<size_t>(content)); !good) return good.error();
+    if (auto good = check_wrapping(place, static_cast<size_t>(content)); !good) return good.error();
     auto part = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), content - within)));
     auto got = file_.read_at(place + wrap_.prefix_bytes() + within, part);
     if (!got) return got.error();
     return part.size();
   }
 
-  Status check_prefix(uint64_t place, size_t content_bytes) {
+  // What surrounds the content at `place`.
+  Status check_wrapping(uint64_t place, size_t content_bytes) {
     if (checked_ == place) return ok();
-    std::array<std::byte, std::max(kGzipPrefixBytes, kZstdPrefixBytes)> found;
-    auto prefix = std::span(found).first(wrap_.prefix_bytes());
+    std::array<std::byte, std::max(kGzipPrefixBytes, kZstdPrefixBytes)> room;
+    auto prefix = std::span(room).first(wrap_.prefix_bytes());
     if (auto got = file_.read_at(place, prefix); !got) return got;
-    if (!std::ranges::equal(prefix, wrap_.prefix(WrapKind::Index, content_bytes))) {
+    bool good = std::ranges::equal(prefix, wrap_.prefix(WrapKind::Index, content_bytes));
+    auto suffix = std::span(room).first(wrap_.suffix().size());
+    if (!suffix.empty()) {
+      auto got = file_.read_at(place + prefix.size() + content_bytes, suffix);
+      if (!got) return got;
+      good = good && std::ranges::equal(suffix, wrap_.suffix());
+    }
+    if (!good) {
       return Error{.code = Errc::Malformed,
                    .message = "the wrapping of the index is damaged",
                    .file_offset = place};

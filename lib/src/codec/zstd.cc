@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "codec/block_codec.h"
 #include "codec/little_endian.h"
 
@@ -166,6 +167,9 @@ class ZstdCodec final : public BlockCodec {
       return 0;
     }
     return read_le32(unit.last(kChecksumBytes), 0);
+  }
+  uint32_t checksum(std::span<const std::byte> plain) const override {
+    return static_cast<uint32_t>(xxh64(plain));
   }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<ZstdUnitDecoder>();

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include "base/json.h"
 #include "guest/guest_state.h"
-#include "guest/json.h"
 #include "guest/migration_link.h"
 #include "guest/monitored_io.h"
 #include "guest/stream_tap.h"

@@ -164,12 +164,12 @@ TEST_CASE("a stream behind the bytes of another owner is found", "[state]") {
   auto seekable = open_seekable_state(folder / "file");
   REQUIRE(seekable);
   CHECK(seekable->containers[0].content_offset == offset);
-  CHECK(seekable->plain().length() == convincing_stream().size());
+  CHECK(seekable->plain()->length() == convincing_stream().size());
   Bytes plain(convincing_stream().size());
-  REQUIRE(seekable->plain().read_at(0, plain));
+  REQUIRE(seekable->plain()->read_at(0, plain));
   CHECK((plain == convincing_stream()));
-  CHECK_FALSE(seekable->plain().read_at(plain.size(), plain));
-  CHECK_FALSE(seekable->plain().read_at(UINT64_MAX, plain));
+  CHECK_FALSE(seekable->plain()->read_at(plain.size(), plain));
+  CHECK_FALSE(seekable->plain()->read_at(UINT64_MAX, plain));
 }
 
 TEST_CASE("a stream further in is found only where one may stand", "[state]") {
