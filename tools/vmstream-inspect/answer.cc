@@ -41,7 +41,7 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
       .mapped_pages = pages};
   auto seekable = options.file == "-" ? std::nullopt : vmstream::open_seekable_state(options.file);
   // Compressed blocks are decoded faster in a row, on all cores.
-  bool by_position = seekable && !seekable->unpacked && seekable->plain();
+  bool by_position = seekable && !seekable->is_packed;
   auto scan = by_position ? vmstream::scan_seekable(*seekable->plain(), visitor, how)
                           : vmstream::scan_stream(*state.plain, visitor, how);
   progress.enter("done");

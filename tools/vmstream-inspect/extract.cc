@@ -87,7 +87,10 @@ class Extraction {
 
   ScanResult scan(ByteSource& source, vmstream::StreamVisitor& visitor);
   ExitStatus end(const ScanResult& scan, const std::function<Status()>& finish);
-  ByteSink& sink() { return file_ ? *file_ : *stdout_; }
+  ByteSink& sink() {
+    if (file_) return *file_;
+    return *stdout_;
+  }
 
   Session& session_;
   const InspectOptions& options_;

@@ -16,8 +16,10 @@ namespace vmstream {
 /// An open state file. Used by one thread at a time.
 struct SeekableState {
   std::vector<Container> containers;
-  std::unique_ptr<RandomSource> file;      ///< the bytes on the disk, foreign ones left out
-  std::unique_ptr<RandomSource> unpacked;  ///< of a compressed file: what it holds; uses `file`
+  std::unique_ptr<RandomSource> file;      ///< the bytes on the disk
+  /// What `file` holds, where that is packed or stands behind foreign bytes; uses `file`.
+  std::unique_ptr<RandomSource> unpacked;
+  bool is_packed = false;  ///< reading plain() decodes blocks
 
   std::unique_ptr<RandomSource> index_bytes;
   /// The index that the file carries, or that lies beside it. It is of a stream of this length;
@@ -34,12 +36,10 @@ struct SeekableState {
 /// Where the index of a file lies that has none of its own: "FILE.vmsx".
 std::string sidecar_path(const std::string& file);
 
-/// Opens the regular file or block device at `path`. A stream behind
-/// foreign bytes is found as by open_state(); it has no index. Empty where nothing can be known of
-/// its stream without reading it from front to end, for which open_state() is there: a pipe, a
-/// container within another, a foreign file whose blocks cannot be found without decoding and that
-/// has no sidecar. Reads the ends of the file, or its blocks' heads, and the directory of the
-/// index.
+/// Opens the regular file or block device at `path`. Empty where nothing can be known of its stream
+/// without reading it from front to end, for which open_state() is there: a pipe, a container
+/// within another, a foreign file whose blocks cannot be found without decoding and that has no
+/// sidecar. Reads the ends of the file, or its blocks' heads, and the directory of the index.
 ///
 /// Memory: 16 MiB of decoded blocks, 24 bytes for each block of the file, resume points.
 std::optional<SeekableState> open_seekable_state(const std::string& path);

@@ -177,7 +177,7 @@ Status RamUsageCollector::on_problem(const Problem& problem) {
 }
 
 RamUsage RamUsageCollector::finish() {
-  RamUsage& usage = state_->usage;
+  RamUsage usage = std::move(state_->usage);
   usage.page_size = state_->page_size;
   usage.table_bytes = state_->table_bytes;
   usage.passes = state_->passes.take_passes();
@@ -186,7 +186,7 @@ RamUsage RamUsageCollector::finish() {
     measure(block, usage.resends);
     usage.blocks.push_back(std::move(block.usage));
   }
-  return std::move(usage);
+  return usage;
 }
 
 }  // namespace vmstream

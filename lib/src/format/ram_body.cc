@@ -376,7 +376,8 @@ RamBody::Plausible RamBody::check_row(Window window, const SectionTable& table) 
 RamBody::Plausible RamBody::check_end_of_slice(const Window& behind,
                                                const SectionTable& table) const {
   ByteReader in(behind.bytes);
-  if (in.be<uint8_t>("type") == static_cast<uint8_t>(SectionType::Footer) && in.ok()) {
+  auto type = in.be<uint8_t>("type");
+  if (type == static_cast<uint8_t>(SectionType::Footer)) {
     auto id = in.be<uint32_t>("section id");
     if (!in.ok()) return behind.last ? Plausible::No : Plausible::Unknown;
     return table.knows(id) ? Plausible::Yes : Plausible::No;
