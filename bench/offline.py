@@ -26,19 +26,16 @@ from run import DATA_ADDRESS, UNLIMITED
 TITLE = "## Inspecting"
 
 
-def timed(command, runs):
+def timed(command, runs, peak_file):
     """Median seconds, and the largest peak in MiB, of a command whose output nobody wants."""
-    seconds, peak_kib = [], 0
+    seconds, peaks_kib = [], []
     for _ in range(runs):
         started = time.monotonic()
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+        subprocess.run(["/usr/bin/time", "-f", "%M", "-o", peak_file, *command],
+                       stdout=subprocess.DEVNULL, check=True)
         seconds.append(time.monotonic() - started)
-        peak_kib = max(peak_kib, usage.ru_maxrss)
-        if process.returncode != 0:
-            raise RuntimeError(f"{command}: status {process.returncode}")
-    return statistics.median(seconds), peak_kib / 1024
+        peaks_kib.append(int(pathlib.Path(peak_file).read_text(encoding="ascii")))
+    return statistics.median(seconds), max(peaks_kib) / 1024
 
 
 def save(options, folder, state):
@@ -60,7 +57,7 @@ def measure(options, folder):
     lines = [row("question", "seconds", "stream MB/s", "peak MiB"), row("---", "---:", "---:", "---:")]
 
     def add(name, command, runs, whole):
-        seconds, peak = timed(command, runs)
+        seconds, peak = timed(command, runs, f"{folder}/peak")
         rate = f"{stream_bytes / 1e6 / seconds:.0f}" if whole else "-"
         lines.append(row(name, f"{seconds:.3f}", rate, f"{peak:.1f}"))
         print(lines[-1], file=sys.stderr)
@@ -107,7 +104,7 @@ def main():
         stream_bytes, lines = measure(options, folder)
     today = datetime.date.today().isoformat()
     part = "\n".join([
-        TITLE, "", f"Written by `bench/inspect.py` on {today}.", "",
+        TITLE, "", f"Written by `bench/offline.py` on {today}.", "",
         f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
         f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}; "
         f"{first_line('qemu-system-x86_64', '--version')}",
