@@ -152,7 +152,8 @@ ExitStatus Extraction::end(const ScanResult& scan, const std::function<Status()>
 
 ExitStatus Extraction::run_ram() {
   vmstream::RamExtractor extractor(*file_, options_.block);
-  auto done = scan(*state_.plain, extractor);
+  auto done = scan_subject(session_, options_, state_, extractor, "extract",
+                           vmstream::MappedPages::Content);
   return end(done, [&]() -> Status {
     auto image = extractor.finish();
     if (!image) return image.error();

@@ -79,11 +79,18 @@ Result<Step> RamBody::step(const Window& window) {
       break;
   }
   auto step = mapped_area_.step(window);
-  if (step && mapped_area_.done()) {
-    at_ = At::BlockList;
-    if (list_left_ == 0) at_ = At::Records;
-  }
+  if (step && mapped_area_.done()) leave_area();
   return step;
+}
+
+Status RamBody::skip(uint64_t count, uint64_t position) {
+  auto skipped = mapped_area_.skip(count, position);
+  if (skipped && mapped_area_.done()) leave_area();
+  return skipped;
+}
+
+void RamBody::leave_area() {
+  at_ = list_left_ == 0 ? At::Records : At::BlockList;
 }
 
 // The loop that the speed of a scan depends on: one turn a page, nothing allocated.
