@@ -404,7 +404,10 @@ void lay_out_subsection(LayoutWriter& out, std::string_view name) {
 }
 
 void lay_out_device(LayoutWriter& out, const Device* device, const DeviceContext& context) {
-  if (context.bytes == 0) return;
+  if (context.bytes == 0) {
+    if (device && device->lay_out) out.fail();  // each of these has something of its own
+    return;
+  }
   out.open("device");
   if (device && device->lay_out) {
     device->lay_out(out, context);
