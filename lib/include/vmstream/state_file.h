@@ -9,12 +9,15 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
+#include <vmstream/openpgp.h>
 
 namespace vmstream {
 
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
-  std::string type;  ///< "gzip", "bzip2", "zstd", "qevm"
+  std::string type;  ///< "gzip", "bzip2", "zstd", "openpgp", "qevm"
+  /// Of "openpgp" only. Empty until the plain stream has been read to its end.
+  std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
 };
 
 /// An open state file.
@@ -27,6 +30,10 @@ struct StateFile {
 struct OpenOptions {
   DecodeOptions decode = {};
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
+  OpenPgpReadOptions openpgp = {};
+  /// Where one is set, StateFile::plain ends well only if one of the OpenPGP containers carries a
+  /// good signature of the key; a file without such a container is Errc::Refused at once.
+  std::optional<RequiredSigner> required_signer = std::nullopt;
 };
 
 /// Unwraps `file` until the stream's magic appears. Fails with Errc::Malformed for bytes that are

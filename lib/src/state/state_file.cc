@@ -23,6 +23,76 @@ std::string place_of(const std::vector<Container>& containers) {
   return place;
 }
 
+// Lets the end of a stream pass only if one of the messages around it is signed as demanded.
+class SignatureGate final : public ByteSource {
+ public:
+  SignatureGate(std::unique_ptr<ByteSource> plain, RequiredSigner signer,
+                std::vector<std::shared_ptr<const OpenPgpFacts>> messages)
+      : plain_(std::move(plain)), signer_(std::move(signer)), messages_(std::move(messages)) {}
+
+  Result<size_t> read(std::span<std::byte> into) override {
+    auto count = plain_->read(into);
+    if (!count || *count > 0 || into.empty()) return count;
+    if (auto checked = signer_.check(messages_); !checked) return checked.error();
+    return count;
+  }
+  Result<std::span<const std::byte>> next() override {
+    auto bytes = plain_->next();
+    if (!bytes || !bytes->empty()) return bytes;
+    if (auto checked = signer_.check(messages_); !checked) return checked.error();
+    return bytes;
+  }
+
+ private:
+  std::unique_ptr<ByteSource> plain_;
+  RequiredSigner signer_;
+  std::vector<std::shared_ptr<const OpenPgpFacts>> messages_;
+};
+
+Status demand_signature(StateFile& state, const RequiredSigner& signer) {
+  std::vector<std::shared_ptr<const OpenPgpFacts>> messages;
+  for (const Container& container : state.containers) {
+    if (container.openpgp) messages.push_back(container.openpgp);
+  }
+  if (messages.empty()) return signer.check(messages);
+  state.plain =
+      std::make_unique<SignatureGate>(std::move(state.plain), signer, std::move(messages));
+  return ok();
+}
+
+// What a container is, by its first bytes.
+struct Wrapping {
+  std::optional<Coding> coding;
+  std::optional<OpenPgpKind> openpgp;
+
+  explicit operator bool() const { return coding || openpgp; }
+  std::string name() const {
+    return coding ? std::string(traits_of(*coding).name) : std::string("openpgp");
+  }
+};
+
+Wrapping recognise_wrapping(std::span<const std::byte> head) {
+  Wrapping wrapping{.coding = recognise_coding(head), .openpgp = {}};
+  if (!wrapping.coding) wrapping.openpgp = recognise_openpgp(head);
+  return wrapping;
+}
+
+// Replaces state.plain by what it holds.
+Status unwrap(StateFile& state, const Wrapping& wrapping, const OpenOptions& options) {
+  state.containers.push_back({wrapping.name()});
+  if (wrapping.openpgp) {
+    auto message = open_openpgp(*wrapping.openpgp, std::move(state.plain), options.openpgp);
+    if (!message) return message.error();
+    state.plain = std::move(message->content);
+    state.containers.back().openpgp = std::move(message->facts);
+    return ok();
+  }
+  auto decoder = make_decoder(*wrapping.coding, std::move(state.plain), options.decode);
+  if (!decoder) return decoder.error();
+  state.plain = std::move(*decoder);
+  return ok();
+}
+
 }  // namespace
 
 Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options) {
@@ -32,23 +102,23 @@ Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions optio
     auto head = read_head(*state.plain);
     if (!head) return head.error();
     bool is_plain = is_plain_stream(*head);
-    auto coding = recognise_coding(*head);
-    if (!is_plain && !coding) return explain_unrecognised(*head, place_of(state.containers));
+    auto wrapping = recognise_wrapping(*head);
+    if (!is_plain && !wrapping) return explain_unrecognised(*head, place_of(state.containers));
     state.plain = make_prefixed_source(std::move(*head), std::move(state.plain));
-    if (is_plain) {
-      state.containers.push_back({"qevm"});
-      return state;
-    }
+    if (is_plain) break;
     if (state.containers.size() == options.nesting) {
-      return Error{Errc::Unsupported, fmt::format("{}{}, more than {} containers within each other",
-                                                  place_of(state.containers),
-                                                  traits_of(*coding).name, options.nesting)};
+      return Error{Errc::Unsupported,
+                   fmt::format("{}{}, more than {} containers within each other",
+                               place_of(state.containers), wrapping.name(), options.nesting)};
     }
-    state.containers.push_back({std::string(traits_of(*coding).name)});
-    auto decoder = make_decoder(*coding, std::move(state.plain), options.decode);
-    if (!decoder) return decoder.error();
-    state.plain = std::move(*decoder);
+    if (auto unwrapped = unwrap(state, wrapping, options); !unwrapped) return unwrapped.error();
   }
+  state.containers.push_back({"qevm"});
+  if (options.required_signer) {
+    auto demanded = demand_signature(state, *options.required_signer);
+    if (!demanded) return demanded.error();
+  }
+  return state;
 }
 
 }  // namespace vmstream
