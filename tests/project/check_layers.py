@@ -31,10 +31,10 @@ PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
     "io": "byte_sink byte_source command file_claim output_file random_source secret",
     "format": "device_state format parser stream_statistics visitor vmdesc writer",
-    "codec": "block_table codec",
+    "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",
-    "state": "seekable_state state_file stream_ends",
-    "guest": "capture qmp restore",
+    "state": "index_builder page_map ram_image seekable_state state_file state_index stream_ends",
+    "guest": "capture convergence qmp restore",
     "analysis": "byte_names device_collector extract load_advice problem_log qemu_version"
                 " ram_usage record_list stream_scan stream_summary verification",
 }

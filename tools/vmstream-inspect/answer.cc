@@ -22,7 +22,10 @@ using vmstream::Status;
 
 Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
   auto limits = session.limits();
-  vmstream::OpenOptions how{.decode = {.threads = options.common.threads}};
+  auto passphrase = read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads},
+                            .openpgp = {.passphrase = *passphrase, .limits = limits}};
   if (options.file == "-") {
     return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
   }
@@ -61,7 +64,7 @@ std::optional<Reading> read_ends(const InspectOptions& options,
                                  const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
   auto state = vmstream::open_seekable_state(options.file);
   if (!state) return std::nullopt;
-  auto ends = vmstream::read_stream_ends(*state->plain);
+  auto ends = vmstream::read_stream_ends(state->plain());
   if (!ends) return std::nullopt;
   auto scan = vmstream::scan_ends(*ends, start());
   if (!scan.complete() || !is_sound(scan)) return std::nullopt;

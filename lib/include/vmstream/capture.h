@@ -11,6 +11,7 @@
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
+#include <vmstream/convergence.h>
 #include <vmstream/qmp.h>
 #include <vmstream/stream_statistics.h>
 
@@ -34,13 +35,6 @@ struct CaptureOptions {
   bool digest = true;                                    ///< compute SHA-256 of the plain stream
   size_t threads = 0;  ///< 1: the digest gets no thread of its own; 0: all cores
   WaitLimits limits = {};
-};
-
-/// One pass over RAM.
-struct CapturePass {
-  uint64_t pages = 0;
-  uint64_t bytes = 0;
-  double seconds = 0;
 };
 
 /// What was saved. Times are wall-clock seconds.

@@ -49,6 +49,7 @@ struct OpenPgpSignature {
 /// What an OpenPGP message says of itself.
 struct OpenPgpFacts {
   bool encrypted = false;
+  bool complete = false;  ///< the message has been read to its end: what is below is known
   /// Key ids it is encrypted to, zeros where they are hidden; none: to a passphrase only.
   std::vector<std::string> recipients = {};
   std::vector<OpenPgpSignature> signatures = {};
@@ -73,7 +74,7 @@ struct OpenPgpReadOptions {
 /// A message being read.
 struct OpenPgpMessage {
   std::unique_ptr<ByteSource> content;
-  /// Filled in when `content` has come to its end or has failed; nothing before.
+  /// Becomes complete when `content` has come to its end, well or not.
   std::shared_ptr<const OpenPgpFacts> facts;
 };
 

@@ -16,7 +16,7 @@ namespace vmstream {
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
   std::string type;  ///< "gzip", "bzip2", "zstd", "openpgp", "qevm"
-  /// Of "openpgp" only. Empty until the plain stream has been read to its end.
+  /// Of "openpgp" only. Complete once the plain stream has been read to its end.
   std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
 };
 

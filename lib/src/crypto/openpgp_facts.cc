@@ -87,7 +87,7 @@ std::string_view name_of(SignatureStatus status) {
 }
 
 OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind) {
-  OpenPgpFacts facts{.encrypted = kind == OpenPgpKind::Encrypted};
+  OpenPgpFacts facts{.encrypted = kind == OpenPgpKind::Encrypted, .complete = true};
   auto* decrypted = facts.encrypted ? gpgme_op_decrypt_result(context) : nullptr;
   for (auto* recipient = decrypted ? decrypted->recipients : nullptr; recipient;
        recipient = recipient->next) {

@@ -20,7 +20,9 @@ class OpenPgpSource final : public ByteSource {
         passphrase_(options.passphrase),
         transfer_(
             std::move(context), [this](std::span<std::byte> into) { return message_->read(into); },
-            [this](std::span<const std::byte> bytes) { return accept(bytes); }, options.limits) {}
+            [this](std::span<const std::byte> bytes) { return accept(bytes); }, options.limits) {
+    facts_->encrypted = kind == OpenPgpKind::Encrypted;
+  }
 
   Status begin() {
     return transfer_.begin([this](gpgme_ctx_t gpg, gpgme_data_t message, gpgme_data_t content) {

@@ -344,7 +344,7 @@ void RamBody::take_up() {
 RamBody::Plausible RamBody::check_row(Window window, const SectionTable& table) const {
   constexpr int kSureRow = 4;
   constexpr int kCutRow = 2;  // where the input ends behind it
-  if (mapped_ram_) return Plausible::No;
+  if (version_ == 0 || mapped_ram_) return Plausible::No;
   std::optional<uint64_t> last_offset;
   for (int links = 0; links < kSureRow; ++links) {
     auto found = check_record(window, page_bytes_);

@@ -77,7 +77,7 @@ class RamBody {
   const RamBlock* block_ = nullptr;                   // the one spoken of last
   Page page_;
   At at_ = At::Records;
-  uint32_t version_ = 4;
+  uint32_t version_ = 0;  // of the section, once it has begun
   uint32_t page_bytes_ = 4096;
   uint64_t flag_mask_ = wire::kRamFlagMask;
   uint64_t list_left_ = 0;  // bytes that the entries to come sum up to

@@ -80,7 +80,7 @@ class StreamMachine {
   Result<Step> advance(const Window& window);
   Result<Step> step_in(const Window& window);
   Result<SectionHeader*> bind(SectionHeader header);
-  Status begin_body(const SectionHeader& header);
+  Status begin_body();
   Result<Step> end_section(size_t consumed, uint64_t end_offset, bool footer, BoundedBy by);
   Status check_description(const VmdescRecord& record);
   void learn_page_size(const Command& command);
@@ -92,7 +92,8 @@ class StreamMachine {
   RamBody ram_;
   At at_ = At::Header;
 
-  SectionHeader* section_ = nullptr;  // the iterable one whose body is read
+  SectionHeader* section_ = nullptr;      // the iterable one whose body is read
+  SectionHeader* ram_section_ = nullptr;  // whose records may be taken up behind damage
   SectionHeader legacy_section_;
   RecordReader reader_ = nullptr;
   bool first_record_ = false;  // of a marked body

@@ -13,6 +13,7 @@ class Counter final : public StreamVisitor {
  public:
   StreamCounts counts;
   std::string machine;
+  LastRamSection ram;
 
   Status on_configuration(const Configuration& configuration) override {
     machine = escape(configuration.machine);
@@ -22,6 +23,10 @@ class Counter final : public StreamVisitor {
     counts.guest_bytes = list.total_bytes;
     return ok();
   }
+  Status on_section(const SectionHeader& header) override {
+    if (header.idstr == "ram") ram = {header.offset, true};
+    return ok();
+  }
   Status on_page(const Page& page) override {
     ++counts.pages;
     counts.zero_pages += page.kind == PageKind::Zero ? 1 : 0;
@@ -29,6 +34,7 @@ class Counter final : public StreamVisitor {
     return ok();
   }
   Status on_section_end(const SectionHeader& header, const SectionEnd&) override {
+    if (header.idstr == "ram") ram.open = false;
     counts.device_sections += header.type == SectionType::Full ? 1 : 0;
     return ok();
   }
@@ -76,6 +82,10 @@ const std::string& StatisticsTap::machine() const {
 
 const StreamParser& StatisticsTap::parser() const {
   return state_->parser;
+}
+
+const LastRamSection& StatisticsTap::last_ram_section() const {
+  return state_->counter.ram;
 }
 
 }  // namespace vmstream

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include "base/json.h"
 #include "guest/guest_state.h"
-#include "guest/json.h"
 #include "guest/migration_link.h"
 #include "guest/monitored_io.h"
 #include "guest/stream_tap.h"
@@ -44,7 +44,7 @@ CaptureSummary summarize(const StreamTap& tap, Clock::time_point start) {
   summary.machine = tap.machine();
   summary.sha256 = tap.sha256();
   summary.total_seconds = seconds_since(start);
-  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds}};
+  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds, 0}};
   return summary;
 }
 

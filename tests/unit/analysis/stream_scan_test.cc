@@ -198,6 +198,15 @@ TEST_CASE("reading is taken up again behind damage", "[analysis]") {
   CHECK(summarize(bytes).problems.damage() >= gaps);
 }
 
+TEST_CASE("ram records are not taken up before a ram section has begun", "[analysis]") {
+  Bytes stream = StreamBuilder().header().be8(0x19).be64(0x10).bytes();
+  auto source = make_memory_source(stream);
+  StreamVisitor nobody;
+  auto result = scan_stream(*source, nobody);
+  REQUIRE(result.fault);
+  CHECK(result.fault->message == "record type is 0x19, wanted 0x00 to 0x04 or 0x08");
+}
+
 TEST_CASE("every flipped byte of the framing leaves an account without a gap", "[analysis]") {
   auto bytes = whole_stream();
   for (size_t place = 8; place < bytes.size(); place += place % 64 == 60 ? 600 : 1) {
