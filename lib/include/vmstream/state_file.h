@@ -30,6 +30,7 @@ struct StateFile {
 struct OpenOptions {
   DecodeOptions decode = {};
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
+  bool decrypt = true;   ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
   OpenPgpReadOptions openpgp = {};
   /// Where one is set, StateFile::plain ends well only if one of the OpenPGP containers carries a
   /// good signature of the key; a file without such a container is Errc::Refused at once.

@@ -79,6 +79,10 @@ Wrapping recognise_wrapping(std::span<const std::byte> head) {
 
 // Replaces state.plain by what it holds.
 Status unwrap(StateFile& state, const Wrapping& wrapping, const OpenOptions& options) {
+  if (wrapping.openpgp && !options.decrypt) {
+    return Error{Errc::Unsupported,
+                 place_of(state.containers) + "an OpenPGP message, which is not to be decrypted"};
+  }
   state.containers.push_back({wrapping.name()});
   if (wrapping.openpgp) {
     auto message = open_openpgp(*wrapping.openpgp, std::move(state.plain), options.openpgp);

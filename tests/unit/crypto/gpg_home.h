@@ -3,8 +3,6 @@
 #pragma once
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "unit/codec/codec_fixture.h"
@@ -15,17 +13,20 @@ namespace testing {
 class GpgHome {
  public:
   GpgHome() {
-    std::filesystem::permissions(path_ / ".", std::filesystem::perms::owner_all);
-    ::setenv("GNUPGHOME", path().c_str(), 1);
+    if (const char* found = std::getenv("GNUPGHOME")) before_ = found;
+    ::setenv("GNUPGHOME", path_.path().c_str(), 1);
   }
   GpgHome(const GpgHome&) = delete;
   GpgHome& operator=(const GpgHome&) = delete;
   ~GpgHome() {
-    command("gpgconf --kill all");
-    ::unsetenv("GNUPGHOME");
+    std::string kill = "gpgconf --homedir " + path_.path() + " --kill all";
+    [[maybe_unused]] int status = std::system(kill.c_str());
+    if (before_.empty()) {
+      ::unsetenv("GNUPGHOME");
+    } else {
+      ::setenv("GNUPGHOME", before_.c_str(), 1);
+    }
   }
-
-  std::string path() const { return path_ / "."; }
 
   /// Runs a shell command that must succeed.
   static void command(const std::string& line) {
@@ -36,11 +37,11 @@ class GpgHome {
   /// A key pair that gpg trusts; `kind` is what gpg calls its algorithm.
   static void make_key(const std::string& user_id, const std::string& kind = "future-default",
                        const std::string& passphrase = "", const std::string& expires = "never") {
-    std::string use = kind == "future-default" ? " default " : " sign,cert ";
     command("gpg -q --batch --pinentry-mode loopback --passphrase '" + passphrase +
-            "' --quick-gen-key '" + user_id + "' " + kind + use + expires);
+            "' --quick-gen-key '" + user_id + "' " + kind + " default " + expires);
   }
 
+  /// Of the first key of that name.
   static std::string fingerprint(const std::string& user_id) {
     Bytes listed = run("gpg --batch --with-colons --list-keys '" + user_id +
                            "' | awk -F: '/^fpr/ { printf \"%s\", $10; exit }'",
@@ -50,6 +51,7 @@ class GpgHome {
 
  private:
   TempDir path_;
+  std::string before_;
 };
 
 }  // namespace testing
