@@ -63,8 +63,8 @@ std::optional<Reading> read_ends(const InspectOptions& options,
                                  const std::function<vmstream::StreamVisitor&()>& start,
                                  const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
   auto state = vmstream::open_seekable_state(options.file);
-  if (!state) return std::nullopt;
-  auto ends = vmstream::read_stream_ends(state->plain());
+  if (!state || !state->plain()) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends) return std::nullopt;
   auto scan = vmstream::scan_ends(*ends, start());
   if (!scan.complete() || !is_sound(scan)) return std::nullopt;

@@ -56,8 +56,8 @@ bool answered_by_ends(const InspectOptions& options) {
   constexpr uint64_t kWorthSkippingBytes = 64u << 20;
   if (options.full_scan || options.digest || options.file == "-") return false;
   auto state = vmstream::open_seekable_state(options.file);
-  if (!state) return false;
-  auto ends = vmstream::read_stream_ends(state->plain());
+  if (!state || !state->plain()) return false;
+  auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
   auto scan = vmstream::scan_ends(*ends, collector);

@@ -16,6 +16,7 @@
 #include <vmstream/page_map.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
+#include <vmstream/resume_points.h>
 
 namespace vmstream {
 
@@ -90,6 +91,16 @@ struct IndexedRecord {
   bool operator==(const IndexedRecord&) const = default;
 };
 
+/// Part "file", in sidecars: by what the file that the index belongs to is known again.
+struct FileMark {
+  uint64_t bytes = 0;       ///< length of the file
+  uint64_t front_hash = 0;  ///< XXH64 of its first 64 KiB, or of all if it is shorter
+  uint64_t back_hash = 0;   ///< of its last 64 KiB
+
+  static Result<FileMark> of(RandomSource& file);
+  bool operator==(const FileMark&) const = default;
+};
+
 /// Everything the index holds but the table of compressed blocks. What its maker gave up is empty,
 /// and StateFacts::left_out says so.
 struct StateIndex {
@@ -98,9 +109,15 @@ struct StateIndex {
   std::optional<PageMap> pages = std::nullopt;
 };
 
-/// The index as bytes. `blocks` goes in where the file's own form does not tell it.
-Result<std::vector<std::byte>> serialise(const StateIndex& index,
-                                         const BlockTable* blocks = nullptr);
+/// What an index may say of the file besides, each borrowed or null.
+struct FileTables {
+  const BlockTable* blocks = nullptr;    ///< where the file's own form does not tell it
+  const ResumePoints* points = nullptr;  ///< of long gzip members
+  const FileMark* mark = nullptr;        ///< where the index is a file of its own
+};
+
+/// The index as bytes.
+Result<std::vector<std::byte>> serialise(const StateIndex& index, const FileTables& file = {});
 
 /// Reads an index part by part. Nothing in it is trusted: each part has a checksum, each count and
 /// size is held against the bytes that are there, tables must be in order. That the index belongs
@@ -120,6 +137,8 @@ class IndexReader {
 
   Result<StateFacts> read_facts() const;
   /// Empty where the index has no such part.
+  Result<std::optional<FileMark>> read_mark() const;
+  Result<std::optional<ResumePoints>> read_points() const;
   Result<std::optional<BlockTable>> read_blocks() const;
   Result<std::optional<std::vector<IndexedRecord>>> read_records() const;
   Result<std::optional<PageMap>> read_pages() const;

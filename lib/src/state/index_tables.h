@@ -10,7 +10,9 @@
 namespace vmstream {
 
 inline constexpr std::string_view kFactsPart = "meta";
+inline constexpr std::string_view kMarkPart = "file";
 inline constexpr std::string_view kBlocksPart = "blocks";
+inline constexpr std::string_view kPointsPart = "points";
 inline constexpr std::string_view kRecordsPart = "sections";
 inline constexpr std::string_view kPagesPart = "pages";
 inline constexpr std::string_view kDeltasPart = "deltas";
@@ -25,6 +27,9 @@ using Bytes = std::vector<std::byte>;
 
 Bytes write_facts(const StateFacts& facts);
 Result<StateFacts> parse_facts(std::span<const std::byte> bytes);
+
+Bytes write_mark(const FileMark& mark);
+Result<FileMark> parse_mark(std::span<const std::byte> bytes);
 
 Bytes write_blocks(const BlockTable& table);
 Result<BlockTable> parse_blocks(std::span<const std::byte> bytes);

@@ -106,10 +106,12 @@ Result<std::vector<Part>> parse_directory(std::span<const std::byte> bytes, uint
 
 }  // namespace
 
-Result<std::vector<std::byte>> serialise(const StateIndex& index, const BlockTable* blocks) {
+Result<std::vector<std::byte>> serialise(const StateIndex& index, const FileTables& file) {
   IndexWriter writer;
+  if (file.mark) writer.add(kMarkPart, write_mark(*file.mark));
   writer.add(kFactsPart, write_facts(index.facts));
-  if (blocks) writer.add(kBlocksPart, write_blocks(*blocks));
+  if (file.blocks) writer.add(kBlocksPart, write_blocks(*file.blocks));
+  if (file.points) writer.add(kPointsPart, serialise(*file.points));
   if (index.records) writer.add(kRecordsPart, write_records(*index.records));
   if (index.pages) {
     writer.add(kPagesPart, write_pages(*index.pages));
@@ -198,6 +200,14 @@ Result<StateFacts> IndexReader::read_facts() const {
   if (!facts) return facts.error();
   if (!*facts) return malformed("has no part 'meta'");
   return std::move(**facts);
+}
+
+Result<std::optional<FileMark>> IndexReader::read_mark() const {
+  return state_->read<FileMark>(kMarkPart, parse_mark);
+}
+
+Result<std::optional<ResumePoints>> IndexReader::read_points() const {
+  return state_->read<ResumePoints>(kPointsPart, parse_resume_points);
 }
 
 Result<std::optional<BlockTable>> IndexReader::read_blocks() const {

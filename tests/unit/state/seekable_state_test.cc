@@ -53,10 +53,10 @@ TEST_CASE_METHOD(Fixture, "the stream of our files can be read at any place", "[
     REQUIRE(state);
     CHECK(state->containers.back().type == "qevm");
     CHECK(state->containers.size() == (coding == Coding::None ? 1 : 2));
-    REQUIRE(state->plain().length() == plain.size());
+    REQUIRE(state->plain()->length() == plain.size());
     for (size_t at : {size_t{0}, size_t{1} << 20, (size_t{1} << 20) - 3, plain.size() - 100}) {
       Bytes part(100);
-      REQUIRE(state->plain().read_at(at, part));
+      REQUIRE(state->plain()->read_at(at, part));
       CHECK(std::equal(part.begin(), part.end(), plain.begin() + static_cast<ptrdiff_t>(at)));
     }
   }
@@ -77,9 +77,9 @@ TEST_CASE_METHOD(Fixture, "a damaged block is an error of its place only", "[sta
   auto state = open(packed);
   REQUIRE(state);
   size_t failed = 0;
-  for (uint64_t at = 0; at + 4096 < state->plain().length(); at += 1 << 20) {
+  for (uint64_t at = 0; at + 4096 < state->plain()->length(); at += 1 << 20) {
     Bytes part(4096);
-    if (!state->plain().read_at(at, part)) ++failed;
+    if (!state->plain()->read_at(at, part)) ++failed;
   }
   CHECK(failed == 1);
 }

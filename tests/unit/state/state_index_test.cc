@@ -82,7 +82,7 @@ StateIndex sample() {
 }
 
 Bytes serialised(const StateIndex& index, const BlockTable* blocks = nullptr) {
-  auto bytes = serialise(index, blocks);
+  auto bytes = serialise(index, {.blocks = blocks});
   REQUIRE(bytes);
   return *bytes;
 }
