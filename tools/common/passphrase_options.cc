@@ -37,10 +37,9 @@ Status take_descriptor(const std::string& text, std::optional<int>& into) {
 void add_passphrase_options(CommandLine& line, PassphraseOptions& options) {
   line.text("--passphrase-file", "FILE", options.file,
             "the passphrase is the first line of FILE (gpg-agent has it or asks for it)");
-  line.value("--passphrase-fd", "N", "the passphrase is the first line read from descriptor N",
-             [&options](const std::string& text) {
-               return take_descriptor(text, options.descriptor);
-             });
+  line.value(
+      "--passphrase-fd", "N", "the passphrase is the first line read from descriptor N",
+      [&options](const std::string& text) { return take_descriptor(text, options.descriptor); });
   line.exclusive("--passphrase-file", "--passphrase-fd");
 }
 

@@ -110,9 +110,9 @@ Status verify(const Options& options, OutputChain& chain, const CaptureSummary& 
               Observer& observer) {
   auto file = chain.read_back();
   if (!file) return file.error();
-  auto state =
-      vmstream::open_state(std::move(*file), {.decode = {.threads = options.common.threads},
-                                              .openpgp = chain.how_to_decrypt()});
+  auto state = vmstream::open_state(
+      std::move(*file),
+      {.decode = {.threads = options.common.threads}, .openpgp = chain.how_to_decrypt()});
   auto verified =
       !state ? Status(state.error())
              : vmstream::verify_stream(

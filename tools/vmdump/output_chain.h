@@ -12,8 +12,8 @@
 
 namespace vmdump {
 
-/// entrance -> encoder or filter -> OpenPGP -> file, stdout or command. Destroyed without publish(), it leaves
-/// no file and ends its commands before they could take a cut input for whole.
+/// entrance -> encoder or filter -> OpenPGP -> file, stdout or command. Destroyed without
+/// publish(), it leaves no file and ends its commands before they could take a cut input for whole.
 class OutputChain {
  public:
   /// Opens everything, from the far end on; nothing has been asked of the guest yet.

@@ -27,7 +27,7 @@ struct Options {
   std::vector<std::string> qemu;  ///< the command line behind "--"
   bool force = false;
 
-  bool verify_first = false;  ///< read all of FILE before anything is handed on
+  bool verify_first = false;                   ///< read all of FILE before anything is handed on
   std::optional<std::string> required_signer;  ///< a key whose signature FILE must carry
   vmtools::PassphraseOptions passphrase;
   bool once = false;  ///< claim FILE: it brings one guest back, once

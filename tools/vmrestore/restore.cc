@@ -130,8 +130,8 @@ ExitStatus restore_to_stdout(Restore& restore) {
   if (!allowed) return session.fail("stdout", allowed.error());
   Observer observer(session, restore.name());
   auto sink = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
-  auto summary = vmstream::restore_stream(*restore.state.plain, *sink, &observer,
-                                          restore.hold_back());
+  auto summary =
+      vmstream::restore_stream(*restore.state.plain, *sink, &observer, restore.hold_back());
   if (!summary) return restore.fail(observer, summary.error());
   return restore.report(observer, *summary);
 }
@@ -144,8 +144,8 @@ ExitStatus restore_to_file(Restore& restore) {
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name());
-  auto summary = vmstream::restore_stream(*restore.state.plain, **file, &observer,
-                                          restore.hold_back());
+  auto summary =
+      vmstream::restore_stream(*restore.state.plain, **file, &observer, restore.hold_back());
   if (!summary) return restore.fail(observer, summary.error());
   observer.enter("sync");
   if (auto committed = (*file)->commit_file(); !committed) {

@@ -121,9 +121,9 @@ Result<GpgKey> find_key(const std::string& name, KeyUse use) {
   if (!keys) return keys.error();
   if (keys->empty()) {
     bool secret = use == KeyUse::Sign;
-    return key_error(name, secret ? "is not among the secret keys" : "is unknown",
-                     fmt::format("gpg --list-{}keys shows those that are here",
-                                 secret ? "secret-" : ""));
+    return key_error(
+        name, secret ? "is not among the secret keys" : "is unknown",
+        fmt::format("gpg --list-{}keys shows those that are here", secret ? "secret-" : ""));
   }
   std::string flaw = flaw_of(keys->front(), use);
   std::erase_if(*keys, [use](const GpgKey& key) { return !flaw_of(key, use).empty(); });

@@ -72,8 +72,8 @@ class SigningSink final : public ByteSink {
                                                  SignaturePacket trial, ByteSink& next) {
     auto signer = DetachedSigner::start(*keys);
     if (!signer) return signer.error();
-    return std::unique_ptr<ByteSink>(std::make_unique<SigningSink>(
-        std::move(keys), std::move(*signer), std::move(trial), next));
+    return std::unique_ptr<ByteSink>(
+        std::make_unique<SigningSink>(std::move(keys), std::move(*signer), std::move(trial), next));
   }
 
   SigningSink(std::shared_ptr<const WritingKeys> keys, std::unique_ptr<DetachedSigner> signer,

@@ -19,12 +19,12 @@ Result<RequiredSigner> RequiredSigner::find(const std::string& name) {
   return signer;
 }
 
-Status RequiredSigner::check(
-    std::span<const std::shared_ptr<const OpenPgpFacts>> messages) const {
+Status RequiredSigner::check(std::span<const std::shared_ptr<const OpenPgpFacts>> messages) const {
   std::string found;
   for (const auto& message : messages) {
     for (const auto& signature : message->signatures) {
-      bool is_wanted = std::ranges::find(fingerprints_, signature.fingerprint) != fingerprints_.end();
+      bool is_wanted =
+          std::ranges::find(fingerprints_, signature.fingerprint) != fingerprints_.end();
       if (is_wanted && signature.status == SignatureStatus::Good) return ok();
       found += fmt::format("{}signature of {} ({})", found.empty() ? "" : ", ",
                            signature.fingerprint, name_of(signature.status));

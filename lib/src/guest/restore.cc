@@ -136,8 +136,8 @@ Result<RestoreSummary> Restore::run(ByteSource& plain) {
 
 }  // namespace
 
-Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
-                                      RestoreObserver* observer, HoldBack hold_back) {
+Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink, RestoreObserver* observer,
+                                      HoldBack hold_back) {
   auto start = Clock::now();
   StreamTap tap(DigestMode::None, progress_to(observer));
   StreamGuard guard(tap, sink, end_told_to(observer), hold_back);

@@ -80,8 +80,8 @@ TEST_CASE("a passphrase encrypts, alone and beside a recipient", "[openpgp]") {
   CHECK((run(gpg + "-d", *alone) == content()));
   CHECK((read_message(*alone, {.passphrase = right}).content.bytes == content()));
 
-  auto both = write_message(content(), {.recipients = {"jo@example.org"}, .symmetric = true,
-                                        .passphrase = right});
+  auto both = write_message(
+      content(), {.recipients = {"jo@example.org"}, .symmetric = true, .passphrase = right});
   REQUIRE(both);
   CHECK((read_message(*both).content.bytes == content()));
 

@@ -197,8 +197,10 @@ TEST_CASE("of a RAM section too long to hold the front passes, and not its end",
   size_t last_ram = bytes.size();
   require(out.section({.type = SectionType::End, .section_id = 2, .idstr = {}}));
   for (size_t i = 0; i < kPages; ++i) {
-    require(out.page(
-        {.block = &block, .block_offset = i * page.size(), .kind = PageKind::Data, .payload = page}));
+    require(out.page({.block = &block,
+                      .block_offset = i * page.size(),
+                      .kind = PageKind::Data,
+                      .payload = page}));
   }
   require(out.ram_mark(RamMark::EndOfSlice));
   size_t end_of_ram = bytes.size();
