@@ -13,6 +13,7 @@ Groups (default: build test qemu):
   test    what the tests use besides
   qemu    qemu-system-x86_64 and the assembler of the small test guest
   bench   the compressors that the benchmark compares with
+  check   what scripts/check.sh looks at the sources with
 
   --list  print the packages of the groups and whether they are installed; change nothing
 
@@ -39,7 +40,8 @@ packages_of() {
     test) echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd pigz shellcheck mandoc ;;
     qemu) echo qemu-system-x86 binutils ;;
     bench) echo python3 gnupg gzip pigz zstd time ;;
-    *) die "unknown group '$1', wanted build, test, qemu or bench" ;;
+    check) echo clang-format clang-tidy cppcheck ;;
+    *) die "unknown group '$1', wanted build, test, qemu, bench or check" ;;
   esac
 }
 

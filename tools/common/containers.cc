@@ -45,6 +45,7 @@ ordered_json containers_json(const std::vector<vmstream::Container>& containers)
   auto list = ordered_json::array();
   for (const auto& container : containers) {
     ordered_json json{{"type", container.type}};
+    if (container.content_offset > 0) json["content_offset"] = container.content_offset;
     if (const OpenPgpFacts* facts = container.openpgp.get()) {
       json["encrypted"] = facts->encrypted;
       json["recipients"] = facts->complete ? ordered_json(facts->recipients) : nullptr;

@@ -34,6 +34,24 @@ Result<StateFile> open_subject(Session& session, const InspectOptions& options) 
   return vmstream::open_state(std::move(*file), how);
 }
 
+vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options, StateFile& state,
+                                  vmstream::StreamVisitor& visitor, std::string_view what,
+                                  vmstream::MappedPages pages, vmstream::Sha256* digest) {
+  Progress progress(session, what);
+  vmstream::ScanOptions how{
+      .digest = digest,
+      .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); },
+      .mapped_pages = pages};
+  auto seekable = options.file == "-" ? std::nullopt : vmstream::open_seekable_state(options.file);
+  // Compressed blocks are decoded faster in a row, on all cores.
+  bool by_position = seekable && !seekable->is_packed;
+  auto scan = by_position ? vmstream::scan_seekable(*seekable->plain(), visitor, how)
+                          : vmstream::scan_stream(*state.plain, visitor, how);
+  progress.enter("done");
+  session.messages().erase_bar();
+  return scan;
+}
+
 std::string shown_name(const InspectOptions& options) {
   return options.file == "-" ? "stdin" : options.file;
 }
@@ -81,12 +99,8 @@ Result<Reading> read_subject(Session& session, const InspectOptions& options,
   }
   auto state = open_subject(session, options);
   if (!state) return state.error();
-  Progress progress(session, "read");
-  auto scan = vmstream::scan_stream(
-      *state->plain, start(),
-      {.on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
-  progress.enter("done");
-  session.messages().erase_bar();
+  auto scan =
+      scan_subject(session, options, *state, start(), "read", vmstream::MappedPages::Places);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return *scan.fault;
   return Reading{scan, {options.file, state->containers}};
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include <vmstream/problem_log.h>
 #include <vmstream/result.h>
@@ -19,6 +20,13 @@ vmstream::Result<vmstream::StateFile> open_subject(Session& session, const Inspe
 
 /// The file's name in messages.
 std::string shown_name(const InspectOptions& options);
+
+/// Reads the whole stream, with progress of `what`. A file that can be read by position is: of
+/// mapped-ram no more of the pages than `pages` says.
+vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options,
+                                  vmstream::StateFile& state, vmstream::StreamVisitor& visitor,
+                                  std::string_view what, vmstream::MappedPages pages,
+                                  vmstream::Sha256* digest = nullptr);
 
 /// What the scan found wrong decides the status. Problems that did not end it have been printed
 /// with the answer; here they get a line of their own for those who read only stderr.

@@ -87,7 +87,10 @@ class Extraction {
 
   ScanResult scan(ByteSource& source, vmstream::StreamVisitor& visitor);
   ExitStatus end(const ScanResult& scan, const std::function<Status()>& finish);
-  ByteSink& sink() { return file_ ? *file_ : *stdout_; }
+  ByteSink& sink() {
+    if (file_) return *file_;
+    return *stdout_;
+  }
 
   Session& session_;
   const InspectOptions& options_;
@@ -149,7 +152,8 @@ ExitStatus Extraction::end(const ScanResult& scan, const std::function<Status()>
 
 ExitStatus Extraction::run_ram() {
   vmstream::RamExtractor extractor(*file_, options_.block);
-  auto done = scan(*state_.plain, extractor);
+  auto done = scan_subject(session_, options_, state_, extractor, "extract",
+                           vmstream::MappedPages::Content);
   return end(done, [&]() -> Status {
     auto image = extractor.finish();
     if (!image) return image.error();

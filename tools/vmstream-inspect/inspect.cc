@@ -21,6 +21,7 @@
 #include "vmstream-inspect/explain.h"
 #include "vmstream-inspect/extract.h"
 #include "vmstream-inspect/hexdump.h"
+#include "vmstream-inspect/index.h"
 #include "vmstream-inspect/printer.h"
 #include "vmstream-inspect/ram.h"
 #include "vmstream-inspect/verify.h"
@@ -69,15 +70,10 @@ bool answered_by_ends(const InspectOptions& options) {
 }
 
 ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& state) {
-  Progress progress(session, "read");
   vmstream::Sha256 digest;
   vmstream::SummaryCollector collector;
-  auto scan = vmstream::scan_stream(
-      *state.plain, collector,
-      {.digest = options.digest ? &digest : nullptr,
-       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
-  progress.enter("done");
-  session.messages().erase_bar();
+  auto scan = scan_subject(session, options, state, collector, "read",
+                           vmstream::MappedPages::Places, options.digest ? &digest : nullptr);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
@@ -122,6 +118,7 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
   if (options.question == Question::Device) return answer_device(session, options);
   if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
   if (options.question == Question::Dump) return answer_dump(session, options);
+  if (options.question == Question::Index) return make_index(session, options);
   bool short_question = options.question == Question::Info || options.question == Question::Devices;
   if (short_question && answered_by_ends(options)) return ExitStatus::Done;
   auto state = open_subject(session, options);
@@ -132,6 +129,7 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
     case Question::Device:
     case Question::Vmdesc:
     case Question::Dump:
+    case Question::Index:
       break;
     case Question::Sections:
       return answer_with_records(session, options, *state);

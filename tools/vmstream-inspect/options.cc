@@ -45,6 +45,8 @@ constexpr std::array kQuestions{
                  "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
     QuestionWord{"verify", Question::Verify,
                  "read everything: is it whole, and does it agree with itself?"},
+    QuestionWord{"index", Question::Index,
+                 "read the file once and leave an index beside it, FILE.vmsx or -o"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
 };
 
@@ -164,7 +166,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
   line.group("What is written");
   line.text("-o,--output", "FILE", options.output,
-            "extract: appears whole, with mode 0600, or not at all; - is stdout");
+            "extract, index: appears whole, with mode 0600, or not at all; - is stdout of extract");
   line.flag("--force", options.force, "replace an existing FILE, allow binary to a terminal");
   line.group("How it is shown");
   line.choice("--format", options.format,

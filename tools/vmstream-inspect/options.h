@@ -26,6 +26,7 @@ enum class Question {
   Dump,
   Extract,
   Verify,
+  Index,
   Explain
 };
 

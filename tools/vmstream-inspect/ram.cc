@@ -9,7 +9,6 @@
 #include <vmstream/ram_usage.h>
 #include <vmstream/text.h>
 #include "common/output.h"
-#include "common/progress.h"
 #include "vmstream-inspect/answer.h"
 #include "vmstream-inspect/printer.h"
 #include "vmstream-inspect/ram_text.h"
@@ -94,13 +93,9 @@ void print_usage_text(const InspectOptions& options, const vmstream::RamUsage& u
 }  // namespace
 
 ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
-  Progress progress(session, "read");
   vmstream::RamUsageCollector collector;
-  auto scan = vmstream::scan_stream(
-      *state.plain, collector,
-      {.on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
-  progress.enter("done");
-  session.messages().erase_bar();
+  auto scan =
+      scan_subject(session, options, state, collector, "read", vmstream::MappedPages::Places);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }

@@ -68,6 +68,9 @@ Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
 /// How to decompress.
 struct DecodeOptions {
   unsigned threads = 0;  ///< 0: one a core
+  /// Where given (borrowed, and empty), gets the pieces of the file as they are decoded, for
+  /// make_random_decoder(). Left empty when a piece comes up that is too long for that.
+  BlockTable* blocks = nullptr;
 };
 
 /// A source of the plain bytes of `compressed`. Reads what the encoder writes in parallel, and the

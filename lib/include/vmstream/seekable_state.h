@@ -17,7 +17,9 @@ namespace vmstream {
 struct SeekableState {
   std::vector<Container> containers;
   std::unique_ptr<RandomSource> file;      ///< the bytes on the disk
-  std::unique_ptr<RandomSource> unpacked;  ///< of a compressed file: what it holds; uses `file`
+  /// What `file` holds, where that is packed or stands behind foreign bytes; uses `file`.
+  std::unique_ptr<RandomSource> unpacked;
+  bool is_packed = false;  ///< reading plain() decodes blocks
 
   std::unique_ptr<RandomSource> index_bytes;
   /// The index that the file carries, or that lies beside it. It is of a stream of this length;

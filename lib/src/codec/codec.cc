@@ -100,7 +100,7 @@ Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  DecodeOptions options) {
   const BlockCodec* codec = find_codec(coding);
   if (!codec) return compressed;
-  return make_block_decoder(*codec, std::move(compressed), options.threads);
+  return make_block_decoder(*codec, std::move(compressed), options);
 }
 
 std::optional<Coding> recognise_coding(std::span<const std::byte> head) {

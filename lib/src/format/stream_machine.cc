@@ -43,6 +43,7 @@ StreamMachine::StreamMachine(StreamVisitor& visitor, const ParseLimits& limits,
       bounds_(visitor, limits, table_, context.vmdesc),
       ram_(visitor, limits),
       resume_(context.resume) {
+  ram_.show(context.mapped_pages);
   uint32_t page_size = context.target_page_size;
   if (page_size == 0 && context.vmdesc) page_size = context.vmdesc->page_size();
   if (page_size != 0) ram_.set_page_size(page_size);

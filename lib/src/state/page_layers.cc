@@ -98,7 +98,7 @@ void PageLayers::seal() {
 void PageLayers::push(PageRuns layer) {
   layered_ += layer.size();
   layers_.push_back(std::move(layer));
-  while (layers_.size() > 1 && layers_.end()[-2].size() < 2 * layers_.back().size()) {
+  while (layers_.size() > 1 && layers_[layers_.size() - 2].size() < 2 * layers_.back().size()) {
     PageRuns newer = std::move(layers_.back());
     layers_.pop_back();
     layered_ -= newer.size() + layers_.back().size();

@@ -12,6 +12,21 @@
 namespace vmstream {
 namespace {
 
+// Everything of a file from an offset on.
+class RestOfFile final : public RandomSource {
+ public:
+  RestOfFile(RandomSource& file, uint64_t start) : file_(file), start_(start) {}
+  uint64_t length() const override { return file_.length() - start_; }
+  Status read_at(uint64_t offset, std::span<std::byte> into) override {
+    if (offset > length()) return Error{Errc::Truncated, "behind the end of the stream", offset};
+    return file_.read_at(start_ + offset, into);
+  }
+
+ private:
+  RandomSource& file_;
+  uint64_t start_;
+};
+
 std::vector<std::byte> read_head(RandomSource& source) {
   std::vector<std::byte> head(
       static_cast<size_t>(std::min<uint64_t>(source.length(), kRecogniseBytes)));
@@ -96,7 +111,7 @@ class Opener {
   void check_length() {
     auto facts = state_.index->read_facts();
     if (!facts) return drop_index(facts.error());
-    RandomSource* plain = coding_ == Coding::None ? state_.file.get() : state_.unpacked.get();
+    RandomSource* plain = state_.plain();
     if (!plain || plain->length() == facts->plain_bytes) return;
     drop_index({Errc::Malformed, fmt::format("index: of a stream of {} bytes, this one has {}",
                                              facts->plain_bytes, plain->length())});
@@ -112,6 +127,18 @@ class Opener {
   Coding coding_;
   std::optional<BlockTable> blocks_;
 };
+
+// What stands in front of the stream is a container.
+bool leave_out_foreign(SeekableState& state, const std::vector<std::byte>& head) {
+  if (head.size() < kRecogniseBytes || is_known_foreign(head)) return false;
+  if (recognise_openpgp(head)) return false;  // to be judged by gpg as a whole
+  auto rest = make_stretch_source(*state.file, head.size(), state.file->length() - head.size());
+  auto found = find_stream_within(*rest, head);
+  if (!found || !*found) return false;
+  state.containers.push_back({"offset", (*found)->offset});
+  state.unpacked = std::make_unique<RestOfFile>(*state.file, (*found)->offset);
+  return true;
+}
 
 }  // namespace
 
@@ -131,7 +158,9 @@ std::optional<SeekableState> open_seekable_state(const std::string& path) {
   state.file = std::move(*file);
   auto head = read_head(*state.file);
   auto coding = recognise_coding(head);
-  if (!coding && !is_plain_stream(head)) return std::nullopt;
+  bool is_known = coding || is_plain_stream(head) || leave_out_foreign(state, head);
+  if (!is_known) return std::nullopt;
+  state.is_packed = coding.has_value();
   if (coding) state.containers.push_back({std::string(traits_of(*coding).name)});
   state.containers.push_back({"qevm"});
   Opener(state, coding.value_or(Coding::None)).run(path);

@@ -16,7 +16,6 @@ struct SidecarMaker::State {
   ResumePoints points;  // filled while `stream` is read
   StateFile stream;
 
-  bool is_plain() const { return stream.containers.size() == 1; }
   bool has_points() const { return !points.points.empty(); }
 };
 
@@ -59,8 +58,10 @@ ByteSource& SidecarMaker::plain() {
 }
 
 bool SidecarMaker::allows_positions() const {
-  if (state_->stream.containers.size() > 2) return false;  // one within another
-  return state_->is_plain() || state_->blocks || state_->has_points();
+  const auto& containers = state_->stream.containers;
+  if (containers.size() > 2) return false;  // one within another
+  bool is_plain = containers.size() == 1 || containers.front().type == "offset";
+  return is_plain || state_->blocks || state_->has_points();
 }
 
 Result<std::vector<std::byte>> SidecarMaker::finish(const StateIndex& index) {

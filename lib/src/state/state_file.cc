@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "state/recognise.h"
+#include "state/signature_gate.h"
 
 namespace vmstream {
 namespace {
@@ -21,43 +22,6 @@ std::string place_of(const std::vector<Container>& containers) {
   std::string place;
   for (const Container& container : containers) place += container.type + " holds ";
   return place;
-}
-
-// Lets the end of a stream pass only if one of the messages around it is signed as demanded.
-class SignatureGate final : public ByteSource {
- public:
-  SignatureGate(std::unique_ptr<ByteSource> plain, RequiredSigner signer,
-                std::vector<std::shared_ptr<const OpenPgpFacts>> messages)
-      : plain_(std::move(plain)), signer_(std::move(signer)), messages_(std::move(messages)) {}
-
-  Result<size_t> read(std::span<std::byte> into) override {
-    auto count = plain_->read(into);
-    if (!count || *count > 0 || into.empty()) return count;
-    if (auto checked = signer_.check(messages_); !checked) return checked.error();
-    return count;
-  }
-  Result<std::span<const std::byte>> next() override {
-    auto bytes = plain_->next();
-    if (!bytes || !bytes->empty()) return bytes;
-    if (auto checked = signer_.check(messages_); !checked) return checked.error();
-    return bytes;
-  }
-
- private:
-  std::unique_ptr<ByteSource> plain_;
-  RequiredSigner signer_;
-  std::vector<std::shared_ptr<const OpenPgpFacts>> messages_;
-};
-
-Status demand_signature(StateFile& state, const RequiredSigner& signer) {
-  std::vector<std::shared_ptr<const OpenPgpFacts>> messages;
-  for (const Container& container : state.containers) {
-    if (container.openpgp) messages.push_back(container.openpgp);
-  }
-  if (messages.empty()) return signer.check(messages);
-  state.plain =
-      std::make_unique<SignatureGate>(std::move(state.plain), signer, std::move(messages));
-  return ok();
 }
 
 // What a container is, by its first bytes.
@@ -97,26 +61,45 @@ Status unwrap(StateFile& state, const Wrapping& wrapping, const OpenOptions& opt
   return ok();
 }
 
-}  // namespace
+// Of a file that begins with nothing known: leaves state at the stream found within it.
+Status open_within(StateFile& state, std::vector<std::byte> head) {
+  Error unknown = explain_unrecognised(head, place_of(state.containers));
+  if (!state.containers.empty() || head.size() < kRecogniseBytes || is_known_foreign(head)) {
+    return unknown;
+  }
+  auto found = find_stream_within(*state.plain, std::move(head));
+  if (!found) return found.error();
+  if (!*found) return unknown;
+  state.containers = {{"offset", (*found)->offset}};
+  state.plain = make_prefixed_source(std::move((*found)->front), std::move(state.plain));
+  return ok();
+}
 
-Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options) {
-  StateFile state;
-  state.plain = std::move(file);
+// Takes layer after layer off until the stream's magic appears.
+Status find_plain(StateFile& state, const OpenOptions& options) {
   for (;;) {
     auto head = read_head(*state.plain);
     if (!head) return head.error();
     bool is_plain = is_plain_stream(*head);
     auto wrapping = recognise_wrapping(*head);
-    if (!is_plain && !wrapping) return explain_unrecognised(*head, place_of(state.containers));
+    if (!is_plain && !wrapping) return open_within(state, std::move(*head));
     state.plain = make_prefixed_source(std::move(*head), std::move(state.plain));
-    if (is_plain) break;
+    if (is_plain) return ok();
     if (state.containers.size() == options.nesting) {
       return Error{Errc::Unsupported,
                    fmt::format("{}{}, more than {} containers within each other",
                                place_of(state.containers), wrapping.name(), options.nesting)};
     }
-    if (auto unwrapped = unwrap(state, wrapping, options); !unwrapped) return unwrapped.error();
+    if (auto unwrapped = unwrap(state, wrapping, options); !unwrapped) return unwrapped;
   }
+}
+
+}  // namespace
+
+Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options) {
+  StateFile state;
+  state.plain = std::move(file);
+  if (auto found = find_plain(state, options); !found) return found.error();
   state.containers.push_back({"qevm"});
   if (options.required_signer) {
     auto demanded = demand_signature(state, *options.required_signer);
