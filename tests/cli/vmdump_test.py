@@ -49,7 +49,7 @@ class Arguments(ToolTest):
         self.assert_usage("--qmp", "tcp:nowhere", "-o", "f", words=["tcp:nowhere"])
 
     def test_options_that_are_not_known_are_refused(self):
-        for option in ("--symmetric", "--no-index", "--bogus"):
+        for option in ("--symmetric", "--bogus"):
             self.assert_usage("--stdin", "-o", "f", option, words=[f"unknown option '{option}'"])
 
     def test_other_modes_are_not_supported(self):

@@ -50,6 +50,12 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
           .limits = session.limits(options.timeout)};
 }
 
+// The file's index is what the capture gathers. `chain` is borrowed.
+void take_index(const Options& options, OutputChain& chain, CaptureOptions& capture) {
+  if (!gathers_index(options)) return;
+  capture.index = [&chain](vmstream::StateIndex index) { chain.set_index(std::move(index)); };
+}
+
 // 'it'\''s', as a shell takes it for one word.
 std::string quote(const std::string& word) {
   std::string quoted = "'";
@@ -142,6 +148,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   auto capture = capture_options(options, session);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  take_index(options, *chain, capture);
   Observer observer(session, *options.qmp);
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
@@ -167,6 +174,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   auto capture = capture_options(options, session);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  take_index(options, *chain, capture);
   Observer observer(session, "stdin");
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary = vmstream::capture_stream(*source, chain->entrance(), capture, &observer);

@@ -89,6 +89,8 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.text("--filter", "COMMAND", options.filter,
             "compress by COMMAND, a filter that must exit 0");
   line.exclusive("--compress", "--filter");
+  line.flag("--no-index", options.no_index,
+            "leave out the index behind the blocks of gzip and zstd files");
   line.flag("--verify", options.verify,
             "read the finished file back from the disk before success is reported");
   line.flag("--force", options.force, "overwrite FILE; write to a terminal");
@@ -195,6 +197,11 @@ Compression chosen_compression(const Options& options) {
   std::string name(without_openpgp_suffix(*options.output));
   auto by_suffix = vmstream::find_coding_by_suffix(name);
   return {.coding = by_suffix.value_or(Coding::Zstd)};
+}
+
+bool gathers_index(const Options& options) {
+  Coding coding = chosen_compression(options).coding;
+  return !options.no_index && !options.filter && (coding == Coding::Gzip || coding == Coding::Zstd);
 }
 
 std::string output_name(const Options& options) {

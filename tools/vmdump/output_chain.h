@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/output_file.h>
+#include <vmstream/state_index.h>
 #include "vmdump/options.h"
 
 namespace vmdump {
@@ -23,6 +25,9 @@ class OutputChain {
 
   /// Takes the plain stream.
   vmstream::ByteSink& entrance();
+
+  /// Before entrance().finish(), where gathers_index(): what goes behind the blocks.
+  void set_index(vmstream::StateIndex index);
 
   /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
   vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
@@ -42,6 +47,7 @@ class OutputChain {
 
   vmstream::OpenPgpReadOptions how_to_decrypt_;
   // Each stage writes into the one before it in this list, and so is destroyed before it.
+  std::unique_ptr<std::optional<vmstream::StateIndex>> index_;  // the encoder asks for it
   std::unique_ptr<vmstream::OutputFile> file_;
   std::unique_ptr<vmstream::ByteSink> elsewhere_;  // stdout or a command
   std::unique_ptr<CountingSink> target_;

@@ -16,7 +16,7 @@ namespace vmstream {
 /// An open state file. Used by one thread at a time.
 struct SeekableState {
   std::vector<Container> containers;
-  std::unique_ptr<RandomSource> file;      ///< the bytes on the disk
+  std::unique_ptr<RandomSource> file;  ///< the bytes on the disk
   /// What `file` holds, where that is packed or stands behind foreign bytes; uses `file`.
   std::unique_ptr<RandomSource> unpacked;
   bool is_packed = false;  ///< reading plain() decodes blocks

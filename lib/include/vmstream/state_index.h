@@ -40,7 +40,7 @@ struct IndexedPass {
 /// How a stream was captured. Whatever is unknown is empty. Texts are not escaped.
 struct CaptureCircumstances {
   std::string mode = {};  ///< "stop", "live", "background"; "stream" when it arrived by itself
-  std::string time = {};  ///< of the capture's start, as 2026-11-21T03:55:00Z
+  std::string time = {};  ///< of the capture's start, as 2026-11-21T03:55:00Z; not of "stream"
   std::string qemu_version = {};      ///< as the monitor tells it
   std::string run_state = {};         ///< in which the guest was found, such as "running"
   std::string command_line = {};      ///< QEMU's

@@ -69,18 +69,20 @@ class IndexedTap {
   StreamTap& tap() { return tap_; }
   CaptureSummary summary() const { return summarize(tap_, start_); }
 
-  /// The stream has been found whole, and the sink is about to be finished. `how` lacks the time.
+  const std::string& time() const { return time_; }
+
+  /// The stream has been found whole, and the sink is about to be finished. Of a stream that came
+  /// by itself nobody knows when it was captured; its index is the same each time.
   void give_index(CaptureCircumstances how) {
     if (!give_index_) return;
     StateIndex index =
         builder_.finish(tap_.counts().stream_bytes, tap_.parser().stream_length(), true);
-    how.time = time_;
     how.vmstream_version = version();
-    index.facts.capture = std::move(how);
     index.facts.sha256 = tap_.sha256();
     for (const CapturePass& pass : summary().passes) {
-      index.facts.passes.push_back({pass.pages, pass.bytes, pass.seconds});
+      index.facts.passes.push_back({pass.pages, pass.bytes, how.time.empty() ? 0 : pass.seconds});
     }
+    index.facts.capture = std::move(how);
     give_index_(std::move(index));
   }
 
@@ -208,8 +210,10 @@ Status GuestCapture::State::migrate(IndexedTap& tap, ByteSink& sink) {
   if (auto moved = transfer(sink, tap.tap()); !moved) return moved;
   if (auto whole = tap.tap().finish(); !whole) return whole;
   if (auto settled = settle_guest(); !settled) return settled;
-  tap.give_index(
-      {.mode = "stop", .qemu_version = qmp->qemu_version(), .run_state = guest->found_name()});
+  tap.give_index({.mode = "stop",
+                  .time = tap.time(),
+                  .qemu_version = qmp->qemu_version(),
+                  .run_state = guest->found_name()});
   return sink.finish();
 }
 

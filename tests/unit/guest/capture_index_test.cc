@@ -23,7 +23,7 @@ Result<Bytes> capture(std::span<const std::byte> stream, Coding coding) {
   std::optional<StateIndex> index;
   auto make_index = [&](const BlockTable& blocks) -> Result<Bytes> {
     if (!index) return Error{Errc::Usage, "the sink was finished before the index was given"};
-    return serialise(*index, &blocks);
+    return serialise(*index, {.blocks = &blocks});
   };
   auto encoder = make_encoder(coding, *target, {.threads = 1, .index = make_index});
   if (!encoder) return encoder.error();
@@ -59,7 +59,7 @@ TEST_CASE("a capture leaves an index that leads to the guest's memory", "[guest]
   CHECK(index->facts.complete);
   CHECK(index->facts.sha256.size() == 64);
   CHECK(index->facts.capture.mode == "stream");
-  CHECK(index->facts.capture.time.size() == 20);
+  CHECK(index->facts.capture.time.empty());
   REQUIRE(index->facts.passes.size() == 1);
   CHECK(index->facts.passes[0].bytes == stream.size());
   auto image = RamImage::make(**plain, std::move(*index));
