@@ -64,7 +64,7 @@ struct Restore {
   StateFile state;
 
   std::string name() const { return input_name(options); }
-  RestoreOptions guest_options() const { return {options.run_state, hold_back(), limits}; }
+  RestoreOptions guest_options() const { return {options.run_state, limits, hold_back()}; }
   // A signature is the last thing of a file.
   HoldBack hold_back() const {
     return options.required_signer ? HoldBack::LastRamSection : HoldBack::End;

@@ -55,8 +55,8 @@ Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
 
 struct RestoreOptions {
   RunState run_state = RunState::AsSaved;
-  HoldBack hold_back = HoldBack::End;
   WaitLimits limits = {};
+  HoldBack hold_back = HoldBack::End;
 };
 
 /// Feeds a QEMU that was started with `-incoming defer`, waits until it says completed, then sets
