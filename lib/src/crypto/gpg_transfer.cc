@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "crypto/gpg_transfer.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -12,10 +15,10 @@
 namespace vmstream {
 namespace {
 
-// GPGME moves 512 bytes at a time unless told otherwise. A larger buffer than the pipe's usual
-// capacity gains nothing: what a pipe did not take is moved to the buffer's front.
-constexpr const char* kBufferBytes = "131072";
+constexpr size_t kBufferBytes = 128 * 1024;
 constexpr size_t kPipeBytes = 256 * 1024;
+constexpr size_t kFirstBytes = 512;  // below PIPE_BUF
+static_assert(kFirstBytes <= PIPE_BUF);
 
 }  // namespace
 
@@ -23,6 +26,8 @@ GpgTransfer::GpgTransfer(GpgContext context, Supply supply, Accept accept, WaitL
     : supply_(std::move(supply)),
       accept_(std::move(accept)),
       limits_(limits),
+      from_gpg_(kBufferBytes),
+      to_gpg_(kBufferBytes),
       context_(std::move(context)) {
   input_callbacks_.read = on_read;
   output_callbacks_.write = on_write;
@@ -44,9 +49,9 @@ Result<GpgData> GpgTransfer::make_data(gpgme_data_cbs& callbacks) {
     return openpgp_error("OpenPGP", error);
   }
   GpgData made(raw);
-  auto error = gpgme_data_set_flag(raw, "io-buffer-size", kBufferBytes);
-  if (!error) error = gpgme_data_set_flag(raw, "sensitive", "1");
-  if (error) return openpgp_error("OpenPGP", error);
+  if (auto error = gpgme_data_set_flag(raw, "sensitive", "1")) {
+    return openpgp_error("OpenPGP", error);
+  }
   return made;
 }
 
@@ -65,22 +70,77 @@ Status GpgTransfer::begin(const Begin& begin) {
 
 Status GpgTransfer::step() {
   std::vector<pollfd> descriptors;
-  for (const auto& watch : watches_) descriptors.push_back({watch->fd, watch->events, 0});
-  if (descriptors.empty()) return Error{Errc::Environment, "gpg ended without a word"};
+  bool any = false;
+  for (const auto& watch : watches_) {
+    any |= !watch->broken;
+    descriptors.push_back({watch->broken ? -1 : watch->fd, watch->events, 0});
+  }
+  if (!any) {
+    fail({Errc::Environment, "gpg ended before it had read everything"});
+    return ok();
+  }
   if (auto ready = wait_ready(descriptors, limits_, "gpg"); !ready) return ready;
+  for (size_t i = 0; i < descriptors.size(); ++i) watches_[i]->ready = descriptors[i].revents != 0;
   serve(POLLIN);  // first: gpg may need room for its output before it takes more
   serve(POLLOUT);
   std::erase_if(watches_, [](const auto& watch) { return watch->removed; });
   return ok();
 }
 
-// GPGME itself looks whether there is something to do. Serving one may add or remove others.
+// Serving one may add or remove others.
 void GpgTransfer::serve(short events) {
   for (size_t i = 0; i < watches_.size() && !done(); ++i) {
     Watch& watch = *watches_[i];
-    if (watch.removed || watch.events != events) continue;
-    watch.serve(watch.serve_argument, watch.fd);
+    if (watch.events == events && watch.ready && !watch.removed) serve(watch);
   }
+}
+
+void GpgTransfer::serve(Watch& watch) {
+  if (watch.carries_content) {
+    bool moved = watch.events == POLLIN ? read_past(watch) : write_past(watch);
+    if (moved) return;
+  }
+  served_ = &watch;
+  watch.serve(watch.serve_argument, watch.fd);
+  served_ = nullptr;
+}
+
+// False at the end and on an error, which GPGME is to see for itself.
+bool GpgTransfer::read_past(Watch& watch) {
+  ssize_t count = ::read(watch.fd, from_gpg_.data(), from_gpg_.size());
+  if (count <= 0) return count < 0 && (errno == EINTR || errno == EAGAIN);
+  auto accepted = accept_(std::span(from_gpg_).first(static_cast<size_t>(count)));
+  if (!accepted) fail(accepted.error());
+  return true;
+}
+
+bool GpgTransfer::write_past(Watch& watch) {
+  if (unwritten_.empty()) {
+    auto supplied = supply_(to_gpg_);
+    if (!supplied) {
+      fail(supplied.error());
+      return true;
+    }
+    unwritten_ = std::span(to_gpg_).first(*supplied);
+    input_ended_ = unwritten_.empty();
+    if (input_ended_) return false;
+  }
+  ssize_t count = ::write(watch.fd, unwritten_.data(), unwritten_.size());
+  if (count < 0) {
+    // gpg says elsewhere why. GPGME would wait for room in a pipe that nobody empties.
+    if (errno == EPIPE) watch.broken = true;
+    bool is_passing = errno == EPIPE || errno == EINTR || errno == EAGAIN;
+    if (!is_passing) fail(system_error("write to gpg", errno));
+    return true;
+  }
+  unwritten_ = unwritten_.subspan(static_cast<size_t>(count));
+  return true;
+}
+
+void GpgTransfer::fail(const Error& error) {
+  own_error_ = error;
+  gpgme_cancel(context_.get());
+  if (!done()) outcome_ = gpgme_error(GPG_ERR_CANCELED);
 }
 
 Status GpgTransfer::outcome(const std::string& what) const {
@@ -95,6 +155,8 @@ gpgme_error_t GpgTransfer::add_watch(void* self, int fd, int is_input, gpgme_io_
   short events = is_input != 0 ? POLLIN : POLLOUT;
   auto watch = std::make_unique<Watch>(Watch{fd, events, serve, serve_argument});
   enlarge_pipe(fd, kPipeBytes);
+  // This end is ours alone. A write must take what fits and no more.
+  if (events == POLLOUT) ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
   *tag = watch.get();
   watches.push_back(std::move(watch));
   return 0;
@@ -110,20 +172,25 @@ void GpgTransfer::on_event(void* self, gpgme_event_io_t type, void* event) {
   static_cast<GpgTransfer*>(self)->outcome_ = done.err != 0 ? done.err : done.op_err;
 }
 
+// What GPGME gets fits into any pipe that is ready, so that it keeps nothing back.
 ssize_t GpgTransfer::on_read(void* self, void* into, size_t size) {
   auto& transfer = *static_cast<GpgTransfer*>(self);
-  auto count = transfer.supply_({static_cast<std::byte*>(into), size});
+  if (transfer.served_) transfer.served_->carries_content = true;
+  if (transfer.input_ended_) return 0;
+  size_t most = std::min(size, kFirstBytes);
+  auto count = transfer.supply_({static_cast<std::byte*>(into), most});
   if (count) return static_cast<ssize_t>(*count);
-  if (!transfer.own_error_) transfer.own_error_ = count.error();
+  transfer.own_error_ = count.error();
   errno = ECANCELED;
   return -1;
 }
 
 ssize_t GpgTransfer::on_write(void* self, const void* bytes, size_t size) {
   auto& transfer = *static_cast<GpgTransfer*>(self);
+  if (transfer.served_) transfer.served_->carries_content = true;
   auto accepted = transfer.accept_({static_cast<const std::byte*>(bytes), size});
   if (accepted) return static_cast<ssize_t>(size);
-  if (!transfer.own_error_) transfer.own_error_ = accepted.error();
+  transfer.own_error_ = accepted.error();
   errno = ECANCELED;
   return -1;
 }

@@ -13,8 +13,11 @@
 namespace vmstream {
 
 /// Moves bytes to gpg, from gpg, and GPGME's own words about it, on the owner's thread: GPGME tells
-/// which descriptors it wants served, and the owner waits for them within its limits. No threads,
-/// no copies but GPGME's own.
+/// which descriptors it wants served, and the owner waits for them within its limits.
+///
+/// GPGME moves 512 bytes at a time, or, told to take more, spends more on each byte than gpg does.
+/// So it sees the first bytes and the end of both directions, which tells which descriptors carry
+/// them, and what lies between goes past it.
 class GpgTransfer {
  public:
   /// Fills the front of `into`; 0 is the end of the input.
@@ -48,6 +51,9 @@ class GpgTransfer {
     short events = 0;
     gpgme_io_cb_t serve = nullptr;
     void* serve_argument = nullptr;
+    bool ready = false;
+    bool carries_content = false;  // seen to: it may be read or written past GPGME
+    bool broken = false;           // gpg reads no more
     bool removed = false;
   };
 
@@ -60,6 +66,10 @@ class GpgTransfer {
 
   Result<GpgData> make_data(gpgme_data_cbs& callbacks);
   void serve(short events);
+  void serve(Watch& watch);
+  bool read_past(Watch& watch);
+  bool write_past(Watch& watch);
+  void fail(const Error& error);
 
   Supply supply_;
   Accept accept_;
@@ -67,6 +77,11 @@ class GpgTransfer {
   std::optional<Error> own_error_;        // of supply or accept
   std::optional<gpgme_error_t> outcome_;  // GPGME's, once done
   std::vector<std::unique_ptr<Watch>> watches_;
+  Watch* served_ = nullptr;  // by GPGME, now
+  std::vector<std::byte> from_gpg_;
+  std::vector<std::byte> to_gpg_;
+  std::span<const std::byte> unwritten_;  // of to_gpg_
+  bool input_ended_ = false;
   gpgme_data_cbs input_callbacks_{};
   gpgme_data_cbs output_callbacks_{};
   GpgData input_;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // OpenPGP messages between the library and the gpg of the system, in a home of their own.
+#include <csignal>
+#include <filesystem>
+
 #include "unit/crypto/openpgp_fixture.h"
 
 using namespace vmstream;
 using namespace testing;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -14,6 +18,21 @@ const Bytes& content() {
 
 std::string message_of(const Status& status) {
   return status ? "" : status.error().message;
+}
+
+std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+// The gpg that encrypts to the key: GPGME does not tell which it started.
+pid_t find_gpg(const std::string& fingerprint) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    if (read_text(entry.path() / "comm") != "gpg\n") continue;
+    if (read_text(entry.path() / "cmdline").find(fingerprint) == std::string::npos) continue;
+    return std::stoi(entry.path().filename());
+  }
+  return 0;
 }
 
 // `options` must be refused with this error.
@@ -311,4 +330,31 @@ TEST_CASE("an error of the next stage comes out unchanged", "[openpgp]") {
   auto status = (*sink)->write(content());
   if (status) status = (*sink)->finish();
   CHECK(message_of(status) == "full");
+}
+
+TEST_CASE("a gpg that dies is noticed, its pipes full or empty", "[openpgp]") {
+  GpgHome home;
+  GpgHome::make_key("jo@example.org");
+  bool full = GENERATE(true, false);
+  Bytes message;
+  auto target = make_memory_sink(message);
+  auto sink = make_openpgp_sink(
+      *target, {.recipients = {"jo@example.org"}, .limits = {.deadline = Clock::now() + 20s}});
+  REQUIRE(sink);
+  REQUIRE((*sink)->write(std::span(content()).first(1000)));
+  pid_t gpg = find_gpg(GpgHome::fingerprint("jo@example.org"));
+  REQUIRE(gpg > 0);
+  if (full) {
+    ::kill(gpg, SIGSTOP);
+    GpgHome::command("(sleep 1; kill -KILL " + std::to_string(gpg) + ") & true");
+    Status filled = ok();
+    while (filled) filled = (*sink)->write(content());
+    CHECK(filled.error().code == Errc::Environment);
+  } else {
+    ::kill(gpg, SIGKILL);
+    auto ended = (*sink)->write(content());
+    if (ended) ended = (*sink)->finish();
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().code == Errc::Environment);
+  }
 }
