@@ -35,7 +35,7 @@ PUBLIC = {
     "crypto": "openpgp",
     "state": "index_builder page_map ram_image seekable_state sidecar state_file state_index stream_ends",
     "guest": "capture convergence qmp restore",
-    "analysis": "byte_names device_collector extract load_advice problem_log qemu_version"
+    "analysis": "byte_names device_collector extract index_answers load_advice problem_log qemu_version"
                 " ram_usage record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}

@@ -147,7 +147,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   add_passphrase_options(line, options.passphrase);
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
   line.flag("--full-scan", options.full_scan,
-            "info, devices: read the RAM of large plain files too, and count its pages");
+            "read all of the file, also where its ends or its index hold the answer");
   line.flag("--passes", options.passes, "ram: pages and bytes of each pass, with a plot");
   line.flag("--resends", options.resends, "ram: pages by how often they were sent, with a plot");
   line.flag("--map", options.map, "ram: a picture of each block");

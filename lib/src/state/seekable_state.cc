@@ -167,7 +167,8 @@ std::optional<SeekableState> open_seekable_state(const std::string& path) {
   if (RandomSource* plain = state.plain()) {
     return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;
   }
-  return state.index ? std::optional(std::move(state)) : std::nullopt;
+  bool has_word = state.index || state.index_fault;
+  return has_word ? std::optional(std::move(state)) : std::nullopt;
 }
 
 }  // namespace vmstream
