@@ -23,8 +23,8 @@ import report
 KEY = "bench@example.org"
 GPG = "gpg -q --batch"
 GOALS = [  # ours, theirs, times as fast
-    ("vmdump zstd:1 -e", "exec:zstd -1 -T0 | gpg -e -z 0", 1.0),
-    ("vmdump zstd:1 -e", "exec:zstd -1 -T0 | gpg -e", 1.0),
+    ("vmdump zstd:1 -e", "exec:zstd -1 -T0 into gpg -e -z 0", 1.0),
+    ("vmdump zstd:1 -e", "exec:zstd -1 -T0 into gpg -e", 1.0),
     ("vmdump zstd:1 -e", "exec:gpg -e", 4.0),
 ]
 
@@ -62,8 +62,8 @@ def save_cases(bench):
         by_exec("cat", "cat", "cat"),
         by_exec("gpg -e", encrypt, "exec.gpg", slow=True),
         by_exec("gpg -e -z 0", f"{encrypt} -z 0", "exec-0.gpg"),
-        by_exec("zstd -1 -T0 | gpg -e", f"zstd -q -1 -T0 -c | {encrypt}", "exec-z.zst.gpg", slow=True),
-        by_exec("zstd -1 -T0 | gpg -e -z 0", f"zstd -q -1 -T0 -c | {encrypt} -z 0", "exec.zst.gpg"),
+        by_exec("zstd -1 -T0 into gpg -e", f"zstd -q -1 -T0 -c | {encrypt}", "exec-z.zst.gpg", slow=True),
+        by_exec("zstd -1 -T0 into gpg -e -z 0", f"zstd -q -1 -T0 -c | {encrypt} -z 0", "exec.zst.gpg"),
         by_vmdump("none", "vmdump.gpg", f"-e {KEY}"),
         by_vmdump("zstd:1", "vmdump.zst.gpg", f"-e {KEY}"),
         by_vmdump("zstd:1", "signed.zst.gpg", f"--sign {KEY}"),
@@ -81,7 +81,7 @@ def read_cases(bench):
         reads("gpg -e -z 0", f"{GPG} -e -z 0 -r {KEY} -o - {{0}}", "cat"),
         reads("gpg -d", f"{GPG} -d {{0}}", "vmdump.gpg"),
         reads("vmrestore", vmrestore, "vmdump.gpg"),
-        reads("gpg -d | zstd -dc", f"sh -c '{GPG} -d {{0}} | zstd -q -dc'", "exec.zst.gpg"),
+        reads("gpg -d into zstd -dc", f"sh -c '{GPG} -d {{0}} | zstd -q -dc'", "exec.zst.gpg"),
         reads("vmrestore", vmrestore, "exec.zst.gpg"),
         reads("vmrestore", vmrestore, "vmdump.zst.gpg"),
         reads("vmrestore", vmrestore, "signed.zst.gpg"),
