@@ -10,6 +10,15 @@
 #include <vmstream/format.h>
 
 namespace vmstream {
+namespace {
+
+constexpr std::string_view kBool = "bool";
+
+bool is_truth(std::byte byte) {
+  return byte <= std::byte{1};
+}
+
+}  // namespace
 
 bool LayoutWriter::step(uint64_t count, uint64_t size) {
   if (!ok_ || ++steps_ > kMostSteps || (size > 0 && count > left() / size)) {
@@ -32,8 +41,7 @@ void LayoutWriter::array(std::string_view name, std::string_view type, uint64_t 
   if (size == 0) return fail();
   uint64_t start = pos_;
   if (count == 0 || !step(count, size)) return;
-  auto is_truth = [](std::byte byte) { return byte <= std::byte{1}; };
-  if (type == "bool" && !std::ranges::all_of(bytes_.subspan(start, count), is_truth)) return fail();
+  if (type == kBool && !std::ranges::all_of(bytes_.subspan(start, count), is_truth)) return fail();
   VmdescField& field = levels_.back().fields.emplace_back();
   field.name = name;
   field.type = type;
@@ -85,6 +93,7 @@ void LayoutWriter::close() {
   }
   uint64_t size = pos_ - level.start;
   if (size == 0 || !step(level.count - 1, size)) return;
+  if (!truths_hold(level, size)) return fail();
   VmdescField& field = parent.fields.emplace_back();
   field.name = std::move(level.name);
   field.type = "struct";
@@ -92,6 +101,19 @@ void LayoutWriter::close() {
   field.array_len = level.count;
   field.fields = std::move(level.fields);
   field.subsections = std::move(level.subsections);
+}
+
+// The first element was checked when it was laid out, its likes were stepped over.
+bool LayoutWriter::truths_hold(const Level& level, uint64_t size) const {
+  uint64_t at = level.start;
+  for (const VmdescField& field : level.fields) {
+    uint64_t width = field.size * field.array_len;
+    for (uint64_t i = 1; field.type == kBool && i < level.count; ++i) {
+      if (!std::ranges::all_of(bytes_.subspan(at + i * size, width), is_truth)) return false;
+    }
+    at += width;
+  }
+  return true;
 }
 
 VmdescField LayoutWriter::take(std::string_view name, std::string_view type) {

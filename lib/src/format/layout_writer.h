@@ -61,6 +61,7 @@ class LayoutWriter {
   // Layouts of real devices take some hundreds; hostile bytes could ask for any number.
   static constexpr uint64_t kMostSteps = 1u << 16;
   bool step(uint64_t count, uint64_t size);
+  bool truths_hold(const Level& level, uint64_t size) const;
 
   std::span<const std::byte> bytes_;
   uint64_t pos_ = 0;

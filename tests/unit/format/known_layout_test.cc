@@ -193,6 +193,20 @@ TEST_CASE("a layout that does not fit exactly is not believed") {
   CHECK(decode("msix state", Bytes(50)).only().kind == ValueKind::Bytes);
 }
 
+TEST_CASE("a bool that is none, in any element of a table, fails the layout") {
+  auto bytes = mmio_balloon();
+  add_subsection(bytes, "virtio/packed_virtqueues");
+  size_t table = bytes.size();
+  bytes.resize(table + 1024 * 10);
+  bytes[table + 10 + 2] = std::byte{1};
+  auto good = decode("virtio", bytes, "virtio-balloon");
+  CHECK(good.number("f.virtio/packed_virtqueues.vq[1].last_avail_wrap_counter") == 1);
+  bytes[table + 10 + 2] = std::byte{2};
+  auto bad = decode("virtio", bytes, "virtio-balloon");
+  CHECK(bad.only().kind == ValueKind::Bytes);
+  CHECK(bad.state.problems.empty());
+}
+
 TEST_CASE("any bytes are taken under each known type") {
   for (std::string_view type : {"pci config", "pci irq state", "msix state", "shpc", "virtio",
                                 "virtio-gpu", "scsi-requests", "slbe"}) {
