@@ -81,7 +81,8 @@ class BlockCodec {
   /// the unit is damaged or cut off.
   virtual Result<FoundUnit> find_unit(std::span<const std::byte> front, bool at_end) const = 0;
   virtual std::unique_ptr<UnitDecoder> make_unit_decoder() const = 0;
-  virtual std::unique_ptr<StreamDecoder> make_stream_decoder() const = 0;
+  /// `threads`: how many the decoder may use, where its library can.
+  virtual std::unique_ptr<StreamDecoder> make_stream_decoder(unsigned threads) const = 0;
 
   /// The libraries at work, with their versions.
   virtual void list_engines(std::vector<std::string>& names) const = 0;
