@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Compares vmdump and vmrestore with the classic exec: recipes, side by side, and writes a table.
 
-One stopped guest whose RAM holds real data (files of /usr/lib) is saved again and again: each round
-runs every case once, so that a slow moment of the machine hits all alike. Times are medians; memory
+One stopped guest for each data set (bench/guest_memory.py) is saved again and again: each round runs
+every case once, so that a slow moment of the machine hits all alike. Times are medians; memory
 is the largest peak that /usr/bin/time saw for the process. Nothing here is a pass-or-fail test.
 """
 import argparse
@@ -11,7 +11,6 @@ import datetime
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import tempfile
 import time
 
 from qemu import POLL_SECONDS, Guest
+import guest_memory
 import report
 
 DATA_ADDRESS = 0x1000000  # above the first MiB's holes and the firmware's own use of low memory
@@ -143,6 +143,7 @@ def save_cases(bench):
     return [
         by_exec("cat", "cat > {}", "cat"),
         by_exec("cat + fsync", "sh -c 'cat > {0}; sync {0}'", "cat-sync", durable=True),
+        by_exec("gzip -1", "gzip -1 -c > {}", "exec-1.gz", slow=True),
         by_exec("gzip", "gzip -c > {}", "exec.gz", slow=True),
         by_exec("pigz", "pigz -c > {}", "exec-pigz.gz", slow=True),
         by_exec("zstd -1 -T0", "zstd -q -1 -T0 -c > {}", "exec-1.zst"),
@@ -175,11 +176,11 @@ def restore_cases(bench):
 
 
 def read_cases(bench):
-    def reads(command, file):
+    def reads(command, file, **kind):
         source = bench.path(file)
         label = command.split("/")[-1]
         return Case("read", f"{label} {file}", lambda: bench.read(f"{command} {source}"),
-                    file=source)
+                    file=source, **kind)
 
     vmrestore = bench.tool("vmrestore")
     return [
@@ -187,27 +188,42 @@ def read_cases(bench):
         reads("zstd -q -dc", "exec-1.zst"), reads("zstd -q -dc", "vmdump-1.zst"),
         reads(vmrestore, "vmdump.gz"), reads(vmrestore, "vmdump-1.zst"),
         reads(vmrestore, "exec.gz"), reads(vmrestore, "exec-1.zst"),
+        reads("bzip2 -dc", "streams.bz2", slow=True), reads(vmrestore, "streams.bz2", slow=True),
+        reads("bzip2 -dc", "vmdump.bz2", slow=True), reads(vmrestore, "vmdump.bz2", slow=True),
     ]
 
 
-def make_data(path, wanted_bytes):
-    """Files of /usr/lib, one behind the other in the order of their names."""
-    with open(path, "wb") as out:
-        for folder, folders, names in os.walk("/usr/lib"):
-            folders.sort()
-            for name in sorted(names):
-                file = os.path.join(folder, name)
-                if os.path.islink(file) or not os.path.isfile(file):
-                    continue
-                try:
-                    with open(file, "rb") as source:
-                        shutil.copyfileobj(source, out, MIB)
-                except OSError:
-                    continue
-                if out.tell() >= wanted_bytes:
-                    out.truncate(wanted_bytes)
-                    return wanted_bytes
-        return out.tell()
+def make_bzip2_files(bench):
+    """The stream as our file, and as a row of streams that bzip2 wrote one by one."""
+    plain = bench.path("cat")
+    pieces = f"split -b 64000000 --filter='bzip2 -c' {plain}"
+    for command in (f"{pieces} > {bench.path('streams.bz2')}",
+                    f"{bench.tool('vmdump')} --quiet --stdin -o {bench.path('vmdump.bz2')} "
+                    f"< {plain}"):
+        subprocess.run(command, shell=True, check=True)
+
+
+def thread_cases(bench):
+    """The encoder and the decoder alone, without QEMU, on one thread and on two."""
+    source = bench.path("cat")
+
+    def packs(coding, threads):
+        command = (f"{bench.tool('vmdump')} --quiet --stdin -c {coding} --threads {threads} "
+                   f"-o - < {source}")
+        return Case("threads", f"vmdump {coding}, {threads} threads", lambda: bench.read(command),
+                    file=source)
+
+    def unpacks(file, threads):
+        command = f"{bench.tool('vmrestore')} --threads {threads} {bench.path(file)}"
+        return Case("threads", f"vmrestore {file}, {threads} threads",
+                    lambda: bench.read(command), file=source)
+
+    return [
+        packs("zstd:1", 1), packs("zstd:1", 2), packs("zstd", 1), packs("zstd", 2),
+        packs("gzip", 1), packs("gzip", 2),
+        unpacks("vmdump-1.zst", 1), unpacks("vmdump-1.zst", 2),
+        unpacks("vmdump.gz", 1), unpacks("vmdump.gz", 2),
+    ]
 
 
 def run_rounds(bench, cases, options):
@@ -225,9 +241,11 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=5, help="rounds (default: 5)")
     parser.add_argument("--slow-runs", type=int, default=2,
-                        help="rounds of exec:gzip and exec:pigz (default: 2)")
+                        help="rounds of gzip, pigz and bzip2 (default: 2)")
     parser.add_argument("--memory", type=int, default=2048, help="MiB of guest RAM (default: 2048)")
-    parser.add_argument("--data", type=int, default=700, help="MB of real data in it (default: 700)")
+    parser.add_argument("--data", type=int, default=700, help="MB of content in it (default: 700)")
+    parser.add_argument("--data-set", action="append", choices=list(guest_memory.DATA_SETS),
+                        help="what that content is (default: each in turn)")
     parser.add_argument("--build", default=here.parent / "build/release",
                         help="folder of the build (default: build/release)")
     parser.add_argument("--dir", help="where the state files go (default: a new temporary folder)")
@@ -238,27 +256,35 @@ def parse_arguments():
         parser.error("--slow-runs must be between 1 and --runs")
     if DATA_ADDRESS + options.data * 1000000 > options.memory * MIB:
         parser.error("--data does not fit into --memory")
+    options.data_set = options.data_set or list(guest_memory.DATA_SETS)
     return options
+
+
+def measure_data_set(options, name):
+    """Every case, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
+        bench = Bench(options, folder)
+        data_file = bench.path("data")
+        data_bytes = guest_memory.write(name, data_file, options.data * 1000000)
+        loader = f"loader,file={data_file},addr={DATA_ADDRESS:#x},force-raw=on"
+        cases = save_cases(bench)
+        with Guest(folder, "source", options.memory, ["-device", loader]) as bench.source:
+            with bench.source.session() as qmp:
+                qmp.execute("migrate-set-parameters", **{"max-bandwidth": UNLIMITED})
+            run_rounds(bench, cases, options)
+        make_bzip2_files(bench)
+        for more in (restore_cases(bench), read_cases(bench), thread_cases(bench)):
+            run_rounds(bench, more, options)
+            cases += more
+    return report.DataSet(name, guest_memory.DATA_SETS[name][0], data_bytes, cases)
 
 
 def main():
     options = parse_arguments()
-    with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
-        bench = Bench(options, folder)
-        data_file = bench.path("data")
-        options.data_bytes = make_data(data_file, options.data * 1000000)
-        loader = f"loader,file={data_file},addr={DATA_ADDRESS:#x},force-raw=on"
-        saves = save_cases(bench)
-        with Guest(folder, "source", options.memory, ["-device", loader]) as bench.source:
-            with bench.source.session() as qmp:
-                qmp.execute("migrate-set-parameters", **{"max-bandwidth": UNLIMITED})
-            run_rounds(bench, saves, options)
-        loads = restore_cases(bench)
-        run_rounds(bench, loads, options)
-        reads = read_cases(bench)
-        run_rounds(bench, reads, options)
-        started = datetime.date.today().isoformat()
-        text = report.make(options, saves + loads + reads, bench.tool("vmdump"), started)
+    started = datetime.date.today().isoformat()
+    data_sets = [measure_data_set(options, name) for name in options.data_set]
+    vmdump = pathlib.Path(options.build).resolve() / "bin/vmdump"
+    text = report.make(options, data_sets, vmdump, started)
     if str(options.output) == "-":
         sys.stdout.write(text)
     else:

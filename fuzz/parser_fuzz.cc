@@ -4,20 +4,15 @@
 #include <vmstream/parser.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <vector>
 
+#include "fuzz_input.h"
 #include "support/round_trip.h"
 
 using namespace vmstream;
+using fuzz::require;
 
 namespace {
-
-constexpr ParseLimits kLimits = {.device_tail_bytes = 64 << 10,
-                                 .vmdesc_bytes = 64 << 10,
-                                 .package_bytes = 64 << 10,
-                                 .mapped_bitmap_bytes = 64 << 10,
-                                 .sections = 256,
-                                 .ram_blocks = 64};
 
 struct Outcome {
   bool complete = false;
@@ -27,7 +22,7 @@ struct Outcome {
 
 Outcome parse(std::span<const std::byte> bytes, size_t piece) {
   testing::RoundTrip copy;
-  StreamParser parser(copy, kLimits);
+  StreamParser parser(copy, fuzz::kLimits);
   Outcome outcome;
   bool good = true;
   while (good && !bytes.empty()) {
@@ -41,24 +36,18 @@ Outcome parse(std::span<const std::byte> bytes, size_t piece) {
   return outcome;
 }
 
-void require(bool condition) {
-  if (!condition) std::abort();
-}
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size == 0) return 0;
-  size_t piece = size_t{1} + data[size - 1];
-  std::span bytes(reinterpret_cast<const std::byte*>(data), size - 1);
-  Outcome whole = parse(bytes, bytes.size());
-  Outcome pieces = parse(bytes, piece);
+  fuzz::Input input(data, size);
+  Outcome whole = parse(input.bytes, input.bytes.size());
+  Outcome pieces = parse(input.bytes, input.piece);
   require(whole.complete == pieces.complete);
   require(whole.confirmed == pieces.confirmed);
-  require(whole.confirmed <= bytes.size());
+  require(whole.confirmed <= input.bytes.size());
   if (whole.complete) {
-    require(std::ranges::equal(whole.written, bytes));
-    require(std::ranges::equal(pieces.written, bytes));
+    require(std::ranges::equal(whole.written, input.bytes));
+    require(std::ranges::equal(pieces.written, input.bytes));
   }
   return 0;
 }

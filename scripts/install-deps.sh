@@ -13,6 +13,7 @@ Groups (default: build test qemu):
   test    what the tests use besides
   qemu    qemu-system-x86_64 and the assembler of the small test guest
   bench   the compressors that the benchmark compares with
+  check   what scripts/check.sh looks at the sources with
 
   --list  print the packages of the groups and whether they are installed; change nothing
 
@@ -34,11 +35,13 @@ packages_of() {
   case $1 in
     build)
       echo "$(compiler_package)" make cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev \
-        libcli11-dev zlib1g-dev libbz2-dev libzstd-dev libssl-dev libdeflate-dev libisal-dev ;;
+        libcli11-dev zlib1g-dev libbz2-dev libzstd-dev libssl-dev libxxhash-dev libdeflate-dev \
+        libisal-dev ;;
     test) echo catch2 python3 gzip bzip2 lbzip2 zstd pigz shellcheck mandoc ;;
     qemu) echo qemu-system-x86 binutils ;;
     bench) echo python3 gzip pigz zstd time ;;
-    *) die "unknown group '$1', wanted build, test, qemu or bench" ;;
+    check) echo clang-format clang-tidy cppcheck ;;
+    *) die "unknown group '$1', wanted build, test, qemu, bench or check" ;;
   esac
 }
 

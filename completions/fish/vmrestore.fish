@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmrestore
 complete -c vmrestore -l exec -d 'command that prints the file' -x
+complete -c vmrestore -l verify-first -d 'check all of the file first'
+complete -c vmrestore -l once -d 'use the file once only'
 complete -c vmrestore -s o -l output -d 'plain stream to write' -r
 complete -c vmrestore -l qmp -d 'monitor of a waiting QEMU' -r
 complete -c vmrestore -l force -d 'overwrite; write to a terminal'

@@ -49,7 +49,7 @@ class Arguments(ToolTest):
         self.assert_usage("--qmp", "tcp:nowhere", "-o", "f", words=["tcp:nowhere"])
 
     def test_options_that_are_not_known_are_refused(self):
-        for option in ("--symmetric", "--verify", "--no-index", "--bogus"):
+        for option in ("--symmetric", "--bogus"):
             self.assert_usage("--stdin", "-o", "f", option, words=[f"unknown option '{option}'"])
 
     def test_other_modes_are_not_supported(self):
@@ -122,6 +122,32 @@ class Saving(ToolTest):
             self.assert_status(DONE, ran)
         self.assertEqual(self.read("f1"), self.read("f2"))
         self.assertEqual(self.read("f1"), self.read("f8"))
+
+    def test_the_finished_file_is_read_back(self):
+        for name in ("x.zst", "x.gz", "x.bz2"):
+            with self.subTest(name):
+                ran = self.run_tool("vmdump", "--stdin", "-o", name, "--verify", stdin=STREAM)
+                self.assert_status(DONE, ran)
+        ran = self.run_tool("vmdump", "--stdin", "-o", "x.xz", "--filter", "gzip -c", "--verify",
+                            stdin=STREAM)
+        self.assert_status(DONE, ran)
+
+    def test_a_file_that_does_not_read_back_is_not_published(self):
+        for filter_command, status in (("sed s/QEVM/QEVN/", MALFORMED), ("head -c 4000; cat >&2",
+                                                                         MALFORMED),
+                                       ("tr \\0 \\1", MALFORMED)):
+            with self.subTest(filter_command):
+                ran = self.run_tool("vmdump", "--stdin", "-o", "x", "--filter", filter_command,
+                                    "--verify", stdin=STREAM)
+                self.assert_status(status, ran)
+                self.assertIn(b"what was written does not read back", ran.stderr)
+                self.assertEqual([], self.files())
+
+    def test_only_a_file_can_be_read_back(self):
+        for target in (["-o", "-"], ["--exec", "cat > y"]):
+            ran = self.run_tool("vmdump", "--stdin", *target, "--verify", stdin=STREAM)
+            self.assert_fails(USAGE, ran, "--verify", "-o FILE")
+            self.assertEqual([], self.files())
 
     def test_the_file_is_the_owners_alone(self):
         self.run_tool("vmdump", "--stdin", "-o", "f", stdin=STREAM)

@@ -4,6 +4,7 @@
 import gzip
 import json
 import os
+import subprocess
 import unittest
 
 from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, UNSUPPORTED, USAGE, ToolTest, stream,
@@ -38,8 +39,14 @@ class Arguments(ToolTest):
         self.assert_usage("-", "-o", "g", "--paused", words=["--paused", "--qmp"])
 
     def test_options_that_are_not_known_are_refused(self):
-        for option in ("--lazy", "--once", "--verify-first", "--bogus"):
+        for option in ("--lazy", "--resume-lazy", "--bogus"):
             self.assert_usage("f", option, words=[f"unknown option '{option}'"])
+
+    def test_a_pipe_can_be_neither_claimed_nor_read_twice(self):
+        for option in ("--once", "--verify-first"):
+            self.assert_usage("-", option, words=[option, "FILE"])
+            self.assert_usage("--exec", "cat f", option, words=[option, "FILE"])
+        self.assert_usage("f", "-o", "g", "--once", words=["--once", "-o"])
 
     def test_version_tells_what_is_built_in(self):
         ran = self.run_tool("vmrestore", "--version")
@@ -223,6 +230,83 @@ class Failing(ToolTest):
         self.write("f", STREAM)
         ran = self.run_tool("vmrestore", "f", "--", "no-such-qemu", "-m", "64")
         self.assert_fails(ENVIRONMENT, ran, "no-such-qemu")
+
+
+class VerifyingFirst(ToolTest):
+    def test_a_sound_file_is_handed_on(self):
+        self.write("f.gz", gzip.compress(STREAM))
+        ran = self.run_tool("vmrestore", "--verify-first", "f.gz")
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, ran.stdout)
+
+    def test_of_a_damaged_file_nothing_is(self):
+        packed = gzip.compress(BIG_STREAM)
+        self.write("f", packed[:-8] + bytes([packed[-8] ^ 1]) + packed[-7:])  # the checksum
+        ran = self.run_tool("vmrestore", "--verify-first", "f")
+        self.assert_fails(MALFORMED, ran, "f: ")
+        self.assertEqual(b"", ran.stdout)
+
+
+class Once(ToolTest):
+    def restore(self, *more):
+        return self.run_tool("vmrestore", "--once", "f", *more)
+
+    def test_a_file_is_used_once(self):
+        self.write("f", STREAM)
+        ran = self.restore()
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, ran.stdout)
+        self.assertEqual(["f.restored"], self.files())
+        self.assert_fails(REFUSED, self.restore(), "f: the file has been used", "f.restored"[1:])
+
+    def test_a_claimed_file_is_refused(self):
+        self.write("f.restoring", STREAM)
+        self.assert_fails(REFUSED, self.restore(), "f: the file is claimed")
+        self.assertEqual(["f.restoring"], self.files())
+
+    def test_a_qemu_that_does_not_start_gives_the_file_back(self):
+        self.write("f", STREAM)
+        self.assert_fails(ENVIRONMENT, self.restore("--", "no-such-qemu"), "no-such-qemu")
+        self.assertEqual(["f"], self.files())
+
+    def test_a_restore_that_fails_before_the_end_gives_the_file_back(self):
+        for content in (STREAM[:-1], b"no state file", b""):
+            with self.subTest(content[:10]):
+                self.write("f", content)
+                self.assert_fails(MALFORMED, self.restore(), "f: ")
+                self.assertEqual(["f"], self.files())
+
+    def test_a_reader_that_goes_away_early_gives_the_file_back(self):
+        self.write("f", BIG_STREAM)
+        ran = self.shell(f"{tool('vmrestore')} --once f | head -c 10 > /dev/null")
+        self.assertEqual(["f"], self.files(), ran.stderr)
+
+    def test_when_the_end_could_not_be_handed_on_the_claim_stays(self):
+        self.write("f", BIG_STREAM)
+        # Everything but the stream's last bytes is held by readers and pipes, then they go away.
+        script = ("import os, subprocess, sys\n"
+                  f"run = subprocess.Popen([{tool('vmrestore')!r}, '--once', 'f'], stdout=-1)\n"
+                  f"left = {len(BIG_STREAM)} - 1\n"
+                  "while left: left -= len(run.stdout.read(left))\n"
+                  "run.stdout.close()\n"
+                  "sys.exit(run.wait())")
+        ran = subprocess.run(["python3", "-c", script], cwd=self.folder, capture_output=True,
+                             timeout=60, check=False)
+        self.assertIn((ran.returncode, self.files()), ((DONE, ["f.restored"]),
+                                                       (ENVIRONMENT, ["f.restoring"])))
+
+    def test_of_many_at_once_one_wins(self):
+        self.write("f", BIG_STREAM)
+        racers = [subprocess.Popen([tool("vmrestore"), "--once", "f"], cwd=self.folder,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                  for _ in range(20)]
+        outcomes = []
+        for racer in racers:
+            stdout = racer.communicate()[0]
+            outcomes.append((racer.returncode, stdout == BIG_STREAM))
+        self.assertEqual(1, outcomes.count((DONE, True)))
+        self.assertEqual(19, outcomes.count((REFUSED, False)))
+        self.assertEqual(["f.restored"], self.files())
 
 
 if __name__ == "__main__":

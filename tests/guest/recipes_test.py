@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 from real_guest import MACHINE, GuestTest, wait_until
-from support import tool
+from support import ENVIRONMENT, REFUSED, tool
 
 
 class Recipes(GuestTest):
@@ -102,6 +102,32 @@ class Recipes(GuestTest):
         self.assertEqual(saved["stream_bytes"], len(plain))
         digest = subprocess.run(["sha256sum"], input=plain, stdout=subprocess.PIPE, check=True)
         self.assertEqual(saved["sha256"], digest.stdout.split()[0].decode())
+
+
+class Promises(GuestTest):
+    def test_a_verified_save_may_end_the_guest_and_its_file_is_used_once(self):
+        first = self.counting_guest()
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "x.zst", "--verify",
+                                            "--after", "quit"))
+        wait_until(first.has_ended, "QEMU to end")
+        second = self.qemu("second", "-incoming", "defer")
+        self.assert_status(0, self.run_tool("vmrestore", "--qmp", second.qmp, "--once",
+                                            "--verify-first", "--cont", "x.zst"))
+        self.assertEqual(["x.zst.restored"], self.state_files())
+        self.assert_went_on(first, second)
+        second.end()
+        twin = self.qemu("second", "-incoming", "defer")
+        ran = self.run_tool("vmrestore", "--qmp", twin.qmp, "--once", "x.zst")
+        self.assert_fails(REFUSED, ran, "x.zst: the file has been used")
+        self.assertEqual("inmigrate", twin.monitor.status())
+
+    def test_a_file_that_another_machine_refuses_is_given_back(self):
+        first = self.counting_guest()
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "x.zst"))
+        other = self.qemu("second", "-M", "q35", "-incoming", "defer")
+        ran = self.run_tool("vmrestore", "--qmp", other.qmp, "--once", "x.zst")
+        self.assert_status(ENVIRONMENT, ran)
+        self.assertEqual(["x.zst"], self.state_files())
 
 
 if __name__ == "__main__":

@@ -81,6 +81,23 @@ StreamBuilder& StreamBuilder::ram_blocks(
   return *this;
 }
 
+StreamBuilder& StreamBuilder::mapped_block(std::string_view name, const std::vector<uint8_t>& pages,
+                                           std::endian order) {
+  constexpr size_t kPage = 4096;
+  constexpr size_t kGap = 100;
+  std::vector<uint64_t> words((pages.size() + 63) / 64);
+  for (size_t i = 0; i < pages.size(); ++i) {
+    if (pages[i] != 0) words[i / 64] |= uint64_t{1} << (i % 64);
+  }
+  counted(name).be64(pages.size() * kPage).be32(1).be64(kPage);
+  uint64_t bitmap = size() + 16;
+  be64(bitmap).be64(bitmap + 8 * words.size() + kGap);
+  for (uint64_t word : words) be64(order == std::endian::big ? word : __builtin_bswap64(word));
+  repeat(kGap, 0);
+  for (uint8_t page : pages) repeat(kPage, page);
+  return *this;
+}
+
 StreamBuilder& StreamBuilder::page_head(std::string_view block, uint64_t offset, uint64_t flag) {
   if (block.empty()) return be64(offset | flag | 0x020);
   return be64(offset | flag).counted(block);

@@ -2,6 +2,7 @@
 // Migration streams described byte by byte, for tests. Independent of the library's own writer.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -39,6 +40,10 @@ class StreamBuilder {
   StreamBuilder& page(std::string_view block, uint64_t offset, uint8_t byte, size_t size = 4096);
   StreamBuilder& fill_page(std::string_view block, uint64_t offset, uint8_t byte = 0);
   StreamBuilder& page_head(std::string_view block, uint64_t offset, uint64_t flag);
+  /// A block of a mapped-ram stream, its area included: pages of 4096 times a byte, 0 for those
+  /// that are absent. The bitmap is in words of the given byte order.
+  StreamBuilder& mapped_block(std::string_view name, const std::vector<uint8_t>& pages,
+                              std::endian order = std::endian::little);
   StreamBuilder& eos();
 
   StreamBuilder& command(uint16_t command, std::string_view payload = {});

@@ -6,7 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/state_file.h>
 #include <vmstream/text.h>
+#include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
 #include "vmdump/output_chain.h"
@@ -20,6 +22,7 @@ using vmstream::CaptureSummary;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
+using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
 
@@ -42,9 +45,15 @@ class Observer final : public vmstream::CaptureObserver {
 CaptureOptions capture_options(const Options& options, const Session& session) {
   return {.after = options.after,
           .max_bandwidth = options.max_bandwidth,
-          .digest = options.common.json,
+          .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
+}
+
+// The file's index is what the capture gathers. `chain` is borrowed.
+void take_index(const Options& options, OutputChain& chain, CaptureOptions& capture) {
+  if (!gathers_index(options)) return;
+  capture.index = [&chain](vmstream::StateIndex index) { chain.set_index(std::move(index)); };
 }
 
 // 'it'\''s', as a shell takes it for one word.
@@ -93,20 +102,49 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   return status;
 }
 
+Status verify(const Options& options, OutputChain& chain, const CaptureSummary& summary,
+              Observer& observer) {
+  auto file = chain.read_back();
+  if (!file) return file.error();
+  auto state =
+      vmstream::open_state(std::move(*file), {.decode = {.threads = options.common.threads}});
+  auto verified =
+      !state ? Status(state.error())
+             : vmstream::verify_stream(
+                   *state->plain, summary.sha256,
+                   {.on_progress = [&](const auto& counts) { observer.on_progress(counts); }});
+  if (verified || verified.error().code == Errc::Interrupted) return verified;
+  Error error = verified.error();
+  error.message = "what was written does not read back: " + error.message;
+  return error;
+}
+
+// The file is given its name only once it is on the disk and, if asked for, has been read from
+// there and found to hold what was sent.
+Status publish(const Options& options, OutputChain& chain, const CaptureSummary& summary,
+               Observer& observer) {
+  if (options.verify) {
+    observer.enter("verify");
+    if (auto verified = verify(options, chain, summary, observer); !verified) return verified;
+  }
+  observer.enter("sync");
+  return chain.publish();
+}
+
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
   auto capture = capture_options(options, session);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  take_index(options, *chain, capture);
   Observer observer(session, *options.qmp);
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
   auto summary = guest->capture(chain->entrance());
   if (!summary) return give_up(options, session, *guest, summary.error());
-  observer.enter("sync");
-  if (auto published = chain->publish(); !published) {
+  if (auto published = publish(options, *chain, *summary, observer); !published) {
     return give_up(options, session, *guest, published.error());
   }
   if (auto completed = guest->complete(); !completed) {
@@ -125,12 +163,12 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   auto capture = capture_options(options, session);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  take_index(options, *chain, capture);
   Observer observer(session, "stdin");
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary = vmstream::capture_stream(*source, chain->entrance(), capture, &observer);
   if (!summary) return session.fail(output_name(options), summary.error());
-  observer.enter("sync");
-  if (auto published = chain->publish(); !published) {
+  if (auto published = publish(options, *chain, *summary, observer); !published) {
     return session.fail(output_name(options), published.error());
   }
   observer.enter("done");

@@ -88,6 +88,10 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.text("--filter", "COMMAND", options.filter,
             "compress by COMMAND, a filter that must exit 0");
   line.exclusive("--compress", "--filter");
+  line.flag("--no-index", options.no_index,
+            "leave out the index behind the blocks of gzip and zstd files");
+  line.flag("--verify", options.verify,
+            "read the finished file back from the disk before success is reported");
   line.flag("--force", options.force, "overwrite FILE; write to a terminal");
   line.flag("--explain", options.explain,
             "print the QMP commands and the equivalent shell recipe, do nothing");
@@ -121,6 +125,9 @@ Status check_target(const Options& options) {
   }
   if (options.common.json && options.output == "-") {
     return usage("--json and -o - both want stdout");
+  }
+  if (options.verify && options.output.value_or("-") == "-") {
+    return usage("--verify needs a file to read back: -o FILE");
   }
   if (options.output && !options.filter && promises_encryption(*options.output)) {
     return Error{.code = Errc::Unsupported,
@@ -162,6 +169,11 @@ Compression chosen_compression(const Options& options) {
   if (!options.output || *options.output == "-") return {};
   auto by_suffix = vmstream::find_coding_by_suffix(*options.output);
   return {.coding = by_suffix.value_or(Coding::Zstd)};
+}
+
+bool gathers_index(const Options& options) {
+  Coding coding = chosen_compression(options).coding;
+  return !options.no_index && !options.filter && (coding == Coding::Gzip || coding == Coding::Zstd);
 }
 
 std::string output_name(const Options& options) {

@@ -41,6 +41,8 @@ struct Options {
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;
+  bool no_index = false;  ///< leave out the trailing index
+  bool verify = false;    ///< read the file back before success is reported
   bool explain = false;
 };
 
@@ -52,6 +54,9 @@ vmstream::Status check(const Options& options);
 
 /// What -c, or else the suffix of the output, asks for. Of no meaning with --filter.
 Compression chosen_compression(const Options& options);
+
+/// Whether the file gets an index.
+bool gathers_index(const Options& options);
 
 /// The output in messages: its name, or "stdout"; empty with --exec, whose errors name the command.
 std::string output_name(const Options& options);

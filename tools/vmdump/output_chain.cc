@@ -10,10 +10,15 @@
 
 namespace vmdump {
 
+using vmstream::BlockTable;
 using vmstream::ByteSink;
+using vmstream::Coding;
+using vmstream::Errc;
+using vmstream::Error;
 using vmstream::OutputFile;
 using vmstream::Overwrite;
 using vmstream::Result;
+using vmstream::StateIndex;
 using vmstream::Status;
 using vmstream::WaitLimits;
 
@@ -54,12 +59,26 @@ Result<std::unique_ptr<ByteSink>> open_stdout(const Options& options, WaitLimits
   return vmstream::make_fd_sink(STDOUT_FILENO, limits);
 }
 
+// A zstd file tells its blocks by its seek table.
+Result<std::vector<std::byte>> make_index(const std::optional<StateIndex>& index, Coding coding,
+                                          const BlockTable& blocks) {
+  if (!index) return Error{Errc::Usage, "the file was finished before its index was known"};
+  return vmstream::serialise(*index, {.blocks = coding == Coding::Gzip ? &blocks : nullptr});
+}
+
 Result<std::unique_ptr<ByteSink>> open_coder(const Options& options, ByteSink& next,
+                                             const std::optional<StateIndex>& index,
                                              WaitLimits limits) {
   if (options.filter) return vmstream::make_filter_sink(*options.filter, next, limits);
   auto [coding, level] = chosen_compression(options);
   if (coding == vmstream::Coding::None) return std::unique_ptr<ByteSink>();
-  return vmstream::make_encoder(coding, next, {.level = level, .threads = options.common.threads});
+  vmstream::EncodeOptions encode{.level = level, .threads = options.common.threads};
+  if (gathers_index(options)) {
+    encode.index = [&index, coding](const BlockTable& blocks) {
+      return make_index(index, coding, blocks);
+    };
+  }
+  return vmstream::make_encoder(coding, next, std::move(encode));
 }
 
 // Stdout may be a file of the shell's, which is as good as one of ours: it must reach the disk.
@@ -70,7 +89,7 @@ Status sync_stdout() {
 
 }  // namespace
 
-OutputChain::OutputChain() = default;
+OutputChain::OutputChain() : index_(std::make_unique<std::optional<StateIndex>>()) {}
 OutputChain::OutputChain(OutputChain&&) noexcept = default;
 OutputChain::~OutputChain() = default;
 
@@ -88,15 +107,24 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     chain.elsewhere_ = std::move(*opened);
     chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_);
   }
-  auto coder = open_coder(options, *chain.target_, limits);
+  auto coder = open_coder(options, *chain.target_, *chain.index_, limits);
   if (!coder) return coder.error();
   chain.coder_ = std::move(*coder);
   return chain;
 }
 
+void OutputChain::set_index(StateIndex index) {
+  *index_ = std::move(index);
+}
+
 ByteSink& OutputChain::entrance() {
   if (coder_) return *coder_;
   return *target_;
+}
+
+Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
+  if (file_) return file_->read_back();
+  return vmstream::Error{vmstream::Errc::Unsupported, "there is no file to read back"};
 }
 
 Status OutputChain::publish() {

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/output_file.h>
+#include <vmstream/state_index.h>
 #include "vmdump/options.h"
 
 namespace vmdump {
@@ -23,6 +25,11 @@ class OutputChain {
   /// Takes the plain stream.
   vmstream::ByteSink& entrance();
 
+  /// Before entrance().finish(), where gathers_index(): what goes behind the blocks.
+  void set_index(vmstream::StateIndex index);
+
+  /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
+  vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
   /// After entrance().finish(): makes the file durable and visible.
   vmstream::Status publish();
 
@@ -34,6 +41,7 @@ class OutputChain {
   OutputChain();
 
   // Each stage writes into the one before it in this list, and so is destroyed before it.
+  std::unique_ptr<std::optional<vmstream::StateIndex>> index_;  // the encoder asks for it
   std::unique_ptr<vmstream::OutputFile> file_;
   std::unique_ptr<vmstream::ByteSink> elsewhere_;  // stdout or a command
   std::unique_ptr<CountingSink> target_;

@@ -19,6 +19,10 @@ void add_file(vmtools::CommandLine& line, Options& options) {
   line.positional("FILE", options.file);
   line.text("--exec", "COMMAND", options.exec,
             "read what COMMAND prints instead of a FILE; it must exit 0");
+  line.flag("--verify-first", options.verify_first,
+            "read and check all of FILE before the first byte is handed on");
+  line.flag("--once", options.once,
+            "rename FILE to FILE.restored once its guest is back; refuse a FILE that is claimed");
 }
 
 void add_target(vmtools::CommandLine& line, Options& options) {
@@ -44,6 +48,17 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
   line.duration("--timeout", options.timeout, "give up after TIME (never)");
   line.flag("--explain", options.explain,
             "print the QMP commands and the equivalent shell recipe, do nothing");
+}
+
+Status check_file(const Options& options) {
+  if (options.file && options.exec) return usage("FILE and --exec exclude each other");
+  if (!options.file && !options.exec) return usage("nothing to restore: FILE is needed");
+  if (options.file && options.file->empty()) return usage("FILE is an empty name");
+  bool is_pipe = !options.file || *options.file == "-";
+  if (is_pipe && options.verify_first) return usage("--verify-first reads twice: it needs a FILE");
+  if (is_pipe && options.once) return usage("--once renames the file: it needs a FILE");
+  if (options.once && options.output) return usage("--once is for guests, -o makes a copy");
+  return vmstream::ok();
 }
 
 Status check_target(const Options& options) {
@@ -88,9 +103,7 @@ void add_options(vmtools::CommandLine& line, Options& options) {
 }
 
 Status check(const Options& options) {
-  if (options.file && options.exec) return usage("FILE and --exec exclude each other");
-  if (!options.file && !options.exec) return usage("nothing to restore: FILE is needed");
-  if (options.file && options.file->empty()) return usage("FILE is an empty name");
+  if (auto file = check_file(options); !file) return file;
   return check_target(options);
 }
 

@@ -26,6 +26,8 @@ struct Options {
   std::vector<std::string> qemu;  ///< the command line behind "--"
   bool force = false;
 
+  bool verify_first = false;  ///< read all of FILE before anything is handed on
+  bool once = false;          ///< claim FILE: it brings one guest back, once
   vmstream::RunState run_state = vmstream::RunState::AsSaved;
   std::optional<std::chrono::milliseconds> timeout;
   bool explain = false;

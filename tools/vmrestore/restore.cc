@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/command.h>
+#include <vmstream/file_claim.h>
 #include <vmstream/output_file.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
+#include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
 #include "vmrestore/summary.h"
@@ -20,6 +22,7 @@ namespace {
 using vmstream::ByteSource;
 using vmstream::Errc;
 using vmstream::Error;
+using vmstream::FileClaim;
 using vmstream::QemuProcess;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
@@ -37,12 +40,15 @@ class Observer final : public vmstream::RestoreObserver {
 
   void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
+  void on_point_of_no_return() override { guest_may_run_ = true; }
   void enter(std::string_view phase) { progress_.enter(phase); }
+  bool guest_may_run() const { return guest_may_run_; }
 
  private:
   Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
+  bool guest_may_run_ = false;
 };
 
 // What all the ways of a restore work with.
@@ -50,22 +56,43 @@ struct Restore {
   const Options& options;
   Session& session;
   WaitLimits limits;
+  std::optional<FileClaim> claim;
   StateFile state;
 
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const { return {options.run_state, limits}; }
 
-  ExitStatus report(Observer& observer, const RestoreSummary& summary) const {
-    observer.enter("done");
-    if (options.common.json) vmtools::print_json(summary_json(options, state, summary));
-    session.messages().summary(summary_line(options, summary));
-    return ExitStatus::Done;
-  }
+  ExitStatus report(Observer& observer, const RestoreSummary& summary);
+  ExitStatus fail(const Observer& observer, const Error& error);
 };
 
-Result<std::unique_ptr<ByteSource>> open_input(const Options& options, WaitLimits limits) {
+ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
+  observer.enter("done");
+  if (options.common.json) vmtools::print_json(summary_json(options, state, summary));
+  session.messages().summary(summary_line(options, summary));
+  if (!claim) return ExitStatus::Done;
+  auto used = claim->use_up();
+  if (used) return ExitStatus::Done;
+  Error error = used.error();
+  error.message = "the guest is back, but its file could not be marked as used: " + error.message;
+  return session.fail(name(), error);
+}
+
+// A claim whose guest cannot have run is given back by its destructor.
+ExitStatus Restore::fail(const Observer& observer, const Error& error) {
+  auto status = session.fail(name(), error);
+  if (!claim || !observer.guest_may_run()) return status;
+  claim->abandon();
+  session.messages().warning(name(),
+                             "its end had been handed on, so the guest may have run: it stays " +
+                                 vmstream::escape(claim->claimed_path()));
+  return status;
+}
+
+Result<std::unique_ptr<ByteSource>> open_input(const Options& options, const std::string& path,
+                                               WaitLimits limits) {
   if (options.exec) return vmstream::make_command_source(*options.exec, limits);
-  if (*options.file != "-") return vmstream::open_file_source(*options.file, limits);
+  if (path != "-") return vmstream::open_file_source(path, limits);
   if (vmtools::is_terminal(STDIN_FILENO)) {
     return Error{Errc::Usage, "a terminal sends no state file"};
   }
@@ -79,7 +106,7 @@ ExitStatus restore_to_stdout(Restore& restore) {
   Observer observer(session, restore.name());
   auto sink = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
   auto summary = vmstream::restore_stream(*restore.state.plain, *sink, &observer);
-  if (!summary) return session.fail(restore.name(), summary.error());
+  if (!summary) return restore.fail(observer, summary.error());
   return restore.report(observer, *summary);
 }
 
@@ -92,7 +119,7 @@ ExitStatus restore_to_file(Restore& restore) {
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name());
   auto summary = vmstream::restore_stream(*restore.state.plain, **file, &observer);
-  if (!summary) return session.fail(restore.name(), summary.error());
+  if (!summary) return restore.fail(observer, summary.error());
   observer.enter("sync");
   if (auto committed = (*file)->commit_file(); !committed) {
     return session.fail(path, committed.error());
@@ -110,7 +137,7 @@ ExitStatus restore_to_monitor(Restore& restore) {
   Observer observer(session, restore.name());
   auto summary =
       vmstream::restore_guest(*restore.state.plain, *qmp, restore.guest_options(), &observer);
-  if (!summary) return session.fail(restore.name(), summary.error());
+  if (!summary) return restore.fail(observer, summary.error());
   return restore.report(observer, *summary);
 }
 
@@ -131,7 +158,7 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
     Observer observer(session, restore.name());
     auto summary = vmstream::restore_guest(*restore.state.plain, qemu->qmp(),
                                            restore.guest_options(), &observer);
-    if (!summary) return session.fail(restore.name(), summary.error());
+    if (!summary) return restore.fail(observer, summary.error());
     restore.report(observer, *summary);
   }
   if (auto flushed = vmtools::flush_output(); !flushed) {
@@ -153,21 +180,50 @@ ExitStatus explain(const Options& options, Session& session) {
   return ExitStatus::Done;
 }
 
+Result<StateFile> open_state_file(const Options& options, const std::string& path,
+                                  WaitLimits limits) {
+  auto input = open_input(options, path, limits);
+  if (!input) return input.error();
+  return vmstream::open_state(std::move(*input), {.decode = {.threads = options.common.threads}});
+}
+
+vmstream::Status verify_first(const Options& options, Session& session, const std::string& path,
+                              WaitLimits limits) {
+  auto state = open_state_file(options, path, limits);
+  if (!state) return state.error();
+  vmtools::Progress progress(session, "verify");
+  return vmstream::verify_stream(
+      *state->plain, {}, {.on_progress = [&](const auto& counts) { progress.update(counts); }});
+}
+
+ExitStatus run(Restore& restore) {
+  if (restore.options.qmp) return restore_to_monitor(restore);
+  if (!restore.options.qemu.empty()) return restore_to_new_qemu(restore);
+  return restore.options.to_stdout() ? restore_to_stdout(restore) : restore_to_file(restore);
+}
+
 }  // namespace
 
 ExitStatus restore(const Options& options, Session& session) {
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
   if (options.explain) return explain(options, session);
   auto limits = session.limits(options.timeout);
-  auto input = open_input(options, limits);
-  if (!input) return session.fail(input_name(options), input.error());
-  auto state =
-      vmstream::open_state(std::move(*input), {.decode = {.threads = options.common.threads}});
+  std::string path = options.file.value_or("");
+  std::optional<FileClaim> claim;
+  if (options.once) {
+    auto taken = FileClaim::take(path);
+    if (!taken) return session.fail(input_name(options), taken.error());
+    claim.emplace(std::move(*taken));
+    path = claim->claimed_path();
+  }
+  if (options.verify_first) {
+    auto verified = verify_first(options, session, path, limits);
+    if (!verified) return session.fail(input_name(options), verified.error());
+  }
+  auto state = open_state_file(options, path, limits);
   if (!state) return session.fail(input_name(options), state.error());
-  Restore restore{options, session, limits, std::move(*state)};
-  if (options.qmp) return restore_to_monitor(restore);
-  if (!options.qemu.empty()) return restore_to_new_qemu(restore);
-  return options.to_stdout() ? restore_to_stdout(restore) : restore_to_file(restore);
+  Restore restore{options, session, limits, std::move(claim), std::move(*state)};
+  return run(restore);
 }
 
 }  // namespace vmrestore

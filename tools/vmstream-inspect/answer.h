@@ -4,9 +4,11 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include <vmstream/problem_log.h>
 #include <vmstream/result.h>
+#include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
 #include <vmstream/stream_scan.h>
 #include "common/tool.h"
@@ -20,6 +22,13 @@ vmstream::Result<vmstream::StateFile> open_subject(Session& session, const Inspe
 /// The file's name in messages.
 std::string shown_name(const InspectOptions& options);
 
+/// Reads the whole stream, with progress of `what`. A file that can be read by position is: of
+/// mapped-ram no more of the pages than `pages` says.
+vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options,
+                                  vmstream::StateFile& state, vmstream::StreamVisitor& visitor,
+                                  std::string_view what, vmstream::MappedPages pages,
+                                  vmstream::Sha256* digest = nullptr);
+
 /// What the scan found wrong decides the status. Problems that did not end it have been printed
 /// with the answer; here they get a line of their own for those who read only stderr.
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
@@ -27,6 +36,20 @@ ExitStatus judge(Session& session, const InspectOptions& options, const vmstream
 
 /// A reader that went away ends the scan: there is nobody to read it for.
 vmstream::Status check_output();
+
+/// A file and what its index tells.
+struct IndexedSubject {
+  vmstream::SeekableState state;
+  vmstream::StateIndex index;
+};
+
+/// Which tables of an index are wanted.
+enum class IndexTables { Records, Pages };
+
+/// The file's index, or its sidecar's, unless the options want everything read. One that is there
+/// but cannot be used is told of; empty then.
+std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
+                                           IndexTables tables);
 
 /// A file that has been read.
 struct Reading {

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/index_answers.h>
 #include <vmstream/record_list.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
@@ -21,6 +22,7 @@
 #include "vmstream-inspect/explain.h"
 #include "vmstream-inspect/extract.h"
 #include "vmstream-inspect/hexdump.h"
+#include "vmstream-inspect/index.h"
 #include "vmstream-inspect/printer.h"
 #include "vmstream-inspect/ram.h"
 #include "vmstream-inspect/verify.h"
@@ -51,33 +53,30 @@ void print_summary(const InspectOptions& options, const Subject& subject,
 }
 
 // Answers from the two ends of a large stream, where nothing in them is wrong.
-bool answered_by_ends(const InspectOptions& options) {
+bool answered_by_ends(Session& session, const InspectOptions& options) {
   // A full scan of less is over before anybody notices.
   constexpr uint64_t kWorthSkippingBytes = 64u << 20;
   if (options.full_scan || options.digest || options.file == "-") return false;
   auto state = vmstream::open_seekable_state(options.file);
-  if (!state) return false;
-  auto ends = vmstream::read_stream_ends(*state->plain);
+  if (!state || !state->plain()) return false;
+  auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
   auto scan = vmstream::scan_ends(*ends, collector);
   auto summary = collector.finish(scan);
   if (!scan.complete() || summary.problems.damage() > 0) return false;
-  summary.ram_read = false;
+  auto indexed = open_indexed(session, options, IndexTables::Records);
+  summary.ram_read = indexed && vmstream::confirm_records(indexed->index, state->plain()) &&
+                     vmstream::fill_in(summary, indexed->index);
   print_summary(options, {options.file, state->containers}, summary);
   return true;
 }
 
 ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& state) {
-  Progress progress(session, "read");
   vmstream::Sha256 digest;
   vmstream::SummaryCollector collector;
-  auto scan = vmstream::scan_stream(
-      *state.plain, collector,
-      {.digest = options.digest ? &digest : nullptr,
-       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
-  progress.enter("done");
-  session.messages().erase_bar();
+  auto scan = scan_subject(session, options, state, collector, "read",
+                           vmstream::MappedPages::Places, options.digest ? &digest : nullptr);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
@@ -91,6 +90,25 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
 // The bar would run through the rows where both go to the same terminal.
 bool rows_and_bar_collide(const CommonOptions& options) {
   return options.progress == ProgressMode::Auto && is_terminal(STDOUT_FILENO);
+}
+
+bool answered_by_index(Session& session, const InspectOptions& options) {
+  auto indexed = open_indexed(session, options, IndexTables::Records);
+  if (!indexed || !vmstream::confirm_records(indexed->index, indexed->state.plain())) return false;
+  auto printer = make_printer(options.common);
+  printer->begin_sections({options.file, indexed->state.containers});
+  // A reader that went away is noticed when the output is flushed.
+  [[maybe_unused]] auto listed =
+      vmstream::list_records(indexed->index, [&](const vmstream::StreamRecord& record) {
+        printer->record(record);
+        return check_output();
+      });
+  const auto& facts = indexed->index.facts;
+  printer->end_sections({.plain_bytes = facts.plain_bytes,
+                         .parsed_bytes = facts.stream_bytes,
+                         .stream_bytes = facts.stream_bytes},
+                        {});
+  return true;
 }
 
 ExitStatus answer_with_records(Session& session, const InspectOptions& options, StateFile& state) {
@@ -122,8 +140,15 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
   if (options.question == Question::Device) return answer_device(session, options);
   if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
   if (options.question == Question::Dump) return answer_dump(session, options);
+  if (options.question == Question::Index) return make_index(session, options);
   bool short_question = options.question == Question::Info || options.question == Question::Devices;
-  if (short_question && answered_by_ends(options)) return ExitStatus::Done;
+  if (short_question && answered_by_ends(session, options)) return ExitStatus::Done;
+  if (options.question == Question::Sections && answered_by_index(session, options)) {
+    return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  }
+  if (options.question == Question::Ram && show_indexed_ram(session, options)) {
+    return ExitStatus::Done;
+  }
   auto state = open_subject(session, options);
   if (!state) return session.fail(shown_name(options), state.error());
   switch (options.question) {
@@ -132,6 +157,7 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
     case Question::Device:
     case Question::Vmdesc:
     case Question::Dump:
+    case Question::Index:
       break;
     case Question::Sections:
       return answer_with_records(session, options, *state);

@@ -18,7 +18,10 @@ using vmstream::PageKind;
 
 ordered_json containers_json(const std::vector<vmstream::Container>& containers) {
   auto list = ordered_json::array();
-  for (const auto& container : containers) list.push_back({{"type", container.type}});
+  for (const auto& container : containers) {
+    list.push_back({{"type", container.type}});
+    if (container.content_offset > 0) list.back()["content_offset"] = container.content_offset;
+  }
   return list;
 }
 

@@ -45,6 +45,8 @@ constexpr std::array kQuestions{
                  "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
     QuestionWord{"verify", Question::Verify,
                  "read everything: is it whole, and does it agree with itself?"},
+    QuestionWord{"index", Question::Index,
+                 "read the file once and leave an index beside it, FILE.vmsx or -o"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
 };
 
@@ -139,7 +141,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.row("FILE", "a saved guest, plain or compressed; - is stdin");
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
   line.flag("--full-scan", options.full_scan,
-            "info, devices: read the RAM of large plain files too, and count its pages");
+            "read all of the file, also where its ends or its index hold the answer");
   line.flag("--passes", options.passes, "ram: pages and bytes of each pass, with a plot");
   line.flag("--resends", options.resends, "ram: pages by how often they were sent, with a plot");
   line.flag("--map", options.map, "ram: a picture of each block");
@@ -158,7 +160,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
   line.group("What is written");
   line.text("-o,--output", "FILE", options.output,
-            "extract: appears whole, with mode 0600, or not at all; - is stdout");
+            "extract, index: appears whole, with mode 0600, or not at all; - is stdout of extract");
   line.flag("--force", options.force, "replace an existing FILE, allow binary to a terminal");
   line.group("How it is shown");
   line.choice("--format", options.format,

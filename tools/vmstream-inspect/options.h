@@ -25,6 +25,7 @@ enum class Question {
   Dump,
   Extract,
   Verify,
+  Index,
   Explain
 };
 

@@ -54,6 +54,7 @@ std::string containers_text(const std::vector<vmstream::Container>& containers) 
   std::string text;
   for (const auto& container : containers) {
     text += fmt::format("{}{}", text.empty() ? "" : " > ", container.type);
+    if (container.content_offset > 0) text += fmt::format(" {:#x}", container.content_offset);
   }
   return text;
 }

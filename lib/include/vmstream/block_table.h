@@ -15,13 +15,17 @@ struct PackedBlock {
   uint64_t file_offset = 0;
   uint32_t plain_length = 0;
   uint32_t packed_length = 0;
+  uint32_t check = 0;  ///< the checksum of the plain bytes that the piece carries; 0: not known
 };
 
-/// All pieces of a file, in order and without gaps in the plain stream. 20 bytes a piece.
+/// Pieces a file may have, at most, to be read by position: 4 TiB in blocks of 1 MiB.
+constexpr size_t kMaxPackedBlocks = 4 * 1024 * 1024;
+
+/// All pieces of a file, in order and without gaps in the plain stream. 24 bytes a piece.
 class BlockTable {
  public:
   /// Adds the next piece. False, and nothing is added, where an offset would overflow.
-  bool append(uint32_t plain_length, uint32_t packed_length);
+  bool append(uint32_t plain_length, uint32_t packed_length, uint32_t check = 0);
   /// Bytes of the file that hold nothing of the plain stream follow the last piece.
   bool append_gap(uint64_t file_bytes);
 
@@ -40,7 +44,11 @@ class BlockTable {
     uint64_t file_offset;
   };
   std::vector<Entry> entries_;
-  std::vector<uint32_t> packed_lengths_;  // gaps make them differ from the distance to the next
+  struct Packed {
+    uint32_t length;  // gaps make it differ from the distance to the next piece
+    uint32_t check;
+  };
+  std::vector<Packed> packed_;
   uint64_t plain_end_ = 0;
   uint64_t file_end_ = 0;
 };

@@ -11,7 +11,9 @@
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
+#include <vmstream/convergence.h>
 #include <vmstream/qmp.h>
+#include <vmstream/state_index.h>
 #include <vmstream/stream_statistics.h>
 
 namespace vmstream {
@@ -33,14 +35,10 @@ struct CaptureOptions {
   std::optional<uint64_t> max_bandwidth = std::nullopt;  ///< bytes a second; nullopt: unlimited
   bool digest = true;                                    ///< compute SHA-256 of the plain stream
   size_t threads = 0;  ///< 1: the digest gets no thread of its own; 0: all cores
+  /// Given the index of the stream when all of it has been seen and found whole, before the sink is
+  /// finished: what EncodeOptions::index asks for then. Empty: none is gathered.
+  std::function<void(StateIndex)> index = {};
   WaitLimits limits = {};
-};
-
-/// One pass over RAM.
-struct CapturePass {
-  uint64_t pages = 0;
-  uint64_t bytes = 0;
-  double seconds = 0;
 };
 
 /// What was saved. Times are wall-clock seconds.

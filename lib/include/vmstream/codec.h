@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include <vmstream/block_table.h>
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
 
@@ -40,10 +42,16 @@ std::optional<Coding> find_coding_by_suffix(std::string_view file_name);
 /// "zlib 1.2.13", "libdeflate 1.14", …: engines that are built in, for --version.
 std::vector<std::string> codec_engines();
 
+/// Gives the bytes to store behind the blocks that `blocks` describes. Called once, on the thread
+/// that calls finish().
+using IndexMaker = std::function<Result<std::vector<std::byte>>(const BlockTable& blocks)>;
+
 /// How to compress.
 struct EncodeOptions {
   std::optional<int> level = std::nullopt;  ///< default: the coding's own
   unsigned threads = 0;                     ///< 0: one a core. Changes speed, never the bytes
+  IndexMaker index =
+      {};  ///< where given, a trailer (trailer.h) follows the blocks of Gzip and Zstd
 };
 
 /// A sink that compresses into `next` (borrowed) as independent blocks, in order. Stock tools
@@ -60,6 +68,9 @@ Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
 /// How to decompress.
 struct DecodeOptions {
   unsigned threads = 0;  ///< 0: one a core
+  /// Where given (borrowed, and empty), gets the pieces of the file as they are decoded, for
+  /// make_random_decoder(). Left empty when a piece comes up that is too long for that.
+  BlockTable* blocks = nullptr;
 };
 
 /// A source of the plain bytes of `compressed`. Reads what the encoder writes in parallel, and the

@@ -29,7 +29,8 @@ struct RamImageInfo {
 /// to the page's earlier content, which is read back from the file. Zero pages are holes.
 ///
 /// In ram version 3, which has no blocks, all of RAM is taken as one, by address.
-/// Memory: 2 bytes a page of the block, otherwise constant.
+/// Memory: 4 bytes for each run of pages that were sent alike, as RamUsageCollector has it;
+/// otherwise constant.
 class RamExtractor final : public StreamVisitor {
  public:
   /// `out`, a regular file, is borrowed. Without a name the stream must have one block only; a name

@@ -111,7 +111,8 @@ std::string_view name_of(PageKind kind);
 
 /// One page record. `payload` is the page itself (Data), the delta (Xbzrle) or a zlib stream
 /// (Compressed); empty otherwise. In a mapped-ram stream each page has its place: there `offset` is
-/// that of the place, `payload` shows it for Zero too (stale bytes), and absent pages are Zero.
+/// that of the place, `payload` shows it for Zero too (stale bytes), and absent pages are Zero; a
+/// page that the reader passed over is shown without its payload.
 struct Page {
   /// An entry of the list shown last. Null in ram version 3, whose addresses are flat.
   const RamBlock* block = nullptr;

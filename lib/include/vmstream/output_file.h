@@ -7,6 +7,7 @@
 #include <string>
 
 #include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
 
 namespace vmstream {
 
@@ -41,6 +42,10 @@ class OutputFile final : public ByteSink {
 
   /// Nothing to do: an output file becomes whole by commit_file().
   Status finish() override;
+
+  /// Syncs what was written and gives it back from the disk: the kernel is told to let go of its
+  /// cached copy. Errc::Unsupported for targets that are no regular files.
+  Result<std::unique_ptr<ByteSource>> read_back();
 
   /// Sync, rename, sync the folder. After success the destructor leaves the file alone.
   Status commit_file();

@@ -25,7 +25,14 @@ struct ParseLimits {
   uint32_t machine_name_bytes = 4096;        ///< length of the machine type's name
 };
 
-/// What the caller knows of the stream beforehand.
+/// What is wanted of the pages of a mapped-ram stream, which have fixed places, needed or not.
+enum class MappedPages {
+  Content,  ///< the pages; those that are absent may be passed over
+  Places,   ///< which there are; their content may be passed over as well
+  None,     ///< nothing: no page is shown, and all of a block's area may be passed over
+};
+
+/// What the caller knows of the stream beforehand, and wants of it.
 struct ParseContext {
   /// The stream's own description, if it was read from the end first; device bodies are then
   /// bounded as they come, and nothing is buffered. Borrowed.
@@ -34,6 +41,7 @@ struct ParseContext {
   uint32_t target_page_size = 0;
   /// Take up reading again behind damage, where the framing allows; see StreamVisitor::on_gap().
   bool resume = false;
+  MappedPages mapped_pages = MappedPages::Content;
 };
 
 /// Parses a stream that arrives in pieces of any size.
@@ -52,10 +60,17 @@ class StreamParser {
   /// Parses what can be parsed. After an error every call returns that error.
   Status feed(std::span<const std::byte> bytes);
 
-  /// Passes over `count` bytes that are not fed, for readers that look at the ends of a stream
-  /// only. Possible between two records, when every byte fed has been taken up; Errc::Usage
-  /// elsewhere.
+  /// Passes over `count` bytes that are not fed. Possible when every byte fed has been taken up:
+  /// between two records, for readers that look at the ends of a stream only, and for all of
+  /// skippable(). Errc::Usage elsewhere. Pages among the bytes are shown without their payload.
   Status skip(uint64_t count);
+
+  /// How many of the next bytes hold nothing that was asked for: padding and pages of a mapped-ram
+  /// stream, see ParseContext::mapped_pages. Fed all the same, they are read as any others.
+  uint64_t skippable() const;
+
+  /// How many bytes the record lacks of which some have been fed; 0 where none has.
+  size_t wanted() const;
 
   /// Says that the input has ended. Fails with Errc::Truncated unless the stream is complete: EOF
   /// seen, and an announced vmdesc read to its end.

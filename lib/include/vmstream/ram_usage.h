@@ -53,8 +53,9 @@ struct RamUsage {
 
 /// Collects them from parser events.
 ///
-/// Memory: 2 bytes for each page of the guest that is spoken of (kind, times sent), in chunks of
-/// 512 pages; stretches never sent cost nothing. Beyond 4 GiB the stream is Errc::Unsupported.
+/// Memory: 4 bytes for each run of pages that were sent alike (kind, times), and 100 for each 1024
+/// pages of the guest that are spoken of; at worst a little over 4 bytes a page. Stretches never
+/// sent cost nothing. Beyond 4 GiB the stream is Errc::Unsupported.
 ///
 /// Passes are not marked in a stream. A new one begins where a page's place, in the order of the
 /// block list, is not behind that of the page before. Not so where the sender is known to leave its

@@ -23,6 +23,9 @@ class RestoreObserver {
   virtual ~RestoreObserver() = default;
   virtual void on_progress(const StreamCounts&) {}
   virtual void on_warning(const std::string&) {}
+  /// The stream has proved whole and its end is about to be handed on: from here on the guest may
+  /// run, whatever becomes of the restore. Not called in restores that fail before.
+  virtual void on_point_of_no_return() {}
 };
 
 /// What was handed on.

@@ -2,6 +2,7 @@
 // A state file as found: recognises what it is wrapped in and gives the plain stream.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,10 @@ namespace vmstream {
 
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
-  std::string type;  ///< "gzip", "bzip2", "zstd", "qevm"
+  /// "gzip", "bzip2", "zstd", "qevm"; "offset" for a file whose owner has put bytes of its own in
+  /// front of the stream, as QEMU's "file:NAME,offset=N" lets them.
+  std::string type;
+  uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
 };
 
 /// An open state file.
@@ -29,10 +33,11 @@ struct OpenOptions {
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
 };
 
-/// Unwraps `file` until the stream's magic appears. Fails with Errc::Malformed for bytes that are
-/// no state file (saying what was found), Errc::Truncated for an empty one, Errc::Unsupported for a
-/// container that is known but not read, with a hint what to do. The message of a failure inside a
-/// container names it: "gzip holds …".
+/// Unwraps `file` until the stream's magic appears. In a file that begins with nothing known the
+/// head of a stream is searched, at multiples of 512 within the first 16 MiB. Fails with
+/// Errc::Malformed for bytes that are no state file (saying what was found), Errc::Truncated for an
+/// empty one, Errc::Unsupported for a container that is known but not read, with a hint what to do.
+/// The message of a failure inside a container names it: "gzip holds …".
 Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options = {});
 
 }  // namespace vmstream

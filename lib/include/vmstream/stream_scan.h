@@ -34,9 +34,13 @@ struct ScanOptions {
   ParseLimits limits = {};
   /// Computed over every plain byte. Borrowed; may be null.
   Sha256* digest = nullptr;
+  /// Shown every event as well, behind the visitor. Borrowed; may be null.
+  StreamVisitor* also = nullptr;
   /// Told how far the scan has come, once a piece. Page bytes are exact only once a whole page has
   /// shown the page size.
   std::function<void(const StreamCounts&)> on_progress = {};
+  /// What scan_seekable() reads of a mapped-ram stream's pages.
+  MappedPages mapped_pages = MappedPages::Content;
 };
 
 /// Feeds all of `source` to a parser with `visitor`. Differs from parse_stream() in what it does
@@ -45,6 +49,11 @@ struct ScanOptions {
 /// problem as well), and bytes behind the last fault are read and counted, so that each byte of the
 /// file is accounted for.
 ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options = {});
+
+/// The same for a stream that can be read at any place: what ScanOptions::mapped_pages leaves out
+/// of a mapped-ram stream is not read. A digest makes it read every byte.
+ScanResult scan_seekable(RandomSource& plain, StreamVisitor& visitor,
+                         const ScanOptions& options = {});
 
 /// Feeds only the two ends of a stream. Events between them are missing, and with them page counts,
 /// most commands and the slices of iterable sections. Nothing is known of the bytes left out: only

@@ -26,7 +26,8 @@ struct StreamCounts {
 /// A tap that parses what it sees. It stops the pump at the first malformed byte.
 class StatisticsTap final : public ByteTap {
  public:
-  explicit StatisticsTap(ParseLimits limits = {});
+  /// `also` (borrowed; may be null) is shown everything the parser finds.
+  explicit StatisticsTap(ParseLimits limits = {}, StreamVisitor* also = nullptr);
   ~StatisticsTap() override;
 
   Status on_bytes(std::span<const std::byte> bytes) override;

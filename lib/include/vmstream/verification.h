@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include <vmstream/problem_log.h>
 #include <vmstream/stream_scan.h>
@@ -47,5 +48,10 @@ class Verifier final : public StreamVisitor {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Reads all of `plain`: success if the stream is whole, agrees with itself and, where `sha256` is
+/// not empty, has that digest. The error of damage is that of the first problem.
+Status verify_stream(ByteSource& plain, const std::string& sha256 = {},
+                     const ScanOptions& options = {});
 
 }  // namespace vmstream

@@ -25,7 +25,7 @@ class CountingVisitor : public StreamVisitor {
     return next_.on_ram_blocks(list);
   }
   Status on_page(const Page& page) override {
-    if (page.kind == PageKind::Data) page_size_ = page.payload.size();
+    if (page.kind == PageKind::Data) page_size_ = page.size;
     ++counts_.pages;
     if (page.kind == PageKind::Zero) ++counts_.zero_pages;
     counts_.page_bytes += page_size_;

@@ -4,8 +4,9 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
+#include <vector>
 
 #include <vmstream/error.h>
 #include <vmstream/format.h>
@@ -17,6 +18,7 @@ class PageEntry {
  public:
   static constexpr unsigned kMostTimes = 8191;
 
+  bool operator==(const PageEntry&) const = default;
   unsigned times() const { return bits_ >> 3; }
   /// Of the record that came last; asked only where times() is not 0.
   PageKind kind() const { return static_cast<PageKind>(bits_ & 7); }
@@ -30,36 +32,54 @@ class PageEntry {
 };
 static_assert(sizeof(PageEntry) == 2);
 
-/// Entries by the page's place in its block. Chunks exist only where pages were sent.
+/// Entries by the page's place in its block, in runs of equal ones. Only the chunk of pages spoken
+/// of last is spread out: pages come in runs.
+///
+/// Memory: 4 bytes a run and 100 for each chunk of 1024 pages of which one was sent; at worst,
+/// where no two neighbours are alike, a little over 4 bytes a page.
 ///
 /// The page size is a guess at first; a better one moves the entries, and none is lost as long as
 /// every place was a multiple of both.
 class PageTable {
  public:
-  static constexpr size_t kChunkPages = 512;
-  /// Of all tables together. Enough for 8 TiB in pages of 4096 bytes; stops a stream that speaks of
-  /// pages far apart from taking a chunk for each.
+  static constexpr size_t kChunkPages = 1024;
+  /// Of all tables together. Stops a stream that speaks of pages far apart from taking a chunk for
+  /// each.
   static constexpr uint64_t kMostBytes = 4ull << 30;
   static Error too_large(const Page& page);
 
-  using Chunk = std::array<PageEntry, kChunkPages>;
-
   explicit PageTable(uint32_t page_size) : page_size_(page_size) {}
 
+  /// Valid until the next call.
   PageEntry& at(uint64_t offset);
   PageEntry get(uint64_t offset) const;
 
   uint32_t page_size() const { return page_size_; }
   void set_page_size(uint32_t page_size);
 
-  /// By the number of the chunk's first page divided by kChunkPages.
-  const std::map<uint64_t, std::unique_ptr<Chunk>>& chunks() const { return chunks_; }
-  uint64_t bytes() const { return chunks_.size() * sizeof(Chunk); }
+  /// Runs of pages that were sent, in order: number of the first page, count, what is known.
+  using RunReceiver = std::function<void(uint64_t first, uint64_t count, PageEntry entry)>;
+  void each_run(const RunReceiver& receiver) const;
+  bool is_empty() const { return chunks_.empty(); }
+  uint64_t bytes() const { return chunks_.size() * kChunkBytes + run_bytes_; }
 
  private:
-  std::map<uint64_t, std::unique_ptr<Chunk>> chunks_;
-  Chunk* last_ = nullptr;  // pages come in runs
-  uint64_t last_number_ = 0;
+  static constexpr uint64_t kNoChunk = UINT64_MAX;
+  static constexpr uint64_t kChunkBytes = 100;  // a node of the map and the head of a vector
+
+  struct Run {
+    uint16_t count = 0;
+    PageEntry entry;
+  };
+  using Runs = std::vector<Run>;
+
+  void open(uint64_t number);
+  void close();
+
+  std::map<uint64_t, Runs> chunks_;  // by the number of the first page / kChunkPages
+  uint64_t run_bytes_ = 0;
+  std::array<PageEntry, kChunkPages> open_{};  // its runs in chunks_ are out of date
+  uint64_t open_number_ = kNoChunk;
   uint32_t page_size_;
 };
 

@@ -130,10 +130,7 @@ Result<std::span<const std::byte>> RamExtractor::State::content_of(const Page& r
 
 uint64_t RamExtractor::State::count_absent() const {
   uint64_t pages = info.bytes / table.page_size() + (info.bytes % table.page_size() != 0 ? 1 : 0);
-  for (const auto& [number, chunk] : table.chunks()) {
-    pages -= static_cast<uint64_t>(
-        std::ranges::count_if(*chunk, [](const auto& entry) { return entry.times() > 0; }));
-  }
+  table.each_run([&](uint64_t, uint64_t count, const analysis::PageEntry&) { pages -= count; });
   return pages;
 }
 
@@ -207,7 +204,7 @@ Result<RamImageInfo> RamExtractor::finish() {
   if (!state.ended) return Error{Errc::Truncated, "the stream ends before its last page of RAM"};
   if (!state.chosen) return Error{Errc::Unsupported, "the stream has no RAM"};
   state.info.absent_pages = state.count_absent();
-  bool shared = state.may_be_shared && state.table.chunks().empty() && state.info.bytes > 0;
+  bool shared = state.may_be_shared && state.table.is_empty() && state.info.bytes > 0;
   bool elsewhere = !state.any_content && state.info.absent_pages > 0;
   if (shared || elsewhere || (state.flushes && !state.mapped)) {
     return Error{Errc::Unsupported,

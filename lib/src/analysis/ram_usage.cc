@@ -46,21 +46,23 @@ RamCell cell_of(const PageEntry& entry) {
   return entry.kind() == PageKind::Fill ? RamCell::Fill : RamCell::Data;
 }
 
-// The record's head and payload. A mapped-ram page has neither head nor, while it is zero, content.
+// The record's head and payload. A mapped-ram page has no head and, while it is zero, no content.
 uint64_t bytes_of(const Page& page) {
-  if (page.block && page.block->mapped && page.kind == PageKind::Zero) return 0;
+  if (page.block && page.block->mapped) return page.kind == PageKind::Zero ? 0 : page.size;
   return page.payload_offset - page.offset + page.payload.size();
 }
 
-void count_entry(const PageEntry& entry, uint64_t page, RamBlockUsage& usage,
-                 std::vector<uint64_t>& resends) {
-  if (entry.times() == 0) return;
+void count_run(uint64_t first, uint64_t count, const PageEntry& entry, RamBlockUsage& usage,
+               std::vector<uint64_t>& resends) {
   if (resends.size() < entry.times()) resends.resize(entry.times());
-  ++resends[entry.times() - 1];
-  --usage.absent_pages;
-  if (entry.times() > 1) ++usage.resent_pages;
-  RamCell& cell = usage.map[static_cast<size_t>(page / usage.pages_per_cell)];
-  cell = std::max(cell, cell_of(entry));
+  resends[entry.times() - 1] += count;
+  usage.absent_pages -= count;
+  if (entry.times() > 1) usage.resent_pages += count;
+  uint64_t last_cell = (first + count - 1) / usage.pages_per_cell;
+  for (uint64_t at = first / usage.pages_per_cell; at <= last_cell; ++at) {
+    RamCell& cell = usage.map[static_cast<size_t>(at)];
+    cell = std::max(cell, cell_of(entry));
+  }
 }
 
 void measure(Block& block, std::vector<uint64_t>& resends) {
@@ -74,11 +76,9 @@ void measure(Block& block, std::vector<uint64_t>& resends) {
   };
   while (cells() > RamUsage::kMostCells) usage.pages_per_cell *= 2;
   usage.map.resize(static_cast<size_t>(cells()));
-  for (const auto& [number, chunk] : block.table.chunks()) {
-    for (size_t i = 0; i < PageTable::kChunkPages; ++i) {
-      count_entry((*chunk)[i], number * PageTable::kChunkPages + i, usage, resends);
-    }
-  }
+  block.table.each_run([&](uint64_t first, uint64_t count, const PageEntry& entry) {
+    count_run(first, count, entry, usage, resends);
+  });
 }
 
 }  // namespace
@@ -177,7 +177,7 @@ Status RamUsageCollector::on_problem(const Problem& problem) {
 }
 
 RamUsage RamUsageCollector::finish() {
-  RamUsage& usage = state_->usage;
+  RamUsage usage = std::move(state_->usage);
   usage.page_size = state_->page_size;
   usage.table_bytes = state_->table_bytes;
   usage.passes = state_->passes.take_passes();
@@ -186,7 +186,7 @@ RamUsage RamUsageCollector::finish() {
     measure(block, usage.resends);
     usage.blocks.push_back(std::move(block.usage));
   }
-  return std::move(usage);
+  return usage;
 }
 
 }  // namespace vmstream

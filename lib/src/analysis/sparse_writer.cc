@@ -2,19 +2,11 @@
 #include "analysis/sparse_writer.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
+#include "base/zero.h"
+
 namespace vmstream::analysis {
-namespace {
-
-bool is_zero(std::span<const std::byte> bytes) {
-  return bytes.empty() || (bytes[0] == std::byte{0} &&
-                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
-}
-
-}  // namespace
-
 Status SparseWriter::write(uint64_t offset, std::span<const std::byte> bytes) {
   if (is_zero(bytes)) return clear(offset, bytes.size());
   bool follows = offset == run_offset_ + run_.size() && run_.size() < kRunBytes;

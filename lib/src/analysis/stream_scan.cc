@@ -3,7 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "analysis/counting_visitor.h"
+#include "analysis/visitor_pair.h"
 
 namespace vmstream {
 namespace {
@@ -28,26 +32,98 @@ class ScanVisitor final : public analysis::CountingVisitor {
   ScanResult& result_;
 };
 
-// Feeds what comes until the end, a fault of the source, or a visitor that wants no more. After a
-// malformed place the rest is only counted.
-void read_all(ByteSource& source, StreamParser& parser, StreamCounts& counts,
-              const ScanOptions& options, ScanResult& result) {
+// One scan: a parser, and what is counted while it is fed.
+class Scan {
+ public:
+  Scan(StreamVisitor& visitor, const ScanOptions& options, const ParseContext& context)
+      : options_(options),
+        pair_(visitor, options.also ? *options.also : nobody_),
+        counting_(options.also ? pair_ : visitor, counts_, result_),
+        parser_(counting_, options.limits, context) {}
+
+  void read(ByteSource& source);
+  void read(RandomSource& plain);
+  ScanResult finish();
+
+ private:
+  bool take(std::span<const std::byte> piece);
+  bool feed(std::span<const std::byte> piece);
+  bool skip(uint64_t count);
+
+  const ScanOptions& options_;
+  StreamCounts counts_;
+  ScanResult result_;
+  StreamVisitor nobody_;
+  analysis::VisitorPair pair_;
+  ScanVisitor counting_;
+  StreamParser parser_;
+};
+
+// Until the end, a fault of the source, or a visitor that wants no more. After a malformed place
+// the rest is only counted.
+void Scan::read(ByteSource& source) {
   for (;;) {
     auto piece = source.next();
-    if (!piece) {
-      if (!result.fault) result.fault = piece.error();
+    if (!piece && !result_.fault) result_.fault = piece.error();
+    if (!piece || piece->empty() || !take(*piece)) return;
+  }
+}
+
+// A piece is fed in two: up to the end of the record that the one before it broke off in, where
+// the parser knows whether something can be left out; and the rest.
+void Scan::read(RandomSource& plain) {
+  constexpr uint64_t kPieceBytes = 256 * 1024;
+  std::vector<std::byte> buffer(kPieceBytes);
+  while (result_.plain_bytes < plain.length()) {
+    uint64_t left = plain.length() - result_.plain_bytes;
+    if (uint64_t count = parser_.skippable(); count > 0 && count <= left) {
+      if (!skip(count)) return;
+      continue;
+    }
+    auto piece = std::span(buffer).first(
+        static_cast<size_t>(std::min(left, kPieceBytes - result_.plain_bytes % kPieceBytes)));
+    if (auto got = plain.read_at(result_.plain_bytes, piece); !got) {
+      if (!result_.fault) result_.fault = got.error();
       return;
     }
-    if (piece->empty()) return;
-    result.plain_bytes += piece->size();
-    if (options.digest) options.digest->update(*piece);
-    if (!result.fault) {
-      if (auto parsed = parser.feed(*piece); !parsed) result.fault = parsed.error();
-      if (result.fault && !is_stream_fault(*result.fault)) return;
-    }
-    counts.stream_bytes = result.plain_bytes;
-    if (options.on_progress) options.on_progress(counts);
+    size_t front = std::min(piece.size(), parser_.wanted());
+    if (front > 0 && !take(piece.first(front))) return;
+    bool rest_is_wanted = front == 0 || parser_.skippable() == 0;
+    if (rest_is_wanted && front < piece.size() && !take(piece.subspan(front))) return;
   }
+}
+
+bool Scan::take(std::span<const std::byte> piece) {
+  if (options_.digest) options_.digest->update(piece);
+  result_.plain_bytes += piece.size();
+  bool goes_on = result_.fault || feed(piece);
+  counts_.stream_bytes = result_.plain_bytes;
+  if (goes_on && options_.on_progress) options_.on_progress(counts_);
+  return goes_on;
+}
+
+bool Scan::feed(std::span<const std::byte> piece) {
+  if (auto parsed = parser_.feed(piece); !parsed) result_.fault = parsed.error();
+  return !result_.fault || is_stream_fault(*result_.fault);
+}
+
+bool Scan::skip(uint64_t count) {
+  if (auto skipped = parser_.skip(count); !skipped) result_.fault = skipped.error();
+  result_.plain_bytes += count;
+  counts_.stream_bytes = result_.plain_bytes;
+  if (!result_.fault && options_.on_progress) options_.on_progress(counts_);
+  return !result_.fault;
+}
+
+// Also after a fault of the source: the parser may still hold device sections to tell of. What it
+// then says of the missing rest is a consequence, not the cause.
+ScanResult Scan::finish() {
+  auto finished = parser_.finish();
+  if (!finished && !result_.fault) result_.fault = finished.error();
+  bool malformed = result_.fault && result_.fault->code != Errc::Truncated;
+  result_.parsed_bytes = malformed ? parser_.confirmed_offset() : result_.plain_bytes;
+  result_.stream_bytes = result_.fault ? result_.plain_bytes : parser_.stream_length();
+  return std::move(result_);
 }
 
 }  // namespace
@@ -58,34 +134,35 @@ bool is_stream_fault(const Error& error) {
 }
 
 ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options) {
-  StreamCounts counts;
-  ScanResult result;
-  ScanVisitor counting(visitor, counts, result);
-  StreamParser parser(counting, options.limits, {.resume = true});
-  read_all(source, parser, counts, options, result);
-  // Also after a fault of the source: the parser may still hold device sections to tell of. What
-  // it then says of the missing rest is a consequence, not the cause.
-  auto finished = parser.finish();
-  if (!finished && !result.fault) result.fault = finished.error();
-  bool malformed = result.fault && result.fault->code != Errc::Truncated;
-  result.parsed_bytes = malformed ? parser.confirmed_offset() : result.plain_bytes;
-  result.stream_bytes = result.fault ? result.plain_bytes : parser.stream_length();
-  return result;
+  Scan scan(visitor, options, {.resume = true});
+  scan.read(source);
+  return scan.finish();
+}
+
+ScanResult scan_seekable(RandomSource& plain, StreamVisitor& visitor, const ScanOptions& options) {
+  if (options.digest) {
+    auto whole = make_stretch_source(plain, 0, plain.length());
+    return scan_stream(*whole, visitor, options);
+  }
+  Scan scan(visitor, options, {.resume = true, .mapped_pages = options.mapped_pages});
+  scan.read(plain);
+  return scan.finish();
 }
 
 namespace {
 
 Status feed_ends(StreamParser& parser, const StreamEnds& ends) {
-  if (auto fed = parser.feed(ends.head); !fed) return fed;
-  if (auto skipped = parser.skip(ends.skipped_bytes()); !skipped) return skipped;
-  if (auto fed = parser.feed(ends.tail); !fed) return fed;
+  for (const StreamPiece& piece : ends.pieces) {
+    if (auto passed = parser.skip(piece.offset - parser.offset()); !passed) return passed;
+    if (auto fed = parser.feed(piece.bytes); !fed) return fed;
+  }
   return parser.finish();
 }
 
 }  // namespace
 
 ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor, const ParseLimits& limits) {
-  StreamParser parser(visitor, limits);
+  StreamParser parser(visitor, limits, {.mapped_pages = MappedPages::None});
   ScanResult result{.plain_bytes = ends.stream_bytes(),
                     .parsed_bytes = ends.stream_bytes(),
                     .stream_bytes = ends.stream_bytes()};

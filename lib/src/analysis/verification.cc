@@ -127,4 +127,22 @@ Verification Verifier::finish(const ScanResult& scan) {
   return result;
 }
 
+Status verify_stream(ByteSource& plain, const std::string& sha256, const ScanOptions& options) {
+  Verifier verifier;
+  Sha256 digest;
+  ScanOptions how = options;
+  if (!sha256.empty()) how.digest = &digest;
+  auto scan = scan_stream(plain, verifier, how);
+  if (scan.fault) return *scan.fault;
+  auto result = verifier.finish(scan);
+  if (!result.ok()) {
+    auto first = std::ranges::find(result.problems.kept(), false, &Problem::known_flaw);
+    return Error{Errc::Malformed, first->message, first->offset};
+  }
+  if (sha256.empty()) return ok();
+  std::string found = digest.finish();
+  if (found == sha256) return ok();
+  return Error{Errc::Malformed, fmt::format("SHA-256 is {}, wanted {}", found, sha256)};
+}
+
 }  // namespace vmstream

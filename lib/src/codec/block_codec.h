@@ -80,6 +80,10 @@ class BlockCodec {
   /// Looks at `front`, which can_begin(). `at_end`: there is no more than this. An error means that
   /// the unit is damaged or cut off.
   virtual Result<FoundUnit> find_unit(std::span<const std::byte> front, bool at_end) const = 0;
+  /// The checksum of its plain bytes that a Whole unit carries; 0: it carries none.
+  virtual uint32_t check_of(std::span<const std::byte> /*unit*/) const { return 0; }
+  /// The same kind of checksum of any plain bytes; 0: the format has none.
+  virtual uint32_t checksum(std::span<const std::byte> /*plain*/) const { return 0; }
   virtual std::unique_ptr<UnitDecoder> make_unit_decoder() const = 0;
   /// `threads`: how many the decoder may use, where its library can.
   virtual std::unique_ptr<StreamDecoder> make_stream_decoder(unsigned threads) const = 0;
@@ -87,6 +91,9 @@ class BlockCodec {
   /// The libraries at work, with their versions.
   virtual void list_engines(std::vector<std::string>& names) const = 0;
 };
+
+/// Null for Coding::None, which has no units.
+const BlockCodec* find_codec(Coding coding);
 
 const BlockCodec& gzip_codec();
 const BlockCodec& bzip2_codec();

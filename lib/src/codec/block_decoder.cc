@@ -53,8 +53,10 @@ std::string first_bytes(std::span<const std::byte> bytes) {
 
 class BlockDecoder final : public ByteSource {
  public:
-  BlockDecoder(const BlockCodec& codec, std::unique_ptr<ByteSource> compressed, unsigned threads)
+  BlockDecoder(const BlockCodec& codec, std::unique_ptr<ByteSource> compressed, unsigned threads,
+               BlockTable* noted)
       : codec_(codec),
+        noted_(noted),
         window_(std::move(compressed)),
         long_reader_(codec, window_, threads),
         most_in_flight_(threads * kBytesInFlight),
@@ -224,7 +226,22 @@ class BlockDecoder final : public ByteSource {
     if (!unit) return unit.error();
     in_flight_ -= unit->cost;
     shown_ = std::move(*unit);
+    if (shown_.whole) note(shown_);
     return ok();
+  }
+
+  void note(const Unit& unit) {
+    if (!noted_ || unit.plain.empty()) return;
+    bool noted = noted_->size() < kMaxPackedBlocks &&
+                 noted_->append_gap(unit.file_offset - noted_->file_length()) &&
+                 noted_->append(static_cast<uint32_t>(unit.plain.size()),
+                                static_cast<uint32_t>(unit.packed.size()),
+                                codec_.check_of(unit.packed.view()));
+    if (!noted) stop_noting();
+  }
+  void stop_noting() {
+    if (noted_) *noted_ = {};
+    noted_ = nullptr;
   }
 
   void recycle(Unit unit) {
@@ -250,6 +267,7 @@ class BlockDecoder final : public ByteSource {
   }
 
   Status begin_long_unit() {
+    stop_noting();
     any_unit_ = true;
     in_long_unit_ = true;
     long_unit_offset_ = window_.file_offset();
@@ -270,6 +288,7 @@ class BlockDecoder final : public ByteSource {
   }
 
   const BlockCodec& codec_;
+  BlockTable* noted_;
   InputWindow window_;
   Front front_ = Front::Units;
   FoundUnit next_unit_;
@@ -294,9 +313,9 @@ class BlockDecoder final : public ByteSource {
 
 Result<std::unique_ptr<ByteSource>> make_block_decoder(const BlockCodec& codec,
                                                        std::unique_ptr<ByteSource> compressed,
-                                                       unsigned threads) {
-  return std::unique_ptr<ByteSource>(
-      std::make_unique<BlockDecoder>(codec, std::move(compressed), count_threads(threads)));
+                                                       DecodeOptions options) {
+  return std::unique_ptr<ByteSource>(std::make_unique<BlockDecoder>(
+      codec, std::move(compressed), count_threads(options.threads), options.blocks));
 }
 
 }  // namespace vmstream

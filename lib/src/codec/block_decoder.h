@@ -11,6 +11,6 @@ namespace vmstream {
 
 Result<std::unique_ptr<ByteSource>> make_block_decoder(const BlockCodec& codec,
                                                        std::unique_ptr<ByteSource> compressed,
-                                                       unsigned threads);
+                                                       DecodeOptions options);
 
 }  // namespace vmstream

@@ -28,8 +28,11 @@ BlockPipeline::Work make_work(const BlockCodec& codec, int level) {
 
 class BlockEncoder final : public ByteSink {
  public:
-  BlockEncoder(const BlockCodec& codec, ByteSink& next, int level, unsigned threads)
-      : next_(next),
+  BlockEncoder(const BlockCodec& codec, ByteSink& next, int level, unsigned threads,
+               TrailerWriter write_trailer)
+      : codec_(codec),
+        next_(next),
+        write_trailer_(std::move(write_trailer)),
         block_bytes_(codec.block_bytes(level)),
         pipeline_(threads, [&] { return make_work(codec, level); }) {
     filling_.plain.reserve(block_bytes_);
@@ -63,6 +66,9 @@ class BlockEncoder final : public ByteSink {
     while (!pipeline_.empty()) {
       if (auto written = write_oldest(); !written) return written;
     }
+    if (write_trailer_) {
+      if (auto written = write_trailer_(next_, written_); !written) return fail(written.error());
+    }
     return next_.finish();
   }
 
@@ -95,8 +101,20 @@ class BlockEncoder final : public ByteSink {
     if (!block) return fail(block.error());
     auto written = next_.write(block->packed.view());
     if (!written) return fail(written.error());
+    note(*block);
     spare_.push_back(std::move(*block));
     return ok();
+  }
+
+  void note(const Block& block) {
+    if (!write_trailer_) return;
+    auto plain = static_cast<uint32_t>(block.plain.size());
+    auto packed = static_cast<uint32_t>(block.packed.size());
+    bool noted =
+        written_.size() < kMaxPackedBlocks &&
+        (plain == 0 ? written_.append_gap(packed)
+                    : written_.append(plain, packed, codec_.check_of(block.packed.view())));
+    if (!noted) write_trailer_ = {};  // the file is whole without
   }
 
   Status fail(const Error& error) {
@@ -104,7 +122,10 @@ class BlockEncoder final : public ByteSink {
     return error;
   }
 
+  const BlockCodec& codec_;
   ByteSink& next_;
+  TrailerWriter write_trailer_;
+  BlockTable written_;
   const size_t block_bytes_;
   Block filling_;
   bool any_submitted_ = false;
@@ -116,9 +137,10 @@ class BlockEncoder final : public ByteSink {
 }  // namespace
 
 Result<std::unique_ptr<ByteSink>> make_block_encoder(const BlockCodec& codec, ByteSink& next,
-                                                     int level, unsigned threads) {
-  return std::unique_ptr<ByteSink>(
-      std::make_unique<BlockEncoder>(codec, next, level, count_threads(threads)));
+                                                     int level, unsigned threads,
+                                                     TrailerWriter write_trailer) {
+  return std::unique_ptr<ByteSink>(std::make_unique<BlockEncoder>(
+      codec, next, level, count_threads(threads), std::move(write_trailer)));
 }
 
 }  // namespace vmstream

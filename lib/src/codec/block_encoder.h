@@ -6,10 +6,13 @@
 
 #include <vmstream/byte_sink.h>
 #include "codec/block_codec.h"
+#include "codec/trailer.h"
 
 namespace vmstream {
 
+/// `write_trailer` (may be empty) is called by finish(), behind the last block.
 Result<std::unique_ptr<ByteSink>> make_block_encoder(const BlockCodec& codec, ByteSink& next,
-                                                     int level, unsigned threads);
+                                                     int level, unsigned threads,
+                                                     TrailerWriter write_trailer);
 
 }  // namespace vmstream

@@ -5,12 +5,12 @@
 
 namespace vmstream {
 
-bool BlockTable::append(uint32_t plain_length, uint32_t packed_length) {
+bool BlockTable::append(uint32_t plain_length, uint32_t packed_length, uint32_t check) {
   if (plain_length > UINT64_MAX - plain_end_ || packed_length > UINT64_MAX - file_end_) {
     return false;
   }
   entries_.push_back({plain_end_, file_end_});
-  packed_lengths_.push_back(packed_length);
+  packed_.push_back({packed_length, check});
   plain_end_ += plain_length;
   file_end_ += packed_length;
   return true;
@@ -28,7 +28,8 @@ PackedBlock BlockTable::operator[](size_t number) const {
   return {.plain_offset = entry.plain_offset,
           .file_offset = entry.file_offset,
           .plain_length = static_cast<uint32_t>(plain_end - entry.plain_offset),
-          .packed_length = packed_lengths_[number]};
+          .packed_length = packed_[number].length,
+          .check = packed_[number].check};
 }
 
 std::optional<size_t> BlockTable::find(uint64_t plain_offset) const {

@@ -11,6 +11,7 @@
 #include "codec/block_codec.h"
 #include "codec/block_decoder.h"
 #include "codec/block_encoder.h"
+#include "codec/trailer.h"
 
 namespace vmstream {
 namespace {
@@ -21,21 +22,6 @@ constexpr std::array<CodingTraits, 4> kCodings{{
     {Coding::Bzip2, "bzip2", ".bz2", 1, 9, 9},
     {Coding::Zstd, "zstd", ".zst", -5, 19, 3},
 }};
-
-// Null for Coding::None, which has no units.
-const BlockCodec* codec_of(Coding coding) {
-  switch (coding) {
-    case Coding::None:
-      return nullptr;
-    case Coding::Gzip:
-      return &gzip_codec();
-    case Coding::Bzip2:
-      return &bzip2_codec();
-    case Coding::Zstd:
-      return &zstd_codec();
-  }
-  return nullptr;
-}
 
 // Hands everything on, memory included: no copy is made for Coding::None.
 class PassThroughSink final : public ByteSink {
@@ -51,6 +37,20 @@ class PassThroughSink final : public ByteSink {
 };
 
 }  // namespace
+
+const BlockCodec* find_codec(Coding coding) {
+  switch (coding) {
+    case Coding::None:
+      return nullptr;
+    case Coding::Gzip:
+      return &gzip_codec();
+    case Coding::Bzip2:
+      return &bzip2_codec();
+    case Coding::Zstd:
+      return &zstd_codec();
+  }
+  return nullptr;
+}
 
 std::span<const CodingTraits> codings() {
   return kCodings;
@@ -76,7 +76,7 @@ std::optional<Coding> find_coding_by_suffix(std::string_view file_name) {
 std::vector<std::string> codec_engines() {
   std::vector<std::string> names;
   for (const CodingTraits& traits : kCodings) {
-    if (const BlockCodec* codec = codec_of(traits.coding)) codec->list_engines(names);
+    if (const BlockCodec* codec = find_codec(traits.coding)) codec->list_engines(names);
   }
   return names;
 }
@@ -89,22 +89,23 @@ Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
     return Error{Errc::Usage, fmt::format("{} level {} is not within {} to {}", traits.name, level,
                                           traits.lowest_level, traits.highest_level)};
   }
-  const BlockCodec* codec = codec_of(coding);
+  const BlockCodec* codec = find_codec(coding);
   if (!codec) return std::unique_ptr<ByteSink>(std::make_unique<PassThroughSink>(next));
-  return make_block_encoder(*codec, next, level, options.threads);
+  return make_block_encoder(*codec, next, level, options.threads,
+                            make_trailer_writer(coding, std::move(options.index)));
 }
 
 Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  std::unique_ptr<ByteSource> compressed,
                                                  DecodeOptions options) {
-  const BlockCodec* codec = codec_of(coding);
+  const BlockCodec* codec = find_codec(coding);
   if (!codec) return compressed;
-  return make_block_decoder(*codec, std::move(compressed), options.threads);
+  return make_block_decoder(*codec, std::move(compressed), options);
 }
 
 std::optional<Coding> recognise_coding(std::span<const std::byte> head) {
   for (const CodingTraits& traits : kCodings) {
-    const BlockCodec* codec = codec_of(traits.coding);
+    const BlockCodec* codec = find_codec(traits.coding);
     if (codec && head.size() >= codec->magic_bytes() && codec->can_begin(head)) {
       return traits.coding;
     }

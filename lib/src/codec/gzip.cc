@@ -2,12 +2,14 @@
 // gzip: a member a block (gzip_member.h).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "codec/block_codec.h"
 #include "codec/crc32.h"
 #include "codec/deflate.h"
 #include "codec/gzip_member.h"
+#include "codec/trailer_wrap.h"
 
 namespace vmstream {
 namespace {
@@ -30,6 +32,20 @@ int distance_from_ours(std::span<const std::byte> front) {
         std::popcount(static_cast<uint8_t>(std::to_integer<uint8_t>(front[i]) ^ kMemberStart[i]));
   }
   return bits;
+}
+
+// The length of the member if it is one of our trailer, which holds no data; else 0.
+size_t wrapping_length(std::span<const std::byte> front) {
+  constexpr size_t kContentLengthAt = 14;
+  size_t content_bytes = read_le16(front, kContentLengthAt);
+  for (WrapKind kind : {WrapKind::Index, WrapKind::Locator}) {
+    TrailerWrap wrap(Coding::Gzip);
+    auto prefix = wrap.prefix(kind, content_bytes);
+    if (std::ranges::equal(prefix, front.first(prefix.size()))) {
+      return content_bytes + wrap.overhead_bytes();
+    }
+  }
+  return 0;
 }
 
 class GzipCompressor final : public BlockCompressor {
@@ -109,6 +125,9 @@ class GzipCodec final : public BlockCodec {
       if (at_end) return FoundUnit{FoundUnit::Kind::Long};
       return FoundUnit{FoundUnit::Kind::NeedsMore, kMemberHeaderBytes};
     }
+    if (size_t length = wrapping_length(front); length != 0) {
+      return FoundUnit{FoundUnit::Kind::Skippable, length};
+    }
     int distance = distance_from_ours(front);
     if (distance > kDamageBits) return FoundUnit{FoundUnit::Kind::Long};
     if (distance > 0) return malformed("its header is damaged");
@@ -126,6 +145,10 @@ class GzipCodec final : public BlockCodec {
     return FoundUnit{FoundUnit::Kind::Whole, length, plain_bytes};
   }
 
+  uint32_t check_of(std::span<const std::byte> unit) const override {
+    return unit.size() < kMemberTrailerBytes ? 0 : read_le32(unit.last(kMemberTrailerBytes), 0);
+  }
+  uint32_t checksum(std::span<const std::byte> plain) const override { return crc32_of(plain); }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<GzipUnitDecoder>();
   }

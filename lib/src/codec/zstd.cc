@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "codec/block_codec.h"
 #include "codec/little_endian.h"
 
@@ -158,6 +159,18 @@ class ZstdCodec final : public BlockCodec {
     return find_frame(front, at_end);
   }
 
+  uint32_t check_of(std::span<const std::byte> unit) const override {
+    constexpr std::byte kChecksumFlag{0x04};
+    constexpr size_t kChecksumBytes = 4;
+    if (unit.size() < kLongestFrameHeader / 2 ||
+        (unit[kMagicBytes] & kChecksumFlag) == std::byte{0}) {
+      return 0;
+    }
+    return read_le32(unit.last(kChecksumBytes), 0);
+  }
+  uint32_t checksum(std::span<const std::byte> plain) const override {
+    return static_cast<uint32_t>(xxh64(plain));
+  }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<ZstdUnitDecoder>();
   }

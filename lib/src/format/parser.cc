@@ -23,6 +23,10 @@ class StreamParser::Impl {
 
   Status feed(std::span<const std::byte> piece);
   Status skip(uint64_t count);
+  uint64_t skippable() const { return error_ || !carry_.empty() ? 0 : machine_.skippable(); }
+  size_t wanted() const {
+    return carry_.size() < wanted_ && !carry_.empty() ? wanted_ - carry_.size() : 0;
+  }
   Status finish();
   uint64_t confirmed_offset() const;
   uint64_t offset() const { return fed_; }
@@ -99,7 +103,14 @@ Result<size_t> StreamParser::Impl::run(std::span<const std::byte> bytes, bool la
 
 Status StreamParser::Impl::skip(uint64_t count) {
   if (error_) return *error_;
-  if (!carry_.empty()) return Error{Errc::Usage, "skip() inside of a record", taken_};
+  if (!carry_.empty() || !machine_.may_skip(count)) {
+    return Error{Errc::Usage, "skip() inside of a record", taken_};
+  }
+  if (auto skipped = machine_.skip(count, taken_); !skipped) {
+    error_ = skipped.error();
+    return *error_;
+  }
+  wanted_ = 0;
   taken_ += count;
   fed_ += count;
   return ok();
@@ -135,6 +146,12 @@ Status StreamParser::feed(std::span<const std::byte> bytes) {
 }
 Status StreamParser::skip(uint64_t count) {
   return impl_->skip(count);
+}
+uint64_t StreamParser::skippable() const {
+  return impl_->skippable();
+}
+size_t StreamParser::wanted() const {
+  return impl_->wanted();
 }
 Status StreamParser::finish() {
   return impl_->finish();

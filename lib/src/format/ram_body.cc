@@ -79,11 +79,18 @@ Result<Step> RamBody::step(const Window& window) {
       break;
   }
   auto step = mapped_area_.step(window);
-  if (step && mapped_area_.done()) {
-    at_ = At::BlockList;
-    if (list_left_ == 0) at_ = At::Records;
-  }
+  if (step && mapped_area_.done()) leave_area();
   return step;
+}
+
+Status RamBody::skip(uint64_t count, uint64_t position) {
+  auto skipped = mapped_area_.skip(count, position);
+  if (skipped && mapped_area_.done()) leave_area();
+  return skipped;
+}
+
+void RamBody::leave_area() {
+  at_ = list_left_ == 0 ? At::Records : At::BlockList;
 }
 
 // The loop that the speed of a scan depends on: one turn a page, nothing allocated.
@@ -344,7 +351,7 @@ void RamBody::take_up() {
 RamBody::Plausible RamBody::check_row(Window window, const SectionTable& table) const {
   constexpr int kSureRow = 4;
   constexpr int kCutRow = 2;  // where the input ends behind it
-  if (mapped_ram_) return Plausible::No;
+  if (version_ == 0 || mapped_ram_) return Plausible::No;
   std::optional<uint64_t> last_offset;
   for (int links = 0; links < kSureRow; ++links) {
     auto found = check_record(window, page_bytes_);
@@ -369,7 +376,8 @@ RamBody::Plausible RamBody::check_row(Window window, const SectionTable& table) 
 RamBody::Plausible RamBody::check_end_of_slice(const Window& behind,
                                                const SectionTable& table) const {
   ByteReader in(behind.bytes);
-  if (in.be<uint8_t>("type") == static_cast<uint8_t>(SectionType::Footer) && in.ok()) {
+  auto type = in.be<uint8_t>("type");
+  if (type == static_cast<uint8_t>(SectionType::Footer)) {
     auto id = in.be<uint32_t>("section id");
     if (!in.ok()) return behind.last ? Plausible::No : Plausible::Unknown;
     return table.knows(id) ? Plausible::Yes : Plausible::No;

@@ -33,6 +33,11 @@ class RamBody {
   /// At the head of each START, PART and END.
   Status begin(const SectionHeader& header);
   Result<Step> step(const Window& window);
+  /// Of the pages of a mapped-ram stream.
+  void show(MappedPages shown) { mapped_area_.show(shown); }
+  bool is_in_area() const { return at_ == At::MappedArea; }
+  uint64_t skippable() const { return mapped_area_.skippable(); }
+  Status skip(uint64_t count, uint64_t position);
   /// Whether the body has ended.
   bool done() const { return done_; }
 
@@ -58,6 +63,7 @@ class RamBody {
   Result<Step> take_mark(const Window& window, size_t at, uint64_t word);
   Result<Step> take_block_entry(const Window& window);
   Status finish_block_list();
+  void leave_area();
   Result<Step> begin_page(const Window& window, Record& record, uint64_t word);
   Result<Step> take_page(const Window& window, const Record& record);
   Result<Step> emit_page(const Window& window, const Record& record, size_t skip, size_t length);
@@ -77,7 +83,7 @@ class RamBody {
   const RamBlock* block_ = nullptr;                   // the one spoken of last
   Page page_;
   At at_ = At::Records;
-  uint32_t version_ = 4;
+  uint32_t version_ = 0;  // of the section, once it has begun
   uint32_t page_bytes_ = 4096;
   uint64_t flag_mask_ = wire::kRamFlagMask;
   uint64_t list_left_ = 0;  // bytes that the entries to come sum up to

@@ -33,6 +33,11 @@ const std::byte* find_byte(const Window& window, size_t from, SectionType type) 
 Result<std::optional<SectionBounds::Bound>> SectionBounds::find(const SectionHeader& header,
                                                                 const Window& body) {
   wanted_ = body.bytes.size() + 1;
+  if (own_description_ && body.offset >= description_begun_) {
+    // The stream goes on behind what looked like its description.
+    own_description_.reset();
+    description_ = nullptr;
+  }
   if (!description_ && !packaged_) {
     extend_chain(header, within_limit(body), false);
     bool approved = approved_ > body.offset;
@@ -89,7 +94,9 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
 }
 
 Result<std::optional<SectionBounds::Bound>> SectionBounds::infer(const SectionHeader& header,
-                                                                 const Window& body) {
+                                                                 const Window& at_hand) {
+  // The description ends the sections: what stands behind its first byte is none of theirs.
+  Window body = own_description_ ? at_hand.until(description_begun_) : at_hand;
   Window near = within_limit(body);
   bool too_long = near.bytes.size() < body.bytes.size() && candidate_bytes_ == 0;
   bool now = body.last || too_long;
@@ -141,6 +148,7 @@ bool SectionBounds::try_candidate(const Window& at) {
   auto parsed = Vmdesc::parse({reinterpret_cast<const char*>(text.data()), text.size()});
   if (!parsed) return false;
   own_description_ = std::make_unique<Vmdesc>(std::move(*parsed));
+  description_begun_ = at.offset + wire::kVmdescHeaderBytes + 1;
   description_ = own_description_.get();
   return true;
 }
@@ -200,6 +208,7 @@ std::optional<SectionBounds::Bound> SectionBounds::take_link(const SectionHeader
                                                              const Window& body) {
   if (chain_.empty() || chain_.front().body_offset != body.offset) return std::nullopt;
   Link link = chain_.front();
+  if (own_description_ && body.offset + link.body_length >= description_begun_) return std::nullopt;
   chain_.pop_front();
   if (inferred_.size() < kMaxInferredKept && !description_) {
     inferred_.push_back({header.idstr, header.instance_id, header.body_offset, link.body_length});

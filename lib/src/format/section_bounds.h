@@ -75,7 +75,7 @@ class SectionBounds {
   enum class Outcome { Agrees, Disagrees, Waits };
 
   Result<Outcome> try_description(const SectionHeader& header, const Window& body, Bound& bound);
-  Result<std::optional<Bound>> infer(const SectionHeader& header, const Window& body);
+  Result<std::optional<Bound>> infer(const SectionHeader& header, const Window& at_hand);
   void search_description(const Window& body);
   bool try_candidate(const Window& at);
   void extend_chain(const SectionHeader& header, const Window& body, bool relaxed);
@@ -92,6 +92,7 @@ class SectionBounds {
   const SectionTable& table_;
   const Vmdesc* description_;
   std::unique_ptr<Vmdesc> own_description_;
+  uint64_t description_begun_ = 0;  // behind the first byte of its text: no section reaches here
   std::optional<bool> footers_;
   bool packaged_ = false;
   size_t wanted_ = 0;

@@ -62,12 +62,6 @@ SectionHeader* SectionTable::find(uint32_t section_id) {
   return found == iterables_.end() ? nullptr : &found->second;
 }
 
-SectionHeader* SectionTable::find(std::string_view idstr) {
-  auto found =
-      std::ranges::find_if(iterables_, [&](const auto& it) { return it.second.idstr == idstr; });
-  return found == iterables_.end() ? nullptr : &found->second;
-}
-
 Status SectionTable::check_room(const SectionHeader& header) const {
   if (iterables_.size() + devices_.size() < limits_.sections) return ok();
   return Error{Errc::Unsupported, fmt::format("more than {} sections, the limit", limits_.sections),

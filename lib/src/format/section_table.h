@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -34,8 +33,6 @@ class SectionTable {
   Status add_device(const SectionHeader& header);
   /// The header of the iterable section with this id, to be updated in place; null if none.
   SectionHeader* find(uint32_t section_id);
-  /// The iterable section of this name; null if none.
-  SectionHeader* find(std::string_view idstr);
   /// Whether any section had this id.
   bool knows(uint32_t section_id) const {
     return iterables_.contains(section_id) || devices_.contains(section_id);

@@ -43,6 +43,7 @@ StreamMachine::StreamMachine(StreamVisitor& visitor, const ParseLimits& limits,
       bounds_(visitor, limits, table_, context.vmdesc),
       ram_(visitor, limits),
       resume_(context.resume) {
+  ram_.show(context.mapped_pages);
   uint32_t page_size = context.target_page_size;
   if (page_size == 0 && context.vmdesc) page_size = context.vmdesc->page_size();
   if (page_size != 0) ram_.set_page_size(page_size);
@@ -122,11 +123,11 @@ Result<Step> StreamMachine::take_up(const Window& window, const Resync::Point& p
 
 // In the middle of a slice whose head is lost: shown as a PART that begins here.
 Status StreamMachine::take_up_ram(uint64_t offset) {
-  section_ = table_.find("ram");
+  section_ = ram_section_;
   section_->type = SectionType::Part;
   section_->offset = section_->body_offset = offset;
   if (auto status = visitor_.on_section(*section_); !status) return status;
-  return begin_body(*section_);
+  return begin_body();
 }
 
 // Records of a package see its bytes alone; all of them are at hand before the first is read.
@@ -238,8 +239,9 @@ Result<Step> StreamMachine::take_iterable(const Window& window) {
   auto section = bind(std::move(header));
   if (!section) return section.error();
   section_ = *section;
+  // A section that cannot be read is not told of: it is lost as a whole.
+  if (auto status = begin_body(); !status) return status.error();
   if (auto status = visitor_.on_section(*section_); !status) return status.error();
-  if (auto status = begin_body(*section_); !status) return status.error();
   return Step{consumed_by(in, window), 0};
 }
 
@@ -256,14 +258,17 @@ Result<SectionHeader*> StreamMachine::bind(SectionHeader header) {
   return section;
 }
 
-Status StreamMachine::begin_body(const SectionHeader& header) {
+Status StreamMachine::begin_body() {
+  const SectionHeader& header = *section_;
   bounded_by_ = BoundedBy::Format;
   payload_left_ = 0;
   first_record_ = true;
   last_record_ = opaque_next_ = false;
   if (header.idstr == "ram") {
+    if (auto begun = ram_.begin(header); !begun) return begun;
+    ram_section_ = section_;
     at_ = At::RamBody;
-    return ram_.begin(header);
+    return ok();
   }
   reader_ = find_record_reader(header.idstr);
   at_ = reader_ ? At::MarkedBody : At::OpaqueBody;

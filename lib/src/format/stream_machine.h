@@ -22,6 +22,13 @@ class StreamMachine {
 
   Result<Step> step(const Window& window);
 
+  /// Bytes behind the last step that may be left out.
+  uint64_t skippable() const { return is_in_area() ? ram_.skippable() : 0; }
+  bool may_skip(uint64_t count) const { return !is_in_area() || count == ram_.skippable(); }
+  Status skip(uint64_t count, uint64_t position) {
+    return is_in_area() ? ram_.skip(count, position) : ok();
+  }
+
   /// Whether the stream may end where the steps have got to.
   bool may_end() const { return at_ == At::BehindEof || at_ == At::Trailing || legacy_end_; }
   /// Where EOF stands, once it has been read.
@@ -72,6 +79,7 @@ class StreamMachine {
     Resync search;
   };
 
+  bool is_in_area() const { return at_ == At::RamBody && !lost_ && ram_.is_in_area(); }
   bool may_take_up(const Error& fault) const;
   Result<Step> search(const Window& window);
   Result<Step> take_up(const Window& window, const Resync::Point& point);
@@ -80,7 +88,7 @@ class StreamMachine {
   Result<Step> advance(const Window& window);
   Result<Step> step_in(const Window& window);
   Result<SectionHeader*> bind(SectionHeader header);
-  Status begin_body(const SectionHeader& header);
+  Status begin_body();
   Result<Step> end_section(size_t consumed, uint64_t end_offset, bool footer, BoundedBy by);
   Status check_description(const VmdescRecord& record);
   void learn_page_size(const Command& command);
@@ -92,7 +100,8 @@ class StreamMachine {
   RamBody ram_;
   At at_ = At::Header;
 
-  SectionHeader* section_ = nullptr;  // the iterable one whose body is read
+  SectionHeader* section_ = nullptr;      // the iterable one whose body is read
+  SectionHeader* ram_section_ = nullptr;  // whose records may be taken up behind damage
   SectionHeader legacy_section_;
   RecordReader reader_ = nullptr;
   bool first_record_ = false;  // of a marked body

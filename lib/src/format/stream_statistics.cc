@@ -4,33 +4,36 @@
 #include <algorithm>
 
 #include <vmstream/text.h>
+#include "format/forwarding_visitor.h"
 #include "format/target_page.h"
 
 namespace vmstream {
 namespace {
 
-class Counter final : public StreamVisitor {
+class Counter final : public ForwardingVisitor {
  public:
+  using ForwardingVisitor::ForwardingVisitor;
+
   StreamCounts counts;
   std::string machine;
 
   Status on_configuration(const Configuration& configuration) override {
     machine = escape(configuration.machine);
-    return ok();
+    return ForwardingVisitor::on_configuration(configuration);
   }
   Status on_ram_blocks(const RamBlockList& list) override {
     counts.guest_bytes = list.total_bytes;
-    return ok();
+    return ForwardingVisitor::on_ram_blocks(list);
   }
   Status on_page(const Page& page) override {
     ++counts.pages;
     counts.zero_pages += page.kind == PageKind::Zero ? 1 : 0;
     if (page.kind == PageKind::Data) page_bytes_ = page.payload.size();
-    return ok();
+    return ForwardingVisitor::on_page(page);
   }
-  Status on_section_end(const SectionHeader& header, const SectionEnd&) override {
+  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override {
     counts.device_sections += header.type == SectionType::Full ? 1 : 0;
-    return ok();
+    return ForwardingVisitor::on_section_end(header, end);
   }
   // The page's size is known at the first data page; all have the same.
   void refresh(uint64_t stream_bytes) {
@@ -45,13 +48,14 @@ class Counter final : public StreamVisitor {
 }  // namespace
 
 struct StatisticsTap::State {
-  explicit State(const ParseLimits& limits) : parser(counter, limits) {}
+  State(const ParseLimits& limits, StreamVisitor* also) : counter(also), parser(counter, limits) {}
 
   Counter counter;
   StreamParser parser;
 };
 
-StatisticsTap::StatisticsTap(ParseLimits limits) : state_(std::make_unique<State>(limits)) {}
+StatisticsTap::StatisticsTap(ParseLimits limits, StreamVisitor* also)
+    : state_(std::make_unique<State>(limits, also)) {}
 StatisticsTap::~StatisticsTap() = default;
 
 Status StatisticsTap::on_bytes(std::span<const std::byte> bytes) {

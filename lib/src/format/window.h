@@ -37,10 +37,16 @@ template <std::unsigned_integral T>
 T load_be(const std::byte* at) {
   T value;
   std::memcpy(&value, at, sizeof value);
-  if constexpr (std::endian::native == std::endian::big) return value;
-  if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
-  if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
-  if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+  if constexpr (std::endian::native == std::endian::big) {
+    return value;
+  } else if constexpr (sizeof(T) == 8) {
+    return __builtin_bswap64(value);
+  } else if constexpr (sizeof(T) == 4) {
+    return __builtin_bswap32(value);
+  } else {
+    static_assert(sizeof(T) == 2);
+    return __builtin_bswap16(value);
+  }
 }
 
 }  // namespace vmstream

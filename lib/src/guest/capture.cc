@@ -2,11 +2,16 @@
 // Saving a guest, and giving it back as it was found whatever happens.
 #include <vmstream/capture.h>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <chrono>
+
+#include <vmstream/index_builder.h>
+#include <vmstream/version.h>
+#include "base/json.h"
 #include "guest/guest_state.h"
-#include "guest/json.h"
 #include "guest/migration_link.h"
 #include "guest/monitored_io.h"
 #include "guest/stream_tap.h"
@@ -44,9 +49,50 @@ CaptureSummary summarize(const StreamTap& tap, Clock::time_point start) {
   summary.machine = tap.machine();
   summary.sha256 = tap.sha256();
   summary.total_seconds = seconds_since(start);
-  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds}};
+  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds, 0}};
   return summary;
 }
+
+std::string current_time() {
+  auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
+}
+
+// The stream as it passes, with its index where one is asked for.
+class IndexedTap {
+ public:
+  IndexedTap(const CaptureOptions& options, CaptureObserver* observer)
+      : give_index_(options.index),
+        time_(current_time()),
+        tap_(digest_mode(options), progress_to(observer), options.index ? &builder_ : nullptr) {}
+
+  StreamTap& tap() { return tap_; }
+  CaptureSummary summary() const { return summarize(tap_, start_); }
+
+  const std::string& time() const { return time_; }
+
+  /// The stream has been found whole, and the sink is about to be finished. Of a stream that came
+  /// by itself nobody knows when it was captured; its index is the same each time.
+  void give_index(CaptureCircumstances how) {
+    if (!give_index_) return;
+    StateIndex index =
+        builder_.finish(tap_.counts().stream_bytes, tap_.parser().stream_length(), true);
+    how.vmstream_version = version();
+    index.facts.sha256 = tap_.sha256();
+    for (const CapturePass& pass : summary().passes) {
+      index.facts.passes.push_back({pass.pages, pass.bytes, how.time.empty() ? 0 : pass.seconds});
+    }
+    index.facts.capture = std::move(how);
+    give_index_(std::move(index));
+  }
+
+ private:
+  std::function<void(StateIndex)> give_index_;
+  Clock::time_point start_ = Clock::now();
+  std::string time_;
+  IndexBuilder builder_;
+  StreamTap tap_;
+};
 
 Error another_migration(const MigrationStatus& status) {
   return Error{
@@ -65,7 +111,7 @@ struct GuestCapture::State {
   Status begin();
   Status start_migration();
   Status transfer(ByteSink& sink, StreamTap& tap);
-  Status migrate(StreamTap& tap, ByteSink& sink);
+  Status migrate(IndexedTap& tap, ByteSink& sink);
   Status expect_completed();
   Status settle_guest();
   Result<CaptureSummary> capture(ByteSink& sink);
@@ -159,23 +205,26 @@ Status GuestCapture::State::settle_guest() {
   return guest->put_back_settings(*qmp);
 }
 
-Status GuestCapture::State::migrate(StreamTap& tap, ByteSink& sink) {
+Status GuestCapture::State::migrate(IndexedTap& tap, ByteSink& sink) {
   if (auto begun = begin(); !begun) return begun;
-  if (auto moved = transfer(sink, tap); !moved) return moved;
-  if (auto whole = tap.finish(); !whole) return whole;
+  if (auto moved = transfer(sink, tap.tap()); !moved) return moved;
+  if (auto whole = tap.tap().finish(); !whole) return whole;
   if (auto settled = settle_guest(); !settled) return settled;
+  tap.give_index({.mode = "stop",
+                  .time = tap.time(),
+                  .qemu_version = qmp->qemu_version(),
+                  .run_state = guest->found_name()});
   return sink.finish();
 }
 
 Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
-  auto start = Clock::now();
-  StreamTap tap(digest_mode(options), progress_to(observer));
+  IndexedTap tap(options, observer);
   if (auto done = migrate(tap, sink); !done) {
     abandon();
     return done.error();
   }
   saved = true;
-  CaptureSummary summary = summarize(tap, start);
+  CaptureSummary summary = tap.summary();
   summary.qemu_version = qmp->qemu_version();
   summary.pause_seconds = pause_seconds;
   return summary;
@@ -276,12 +325,12 @@ void GuestCapture::abandon() {
 
 Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, CaptureOptions options,
                                       CaptureObserver* observer) {
-  auto start = Clock::now();
-  StreamTap tap(digest_mode(options), progress_to(observer));
-  if (auto moved = pump(source, sink, &tap); !moved) return moved.error();
-  if (auto whole = tap.finish(); !whole) return whole.error();
+  IndexedTap tap(options, observer);
+  if (auto moved = pump(source, sink, &tap.tap()); !moved) return moved.error();
+  if (auto whole = tap.tap().finish(); !whole) return whole.error();
+  tap.give_index({.mode = "stream"});
   if (auto finished = sink.finish(); !finished) return finished.error();
-  return summarize(tap, start);
+  return tap.summary();
 }
 
 }  // namespace vmstream

@@ -5,8 +5,8 @@
 #include <vmstream/capture.h>
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
+#include "base/json.h"
 #include "guest/guest_state.h"
-#include "guest/json.h"
 #include "guest/qmp_address.h"
 
 namespace vmstream {

@@ -7,7 +7,7 @@
 #include <array>
 
 #include <vmstream/text.h>
-#include "guest/json.h"
+#include "base/json.h"
 #include "io/wait.h"
 
 namespace vmstream {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guest/incoming_sink.h"
 
-#include "guest/json.h"
+#include "base/json.h"
 
 namespace vmstream {
 

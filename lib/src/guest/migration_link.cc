@@ -12,8 +12,8 @@
 
 #include <cerrno>
 
+#include "base/json.h"
 #include "guest/guest_state.h"
-#include "guest/json.h"
 #include "guest/qmp_address.h"
 #include "io/wait.h"
 

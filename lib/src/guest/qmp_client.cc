@@ -12,7 +12,7 @@
 #include <deque>
 
 #include <vmstream/text.h>
-#include "guest/json.h"
+#include "base/json.h"
 #include "guest/message_framer.h"
 #include "guest/qmp_address.h"
 #include "io/wait.h"

@@ -22,6 +22,11 @@ StreamTap::OnProgress progress_to(RestoreObserver* observer) {
   return [observer](const StreamCounts& counts) { observer->on_progress(counts); };
 }
 
+std::function<void()> end_told_to(RestoreObserver* observer) {
+  if (!observer) return {};
+  return [observer] { observer->on_point_of_no_return(); };
+}
+
 void warn_of_trailing_bytes(const StreamGuard& guard, RestoreObserver* observer) {
   if (!observer || guard.trailing_bytes() == 0) return;
   observer->on_warning(
@@ -76,7 +81,7 @@ Status Restore::look() {
 Status Restore::feed(ByteSource& plain, StreamTap& tap) {
   MonitorWatch watch(qmp_, options_.limits, [&tap] { tap.report(); });
   IncomingSink sink(qmp_, watch, options_.run_state == RunState::Paused);
-  StreamGuard guard(tap, sink);
+  StreamGuard guard(tap, sink, end_told_to(observer_));
   auto passed = guard_stream(plain, guard);
   if (!passed) return sink.broken() ? explain_write_error(passed.error()) : passed;
   warn_of_trailing_bytes(guard, observer_);
@@ -135,7 +140,7 @@ Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
                                       RestoreObserver* observer) {
   auto start = Clock::now();
   StreamTap tap(DigestMode::None, progress_to(observer));
-  StreamGuard guard(tap, sink);
+  StreamGuard guard(tap, sink, end_told_to(observer));
   if (auto passed = guard_stream(plain, guard); !passed) return passed.error();
   if (auto finished = sink.finish(); !finished) return finished.error();
   warn_of_trailing_bytes(guard, observer);

@@ -38,6 +38,7 @@ Status StreamGuard::finish() {
                                         rest, kMaxHeldBytes),
                  .offset = released_};
   }
+  if (before_end_) before_end_();
   return release(static_cast<size_t>(rest));
 }
 

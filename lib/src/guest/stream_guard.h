@@ -2,6 +2,8 @@
 // What stands between a state file and a guest that would run on it.
 #pragma once
 
+#include <functional>
+#include <utility>
 #include <vector>
 
 #include <vmstream/byte_sink.h>
@@ -16,8 +18,10 @@ namespace vmstream {
 /// parser may hold back (ParseLimits); bytes behind the stream are dropped.
 class StreamGuard {
  public:
-  /// Both are borrowed.
-  StreamGuard(StreamTap& tap, ByteSink& next) : tap_(tap), next_(next) {}
+  /// Both are borrowed. `before_end` (may be empty) is called when the stream has proved whole,
+  /// before its end is handed on.
+  StreamGuard(StreamTap& tap, ByteSink& next, std::function<void()> before_end = {})
+      : tap_(tap), next_(next), before_end_(std::move(before_end)) {}
 
   Status feed(std::span<const std::byte> bytes);
   /// The source has ended cleanly: checks that the stream is whole and releases the rest.
@@ -32,6 +36,7 @@ class StreamGuard {
 
   StreamTap& tap_;
   ByteSink& next_;
+  std::function<void()> before_end_;
   uint64_t released_ = 0;        // offset of the first byte that has not been handed on
   std::vector<std::byte> held_;  // from released_ on
 };

@@ -32,8 +32,8 @@ class StreamTap::Digest {
   std::optional<SerialLane> lane_;  // last: its thread uses hash_
 };
 
-StreamTap::StreamTap(DigestMode digest, OnProgress on_progress)
-    : on_progress_(std::move(on_progress)) {
+StreamTap::StreamTap(DigestMode digest, OnProgress on_progress, StreamVisitor* also)
+    : statistics_({}, also), on_progress_(std::move(on_progress)) {
   if (digest != DigestMode::None) {
     digest_ = std::make_unique<Digest>(digest == DigestMode::Beside);
   }

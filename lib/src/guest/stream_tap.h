@@ -19,7 +19,8 @@ enum class DigestMode { None, Inline, Beside };
 class StreamTap final : public ByteTap {
  public:
   using OnProgress = std::function<void(const StreamCounts&)>;
-  StreamTap(DigestMode digest, OnProgress on_progress);
+  /// `also` (borrowed; may be null) is shown everything the parser finds.
+  StreamTap(DigestMode digest, OnProgress on_progress, StreamVisitor* also = nullptr);
   ~StreamTap() override;
 
   Status on_bytes(std::span<const std::byte> bytes) override;

@@ -252,6 +252,15 @@ Status OutputFile::finish() {
   return ok();
 }
 
+Result<std::unique_ptr<ByteSource>> OutputFile::read_back() {
+  if (state_->in_place) {
+    return Error{Errc::Unsupported, "only a regular file can be read back"};
+  }
+  if (auto synced = state_->sync(); !synced) return synced.error();
+  ::posix_fadvise(state_->file.get(), 0, 0, POSIX_FADV_DONTNEED);
+  return open_file_source(fmt::format("/proc/self/fd/{}", state_->file.get()), state_->limits);
+}
+
 Status OutputFile::commit_file() {
   if (auto synced = state_->sync(); !synced) return synced;
   if (!state_->in_place) {

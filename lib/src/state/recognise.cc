@@ -7,12 +7,15 @@
 #include <array>
 #include <string_view>
 
+#include <vmstream/byte_reader.h>
+#include <vmstream/format.h>
+
 namespace vmstream {
 namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::string_view kStreamMagic = "QEVM";
+constexpr std::string_view kMagicText = "QEVM";
 
 // Files that people hold a state file for, or that hold one in a way this library cannot read.
 struct Foreign {
@@ -78,7 +81,57 @@ const Foreign* find_foreign(std::span<const std::byte> head) {
 }  // namespace
 
 bool is_plain_stream(std::span<const std::byte> head) {
-  return text_of(head).starts_with(kStreamMagic);
+  return text_of(head).starts_with(kMagicText);
+}
+
+bool is_known_foreign(std::span<const std::byte> head) {
+  return find_foreign(head) != nullptr;
+}
+
+bool looks_like_stream(std::span<const std::byte> bytes) {
+  constexpr uint32_t kVersion = 3;
+  constexpr uint32_t kLongestName = 255;
+  if (!is_plain_stream(bytes)) return false;
+  ByteReader in(bytes.subspan(kMagicText.size()));
+  bool known_version = in.be<uint32_t>("version") == kVersion;
+  auto type = static_cast<SectionType>(in.be<uint8_t>("type"));
+  if (!in.ok() || !known_version) return false;
+  uint32_t length = 0;
+  if (type == SectionType::Configuration) {
+    length = in.be<uint32_t>("length");
+  } else if (type == SectionType::Start || type == SectionType::Full) {
+    in.be<uint32_t>("section id");
+    length = in.be<uint8_t>("length");
+  }
+  if (length == 0 || length > kLongestName) return false;
+  auto name = in.rest().first(std::min<size_t>(length, in.remaining()));
+  return std::ranges::all_of(
+      name, [](std::byte byte) { return byte >= std::byte{0x20} && byte < std::byte{0x7f}; });
+}
+
+Result<std::optional<StreamWithin>> find_stream_within(ByteSource& source,
+                                                       std::vector<std::byte> head) {
+  constexpr size_t kAlignment = 512;  // a sector; offsets are chosen for direct access
+  constexpr uint64_t kFarthest = 16u << 20;
+  constexpr size_t kPiece = 64 * 1024;
+  std::vector<std::byte> piece = std::move(head);
+  for (uint64_t offset = 0; offset < kFarthest;) {
+    size_t filled = piece.size();
+    piece.resize(kPiece + kAlignment);
+    auto count = read_fully(source, std::span(piece).subspan(filled));
+    if (!count) return count.error();
+    piece.resize(filled + *count);
+    bool last = piece.size() < kPiece + kAlignment;
+    for (size_t at = 0; at < std::min(piece.size(), kPiece); at += kAlignment) {
+      if (!looks_like_stream(std::span(piece).subspan(at))) continue;
+      piece.erase(piece.begin(), piece.begin() + static_cast<ptrdiff_t>(at));
+      return std::optional(StreamWithin{offset + at, std::move(piece)});
+    }
+    if (last) break;
+    piece.erase(piece.begin(), piece.begin() + kPiece);
+    offset += kPiece;
+  }
+  return std::optional<StreamWithin>();
 }
 
 Error explain_unrecognised(std::span<const std::byte> head, std::string_view place) {
@@ -94,7 +147,7 @@ Error explain_unrecognised(std::span<const std::byte> head, std::string_view pla
   }
   constexpr size_t kShownBytes = 4;
   auto front = head.first(std::min(head.size(), kShownBytes));
-  if (head.size() < kStreamMagic.size()) {
+  if (head.size() < kMagicText.size()) {
     return Error{Errc::Truncated, fmt::format("{}ends after {} bytes ({:02x})", place, head.size(),
                                               fmt::join(front, " "))};
   }

@@ -1,18 +1,173 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/seekable_state.h>
 
-#include <array>
+#include <fmt/format.h>
 
+#include <algorithm>
+
+#include <vmstream/random_decoder.h>
+#include <vmstream/trailer.h>
 #include "state/recognise.h"
 
 namespace vmstream {
+namespace {
+
+// Everything of a file from an offset on.
+class RestOfFile final : public RandomSource {
+ public:
+  RestOfFile(RandomSource& file, uint64_t start) : file_(file), start_(start) {}
+  uint64_t length() const override { return file_.length() - start_; }
+  Status read_at(uint64_t offset, std::span<std::byte> into) override {
+    if (offset > length()) return Error{Errc::Truncated, "behind the end of the stream", offset};
+    return file_.read_at(start_ + offset, into);
+  }
+
+ private:
+  RandomSource& file_;
+  uint64_t start_;
+};
+
+std::vector<std::byte> read_head(RandomSource& source) {
+  std::vector<std::byte> head(
+      static_cast<size_t>(std::min<uint64_t>(source.length(), kRecogniseBytes)));
+  if (!source.read_at(0, head)) head.clear();
+  return head;
+}
+
+// An index may be older than its file, or of another: then it is as good as none.
+Status check_mark(const IndexReader& index, RandomSource& file) {
+  auto mark = index.read_mark();
+  if (!mark) return mark.error();
+  auto found = FileMark::of(file);
+  if (!found) return found.error();
+  if (*mark == *found) return ok();
+  return Error{.code = Errc::Malformed,
+               .message = "index: the file beside it is not the one that it was made for",
+               .hint = "vmstream-inspect index makes it anew"};
+}
+
+// Fills in a state whose file is open and packed in `coding`.
+class Opener {
+ public:
+  Opener(SeekableState& state, Coding coding) : state_(state), coding_(coding) {}
+
+  void run(const std::string& path) {
+    auto trailer = read_trailer(coding_, *state_.file);
+    if (!trailer) state_.index_fault = trailer.error();
+    if (trailer && *trailer) {
+      blocks_ = std::move((*trailer)->blocks);
+      if ((*trailer)->index) use_index(std::move((*trailer)->index), false);
+    }
+    if (!state_.index) use_sidecar(sidecar_path(path));
+    if (coding_ != Coding::None) unpack();
+    if (state_.index) check_length();
+  }
+
+ private:
+  void use_index(std::unique_ptr<RandomSource> bytes, bool beside) {
+    auto index = IndexReader::open(*bytes);
+    auto checked = !index   ? Status(index.error())
+                   : beside ? check_mark(*index, *state_.file)
+                            : ok();
+    if (!checked) {
+      state_.index_fault = checked.error();
+      return;
+    }
+    state_.index_bytes = std::move(bytes);
+    state_.index.emplace(std::move(*index));
+  }
+
+  void use_sidecar(const std::string& path) {
+    if (auto bytes = open_random_file(path)) use_index(std::move(*bytes), true);
+  }
+
+  void unpack() {
+    if (!blocks_ && state_.index) blocks_ = from_index(&IndexReader::read_blocks);
+    if (!blocks_ && coding_ == Coding::Gzip && state_.index) {
+      auto points = from_index(&IndexReader::read_points);
+      if (points) return unpack_with(make_resuming_decoder(*state_.file, std::move(*points)));
+    }
+    if (!blocks_) {
+      auto found = find_blocks(coding_, *state_.file);
+      if (found) blocks_ = std::move(*found);
+    }
+    if (blocks_ && !blocks_->empty()) {
+      unpack_with(make_random_decoder(coding_, *state_.file, std::move(*blocks_)));
+    }
+  }
+
+  void unpack_with(Result<std::unique_ptr<RandomSource>> decoder) {
+    if (decoder) state_.unpacked = std::move(*decoder);
+  }
+
+  template <typename T>
+  std::optional<T> from_index(Result<std::optional<T>> (IndexReader::*read)() const) {
+    auto part = ((*state_.index).*read)();
+    if (part) return std::move(*part);
+    drop_index(part.error());
+    return std::nullopt;
+  }
+
+  void check_length() {
+    auto facts = state_.index->read_facts();
+    if (!facts) return drop_index(facts.error());
+    RandomSource* plain = state_.plain();
+    if (!plain || plain->length() == facts->plain_bytes) return;
+    drop_index({Errc::Malformed, fmt::format("index: of a stream of {} bytes, this one has {}",
+                                             facts->plain_bytes, plain->length())});
+  }
+
+  void drop_index(const Error& fault) {
+    state_.index_fault = fault;
+    state_.index.reset();
+    state_.index_bytes.reset();
+  }
+
+  SeekableState& state_;
+  Coding coding_;
+  std::optional<BlockTable> blocks_;
+};
+
+// What stands in front of the stream is a container.
+bool leave_out_foreign(SeekableState& state, const std::vector<std::byte>& head) {
+  if (head.size() < kRecogniseBytes || is_known_foreign(head)) return false;
+  auto rest = make_stretch_source(*state.file, head.size(), state.file->length() - head.size());
+  auto found = find_stream_within(*rest, head);
+  if (!found || !*found) return false;
+  state.containers.push_back({"offset", (*found)->offset});
+  state.unpacked = std::make_unique<RestOfFile>(*state.file, (*found)->offset);
+  return true;
+}
+
+}  // namespace
+
+RandomSource* SeekableState::plain() const {
+  if (unpacked) return unpacked.get();
+  return containers.size() == 1 ? file.get() : nullptr;
+}
+
+std::string sidecar_path(const std::string& file) {
+  return file + ".vmsx";
+}
 
 std::optional<SeekableState> open_seekable_state(const std::string& path) {
   auto file = open_random_file(path);
   if (!file) return std::nullopt;
-  std::array<std::byte, sizeof(uint32_t)> magic{};
-  if (!(*file)->read_at(0, magic) || !is_plain_stream(magic)) return std::nullopt;
-  return SeekableState{{{"qevm"}}, std::move(*file)};
+  SeekableState state;
+  state.file = std::move(*file);
+  auto head = read_head(*state.file);
+  auto coding = recognise_coding(head);
+  bool is_known = coding || is_plain_stream(head) || leave_out_foreign(state, head);
+  if (!is_known) return std::nullopt;
+  state.is_packed = coding.has_value();
+  if (coding) state.containers.push_back({std::string(traits_of(*coding).name)});
+  state.containers.push_back({"qevm"});
+  Opener(state, coding.value_or(Coding::None)).run(path);
+  if (RandomSource* plain = state.plain()) {
+    return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;
+  }
+  bool has_word = state.index || state.index_fault;
+  return has_word ? std::optional(std::move(state)) : std::nullopt;
 }
 
 }  // namespace vmstream

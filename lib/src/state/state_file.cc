@@ -23,6 +23,20 @@ std::string place_of(const std::vector<Container>& containers) {
   return place;
 }
 
+// Of a file that begins with nothing known.
+Result<StateFile> open_within(StateFile state, std::vector<std::byte> head) {
+  Error unknown = explain_unrecognised(head, place_of(state.containers));
+  if (!state.containers.empty() || head.size() < kRecogniseBytes || is_known_foreign(head)) {
+    return unknown;
+  }
+  auto found = find_stream_within(*state.plain, std::move(head));
+  if (!found) return found.error();
+  if (!*found) return unknown;
+  state.containers = {{"offset", (*found)->offset}, {"qevm"}};
+  state.plain = make_prefixed_source(std::move((*found)->front), std::move(state.plain));
+  return state;
+}
+
 }  // namespace
 
 Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options) {
@@ -33,7 +47,7 @@ Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions optio
     if (!head) return head.error();
     bool is_plain = is_plain_stream(*head);
     auto coding = recognise_coding(*head);
-    if (!is_plain && !coding) return explain_unrecognised(*head, place_of(state.containers));
+    if (!is_plain && !coding) return open_within(std::move(state), std::move(*head));
     state.plain = make_prefixed_source(std::move(*head), std::move(state.plain));
     if (is_plain) {
       state.containers.push_back({"qevm"});

@@ -21,8 +21,8 @@ constexpr uint64_t kFooterBytes = 5;
 constexpr uint64_t kVmdescHeadBytes = 5;
 constexpr uint64_t kEndMarkBytes = 8;
 constexpr uint64_t kEndMark = 0x10;  // of a slice of ram
-// The block list of a guest with thousands of blocks stays below; page data in the first section
-// (mapped-ram, QEMU before 1.2) does not, and such files are read as a whole.
+// The block list of a guest with thousands of blocks stays below; page records in the first section
+// (QEMU before 1.2) do not, and such files are read as a whole.
 constexpr uint64_t kMostHeadBytes = 1u << 20;
 constexpr uint64_t kFirstTailBytes = 1u << 20;
 constexpr uint64_t kMostDescriptionBytes = 64u << 20;
@@ -148,15 +148,25 @@ class HeadVisitor final : public StreamVisitor {
   std::optional<uint64_t> head_length;
 };
 
-std::optional<uint64_t> measure_head(const Parts& stream) {
-  constexpr uint64_t kPiece = 16384;
+// Up to the first section that is not a START, without the areas of mapped-ram.
+std::optional<std::vector<StreamPiece>> read_head(const Parts& stream) {
+  constexpr uint64_t kStep = 16384;
   HeadVisitor visitor;
-  StreamParser parser(visitor);
-  for (uint64_t offset = 0; offset < kMostHeadBytes && offset < stream.size(); offset += kPiece) {
-    Bytes piece = stream.read(offset, std::min(kPiece, stream.size() - offset));
-    if (piece.empty() || !parser.feed(piece)) break;
+  StreamParser parser(visitor, {}, {.mapped_pages = MappedPages::None});
+  std::vector<StreamPiece> head(1);
+  for (uint64_t read = 0; read < kMostHeadBytes && parser.offset() < stream.size(); read += kStep) {
+    if (uint64_t area = parser.skippable(); area > 0) {
+      if (area > stream.size() - parser.offset() || !parser.skip(area)) break;
+      head.push_back({parser.offset(), {}});
+    }
+    Bytes bytes = stream.read(parser.offset(), std::min(kStep, stream.size() - parser.offset()));
+    if (bytes.empty()) break;
+    head.back().bytes.insert(head.back().bytes.end(), bytes.begin(), bytes.end());
+    if (!parser.feed(bytes)) break;
   }
-  return visitor.head_length;
+  if (!visitor.head_length) return std::nullopt;
+  head.back().bytes.resize(static_cast<size_t>(*visitor.head_length - head.back().offset));
+  return head;
 }
 
 }  // namespace
@@ -170,13 +180,18 @@ std::optional<StreamEnds> read_stream_ends(RandomSource& source) {
   auto tail_offset = walk_back(stream, *description, true);
   if (!tail_offset) tail_offset = walk_back(stream, *description, false);
   if (!tail_offset || description->offset - *tail_offset > kMostDeviceBytes) return std::nullopt;
-  auto head_length = measure_head(stream);
-  if (!head_length || *head_length > *tail_offset) return std::nullopt;
-  StreamEnds ends{.head = stream.read(0, *head_length),
-                  .tail_offset = *tail_offset,
-                  .tail = stream.read(*tail_offset, stream.size() - *tail_offset)};
-  if (ends.head.empty() || ends.tail.empty()) return std::nullopt;
+  auto head = read_head(stream);
+  if (!head || head->back().offset + head->back().bytes.size() > *tail_offset) return std::nullopt;
+  StreamEnds ends{std::move(*head)};
+  ends.pieces.push_back({*tail_offset, stream.read(*tail_offset, stream.size() - *tail_offset)});
+  if (ends.pieces.back().bytes.empty()) return std::nullopt;
   return ends;
+}
+
+uint64_t StreamEnds::skipped_bytes() const {
+  uint64_t skipped = stream_bytes();
+  for (const StreamPiece& piece : pieces) skipped -= piece.bytes.size();
+  return skipped;
 }
 
 }  // namespace vmstream

@@ -134,6 +134,11 @@ TEST_CASE("a cut or damaged stream is named to its end", "[analysis]") {
   }
 }
 
+TEST_CASE("a section that cannot be read is named once", "[analysis]") {
+  auto stream = StreamBuilder().header().start(2, "ram", 9).be64(0x10).bytes();
+  check(name_bytes(stream), stream);
+}
+
 TEST_CASE("only what overlaps the range is named", "[analysis]") {
   auto stream = testing::small_stream().bytes();
   auto stretches = name_bytes(stream, {.in_range = true, .first = 4, .length = 5});

@@ -198,6 +198,15 @@ TEST_CASE("reading is taken up again behind damage", "[analysis]") {
   CHECK(summarize(bytes).problems.damage() >= gaps);
 }
 
+TEST_CASE("ram records are not taken up before a ram section has begun", "[analysis]") {
+  Bytes stream = StreamBuilder().header().be8(0x19).be64(0x10).bytes();
+  auto source = make_memory_source(stream);
+  StreamVisitor nobody;
+  auto result = scan_stream(*source, nobody);
+  REQUIRE(result.fault);
+  CHECK(result.fault->message == "record type is 0x19, wanted 0x00 to 0x04 or 0x08");
+}
+
 TEST_CASE("every flipped byte of the framing leaves an account without a gap", "[analysis]") {
   auto bytes = whole_stream();
   for (size_t place = 8; place < bytes.size(); place += place % 64 == 60 ? 600 : 1) {
@@ -324,7 +333,7 @@ TEST_CASE("the two ends tell of the devices what the whole stream tells", "[anal
   REQUIRE(ends);
   CHECK(ends->stream_bytes() == bytes.size());
   CHECK(ends->skipped_bytes() > kRamPages * 4096);
-  CHECK(ends->head.size() + ends->tail.size() < 1000);
+  CHECK(ends->stream_bytes() - ends->skipped_bytes() < 1000);
 
   SummaryCollector collector;
   auto scan = scan_ends(*ends, collector);
@@ -403,10 +412,96 @@ TEST_CASE("what stands in the ends is judged by the parser", "[analysis]") {
   auto bytes = whole_stream();
   auto ends = read_stream_ends(*make_random_memory(bytes));
   REQUIRE(ends);
-  ends->tail[0] = std::byte{0x66};
+  ends->pieces.back().bytes[0] = std::byte{0x66};
   StreamVisitor visitor;
   auto scan = scan_ends(*ends, visitor);
   REQUIRE(scan.fault);
   CHECK(scan.fault->code == Errc::Malformed);
-  CHECK(scan.fault->offset == ends->tail_offset);
+  CHECK(scan.fault->offset == ends->pieces.back().offset);
+}
+
+namespace {
+
+// A mapped-ram stream with one page in a thousand, and a device behind it.
+StreamBuilder mapped_guest() {
+  std::vector<uint8_t> pages(3000);
+  for (size_t i = 0; i < pages.size(); i += 1000) pages[i] = 0x11;
+  StreamBuilder stream;
+  stream.header().configuration("pc").capabilities({"mapped-ram"}).start(2, "ram", 4);
+  stream.be64((3001 * 4096) | 4).mapped_block("pc.ram", pages).mapped_block("pc.rom", {0x22});
+  stream.eos().footer().part(2).eos().footer().end(2).eos().footer();
+  stream.device(3, "timer", "1234").eof().vmdesc(testing::make_vmdesc({{"timer", 4}}));
+  return stream;
+}
+
+// Counts what is read of it.
+class CountingFile final : public RandomSource {
+ public:
+  explicit CountingFile(std::span<const std::byte> bytes) : bytes_(bytes) {}
+  uint64_t read = 0;
+  uint64_t length() const override { return bytes_.size(); }
+  Status read_at(uint64_t offset, std::span<std::byte> into) override {
+    read += into.size();
+    return make_random_memory(bytes_)->read_at(offset, into);
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+};
+
+}  // namespace
+
+TEST_CASE("a mapped-ram file is read by position, with the same outcome", "[analysis]") {
+  auto stream = mapped_guest();
+  SummaryCollector by_position;
+  CountingFile file(stream.bytes());
+  auto scan = scan_seekable(file, by_position, {.mapped_pages = MappedPages::Places});
+  REQUIRE(scan.complete());
+  CHECK(scan.plain_bytes == stream.size());
+  CHECK(scan.stream_bytes == stream.size());
+  auto summary = by_position.finish(scan);
+  auto expected = summarize(stream.bytes());
+  CHECK(summary.pages[PageKind::Data] == 4);
+  CHECK(summary.pages.total() == expected.pages.total());
+  CHECK(summary.devices.size() == expected.devices.size());
+  CHECK(file.read < 2'000'000);
+  CHECK(stream.size() > 12'000'000);
+}
+
+TEST_CASE("a digest takes in every byte of a mapped-ram file", "[analysis]") {
+  auto stream = mapped_guest();
+  StreamVisitor visitor;
+  Sha256 digest;
+  CountingFile file(stream.bytes());
+  CHECK(scan_seekable(file, visitor, {.digest = &digest}).complete());
+  Sha256 expected;
+  expected.update(stream.bytes());
+  CHECK(digest.finish() == expected.finish());
+}
+
+TEST_CASE("the ends of a mapped-ram file leave its pages out", "[analysis]") {
+  auto stream = mapped_guest();
+  auto ends = read_stream_ends(*make_random_memory(stream.bytes()));
+  REQUIRE(ends);
+  CHECK(ends->stream_bytes() - ends->skipped_bytes() < 100'000);
+  SummaryCollector collector;
+  auto scan = scan_ends(*ends, collector);
+  REQUIRE(scan.complete());
+  auto summary = collector.finish(scan);
+  CHECK(summary.blocks.size() == 2);
+  CHECK(summary.devices.size() == 1);
+  CHECK(summary.problems.empty());
+}
+
+TEST_CASE("a mapped-ram file that is cut anywhere has a fault by position too", "[analysis]") {
+  auto stream = mapped_guest();
+  for (size_t length = 1; length < stream.size(); length += 250'007) {
+    auto cut = std::span<const std::byte>(stream.bytes()).first(length);
+    StreamVisitor visitor;
+    CountingFile file(cut);
+    auto scan = scan_seekable(file, visitor);
+    REQUIRE_FALSE(scan.complete());
+    CHECK(scan.plain_bytes == length);
+    CHECK_FALSE(read_stream_ends(*make_random_memory(cut)));
+  }
 }

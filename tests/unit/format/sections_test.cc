@@ -41,6 +41,18 @@ StreamBuilder begin(bool footers = true) {
 
 }  // namespace
 
+TEST_CASE("no section reaches behind the description, in pieces of any size") {
+  StreamBuilder stream = begin();
+  stream.full(4, "decoy").eof().vmdesc(make_vmdesc({{"timer", 2}})).footer();
+  stream.part(2).eos().footer().eof();
+  for (size_t piece : {size_t{1}, size_t{7}, stream.size()}) {
+    auto outcome = parse_all(stream.bytes(), piece);
+    REQUIRE_FALSE(outcome.status);
+    CHECK(outcome.status.error().message ==
+          "section 'decoy' (id 4): neither the vmdesc nor a footer tells where it ends");
+  }
+}
+
 TEST_CASE("block: chunks of a disk, zero chunks, progress") {
   StreamBuilder stream;
   stream.header().start(1, "block").be64(2).footer().part(1);

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
 
+#include <algorithm>
+#include <fstream>
+
+#include "support/temp_dir.h"
 #include "unit/codec/codec_fixture.h"
 
 using namespace vmstream;
@@ -131,4 +136,64 @@ TEST_CASE("damage in the first block is found when the file is opened", "[state]
   auto state = open(file);
   REQUIRE_FALSE(state);
   CHECK(state.error().code == Errc::Truncated);
+}
+
+namespace {
+
+// A configuration, which is what makes it look like a stream.
+Bytes convincing_stream() {
+  return concatenated({bytes_of(std::string_view("QEVM\0\0\0\3\7\0\0\0\2pc", 15)), sample(5000)});
+}
+
+}  // namespace
+
+TEST_CASE("a stream behind the bytes of another owner is found", "[state]") {
+  size_t offset = GENERATE(512u, 4096u, 65536u, (1u << 20) + 512, (16u << 20) - 512);
+  Bytes file(offset, std::byte{'.'});
+  std::ranges::copy(bytes_of("QEVM is here, not a stream"), file.begin() + 300);
+  file = concatenated({file, convincing_stream()});
+  auto state = open(file);
+  REQUIRE(state);
+  CHECK(types_of(*state) == "offset qevm ");
+  CHECK(state->containers[0].content_offset == offset);
+  CHECK((drain(*state->plain).bytes == convincing_stream()));
+
+  TempDir folder;
+  std::ofstream(folder / "file")
+      .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
+  auto seekable = open_seekable_state(folder / "file");
+  REQUIRE(seekable);
+  CHECK(seekable->containers[0].content_offset == offset);
+  CHECK(seekable->plain()->length() == convincing_stream().size());
+  Bytes plain(convincing_stream().size());
+  REQUIRE(seekable->plain()->read_at(0, plain));
+  CHECK((plain == convincing_stream()));
+  CHECK_FALSE(seekable->plain()->read_at(plain.size(), plain));
+  CHECK_FALSE(seekable->plain()->read_at(UINT64_MAX, plain));
+}
+
+TEST_CASE("a stream further in is found only where one may stand", "[state]") {
+  std::string message = "not a state file: begins with 2e 2e 2e 2e, want QEVM, gzip, bzip2 or zstd";
+  auto behind = [](size_t offset, const Bytes& stream) {
+    return concatenated({Bytes(offset, std::byte{'.'}), stream});
+  };
+  SECTION("not between the sectors") {
+    check_refused(behind(1000, convincing_stream()), Errc::Malformed, message);
+  }
+  SECTION("not by its magic alone") {
+    check_refused(behind(512, bytes_of(std::string_view("QEVM\0\0\0\3rest", 12))), Errc::Malformed,
+                  message);
+    check_refused(behind(512, bytes_of(std::string_view("QEVM\0\0\0\3\7\0\0\0\2p\n", 15))),
+                  Errc::Malformed, message);
+  }
+  SECTION("not beyond what is searched") {
+    check_refused(behind(16 << 20, convincing_stream()), Errc::Malformed, message);
+  }
+  SECTION("not in a file of a known kind") {
+    Bytes file = behind(512, convincing_stream());
+    std::ranges::copy(bytes_of("\x7f\x45\x4c\x46"), file.begin());
+    auto state = open(file);
+    REQUIRE_FALSE(state);
+    CHECK(state.error().message.find("an ELF file") != std::string::npos);
+  }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// JSON as the monitor speaks it, with every access checked. Exceptions are off in the library, so a
+// JSON as others write it, with every access checked. Exceptions are off in the library, so a
 // value is looked at before it is converted.
 #pragma once
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/convergence.h>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include <vmstream/text.h>
+
+namespace vmstream {
+namespace {
+
+constexpr std::array<std::pair<EndedBy, std::string_view>, 6> kNames{{
+    {EndedBy::Stopped, "stopped"},
+    {EndedBy::DirtyPages, "dirty-pages"},
+    {EndedBy::Stalls, "stalls"},
+    {EndedBy::Passes, "passes"},
+    {EndedBy::Downtime, "downtime"},
+    {EndedBy::Background, "background"},
+}};
+
+template <typename Number>
+bool read_number(std::string_view text, Number& into) {
+  auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), into);
+  return failure == std::errc{} && end == text.data() + text.size();
+}
+
+bool read_rule(std::string_view name, std::string_view value, ConvergenceRules& rules) {
+  if (name == "dirty-pages") return read_number(value, rules.dirty_pages);
+  if (name == "stalls") return read_number(value, rules.stalls) && rules.stalls > 0;
+  if (name == "passes") return read_number(value, rules.passes) && rules.passes > 0;
+  return false;
+}
+
+}  // namespace
+
+std::string_view name_of(EndedBy how) {
+  for (const auto& [value, name] : kNames) {
+    if (value == how) return name;
+  }
+  return "unknown";
+}
+
+Result<ConvergenceRules> ConvergenceRules::parse(std::string_view text) {
+  ConvergenceRules rules;
+  for (bool more = true; more;) {
+    size_t comma = text.find(',');
+    std::string_view rule = text.substr(0, comma);
+    size_t equals = rule.find('=');
+    if (equals == rule.npos || !read_rule(rule.substr(0, equals), rule.substr(equals + 1), rules)) {
+      return Error{Errc::Usage,
+                   fmt::format("'{}' is none of dirty-pages=N, stalls=N, passes=N", escape(rule))};
+    }
+    more = comma != text.npos;
+    if (more) text.remove_prefix(comma + 1);
+  }
+  return rules;
+}
+
+std::optional<EndedBy> Convergence::after(const CapturePass& pass) {
+  ++passes_;
+  if (pass.dirtied > pass.pages) ++stalls_;
+  if (pass.dirtied <= rules_.dirty_pages) return EndedBy::DirtyPages;
+  if (stalls_ >= rules_.stalls) return EndedBy::Stalls;
+  if (passes_ >= rules_.passes) return EndedBy::Passes;
+  return std::nullopt;
+}
+
+std::optional<Shortfall> measure_shortfall(const CapturePass& pass) {
+  if (pass.seconds <= 0 || pass.pages == 0) return std::nullopt;
+  double sent = static_cast<double>(pass.pages) / pass.seconds;
+  double dirtied = static_cast<double>(pass.dirtied);
+  return Shortfall{.dirty_pages_per_second = dirtied / pass.seconds,
+                   .sent_pages_per_second = sent,
+                   .pause_seconds = dirtied / sent};
+}
+
+}  // namespace vmstream
