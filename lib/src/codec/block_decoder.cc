@@ -138,7 +138,12 @@ class BlockDecoder final : public ByteSource {
       if (auto filled = window_.fill(want); !filled) return filled.error();
       auto view = window_.view();
       if (view.empty()) return at_start() ? Result<Front>(empty_file()) : Front::End;
-      if (!codec_.can_begin(view)) return end_with_padding();
+      if (!codec_.can_begin(view)) {
+        auto ended = skip_padding();
+        if (!ended) return ended.error();
+        if (*ended) return Front::End;
+        continue;
+      }
       if (view.size() < codec_.magic_bytes()) return cut_off(view.size());
       auto unit = codec_.find_unit(view, window_.at_end());
       if (!unit) return unit.error();
@@ -169,24 +174,33 @@ class BlockDecoder final : public ByteSource {
     return ok();
   }
 
-  // Behind the last unit zeros may follow (tapes and block devices pad with them), nothing else.
-  Result<Front> end_with_padding() {
+  // Behind the last unit zeros may follow (tapes and block devices pad with them), nothing else,
+  // unless the format itself has padding between units. True at the end of the file.
+  Result<bool> skip_padding() {
     if (at_start()) {
       return Error{Errc::Malformed, fmt::format("no {}: begins with {}", codec_.unit_name(),
                                                 first_bytes(window_.view()))};
     }
+    uint64_t padding = 0;
     while (!window_.view().empty()) {
       auto view = window_.view();
       auto stray = std::ranges::find_if(view, [](std::byte b) { return b != std::byte{0}; });
       size_t zeros = static_cast<size_t>(stray - view.begin());
       window_.consume(zeros);
+      padding += zeros;
       if (zeros < view.size()) {
+        if (may_follow(padding)) return false;
         return Error{Errc::Malformed, fmt::format("bytes that are no {} follow the last one: {}",
                                                   codec_.unit_name(), first_bytes(window_.view()))};
       }
       if (auto filled = window_.fill(1); !filled) return filled.error();
     }
-    return Front::End;
+    return true;
+  }
+
+  bool may_follow(uint64_t padding) const {
+    size_t step = codec_.padding_step();
+    return step > 0 && padding > 0 && padding % step == 0 && codec_.can_begin(window_.view());
   }
 
   bool at_start() const { return !any_unit_; }

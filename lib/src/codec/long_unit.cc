@@ -35,8 +35,9 @@ Result<std::span<const std::byte>> LongUnitReader::next() {
 // Fills held_ with at least one byte unless the unit ends before.
 Status LongUnitReader::decode_chunk() {
   held_.reserve(kChunkBytes);
+  size_t want = 1;
   while (!ended_ && !held_.room().empty()) {
-    if (auto filled = window_.fill(1); !filled) return filled.error();
+    if (auto filled = window_.fill(want); !filled) return filled.error();
     auto in = window_.view();
     size_t offered = in.size();
     auto out = held_.room();
@@ -46,7 +47,11 @@ Status LongUnitReader::decode_chunk() {
     held_.extend(made);
     window_.consume(offered - in.size());
     ended_ = *done;
-    if (offered == 0 && made == 0 && !ended_) {
+    want = in.size() + 1;
+    bool stuck = in.size() == offered && made == 0 && window_.at_end();
+    if (!stuck || ended_) continue;
+    ended_ = in.empty() && decoder_->may_end();
+    if (!ended_) {
       return Error{Errc::Truncated,
                    fmt::format("{}: cut off by the end of the file", codec_.unit_name())};
     }
