@@ -57,6 +57,18 @@ class Arguments(ToolTest):
             ran = self.run_tool("vmdump", "--qmp", "s", "-o", "f", "--mode", mode)
             self.assert_fails(UNSUPPORTED, ran, "--mode stop")
 
+    def test_codings_that_are_only_read_are_refused(self):
+        for name in ("xz", "lz4"):
+            for arguments in (["-o", f"f.{name}"], ["-o", f"f.{name}.gpg", "--symmetric"],
+                              ["-o", "f", "-c", name], ["-o", "f", "-c", f"{name}:1"]):
+                ran = self.run_tool("vmdump", "--stdin", *arguments, stdin=STREAM)
+                self.assert_fails(USAGE, ran, f"{name} files are read, not written", "zstd")
+                if "-c" not in arguments:
+                    self.assertIn(f"--filter '{name} -c'", ran.stderr.decode())
+                self.assertEqual([], self.files())
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f.xz", "-c", "gzip", stdin=STREAM)
+        self.assert_status(DONE, ran)
+
     def test_version_tells_what_is_built_in(self):
         ran = self.run_tool("vmdump", "--version")
         self.assert_status(DONE, ran)

@@ -70,7 +70,9 @@ std::string render_help(const ToolText& tool, const std::vector<HelpGroup>& grou
 
 std::string render_version(const ToolText& tool) {
   std::string codings;
-  for (const auto& traits : vmstream::codings()) codings += fmt::format(" {}", traits.name);
+  for (const auto& traits : vmstream::codings()) {
+    codings += fmt::format(" {}{}", traits.name, traits.writable ? "" : " (read only)");
+  }
   std::string engines;
   for (const auto& engine : vmstream::codec_engines()) {
     engines += fmt::format("{}{}", engines.empty() ? " " : ", ", engine);

@@ -34,6 +34,15 @@ Status read_level(std::string_view text, const vmstream::CodingTraits& traits, i
                            traits.name, traits.lowest_level, traits.highest_level));
 }
 
+// Codings that old files come in are not offered for new ones.
+Error not_written(const vmstream::CodingTraits& traits) {
+  return Error{
+      .code = Errc::Usage,
+      .message = fmt::format("{} files are read, not written: want none, gzip, bzip2 or zstd",
+                             traits.name),
+      .hint = fmt::format("--filter '{} -c' compresses by a command of your own", traits.name)};
+}
+
 Status read_compression(const std::string& text, std::optional<Compression>& into) {
   size_t colon = text.find(':');
   auto coding = vmstream::find_coding(text.substr(0, colon));
@@ -42,6 +51,9 @@ Status read_compression(const std::string& text, std::optional<Compression>& int
         fmt::format("'{}' is not one of none, gzip, bzip2, zstd, with :LEVEL behind it "
                     "or not",
                     vmstream::escape(text)));
+  }
+  if (const auto& traits = vmstream::traits_of(*coding); !traits.writable) {
+    return not_written(traits);
   }
   Compression compression{.coding = *coding};
   if (colon != std::string::npos) {
@@ -76,9 +88,10 @@ void add_source(vmtools::CommandLine& line, Options& options) {
 
 void add_target(vmtools::CommandLine& line, Options& options) {
   line.group("The file");
-  line.text("-o,--output", "FILE", options.output,
-            "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, any other "
-            "means zstd");
+  line.text(
+      "-o,--output", "FILE", options.output,
+      "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, .xz and .lz4 are "
+      "refused, any other means zstd");
   line.text("--exec", "COMMAND", options.exec,
             "hand the finished bytes to COMMAND, which must exit 0");
   line.exclusive("--output", "--exec");
@@ -149,6 +162,16 @@ Status check_source(const Options& options) {
   return vmstream::ok();
 }
 
+// A name must not promise a coding that the file does not get.
+Status check_suffix(const Options& options) {
+  const auto& traits = vmstream::traits_of(chosen_compression(options).coding);
+  if (options.filter || traits.writable) return vmstream::ok();
+  Error error = not_written(traits);
+  error.message =
+      fmt::format("the suffix {} asks for {}: {}", traits.suffix, traits.name, error.message);
+  return error;
+}
+
 Status check_target(const Options& options) {
   if (!options.output && !options.exec) {
     return usage("nowhere to write: -o FILE or --exec COMMAND is needed");
@@ -159,6 +182,7 @@ Status check_target(const Options& options) {
   if (options.verify && options.output.value_or("-") == "-") {
     return usage("--verify needs a file to read back: -o FILE");
   }
+  if (auto suffix = check_suffix(options); !suffix) return suffix;
   return check_openpgp(options);
 }
 

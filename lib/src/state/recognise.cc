@@ -27,10 +27,7 @@ struct Foreign {
 
 constexpr std::string_view kVirsh = "bring it back with 'virsh restore'";
 
-constexpr std::array<Foreign, 8> kForeign{{
-    {"\xfd\x37zXZ\0"sv, "an xz file", true, "unpack it with 'xz -d' first"},
-    {"\x04\x22\x4d\x18"sv, "an lz4 file", true, "unpack it with 'lz4 -d' first"},
-    {"\x02\x21\x4c\x18"sv, "an lz4 file", true, "unpack it with 'lz4 -d' first"},
+constexpr std::array<Foreign, 5> kForeign{{
     {"\x89LZO\0\r\n\x1a\n"sv, "an lzop file", true, "unpack it with 'lzop -d' first"},
     {"LibvirtQemudSave"sv, "a libvirt save image", true, kVirsh},
     {"LibvirtQemudPart"sv, "an unfinished libvirt save image", true, kVirsh},
@@ -124,8 +121,8 @@ Error explain_unrecognised(std::span<const std::byte> head, std::string_view pla
   }
   std::string name = foreign ? fmt::format(" ({})", foreign->name) : "";
   return Error{Errc::Malformed,
-               fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, bzip2 or "
-                           "zstd",
+               fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, bzip2, "
+                           "zstd, xz or lz4",
                            place, fmt::join(front, " "), name)};
 }
 
