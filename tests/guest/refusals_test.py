@@ -13,8 +13,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from real_guest import Monitor
-from support import BIN, DONE, MALFORMED, ToolTest, be, tool
+from real_guest import Monitor, wait_until
+from support import DONE, MALFORMED, ToolTest, be, tool
 
 PATIENCE = 20
 UUID = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
@@ -46,9 +46,13 @@ class Saved:
             monitor = Monitor(folder / "own.qmp")
             monitor.ask("migrate-set-capabilities", capabilities=[
                 {"capability": name, "state": True} for name in capabilities])
+            if capabilities:  # which vmdump would switch off
+                monitor.ask("migrate", uri="exec:cat > state")
+                wait_until(lambda: monitor.migration() == "completed", "the migration")
+            else:
+                subprocess.run([tool("vmdump"), "--qmp", "tool.qmp", "-c", "none", "-o", "state"],
+                               cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
             monitor.close()
-            subprocess.run([tool("vmdump"), "--qmp", "tool.qmp", "-c", "none", "-o", "state"],
-                           cwd=folder, check=True, capture_output=True, timeout=PATIENCE)
         finally:
             process.kill()
             process.wait()
@@ -73,12 +77,6 @@ class Saved:
     def body(self, *which):
         """Of a full or start section: behind idstr, instance and version."""
         return self.offset(*which) + SECTION + len(self.section(*which)["idstr"]) + 4 + 4
-
-    def field(self, folder, device, path):
-        """Where a field stands."""
-        answer = subprocess.run([tool("vmstream-inspect"), "device", "--json", "state", device, path],
-                                cwd=folder, check=True, capture_output=True)
-        return json.loads(answer.stdout)["fields"][0]["offset"]
 
     def edited(self, offset, content):
         return self.bytes[:offset] + content + self.bytes[offset + len(content):]
@@ -160,11 +158,11 @@ class Refusals(ToolTest):
                    machine={"-smp": "1"})
 
     def test_other_device_options(self):
-        # The first capability of a device without MSI-X is another one. The stream's own PCI
-        # configuration begins behind the four bytes of its version.
-        self.check("Bad config data: i=0x34 read: 98 device: 84",
-                   self.saved.body("virtio-rng") + 4 + 0x34, "first capability",
-                   devices={"rng": "virtio-rng-pci,vectors=0"})
+        # A device that knows virtio 0.9 only has no list of capabilities. The PCI configuration
+        # stands behind the four bytes of its version.
+        self.check("Bad config data: i=0x6 read: 10 device: 0",
+                   self.saved.body("virtio-rng") + 4 + 6, "(status)",
+                   devices={"rng": "virtio-rng-pci,disable-modern=on"})
 
     def test_a_target_that_wants_no_configuration(self):
         self.check("Unknown savevm section type 7", 8, "send-configuration",
@@ -173,8 +171,7 @@ class Refusals(ToolTest):
     def test_a_target_that_wants_a_configuration(self):
         configuration = next(one for one in self.saved.sections if one["type"] == "configuration")
         without = self.saved.bytes[:8] + self.saved.bytes[8 + configuration["length"]:]
-        self.check("Configuration section missing", 8, "enforce-config-section", without,
-                   machine={"-M": "pc-i440fx-6.2,enforce-config-section=on"})
+        self.check("Configuration section missing", 8, "send-configuration=off", without)
 
     # ---- An edited head
 
@@ -203,19 +200,19 @@ class Refusals(ToolTest):
         name = b"e1000/mit_state"
         at = self.saved.bytes.index(b"\x05" + be(1, len(name)) + name)
         version = at + 2 + len(name)
-        self.check("e1000/mit_state: incoming version_id 99 is too new", version, "wanted 1",
+        self.check("e1000/mit_state: incoming version_id 99 is too new", version, "version 99 stands here",
                    self.saved.edited(version, be(4, 99)))
 
     def test_an_unknown_subsection(self):
         name = b"e1000/mit_state"
         at = self.saved.bytes.index(b"\x05" + be(1, len(name)) + name)
-        self.check("load of migration failed: No such file", at, "e1000/mit_stats",
+        self.check("error while loading state.*e1000", at, "'e1000/mit_state' is described",
                    self.saved.edited(at + 2, b"e1000/mit_stats"))
 
     def test_a_subsection_of_a_foreign_name(self):
         name = b"e1000/mit_state"
         at = self.saved.bytes.index(b"\x05" + be(1, len(name)) + name)
-        self.check("Missing section footer for 0000:00:02.0/e1000", at, "X1000/mit_state",
+        self.check("Missing section footer for 0000:00:02.0/e1000", at, "'e1000/mit_state' is described",
                    self.saved.edited(at + 2, b"X"))
 
     def test_a_damaged_name(self):
@@ -230,13 +227,12 @@ class Refusals(ToolTest):
         self.check("Mismatched section id in footer for timer - read 0x4d expected 0x0", footer,
                    "footer stands here", self.saved.edited(footer + 1, be(4, 77)))
 
-    def test_a_longer_body(self):
-        # The footer stands where it should by the description, but QEMU reads on: the length of
-        # an array is in the body.
-        footer = self.saved.end("i8259") - 5
+    def test_a_body_too_short(self):
+        # One byte is missing, and QEMU reads over the footer.
+        footer = self.saved.end("i8259") - 1 - 5
         body = self.saved.body("i8259")
         content = self.saved.bytes[:body] + self.saved.bytes[body + 1:]
-        self.check("Missing section footer for i8259", footer, "footer stands here", content)
+        self.check("Missing section footer for i8259", footer, "ends here", content)
 
     def test_unknown_records(self):
         end = self.saved.offset("ram", "end")
@@ -250,7 +246,7 @@ class Refusals(ToolTest):
         device_id = self.saved.body("e1000") + 4 + 2
         self.check("Bad config data: i=0x2 read: f", device_id, "device id",
                    self.saved.edited(device_id, b"\x0f"))
-        self.check("Failed to load PCIDevice:config", device_id - 2, "'config'",
+        self.check("Failed to load PCIDevice:config", device_id - 2, "'config",
                    self.saved.edited(device_id, b"\x0f"))
         self.check("Failed to load PCIDevice:version_id", self.saved.body("e1000"), "'version_id'",
                    self.saved.edited(self.saved.body("e1000"), b"\x01"))
@@ -337,7 +333,7 @@ class Refusals(ToolTest):
         for at, content, words in (
                 (version, self.saved.edited(version, be(4, 99)), "unsupported version 99"),
                 (name, self.saved.edited(name + SECTION, b"tiger"), "Unknown savevm section"),
-                (subsection, self.saved.edited(subsection + 2, b"X"), "X1000/mit_state")):
+                (subsection, self.saved.edited(subsection + 2, b"X"), "'e1000/mit_state' is described")):
             self.write("state", content)
             fails = self.advice("fails")
             self.assertEqual([at], [advice["offset"] for advice in fails], fails)
@@ -354,7 +350,6 @@ class Configurations(ToolTest):
 
     def test_another_uuid(self):
         self.saved = Saved(self.folder, "validate-uuid", uuid=UUID)
-        self.check(f"UUID is received {UUID}, but local uuid isn't set", 8, f"-uuid {UUID}")
         self.check(f"UUID received is {UUID} and local is", 8, f"-uuid {UUID}",
                    machine={"-uuid": UUID.replace("6", "7")})
 

@@ -110,7 +110,8 @@ void Adviser::advise_machine() {
   }
   if (configuration->uuid) {
     needs(configuration->offset,
-          "The destination needs the capability validate-uuid and the -uuid of the source.");
+          "The destination must be started with the -uuid of the source or with none: another is "
+          "refused with \"UUID received is ... and local is ...\".");
   }
 }
 
@@ -184,11 +185,11 @@ void Adviser::check_device(const KeptDevice& device) {
   }
   bool agrees = device.kept && described->body_length() == device.body.size();
   if (!agrees || described->hides_elements()) return;
-  for (const Problem& problem :
-       decode_device(*described, device.body, header.body_offset).problems) {
-    fails(problem.offset, fmt::format("The section '{}' is not as its description says: {}.",
-                                      escape(header.idstr), problem.message));
-  }
+  DeviceState state = decode_device(*described, device.body, header.body_offset);
+  if (state.problems.empty()) return;
+  const Problem& first = state.problems.front();
+  fails(first.offset, fmt::format("The section '{}' is not as its description says: {}.",
+                                  escape(header.idstr), first.message));
 }
 
 void Adviser::advise_capabilities() {

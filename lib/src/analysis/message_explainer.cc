@@ -51,7 +51,7 @@ void walk_subsections(const std::vector<DeviceSubsection>& list, const ShowField
 void walk_fields(std::string_view owner, const std::vector<DeviceField>& fields,
                  const ShowField& show) {
   for (const DeviceField& field : fields) {
-    if (!field.index) show(owner, field);
+    if (field.index.value_or(0) == 0) show(owner, field);
     if (field.kind == ValueKind::List) {  // of elements with its name and owner
       walk_fields(owner, field.fields, show);
     } else {
@@ -77,6 +77,11 @@ const DeviceSubsection* find_subsection(const std::vector<DeviceSubsection>& lis
   return nullptr;
 }
 
+// Names of the elements of an array carry their number in many releases.
+bool is_named(const DeviceField& field, const std::string& name) {
+  return field.name == name || field.name == name + "[0]";
+}
+
 // A virtio device's transport is one opaque field that begins with the same as a PCI device does.
 constexpr std::string_view kVirtioType = "virtio";
 constexpr std::string_view kPciOwner = "PCIDevice";
@@ -93,7 +98,7 @@ std::optional<Stretch> pci_config_of(const DeviceState& state, std::string_view 
   std::optional<Stretch> config;
   walk_fields(vmsd_name, state.fields, [&](std::string_view owner, const DeviceField& field) {
     if (config) return;
-    if (owner == kPciOwner && field.name == "config") config = {field.offset, field.bytes};
+    if (owner == kPciOwner && is_named(field, "config")) config = {field.offset, field.bytes};
     if (field.type == kVirtioType && field.size() >= kPciVersionBytes + kPciConfigBytes) {
       config = {field.offset + kPciVersionBytes,
                 field.bytes.subspan(kPciVersionBytes, kPciConfigBytes)};
@@ -101,6 +106,8 @@ std::optional<Stretch> pci_config_of(const DeviceState& state, std::string_view 
   });
   return config;
 }
+
+constexpr uint64_t kFooterBytes = 5;
 
 std::string_view pci_register(uint32_t at) {
   struct Register {
@@ -244,26 +251,11 @@ void MessageExplainer::inner_version(const Words& words) {
       }
     }
   }
-  if (advice_.size() == told && idstr_.empty()) {
-    not_found(told, fmt::format("declaration '{}'", escape(name)));
-  }
+  if (idstr_.empty()) not_found(told, fmt::format("declaration '{}'", escape(name)));
 }
 
 void MessageExplainer::say_footer(const KeptDevice& device) {
-  constexpr uint64_t kFooterBytes = 5;
   const SectionHeader& header = device.header;
-  const auto* described =
-      found_.vmdesc ? found_.vmdesc->find(header.idstr, header.instance_id) : nullptr;
-  if (device.end.end_offset == 0) {  // the scan has not found its end either
-    say(header.body_offset + (described == nullptr ? 0 : described->body_length()),
-        fmt::format("The section '{}' instance {} begins at {:#x}; {}. Its footer must be 7e and "
-                    "its id {} in four bytes: it is damaged, or the length of the body is.",
-                    escape(header.idstr), header.instance_id, header.offset,
-                    described == nullptr ? "its end could not be found behind this place"
-                                         : "by the description its footer stands here",
-                    header.section_id));
-    return;
-  }
   say(device.end.footer ? device.end.end_offset - kFooterBytes : device.end.end_offset,
       fmt::format("The section '{}' instance {} ends here. The destination did not find the footer "
                   "where it stopped reading, so that it takes more or fewer bytes than the {} of "
@@ -271,22 +263,33 @@ void MessageExplainer::say_footer(const KeptDevice& device) {
                   escape(header.idstr), header.instance_id, device.end.body_length,
                   header.body_offset,
                   device.end.footer ? "" : "; the stream has no footer there at all"));
-  for (const Problem& problem : decoded(device).problems) {
-    say(problem.offset, fmt::format("In its body: {}.", problem.message));
+  say_disagreement(device);
+}
+
+// The footer of a section that could not be read for the want of it.
+void MessageExplainer::say_lost_footer(const std::string& idstr) {
+  if (!found_.vmdesc) return;
+  constexpr uint64_t kHeadBytes = 1 + 4 + 1 + 4 + 4;  // and the name
+  for (const StreamGap& gap : found_.gaps) {
+    if (!gap.fault.message.starts_with(fmt::format("section '{}' ", escape(idstr)))) continue;
+    for (const VmdescDevice& described : found_.vmdesc->devices()) {
+      uint64_t at = gap.from + kHeadBytes + idstr.size() + described.body_length();
+      if (described.idstr != idstr || at + kFooterBytes > gap.to) continue;
+      say(at, fmt::format("By the description the footer stands here: it is damaged, or the body "
+                          "has not the {} bytes described.",
+                          described.body_length()));
+      break;
+    }
   }
 }
 
 void MessageExplainer::footer(const Words& words) {
   size_t told = advice_.size();
-  const auto& devices = found_.devices.devices();
-  auto has_name = [&](const KeptDevice& device) { return device.header.idstr == words[0]; };
-  // Of several instances it is the one whose end could not be found, if there is one.
-  auto lost = [&](const KeptDevice& device) {
-    return has_name(device) && device.end.end_offset == 0;
-  };
-  bool one_is_lost = std::ranges::any_of(devices, lost);
-  for (const auto& device : devices) {
-    if (one_is_lost ? lost(device) : has_name(device)) say_footer(device);
+  say_lost_footer(words[0]);
+  if (advice_.size() == told) {
+    for (const auto& device : found_.devices.devices()) {
+      if (device.header.idstr == words[0] && device.end.end_offset != 0) say_footer(device);
+    }
   }
   bool iterable = std::ranges::any_of(found_.summary.iterables,
                                       [&](const auto& one) { return one.start.idstr == words[0]; });
@@ -310,6 +313,7 @@ void MessageExplainer::loading(const Words& words) {
                     std::max<uint64_t>(device.end.body_length, device.body.size()),
                     header.body_offset, hex_of(device.body)));
     if (unknown_subsection_) say_subsections(device, decoded(device).subsections);
+    say_disagreement(device);
   }
   say_iterable(words[1], "Loading failed in this section, which starts here");
   if (found_.fault) say_damage();
@@ -367,7 +371,7 @@ void MessageExplainer::field(const Words& words) {
     if (described == nullptr || !is_meant(device)) continue;
     DeviceState state = decoded(device);
     auto show = [&](std::string_view owner, const DeviceField& field) {
-      if (owner == words[0] && field.name == words[1]) say_field(device, field);
+      if (owner == words[0] && is_named(field, words[1])) say_field(device, field);
       if (idstr_.empty() || words[0] != kPciOwner || field.type != kVirtioType) return;
       // Its inside is not described.
       bool config = words[1] == "config";
@@ -439,8 +443,8 @@ void MessageExplainer::no_configuration(const Words&) {
     return;
   }
   say(kHeaderBytes,
-      "The configuration would stand here; the stream has none. Start the destination without "
-      "-machine enforce-config-section=on.");
+      "The configuration would stand here; the stream has none. Start the destination with "
+      "-global migration.send-configuration=off.");
 }
 
 void MessageExplainer::capability(const Words& words) {
@@ -454,10 +458,12 @@ void MessageExplainer::capability(const Words& words) {
 
 void MessageExplainer::uuid(const Words& words) {
   const auto& configuration = found_.summary.configuration;
+  bool refused = words.size() > 1;
   say(configuration ? std::optional(configuration->offset) : std::nullopt,
       fmt::format("The configuration, which holds the source's UUID, stands here: start the "
-                  "destination with -uuid {}.",
-                  escape(words[0])));
+                  "destination with -uuid {}{}.",
+                  escape(words[0]),
+                  refused ? "" : "; without any the guest is loaded all the same"));
 }
 
 void MessageExplainer::description(const Words& words) {
@@ -574,6 +580,14 @@ bool MessageExplainer::say_damage() {
   say(found_.fault->offset,
       fmt::format("The stream is {} here: {}.", cut ? "cut" : "damaged", found_.fault->message));
   return true;
+}
+
+// Where a body and its description part.
+void MessageExplainer::say_disagreement(const KeptDevice& device) {
+  DeviceState state = decoded(device);
+  if (state.problems.empty()) return;
+  const Problem& first = state.problems.front();
+  say(first.offset, fmt::format("The bytes from here on are not as described: {}.", first.message));
 }
 
 void MessageExplainer::say_first(PageKind kind, std::string_view text) {

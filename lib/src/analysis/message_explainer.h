@@ -61,6 +61,8 @@ class MessageExplainer {
   void say_first(PageKind kind, std::string_view text);
   void say_iterable(const std::string& idstr, std::string_view text);
   void say_footer(const KeptDevice& device);
+  void say_lost_footer(const std::string& idstr);
+  void say_disagreement(const KeptDevice& device);
   void say_field(const KeptDevice& device, const DeviceField& field);
   void say_subsections(const KeptDevice& device, const std::vector<DeviceSubsection>& list);
   void not_found(size_t told, std::string_view what);
