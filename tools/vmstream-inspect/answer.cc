@@ -22,7 +22,10 @@ using vmstream::Status;
 
 Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
   auto limits = session.limits();
-  vmstream::OpenOptions how{.decode = {.threads = options.common.threads}};
+  auto passphrase = read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads},
+                            .openpgp = {.passphrase = *passphrase, .limits = limits}};
   if (options.file == "-") {
     return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
   }
