@@ -140,8 +140,10 @@ void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
   uint32_t version = in.be<uint32_t>("version of the subsection");
   if (!in.ok() || !marked || name != described.vmsd_name) {
     if (trust_ == DescriptionTrust::Own) {
-      report(offset(), fmt::format("subsection '{}' is described, but does not stand here",
-                                   escape(described.vmsd_name)));
+      std::string other =
+          in.ok() && marked ? fmt::format(": found the name '{}'", escape(name)) : "";
+      report(offset(), fmt::format("subsection '{}' is described, but does not stand here{}",
+                                   escape(described.vmsd_name), other));
     }
     return;
   }
