@@ -9,6 +9,7 @@ set_target_properties(nlohmann_json::nlohmann_json PROPERTIES
 find_package(ZLIB REQUIRED)
 find_package(BZip2 REQUIRED)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd>=1.4.8)
+pkg_check_modules(GPGME REQUIRED IMPORTED_TARGET gpgme>=1.16)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 if(VMSTREAM_LIBDEFLATE)

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/codec.h>
+#include <vmstream/openpgp.h>
 #include <vmstream/version.h>
 
 namespace vmtools {
@@ -74,6 +75,7 @@ std::string render_version(const ToolText& tool) {
   for (const auto& engine : vmstream::codec_engines()) {
     engines += fmt::format("{}{}", engines.empty() ? " " : ", ", engine);
   }
+  engines += ", " + vmstream::openpgp_engine();
   return fmt::format("{} {}\ncodings:{}\nengines:{}\n", tool.name, vmstream::version(), codings,
                      engines);
 }

@@ -29,7 +29,7 @@ struct SeekableState {
   std::optional<Error> index_fault;
 
   /// The stream from its first byte, decoded and checked where it is read. Null where the file's
-  /// form does not allow reading by position; there is an index then.
+  /// form does not allow reading by position; there is an index then, or what is wrong with it.
   RandomSource* plain() const;
 };
 

@@ -11,6 +11,7 @@
 #include "codec/block_codec.h"
 #include "codec/block_decoder.h"
 #include "codec/block_encoder.h"
+#include "codec/bzip2_split.h"
 #include "codec/trailer.h"
 
 namespace vmstream {
@@ -100,7 +101,15 @@ Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  DecodeOptions options) {
   const BlockCodec* codec = find_codec(coding);
   if (!codec) return compressed;
-  return make_block_decoder(*codec, std::move(compressed), options);
+  // Blocks that are noted are wanted as they lie in the file.
+  if (coding != Coding::Bzip2 || options.blocks) {
+    return make_block_decoder(*codec, std::move(compressed), options);
+  }
+  auto splitter = std::make_unique<Bzip2Splitter>(std::move(compressed));
+  const Bzip2Splitter& places = *splitter;
+  auto decoder = make_block_decoder(*codec, std::move(splitter), options);
+  if (!decoder) return decoder;
+  return make_placing_source(std::move(*decoder), places);
 }
 
 std::optional<Coding> recognise_coding(std::span<const std::byte> head) {
