@@ -74,7 +74,7 @@ Result<std::unique_ptr<ByteSink>> open_coder(const Options& options, ByteSink& n
   if (coding == vmstream::Coding::None) return std::unique_ptr<ByteSink>();
   vmstream::EncodeOptions encode{.level = level, .threads = options.common.threads};
   if (gathers_index(options)) {
-    encode.index = [&index, coding](const BlockTable& blocks) {
+    encode.index = [&index, coding = coding](const BlockTable& blocks) {
       return make_index(index, coding, blocks);
     };
   }
