@@ -126,8 +126,9 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
   if (options.is_openpgp()) {
     if (auto opened = chain.open_openpgp(options, limits); !opened) return opened.error();
   }
-  ByteSink& next = chain.openpgp_ ? *chain.openpgp_ : *chain.target_;
-  auto coder = open_coder(options, next, *chain.index_, limits);
+  ByteSink* next = chain.target_.get();
+  if (chain.openpgp_) next = chain.openpgp_.get();
+  auto coder = open_coder(options, *next, *chain.index_, limits);
   if (!coder) return coder.error();
   chain.coder_ = std::move(*coder);
   return chain;

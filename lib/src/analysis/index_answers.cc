@@ -60,9 +60,9 @@ bool begins_at(RandomSource& plain, uint64_t offset, const Bytes& front) {
 bool covers_stream(const StateIndex& index) {
   uint64_t end = kHeaderBytes;
   for (const IndexedRecord& record : *index.records) {
-    if (record.offset != end || record.count == 0) return false;
-    bool fits = record.count <= (index.facts.stream_bytes - end) / record.length;
-    if (record.length == 0 || !fits) return false;
+    if (record.offset != end || record.count == 0 || record.length == 0) return false;
+    if (end > index.facts.stream_bytes) return false;
+    if (record.count > (index.facts.stream_bytes - end) / record.length) return false;
     end = record.end();
   }
   return end == index.facts.stream_bytes && end <= index.facts.plain_bytes;
