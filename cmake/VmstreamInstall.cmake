@@ -9,7 +9,8 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/include/vmstream
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 # The libraries behind the library: pkg-config modules whose target is PkgConfig::<NAME>.
-set(VMSTREAM_PKG_CONFIG_TARGETS "ZSTD=libzstd;CRYPTO=libcrypto;XXHASH=libxxhash")
+set(VMSTREAM_PKG_CONFIG_TARGETS
+  "ZSTD=libzstd;LZMA=liblzma;LZ4=liblz4;CRYPTO=libcrypto;GPGME=gpgme;XXHASH=libxxhash")
 foreach(engine IN ITEMS LIBDEFLATE=libdeflate ISAL=libisal)
   string(REPLACE "=" ";" parts ${engine})
   list(GET parts 0 name)

@@ -43,7 +43,7 @@ Plain drain(ByteSource& source, std::span<std::byte> buffer) {
 
 Plain decode(const fuzz::Input& input, size_t piece, std::span<std::byte> buffer) {
   auto file = std::make_unique<fuzz::PieceSource>(input.bytes, piece);
-  auto state = open_state(std::move(file), {.decode = {.threads = 1}});
+  auto state = open_state(std::move(file), {.decode = {.threads = 1}, .decrypt = false});
   if (!state) return {{}, state.error().code};
   require(!state->containers.empty() && state->containers.back().type == "qevm");
   return drain(*state->plain, buffer);

@@ -35,11 +35,12 @@ packages_of() {
   case $1 in
     build)
       echo "$(compiler_package)" make cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev \
-        libcli11-dev zlib1g-dev libbz2-dev libzstd-dev libssl-dev libxxhash-dev libdeflate-dev \
-        libisal-dev ;;
-    test) echo catch2 python3 gzip bzip2 lbzip2 zstd pigz shellcheck mandoc ;;
+        libcli11-dev zlib1g-dev libbz2-dev libzstd-dev liblzma-dev liblz4-dev libssl-dev \
+        libxxhash-dev libgpgme-dev libdeflate-dev libisal-dev ;;
+    test)
+      echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 pigz shellcheck mandoc ;;
     qemu) echo qemu-system-x86 binutils ;;
-    bench) echo python3 gzip pigz zstd time ;;
+    bench) echo python3 gnupg gzip pigz zstd time ;;
     check) echo clang-format clang-tidy cppcheck ;;
     *) die "unknown group '$1', wanted build, test, qemu, bench or check" ;;
   esac

@@ -15,6 +15,11 @@ complete -c vmdump -l no-index -d 'leave out the index'
 complete -c vmdump -l verify -d 'read the finished file back'
 complete -c vmdump -l force -d 'overwrite; write to a terminal'
 complete -c vmdump -l explain -d 'print the commands, do nothing'
+complete -c vmdump -s e -l encrypt-to -d 'OpenPGP key to encrypt to' -x
+complete -c vmdump -l symmetric -d 'encrypt to a passphrase'
+complete -c vmdump -l sign -d 'OpenPGP key to sign with' -x
+complete -c vmdump -l passphrase-file -d 'file with the passphrase' -r
+complete -c vmdump -l passphrase-fd -d 'descriptor to read the passphrase from' -x
 complete -c vmdump -s q -l quiet -d 'print errors only'
 complete -c vmdump -s v -l verbose -d 'say what is being done and how it went'
 complete -c vmdump -l progress -d 'how to show progress' -x -a 'auto always never json'

@@ -49,7 +49,7 @@ class Arguments(ToolTest):
         self.assert_usage("--qmp", "tcp:nowhere", "-o", "f", words=["tcp:nowhere"])
 
     def test_options_that_are_not_known_are_refused(self):
-        for option in ("--symmetric", "--bogus"):
+        for option in ("--asymmetric", "--bogus"):
             self.assert_usage("--stdin", "-o", "f", option, words=[f"unknown option '{option}'"])
 
     def test_other_modes_are_not_supported(self):
@@ -57,10 +57,17 @@ class Arguments(ToolTest):
             ran = self.run_tool("vmdump", "--qmp", "s", "-o", "f", "--mode", mode)
             self.assert_fails(UNSUPPORTED, ran, "--mode stop")
 
-    def test_a_name_that_promises_encryption_is_refused(self):
-        ran = self.run_tool("vmdump", "--stdin", "-o", "f.zst.gpg", stdin=STREAM)
-        self.assert_fails(UNSUPPORTED, ran, "encryption")
-        self.assertEqual([], self.files())
+    def test_codings_that_are_only_read_are_refused(self):
+        for name in ("xz", "lz4"):
+            for arguments in (["-o", f"f.{name}"], ["-o", f"f.{name}.gpg", "--symmetric"],
+                              ["-o", "f", "-c", name], ["-o", "f", "-c", f"{name}:1"]):
+                ran = self.run_tool("vmdump", "--stdin", *arguments, stdin=STREAM)
+                self.assert_fails(USAGE, ran, f"{name} files are read, not written", "zstd")
+                if "-c" not in arguments:
+                    self.assertIn(f"--filter '{name} -c'", ran.stderr.decode())
+                self.assertEqual([], self.files())
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f.xz", "-c", "gzip", stdin=STREAM)
+        self.assert_status(DONE, ran)
 
     def test_version_tells_what_is_built_in(self):
         ran = self.run_tool("vmdump", "--version")

@@ -29,12 +29,13 @@ BELOW = {
 # The layer that each public header belongs to. A new header must be entered here.
 PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
-    "io": "byte_sink byte_source command file_claim output_file random_source",
+    "io": "byte_sink byte_source command file_claim output_file random_source secret",
     "format": "device_state format parser stream_statistics visitor vmdesc writer",
     "codec": "block_table codec random_decoder resume_points trailer",
+    "crypto": "openpgp",
     "state": "index_builder page_map ram_image seekable_state sidecar state_file state_index stream_ends",
     "guest": "capture convergence qmp restore",
-    "analysis": "byte_names device_collector extract load_advice problem_log qemu_version"
+    "analysis": "byte_names device_collector extract index_answers load_advice problem_log qemu_version"
                 " ram_usage record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}

@@ -184,8 +184,8 @@ class Checker {
 // A file may hold bytes of its owner in front of the stream.
 std::span<const std::byte> from_magic(std::span<const std::byte> file) {
   constexpr std::byte kMagic[] = {std::byte{'Q'}, std::byte{'E'}, std::byte{'V'}, std::byte{'M'}};
-  auto found = std::ranges::search(file, kMagic);
-  return file.subspan(static_cast<size_t>(found.begin() - file.begin()));
+  auto found = std::search(file.begin(), file.end(), std::begin(kMagic), std::end(kMagic));
+  return file.subspan(static_cast<size_t>(found - file.begin()));
 }
 
 }  // namespace

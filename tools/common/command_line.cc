@@ -143,6 +143,19 @@ void CommandLine::text(std::string_view names, std::string_view placeholder,
   });
 }
 
+void CommandLine::texts(std::string_view names, std::string_view placeholder,
+                        std::vector<std::string>& into, std::string_view help) {
+  state_->add_row(names, placeholder, help);
+  auto take = [&into, name = long_name(names)](const std::vector<std::string>& typed) {
+    if (std::ranges::find(typed, "") != typed.end()) {
+      throw CLI::ValidationError(name, "the value is empty");
+    }
+    into = typed;
+  };
+  state_->app.add_option_function<std::vector<std::string>>(std::string(names), take)
+      ->allow_extra_args(false);
+}
+
 void CommandLine::size(std::string_view names, std::optional<uint64_t>& into,
                        std::string_view help) {
   value(names, "SIZE", help, keep(into, vmstream::parse_size));

@@ -52,6 +52,9 @@ class CommandLine {
              Take take);
   void text(std::string_view names, std::string_view placeholder, std::optional<std::string>& into,
             std::string_view help);
+  /// An option that may be given several times, with one value each.
+  void texts(std::string_view names, std::string_view placeholder, std::vector<std::string>& into,
+             std::string_view help);
   void size(std::string_view names, std::optional<uint64_t>& into, std::string_view help);
   void rate(std::string_view names, std::optional<uint64_t>& into, std::string_view help);
   void duration(std::string_view names, std::optional<std::chrono::milliseconds>& into,

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/codec.h>
+#include <vmstream/openpgp.h>
 #include <vmstream/version.h>
 
 namespace vmtools {
@@ -69,11 +70,14 @@ std::string render_help(const ToolText& tool, const std::vector<HelpGroup>& grou
 
 std::string render_version(const ToolText& tool) {
   std::string codings;
-  for (const auto& traits : vmstream::codings()) codings += fmt::format(" {}", traits.name);
+  for (const auto& traits : vmstream::codings()) {
+    codings += fmt::format(" {}{}", traits.name, traits.writable ? "" : " (read only)");
+  }
   std::string engines;
   for (const auto& engine : vmstream::codec_engines()) {
     engines += fmt::format("{}{}", engines.empty() ? " " : ", ", engine);
   }
+  engines += ", " + vmstream::openpgp_engine();
   return fmt::format("{} {}\ncodings:{}\nengines:{}\n", tool.name, vmstream::version(), codings,
                      engines);
 }

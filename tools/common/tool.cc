@@ -2,6 +2,7 @@
 #include "common/tool.h"
 
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <new>
@@ -57,11 +58,18 @@ ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
   return status;
 }
 
+// What passes through here is a guest's memory and, at times, a passphrase: no core dump, and no
+// other process of the user's may look.
+void keep_memory_private() {
+  ::prctl(PR_SET_DUMPABLE, 0);
+}
+
 }  // namespace
 
 int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** argv,
              const std::function<ExitStatus(Session&)>& work) {
   ignore_broken_pipes();
+  keep_memory_private();
   try {
     auto done = line.parse(argc, argv);
     return static_cast<int>(done ? *done : run_session(line.tool(), options, work));

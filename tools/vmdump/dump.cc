@@ -63,6 +63,15 @@ std::string quote(const std::string& word) {
   return quoted + "'";
 }
 
+std::string openpgp_recipe(const Options& options) {
+  std::string recipe = "gpg -q --compress-algo none";
+  if (options.signer) recipe += " -s -u " + quote(*options.signer);
+  if (options.symmetric) recipe += " -c";
+  if (!options.recipients.empty()) recipe += " -e";
+  for (const std::string& key : options.recipients) recipe += " -r " + quote(key);
+  return recipe;
+}
+
 // What compresses and where to, as a shell would say it.
 std::string output_recipe(const Options& options) {
   auto [coding, level] = chosen_compression(options);
@@ -72,6 +81,7 @@ std::string output_recipe(const Options& options) {
       : coding == vmstream::Coding::None
           ? "cat"
           : fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
+  if (options.is_openpgp()) recipe += " | " + openpgp_recipe(options);
   if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);
   return *options.output == "-" ? recipe : fmt::format("{} > {}", recipe, quote(*options.output));
 }
@@ -106,8 +116,9 @@ Status verify(const Options& options, OutputChain& chain, const CaptureSummary& 
               Observer& observer) {
   auto file = chain.read_back();
   if (!file) return file.error();
-  auto state =
-      vmstream::open_state(std::move(*file), {.decode = {.threads = options.common.threads}});
+  auto state = vmstream::open_state(
+      std::move(*file),
+      {.decode = {.threads = options.common.threads}, .openpgp = chain.how_to_decrypt()});
   auto verified =
       !state ? Status(state.error())
              : vmstream::verify_stream(
@@ -180,6 +191,9 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
 ExitStatus dump(const Options& options, Session& session) {
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
   if (options.explain) return explain(options, session);
+  if (options.signer && !options.is_encrypted()) {
+    session.messages().warning(output_name(options), "signed, but not encrypted");
+  }
   return options.qmp ? dump_guest(options, session) : dump_stdin(options, session);
 }
 

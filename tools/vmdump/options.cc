@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <string_view>
 
@@ -33,6 +34,15 @@ Status read_level(std::string_view text, const vmstream::CodingTraits& traits, i
                            traits.name, traits.lowest_level, traits.highest_level));
 }
 
+// Codings that old files come in are not offered for new ones.
+Error not_written(const vmstream::CodingTraits& traits) {
+  return Error{
+      .code = Errc::Usage,
+      .message = fmt::format("{} files are read, not written: want none, gzip, bzip2 or zstd",
+                             traits.name),
+      .hint = fmt::format("--filter '{} -c' compresses by a command of your own", traits.name)};
+}
+
 Status read_compression(const std::string& text, std::optional<Compression>& into) {
   size_t colon = text.find(':');
   auto coding = vmstream::find_coding(text.substr(0, colon));
@@ -41,6 +51,9 @@ Status read_compression(const std::string& text, std::optional<Compression>& int
         fmt::format("'{}' is not one of none, gzip, bzip2, zstd, with :LEVEL behind it "
                     "or not",
                     vmstream::escape(text)));
+  }
+  if (const auto& traits = vmstream::traits_of(*coding); !traits.writable) {
+    return not_written(traits);
   }
   Compression compression{.coding = *coding};
   if (colon != std::string::npos) {
@@ -75,9 +88,10 @@ void add_source(vmtools::CommandLine& line, Options& options) {
 
 void add_target(vmtools::CommandLine& line, Options& options) {
   line.group("The file");
-  line.text("-o,--output", "FILE", options.output,
-            "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, any other "
-            "means zstd");
+  line.text(
+      "-o,--output", "FILE", options.output,
+      "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, .xz and .lz4 are "
+      "refused, any other means zstd");
   line.text("--exec", "COMMAND", options.exec,
             "hand the finished bytes to COMMAND, which must exit 0");
   line.exclusive("--output", "--exec");
@@ -97,9 +111,38 @@ void add_target(vmtools::CommandLine& line, Options& options) {
             "print the QMP commands and the equivalent shell recipe, do nothing");
 }
 
+void add_openpgp(vmtools::CommandLine& line, Options& options) {
+  line.group("OpenPGP (by gpg, around the compressed file; suffix .gpg)");
+  line.texts("-e,--encrypt-to", "KEY", options.recipients,
+             "encrypt to this key: fingerprint, key id or user id; may be repeated");
+  line.flag("--symmetric", options.symmetric, "encrypt to a passphrase");
+  line.text("--sign", "KEY", options.signer, "sign with this key");
+  vmtools::add_passphrase_options(line, options.passphrase);
+}
+
+constexpr std::array<std::string_view, 2> kOpenPgpSuffixes{".gpg", ".pgp"};
+
+std::string_view without_openpgp_suffix(std::string_view name) {
+  for (auto suffix : kOpenPgpSuffixes) {
+    if (name.ends_with(suffix)) return name.substr(0, name.size() - suffix.size());
+  }
+  return name;
+}
+
 // A name that promises encryption must not hold plain memory.
-bool promises_encryption(const std::string& name) {
-  return name.ends_with(".gpg") || name.ends_with(".pgp") || name.ends_with(".asc");
+Status check_openpgp(const Options& options) {
+  if (options.passphrase.uses_stdin() && options.from_stdin) {
+    return usage("--stdin and --passphrase-fd 0 both want stdin");
+  }
+  if (!options.output || options.is_openpgp() || options.filter) return vmstream::ok();
+  const std::string& name = *options.output;
+  if (name.ends_with(".asc")) {
+    return Error{.code = Errc::Unsupported,
+                 .message = "ASCII armor is not written",
+                 .hint = "suffix .gpg and -e KEY write the same message in fewer bytes"};
+  }
+  if (without_openpgp_suffix(name).size() == name.size()) return vmstream::ok();
+  return usage("the suffix asks for encryption: -e KEY, --symmetric or --sign KEY is needed");
 }
 
 Status check_source(const Options& options) {
@@ -119,6 +162,16 @@ Status check_source(const Options& options) {
   return vmstream::ok();
 }
 
+// A name must not promise a coding that the file does not get.
+Status check_suffix(const Options& options) {
+  const auto& traits = vmstream::traits_of(chosen_compression(options).coding);
+  if (options.filter || traits.writable) return vmstream::ok();
+  Error error = not_written(traits);
+  error.message =
+      fmt::format("the suffix {} asks for {}: {}", traits.suffix, traits.name, error.message);
+  return error;
+}
+
 Status check_target(const Options& options) {
   if (!options.output && !options.exec) {
     return usage("nowhere to write: -o FILE or --exec COMMAND is needed");
@@ -129,12 +182,8 @@ Status check_target(const Options& options) {
   if (options.verify && options.output.value_or("-") == "-") {
     return usage("--verify needs a file to read back: -o FILE");
   }
-  if (options.output && !options.filter && promises_encryption(*options.output)) {
-    return Error{.code = Errc::Unsupported,
-                 .message = "the suffix asks for encryption, which is not supported yet",
-                 .hint = "--filter 'gpg -e -r KEY' encrypts by a command of your own"};
-  }
-  return vmstream::ok();
+  if (auto suffix = check_suffix(options); !suffix) return suffix;
+  return check_openpgp(options);
 }
 
 }  // namespace
@@ -149,6 +198,7 @@ vmtools::ToolText tool_text() {
           .examples =
               "vmdump --qmp /run/guest.qmp -o guest.zst\n"
               "vmdump --qmp tcp:localhost:4444 -o guest.gz --after quit\n"
+              "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
               "vmdump --qmp /run/guest.qmp --exec 'ssh host \"cat > guest.zst\"'\n"
               "(qemu) migrate \"exec:vmdump --stdin -o guest.gz\""};
 }
@@ -156,6 +206,7 @@ vmtools::ToolText tool_text() {
 void add_options(vmtools::CommandLine& line, Options& options) {
   add_source(line, options);
   add_target(line, options);
+  add_openpgp(line, options);
   vmtools::add_common_options(line, options.common);
 }
 
@@ -167,7 +218,8 @@ Status check(const Options& options) {
 Compression chosen_compression(const Options& options) {
   if (options.compression) return *options.compression;
   if (!options.output || *options.output == "-") return {};
-  auto by_suffix = vmstream::find_coding_by_suffix(*options.output);
+  std::string name(without_openpgp_suffix(*options.output));
+  auto by_suffix = vmstream::find_coding_by_suffix(name);
   return {.coding = by_suffix.value_or(Coding::Zstd)};
 }
 

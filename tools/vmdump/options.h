@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <vmstream/capture.h>
 #include <vmstream/codec.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
+#include "common/passphrase_options.h"
 
 namespace vmdump {
 
@@ -36,6 +38,15 @@ struct Options {
 
   std::optional<Compression> compression;
   std::optional<std::string> filter;
+
+  // OpenPGP around it, if any of the three is asked for.
+  std::vector<std::string> recipients;
+  bool symmetric = false;
+  std::optional<std::string> signer;
+  vmtools::PassphraseOptions passphrase;
+
+  bool is_openpgp() const { return is_encrypted() || signer; }
+  bool is_encrypted() const { return !recipients.empty() || symmetric; }
 
   Mode mode = Mode::Stop;
   vmstream::After after = vmstream::After::Keep;

@@ -74,7 +74,7 @@ Result<std::unique_ptr<ByteSink>> open_coder(const Options& options, ByteSink& n
   if (coding == vmstream::Coding::None) return std::unique_ptr<ByteSink>();
   vmstream::EncodeOptions encode{.level = level, .threads = options.common.threads};
   if (gathers_index(options)) {
-    encode.index = [&index, coding](const BlockTable& blocks) {
+    encode.index = [&index, coding = coding](const BlockTable& blocks) {
       return make_index(index, coding, blocks);
     };
   }
@@ -93,6 +93,22 @@ OutputChain::OutputChain() : index_(std::make_unique<std::optional<StateIndex>>(
 OutputChain::OutputChain(OutputChain&&) noexcept = default;
 OutputChain::~OutputChain() = default;
 
+// Looks up the keys too. What is to be read back must be readable here.
+Status OutputChain::open_openpgp(const Options& options, WaitLimits limits) {
+  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  vmstream::OpenPgpWriteOptions openpgp{.recipients = options.recipients,
+                                        .symmetric = options.symmetric,
+                                        .signer = options.signer,
+                                        .passphrase = *passphrase,
+                                        .limits = limits};
+  how_to_decrypt_ = {*passphrase, limits};
+  auto message = vmstream::make_openpgp_sink(*target_, openpgp);
+  if (!message) return message.error();
+  openpgp_ = std::move(*message);
+  return options.verify ? vmstream::check_readable(openpgp) : vmstream::ok();
+}
+
 Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits) {
   OutputChain chain;
   if (options.output && *options.output != "-") {
@@ -107,7 +123,11 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     chain.elsewhere_ = std::move(*opened);
     chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_);
   }
-  auto coder = open_coder(options, *chain.target_, *chain.index_, limits);
+  if (options.is_openpgp()) {
+    if (auto opened = chain.open_openpgp(options, limits); !opened) return opened.error();
+  }
+  ByteSink& next = chain.openpgp_ ? *chain.openpgp_ : *chain.target_;
+  auto coder = open_coder(options, next, *chain.index_, limits);
   if (!coder) return coder.error();
   chain.coder_ = std::move(*coder);
   return chain;
@@ -119,6 +139,7 @@ void OutputChain::set_index(StateIndex index) {
 
 ByteSink& OutputChain::entrance() {
   if (coder_) return *coder_;
+  if (openpgp_) return *openpgp_;
   return *target_;
 }
 

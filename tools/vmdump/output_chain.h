@@ -7,14 +7,15 @@
 #include <optional>
 
 #include <vmstream/byte_sink.h>
+#include <vmstream/openpgp.h>
 #include <vmstream/output_file.h>
 #include <vmstream/state_index.h>
 #include "vmdump/options.h"
 
 namespace vmdump {
 
-/// entrance -> encoder or filter -> file, stdout or command. Destroyed without publish(), it leaves
-/// no file and ends its commands before they could take a cut input for whole.
+/// entrance -> encoder or filter -> OpenPGP -> file, stdout or command. Destroyed without
+/// publish(), it leaves no file and ends its commands before they could take a cut input for whole.
 class OutputChain {
  public:
   /// Opens everything, from the far end on; nothing has been asked of the guest yet.
@@ -30,6 +31,8 @@ class OutputChain {
 
   /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
   vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
+  /// How to decrypt what is read back.
+  const vmstream::OpenPgpReadOptions& how_to_decrypt() const { return how_to_decrypt_; }
   /// After entrance().finish(): makes the file durable and visible.
   vmstream::Status publish();
 
@@ -40,11 +43,15 @@ class OutputChain {
   class CountingSink;
   OutputChain();
 
+  vmstream::Status open_openpgp(const Options& options, vmstream::WaitLimits limits);
+
+  vmstream::OpenPgpReadOptions how_to_decrypt_;
   // Each stage writes into the one before it in this list, and so is destroyed before it.
   std::unique_ptr<std::optional<vmstream::StateIndex>> index_;  // the encoder asks for it
   std::unique_ptr<vmstream::OutputFile> file_;
   std::unique_ptr<vmstream::ByteSink> elsewhere_;  // stdout or a command
   std::unique_ptr<CountingSink> target_;
+  std::unique_ptr<vmstream::ByteSink> openpgp_;
   std::unique_ptr<vmstream::ByteSink> coder_;
 };
 

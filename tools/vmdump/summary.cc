@@ -62,6 +62,8 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
   json["mode"] = options.qmp ? ordered_json("stop") : ordered_json(nullptr);
   json["coding"] = coding_name(options);
+  json["encrypted"] = options.is_encrypted();
+  json["signed"] = options.signer.has_value();
   json["machine"] = or_null(summary.machine);
   json["qemu_version"] = or_null(summary.qemu_version);
   json["guest_bytes"] = counts.guest_bytes;

@@ -21,6 +21,10 @@ void add_file(vmtools::CommandLine& line, Options& options) {
             "read what COMMAND prints instead of a FILE; it must exit 0");
   line.flag("--verify-first", options.verify_first,
             "read and check all of FILE before the first byte is handed on");
+  line.text("--require-signature", "KEY", options.required_signer,
+            "refuse FILE unless this key signed it; nothing that decides the guest's fate is "
+            "handed on before that is known");
+  vmtools::add_passphrase_options(line, options.passphrase);
   line.flag("--once", options.once,
             "rename FILE to FILE.restored once its guest is back; refuse a FILE that is claimed");
 }
@@ -57,6 +61,9 @@ Status check_file(const Options& options) {
   bool is_pipe = !options.file || *options.file == "-";
   if (is_pipe && options.verify_first) return usage("--verify-first reads twice: it needs a FILE");
   if (is_pipe && options.once) return usage("--once renames the file: it needs a FILE");
+  if (options.passphrase.uses_stdin() && options.file == "-") {
+    return usage("FILE - and --passphrase-fd 0 both want stdin");
+  }
   if (options.once && options.output) return usage("--once is for guests, -o makes a copy");
   return vmstream::ok();
 }

@@ -10,6 +10,7 @@
 #include <vmstream/restore.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
+#include "common/passphrase_options.h"
 
 namespace vmrestore {
 
@@ -26,8 +27,10 @@ struct Options {
   std::vector<std::string> qemu;  ///< the command line behind "--"
   bool force = false;
 
-  bool verify_first = false;  ///< read all of FILE before anything is handed on
-  bool once = false;          ///< claim FILE: it brings one guest back, once
+  bool verify_first = false;                   ///< read all of FILE before anything is handed on
+  std::optional<std::string> required_signer;  ///< a key whose signature FILE must carry
+  vmtools::PassphraseOptions passphrase;
+  bool once = false;  ///< claim FILE: it brings one guest back, once
   vmstream::RunState run_state = vmstream::RunState::AsSaved;
   std::optional<std::chrono::milliseconds> timeout;
   bool explain = false;

@@ -9,9 +9,11 @@
 #include <vmstream/command.h>
 #include <vmstream/file_claim.h>
 #include <vmstream/output_file.h>
+#include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
 #include <vmstream/verification.h>
+#include "common/containers.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "vmrestore/summary.h"
@@ -23,6 +25,8 @@ using vmstream::ByteSource;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::FileClaim;
+using vmstream::HoldBack;
+using vmstream::OpenOptions;
 using vmstream::QemuProcess;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
@@ -60,14 +64,35 @@ struct Restore {
   StateFile state;
 
   std::string name() const { return input_name(options); }
-  RestoreOptions guest_options() const { return {options.run_state, limits}; }
+  RestoreOptions guest_options() const { return {options.run_state, limits, hold_back()}; }
+  // A signature is the last thing of a file.
+  HoldBack hold_back() const {
+    return options.required_signer ? HoldBack::LastRamSection : HoldBack::End;
+  }
 
+  void warn_of_signatures();
   ExitStatus report(Observer& observer, const RestoreSummary& summary);
   ExitStatus fail(const Observer& observer, const Error& error);
 };
 
+// A bad signature has failed the restore; of others it is told what they are worth.
+void Restore::warn_of_signatures() {
+  for (const auto& container : state.containers) {
+    if (!container.openpgp) continue;
+    for (const auto& signature : container.openpgp->signatures) {
+      auto text = vmtools::signature_text(signature);
+      if (signature.status == vmstream::SignatureStatus::Good) {
+        session.messages().detail(text);
+      } else {
+        session.messages().warning(name(), text);
+      }
+    }
+  }
+}
+
 ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   observer.enter("done");
+  warn_of_signatures();
   if (options.common.json) vmtools::print_json(summary_json(options, state, summary));
   session.messages().summary(summary_line(options, summary));
   if (!claim) return ExitStatus::Done;
@@ -105,7 +130,8 @@ ExitStatus restore_to_stdout(Restore& restore) {
   if (!allowed) return session.fail("stdout", allowed.error());
   Observer observer(session, restore.name());
   auto sink = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
-  auto summary = vmstream::restore_stream(*restore.state.plain, *sink, &observer);
+  auto summary =
+      vmstream::restore_stream(*restore.state.plain, *sink, &observer, restore.hold_back());
   if (!summary) return restore.fail(observer, summary.error());
   return restore.report(observer, *summary);
 }
@@ -118,7 +144,8 @@ ExitStatus restore_to_file(Restore& restore) {
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name());
-  auto summary = vmstream::restore_stream(*restore.state.plain, **file, &observer);
+  auto summary =
+      vmstream::restore_stream(*restore.state.plain, **file, &observer, restore.hold_back());
   if (!summary) return restore.fail(observer, summary.error());
   observer.enter("sync");
   if (auto committed = (*file)->commit_file(); !committed) {
@@ -180,16 +207,36 @@ ExitStatus explain(const Options& options, Session& session) {
   return ExitStatus::Done;
 }
 
-Result<StateFile> open_state_file(const Options& options, const std::string& path,
-                                  WaitLimits limits) {
-  auto input = open_input(options, path, limits);
-  if (!input) return input.error();
-  return vmstream::open_state(std::move(*input), {.decode = {.threads = options.common.threads}});
+// Keys and passphrases first: without them there is no use in touching the file.
+Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
+  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  OpenOptions how{.decode = {.threads = options.common.threads},
+                  .openpgp = {.passphrase = *passphrase, .limits = limits}};
+  if (!options.required_signer) return how;
+  auto signer = vmstream::RequiredSigner::find(*options.required_signer);
+  if (!signer) return signer.error();
+  how.required_signer = std::move(*signer);
+  return how;
 }
 
-vmstream::Status verify_first(const Options& options, Session& session, const std::string& path,
-                              WaitLimits limits) {
-  auto state = open_state_file(options, path, limits);
+Result<StateFile> open_state_file(const Options& options, const OpenOptions& how,
+                                  const std::string& path, WaitLimits limits) {
+  auto input = open_input(options, path, limits);
+  if (!input) return input.error();
+  return vmstream::open_state(std::move(*input), how);
+}
+
+// What is to be checked before the first byte is handed on. A demanded signature is, wherever the
+// file can be read twice.
+bool wants_first_pass(const Options& options, const std::string& path) {
+  if (options.verify_first) return true;
+  return options.required_signer && options.file && path != "-" && vmstream::open_random_file(path);
+}
+
+vmstream::Status first_pass(const Options& options, const OpenOptions& how, Session& session,
+                            const std::string& path, WaitLimits limits) {
+  auto state = open_state_file(options, how, path, limits);
   if (!state) return state.error();
   vmtools::Progress progress(session, "verify");
   return vmstream::verify_stream(
@@ -208,6 +255,8 @@ ExitStatus restore(const Options& options, Session& session) {
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
   if (options.explain) return explain(options, session);
   auto limits = session.limits(options.timeout);
+  auto how = open_options(options, limits);
+  if (!how) return session.fail(input_name(options), how.error());
   std::string path = options.file.value_or("");
   std::optional<FileClaim> claim;
   if (options.once) {
@@ -216,11 +265,11 @@ ExitStatus restore(const Options& options, Session& session) {
     claim.emplace(std::move(*taken));
     path = claim->claimed_path();
   }
-  if (options.verify_first) {
-    auto verified = verify_first(options, session, path, limits);
+  if (wants_first_pass(options, path)) {
+    auto verified = first_pass(options, *how, session, path, limits);
     if (!verified) return session.fail(input_name(options), verified.error());
   }
-  auto state = open_state_file(options, path, limits);
+  auto state = open_state_file(options, *how, path, limits);
   if (!state) return session.fail(input_name(options), state.error());
   Restore restore{options, session, limits, std::move(claim), std::move(*state)};
   return run(restore);

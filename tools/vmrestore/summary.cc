@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/containers.h"
 
 namespace vmrestore {
 namespace {
@@ -21,12 +22,6 @@ ordered_json or_null(const std::string& text) {
 
 ordered_json or_null(const std::optional<std::string>& text) {
   return or_null(text.value_or(""));
-}
-
-ordered_json containers_json(const vmstream::StateFile& state) {
-  auto containers = ordered_json::array();
-  for (const auto& container : state.containers) containers.push_back({{"type", container.type}});
-  return containers;
 }
 
 }  // namespace
@@ -47,7 +42,7 @@ ordered_json summary_json(const Options& options, const vmstream::StateFile& sta
   ordered_json json;
   json["schema"] = "vmstream.restore/1";
   json["file"] = or_null(options.file);
-  json["containers"] = containers_json(state);
+  json["containers"] = vmtools::containers_json(state.containers);
   json["output"] = or_null(options.output);
   json["machine"] = or_null(summary.machine);
   json["guest_bytes"] = counts.guest_bytes;

@@ -22,7 +22,10 @@ using vmstream::Status;
 
 Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
   auto limits = session.limits();
-  vmstream::OpenOptions how{.decode = {.threads = options.common.threads}};
+  auto passphrase = read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads},
+                            .openpgp = {.passphrase = *passphrase, .limits = limits}};
   if (options.file == "-") {
     return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
   }
@@ -41,7 +44,7 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
       .mapped_pages = pages};
   auto seekable = options.file == "-" ? std::nullopt : vmstream::open_seekable_state(options.file);
   // Compressed blocks are decoded faster in a row, on all cores.
-  bool by_position = seekable && !seekable->is_packed;
+  bool by_position = seekable && seekable->plain() && !seekable->is_packed;
   auto scan = by_position ? vmstream::scan_seekable(*seekable->plain(), visitor, how)
                           : vmstream::scan_stream(*state.plain, visitor, how);
   progress.enter("done");
@@ -51,6 +54,44 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
 
 std::string shown_name(const InspectOptions& options) {
   return options.file == "-" ? "stdin" : options.file;
+}
+
+namespace {
+
+Result<vmstream::StateIndex> read_tables(const vmstream::IndexReader& reader, IndexTables tables) {
+  auto facts = reader.read_facts();
+  if (!facts) return facts.error();
+  vmstream::StateIndex index{.facts = std::move(*facts)};
+  if (tables == IndexTables::Records) {
+    auto records = reader.read_records();
+    if (!records) return records.error();
+    index.records = std::move(*records);
+    return index;
+  }
+  auto pages = reader.read_pages();
+  if (!pages) return pages.error();
+  index.pages = std::move(*pages);
+  return index;
+}
+
+}  // namespace
+
+std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
+                                           IndexTables tables) {
+  if (options.full_scan || options.file == "-") return std::nullopt;
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state) return std::nullopt;
+  auto fault = state->index_fault;
+  if (state->index) {
+    auto index = read_tables(*state->index, tables);
+    if (index) return IndexedSubject{std::move(*state), std::move(*index)};
+    fault = index.error();
+  }
+  if (fault) {
+    session.messages().warning(shown_name(options),
+                               "it is read without its index: " + vmstream::describe(*fault));
+  }
+  return std::nullopt;
 }
 
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,

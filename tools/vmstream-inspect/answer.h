@@ -8,6 +8,7 @@
 
 #include <vmstream/problem_log.h>
 #include <vmstream/result.h>
+#include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
 #include <vmstream/stream_scan.h>
 #include "common/tool.h"
@@ -35,6 +36,20 @@ ExitStatus judge(Session& session, const InspectOptions& options, const vmstream
 
 /// A reader that went away ends the scan: there is nobody to read it for.
 vmstream::Status check_output();
+
+/// A file and what its index tells.
+struct IndexedSubject {
+  vmstream::SeekableState state;
+  vmstream::StateIndex index;
+};
+
+/// Which tables of an index are wanted.
+enum class IndexTables { Records, Pages };
+
+/// The file's index, or its sidecar's, unless the options want everything read. One that is there
+/// but cannot be used is told of; empty then.
+std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
+                                           IndexTables tables);
 
 /// A file that has been read.
 struct Reading {

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/index_answers.h>
 #include <vmstream/record_list.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
@@ -52,7 +53,7 @@ void print_summary(const InspectOptions& options, const Subject& subject,
 }
 
 // Answers from the two ends of a large stream, where nothing in them is wrong.
-bool answered_by_ends(const InspectOptions& options) {
+bool answered_by_ends(Session& session, const InspectOptions& options) {
   // A full scan of less is over before anybody notices.
   constexpr uint64_t kWorthSkippingBytes = 64u << 20;
   if (options.full_scan || options.digest || options.file == "-") return false;
@@ -64,7 +65,9 @@ bool answered_by_ends(const InspectOptions& options) {
   auto scan = vmstream::scan_ends(*ends, collector);
   auto summary = collector.finish(scan);
   if (!scan.complete() || summary.problems.damage() > 0) return false;
-  summary.ram_read = false;
+  auto indexed = open_indexed(session, options, IndexTables::Records);
+  summary.ram_read = indexed && vmstream::confirm_records(indexed->index, state->plain()) &&
+                     vmstream::fill_in(summary, indexed->index);
   print_summary(options, {options.file, state->containers}, summary);
   return true;
 }
@@ -87,6 +90,25 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
 // The bar would run through the rows where both go to the same terminal.
 bool rows_and_bar_collide(const CommonOptions& options) {
   return options.progress == ProgressMode::Auto && is_terminal(STDOUT_FILENO);
+}
+
+bool answered_by_index(Session& session, const InspectOptions& options) {
+  auto indexed = open_indexed(session, options, IndexTables::Records);
+  if (!indexed || !vmstream::confirm_records(indexed->index, indexed->state.plain())) return false;
+  auto printer = make_printer(options.common);
+  printer->begin_sections({options.file, indexed->state.containers});
+  // A reader that went away is noticed when the output is flushed.
+  [[maybe_unused]] auto listed =
+      vmstream::list_records(indexed->index, [&](const vmstream::StreamRecord& record) {
+        printer->record(record);
+        return check_output();
+      });
+  const auto& facts = indexed->index.facts;
+  printer->end_sections({.plain_bytes = facts.plain_bytes,
+                         .parsed_bytes = facts.stream_bytes,
+                         .stream_bytes = facts.stream_bytes},
+                        {});
+  return true;
 }
 
 ExitStatus answer_with_records(Session& session, const InspectOptions& options, StateFile& state) {
@@ -120,7 +142,13 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
   if (options.question == Question::Dump) return answer_dump(session, options);
   if (options.question == Question::Index) return make_index(session, options);
   bool short_question = options.question == Question::Info || options.question == Question::Devices;
-  if (short_question && answered_by_ends(options)) return ExitStatus::Done;
+  if (short_question && answered_by_ends(session, options)) return ExitStatus::Done;
+  if (options.question == Question::Sections && answered_by_index(session, options)) {
+    return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  }
+  if (options.question == Question::Ram && show_indexed_ram(session, options)) {
+    return ExitStatus::Done;
+  }
   auto state = open_subject(session, options);
   if (!state) return session.fail(shown_name(options), state.error());
   switch (options.question) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/containers.h"
 #include "common/output.h"
 #include "vmstream-inspect/printer.h"
 
@@ -15,15 +16,6 @@ namespace {
 using nlohmann::ordered_json;
 using vmstream::escape;
 using vmstream::PageKind;
-
-ordered_json containers_json(const std::vector<vmstream::Container>& containers) {
-  auto list = ordered_json::array();
-  for (const auto& container : containers) {
-    list.push_back({{"type", container.type}});
-    if (container.content_offset > 0) list.back()["content_offset"] = container.content_offset;
-  }
-  return list;
-}
 
 template <typename T>
 ordered_json or_null(const std::optional<T>& value) {

@@ -102,6 +102,11 @@ Status take_instance(InspectOptions& options, const std::string& text) {
   return vmstream::ok();
 }
 
+Status check_stdin(const InspectOptions& options) {
+  if (options.file != "-" || !options.passphrase.uses_stdin()) return vmstream::ok();
+  return Error{Errc::Usage, "FILE - and --passphrase-fd 0 both want stdin"};
+}
+
 Status take_arguments(InspectOptions& options, const QuestionWord& question) {
   const auto& words = options.words;
   size_t most = 2 + question.most_arguments;
@@ -112,7 +117,7 @@ Status take_arguments(InspectOptions& options, const QuestionWord& question) {
   options.question = question.question;
   options.file = words[1];
   options.arguments.assign(words.begin() + 2, words.end());
-  if (options.arguments.size() >= question.least_arguments) return vmstream::ok();
+  if (options.arguments.size() >= question.least_arguments) return check_stdin(options);
   return Error{Errc::Usage,
                fmt::format("{} wants FILE IDSTR", question.word),
                {},
@@ -139,9 +144,10 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   for (const QuestionWord& entry : kQuestions) line.row(entry.word, entry.help);
   line.group("What is read");
   line.row("FILE", "a saved guest, plain or compressed; - is stdin");
+  add_passphrase_options(line, options.passphrase);
   line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
   line.flag("--full-scan", options.full_scan,
-            "info, devices: read the RAM of large plain files too, and count its pages");
+            "read all of the file, also where its ends or its index hold the answer");
   line.flag("--passes", options.passes, "ram: pages and bytes of each pass, with a plot");
   line.flag("--resends", options.resends, "ram: pages by how often they were sent, with a plot");
   line.flag("--map", options.map, "ram: a picture of each block");
@@ -184,7 +190,7 @@ Status split_words(InspectOptions& options) {
                    fmt::format("for a file of that name: ./{}", question->word)};
     }
     options.file = words.front();
-    return vmstream::ok();
+    return check_stdin(options);
   }
   if (question == nullptr) {
     return Error{Errc::Usage, fmt::format("'{}' is no command; there are {}",

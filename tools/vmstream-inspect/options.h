@@ -10,6 +10,7 @@
 #include <vmstream/result.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
+#include "common/passphrase_options.h"
 
 namespace vmtools {
 
@@ -36,6 +37,7 @@ enum class DumpFormat { Json, Xml, Qemu };
 
 struct InspectOptions {
   CommonOptions common;
+  PassphraseOptions passphrase;
   bool digest = false;
   bool full_scan = false;  ///< read the RAM too, where the ends of the file suffice
   bool passes = false;     ///< ram: the tables and pictures wanted

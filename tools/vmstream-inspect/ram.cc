@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/index_answers.h>
 #include <vmstream/ram_usage.h>
 #include <vmstream/text.h>
 #include "common/output.h"
@@ -90,7 +91,26 @@ void print_usage_text(const InspectOptions& options, const vmstream::RamUsage& u
   }
 }
 
+void print_usage(const InspectOptions& options, const Subject& subject,
+                 const vmstream::RamUsage& usage, const vmstream::ScanResult& scan) {
+  if (options.common.json) return print_usage_json(options, subject, usage, scan);
+  print_usage_text(options, usage, scan);
+}
+
 }  // namespace
+
+bool show_indexed_ram(Session& session, const InspectOptions& options) {
+  auto indexed = open_indexed(session, options, IndexTables::Pages);
+  if (!indexed) return false;
+  auto usage = vmstream::usage_from(indexed->index);
+  if (!usage) return false;
+  const auto& facts = indexed->index.facts;
+  vmstream::ScanResult scan{.plain_bytes = facts.plain_bytes,
+                            .parsed_bytes = facts.stream_bytes,
+                            .stream_bytes = facts.stream_bytes};
+  print_usage(options, {options.file, indexed->state.containers}, *usage, scan);
+  return true;
+}
 
 ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
   vmstream::RamUsageCollector collector;
@@ -101,11 +121,7 @@ ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::S
   }
   auto usage = collector.finish();
   if (scan.fault) usage.problems.add(*scan.fault, scan.plain_bytes);
-  if (options.common.json) {
-    print_usage_json(options, {options.file, state.containers}, usage, scan);
-  } else {
-    print_usage_text(options, usage, scan);
-  }
+  print_usage(options, {options.file, state.containers}, usage, scan);
   return judge(session, options, scan, usage.problems);
 }
 

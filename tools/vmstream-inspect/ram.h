@@ -8,6 +8,9 @@
 
 namespace vmtools {
 
+/// From the file's index, where that tells all of it; else false, and nothing is printed.
+bool show_indexed_ram(Session& session, const InspectOptions& options);
+
 ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& state);
 
 }  // namespace vmtools

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/text.h>
+#include "common/containers.h"
 #include "common/output.h"
 #include "vmstream-inspect/printer.h"
 #include "vmstream-inspect/text_table.h"
@@ -198,6 +199,7 @@ class TextPrinter final : public Printer {
 
   void print_facts(const Subject& subject, const vmstream::StreamSummary& summary) const;
   void print_stream_facts(const vmstream::StreamSummary& summary) const;
+  void print_openpgp(const vmstream::OpenPgpFacts& facts) const;
   void print_problems(const vmstream::ProblemLog& problems) const;
   void print_ram(const vmstream::StreamSummary& summary) const;
   void print_iterables(const vmstream::StreamSummary& summary) const;
@@ -207,10 +209,23 @@ class TextPrinter final : public Printer {
   EmptyParts empty_parts_;  // not yet printed
 };
 
+void TextPrinter::print_openpgp(const vmstream::OpenPgpFacts& facts) const {
+  fact("OpenPGP", encryption_text(facts));
+  if (facts.signatures.empty()) fact("signature", "none");
+  for (const auto& signature : facts.signatures) {
+    bool is_good = signature.status == vmstream::SignatureStatus::Good;
+    std::string text = signature_text(signature);
+    fact("signature", is_good ? text : painted(kRed, text));
+  }
+}
+
 void TextPrinter::print_facts(const Subject& subject,
                               const vmstream::StreamSummary& summary) const {
   fact("file", escape(subject.file));
   fact("containers", containers_text(subject.containers));
+  for (const auto& container : subject.containers) {
+    if (container.openpgp) print_openpgp(*container.openpgp);
+  }
   std::string complete = summary.complete ? "yes" : painted(kRed, "NO");
   fact("complete", fmt::format("{}, {}{}", complete, size_text(summary.stream_bytes),
                                summary.ram_read ? "" : "; RAM not read (see --full-scan)"));

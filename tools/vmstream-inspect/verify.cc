@@ -6,6 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/index_answers.h>
+#include <vmstream/index_builder.h>
+#include <vmstream/seekable_state.h>
 #include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
@@ -73,13 +76,34 @@ void print_verdict(bool color, const Subject& subject, const vmstream::ScanResul
 
 }  // namespace
 
+// What the index says is checked against what was read; one that cannot be read is a problem too.
+void check_index(const InspectOptions& options, const vmstream::StateIndex& made,
+                 vmstream::ProblemLog& problems) {
+  if (options.file == "-") return;
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state) return;
+  auto fault = state->index_fault;
+  if (state->index) {
+    auto carried = state->index->read();
+    if (!carried) fault = carried.error();
+    if (carried) {
+      for (auto& text : vmstream::find_disagreements(*carried, made)) {
+        problems.add({.offset = 0, .message = std::move(text)});
+      }
+    }
+  }
+  if (fault) problems.add({.offset = 0, .message = vmstream::describe(*fault)});
+}
+
 ExitStatus verify(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
   Progress progress(session, "verify");
   vmstream::Sha256 digest;
   vmstream::Verifier verifier;
+  vmstream::IndexBuilder indexer;
   auto scan = vmstream::scan_stream(
       *state.plain, verifier,
       {.digest = &digest,
+       .also = &indexer,
        .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
   progress.enter("done");
   session.messages().erase_bar();
@@ -88,6 +112,9 @@ ExitStatus verify(Session& session, const InspectOptions& options, vmstream::Sta
   }
   Subject subject{options.file, state.containers, digest.finish()};
   auto found = verifier.finish(scan);
+  auto index = indexer.finish(scan.plain_bytes, scan.stream_bytes, scan.complete());
+  index.facts.sha256 = *subject.sha256;
+  check_index(options, index, found.problems);
   if (options.common.json) {
     print_verdict_json(subject, scan, found);
   } else {

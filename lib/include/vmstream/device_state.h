@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,18 +27,20 @@ enum class ValueKind {
   Bitmap,  ///< be64 number of 64-bit words, then the words
   Bytes,   ///< anything else: shown as hex
   Null,    ///< an element of an array of pointers that points nowhere
-  Struct,  ///< `fields`, then `subsections`
+  Struct,  ///< `fields`, then `subsections`; types that are not structs, but known inside, too
   List,    ///< `fields` are the elements, each with its `index`
 };
 
 struct DeviceSubsection;
 
 /// One field with its bytes. Names and bytes are views into the description and the body that were
-/// decoded: both must outlive the tree.
+/// decoded, and into the layouts of the DeviceState: all must outlive the tree.
 struct DeviceField {
   std::string_view name;
-  std::string_view type;  ///< as the description has it
-  uint64_t offset = 0;    ///< of the first byte, in the plain stream
+  /// As the description has it. Of fields inside a type that describes nothing: a name such as QEMU
+  /// uses, or "le16", "le32", "le64" for numbers that stand in little endian order.
+  std::string_view type;
+  uint64_t offset = 0;  ///< of the first byte, in the plain stream
   ValueKind kind = ValueKind::Bytes;
   std::span<const std::byte> bytes = {};  ///< all of them; for composite ones too
   /// Scalars only: `bytes` are this many equal elements. Long arrays take no more memory than that.
@@ -78,6 +81,9 @@ struct DeviceSubsection {
 struct DeviceState {
   std::vector<DeviceField> fields;
   std::vector<DeviceSubsection> subsections;
+  /// What is known of the inside of types that the description leaves closed ("pci config",
+  /// "virtio"): the fields name themselves from here.
+  std::vector<std::shared_ptr<const VmdescField>> layouts;
   /// At most kDeviceProblems of them.
   std::vector<Problem> problems;
   /// Whether the fields and subsections cover the body exactly.

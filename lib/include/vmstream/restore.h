@@ -18,6 +18,15 @@ namespace vmstream {
 /// Run state of the guest after the load. Paused is set before it: the guest runs no instruction.
 enum class RunState { AsSaved, Running, Paused };
 
+/// How much of a stream waits for its source to end well.
+enum class HoldBack {
+  End,  ///< what makes a receiver start the guest
+  /// All from the last section of guest memory on, for sources that prove only at their end whose
+  /// bytes they are: no device's state is handed on before. Costs 64 MiB; of a section that is
+  /// longer the front goes ahead, which is guest memory and decides nothing.
+  LastRamSection,
+};
+
 class RestoreObserver {
  public:
   virtual ~RestoreObserver() = default;
@@ -41,11 +50,13 @@ struct RestoreSummary {
 /// after the source has proved whole. Bytes behind the stream's end are dropped with a warning.
 /// Finishes `sink`.
 Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
-                                      RestoreObserver* observer = nullptr);
+                                      RestoreObserver* observer = nullptr,
+                                      HoldBack hold_back = HoldBack::End);
 
 struct RestoreOptions {
   RunState run_state = RunState::AsSaved;
   WaitLimits limits = {};
+  HoldBack hold_back = HoldBack::End;
 };
 
 /// Feeds a QEMU that was started with `-incoming defer`, waits until it says completed, then sets

@@ -16,7 +16,7 @@ namespace vmstream {
 /// An open state file. Used by one thread at a time.
 struct SeekableState {
   std::vector<Container> containers;
-  std::unique_ptr<RandomSource> file;      ///< the bytes on the disk
+  std::unique_ptr<RandomSource> file;  ///< the bytes on the disk
   /// What `file` holds, where that is packed or stands behind foreign bytes; uses `file`.
   std::unique_ptr<RandomSource> unpacked;
   bool is_packed = false;  ///< reading plain() decodes blocks
@@ -29,7 +29,7 @@ struct SeekableState {
   std::optional<Error> index_fault;
 
   /// The stream from its first byte, decoded and checked where it is read. Null where the file's
-  /// form does not allow reading by position; there is an index then.
+  /// form does not allow reading by position; there is an index then, or what is wrong with it.
   RandomSource* plain() const;
 };
 

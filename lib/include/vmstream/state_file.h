@@ -10,15 +10,18 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
+#include <vmstream/openpgp.h>
 
 namespace vmstream {
 
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
-  /// "gzip", "bzip2", "zstd", "qevm"; "offset" for a file whose owner has put bytes of its own in
-  /// front of the stream, as QEMU's "file:NAME,offset=N" lets them.
+  /// "gzip", "bzip2", "zstd", "openpgp", "qevm"; "offset" for a file whose owner has put bytes of
+  /// its own in front of the stream, as QEMU's "file:NAME,offset=N" lets them.
   std::string type;
   uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
+  /// Of "openpgp" only. Complete once the plain stream has been read to its end.
+  std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
 };
 
 /// An open state file.
@@ -31,6 +34,11 @@ struct StateFile {
 struct OpenOptions {
   DecodeOptions decode = {};
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
+  bool decrypt = true;   ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
+  OpenPgpReadOptions openpgp = {};
+  /// Where one is set, StateFile::plain ends well only if one of the OpenPGP containers carries a
+  /// good signature of the key; a file without such a container is Errc::Refused at once.
+  std::optional<RequiredSigner> required_signer = std::nullopt;
 };
 
 /// Unwraps `file` until the stream's magic appears. In a file that begins with nothing known the

@@ -55,10 +55,11 @@ struct StateFacts {
   std::string sha256;         ///< of the plain bytes; empty where not computed
   bool complete = false;      ///< the stream parsed to its end, without a gap
   uint32_t stream_version = 0;
-  std::string machine;            ///< not escaped; empty without a configuration
-  uint32_t target_page_size = 0;  ///< 0: the stream has no pages
-  uint32_t ram_version = 0;       ///< of the ram section; 0 without one
-  uint64_t ram_bytes = 0;         ///< as the block list sums it up
+  std::string machine;             ///< not escaped; empty without a configuration
+  uint32_t target_page_size = 0;   ///< 0: the stream has no pages
+  uint32_t ram_version = 0;        ///< of the ram section; 0 without one
+  uint64_t ram_bytes = 0;          ///< as the block list sums it up
+  uint64_t page_record_bytes = 0;  ///< of the stream, taken by page records
   std::vector<IndexedBlock> blocks;
   std::vector<IndexedPass> passes;
   bool postcopy = false;

@@ -34,6 +34,8 @@ struct ScanOptions {
   ParseLimits limits = {};
   /// Computed over every plain byte. Borrowed; may be null.
   Sha256* digest = nullptr;
+  /// Shown every event as well, behind the visitor. Borrowed; may be null.
+  StreamVisitor* also = nullptr;
   /// Told how far the scan has come, once a piece. Page bytes are exact only once a whole page has
   /// shown the page size.
   std::function<void(const StreamCounts&)> on_progress = {};

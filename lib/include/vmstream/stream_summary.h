@@ -22,7 +22,7 @@ class PageCounts {
   static constexpr std::array kKinds = {PageKind::Data, PageKind::Zero, PageKind::Fill,
                                         PageKind::Xbzrle, PageKind::Compressed};
 
-  void add(PageKind kind) { ++counts_[static_cast<size_t>(kind)]; }
+  void add(PageKind kind, uint64_t records = 1) { counts_[static_cast<size_t>(kind)] += records; }
   uint64_t operator[](PageKind kind) const { return counts_[static_cast<size_t>(kind)]; }
   uint64_t total() const;
   auto operator<=>(const PageCounts&) const = default;

@@ -9,10 +9,10 @@
 #include <utility>
 
 #include "analysis/device_keeper.h"
-#include "analysis/device_walk.h"
 #include "analysis/stretch_writer.h"
 
 #include <vmstream/byte_reader.h>
+#include <vmstream/device_state.h>
 #include <vmstream/text.h>
 
 namespace vmstream {
@@ -107,6 +107,8 @@ struct ByteNamer::State {
   bool in_section = false;
   bool first_of_section = false;  // no page of it has been shown
   size_t blocks_shown = 0;
+  std::span<const std::byte> body = {};  // of the device being shown
+  uint64_t body_offset = 0;
   uint64_t block_payload = 0;  // bytes of a disk chunk to come
   std::optional<PageRow> row;
   uint64_t row_end = 0;
@@ -121,6 +123,9 @@ struct ByteNamer::State {
   void show_page(const Page& page);
   void show_device(const KeptDevice& device, const Vmdesc* vmdesc);
   void show_parts(const KeptDevice& device, const VmdescDevice& described);
+  void show_frame(uint64_t end, const std::string& of);
+  void show_field(const std::string& prefix, const DeviceField& field);
+  void show_subsections(const std::string& prefix, const std::vector<DeviceSubsection>& list);
   void show_block_record(std::span<const std::byte> bytes);
   void show_broken_page(std::span<const std::byte>& bytes);
   void release(const Vmdesc* vmdesc);
@@ -227,18 +232,55 @@ void ByteNamer::State::show_device(const KeptDevice& device, const Vmdesc* vmdes
   out.set_section(nullptr);
 }
 
-void ByteNamer::State::show_parts(const KeptDevice& device, const VmdescDevice& described) {
-  std::span<const std::byte> body = device.body;
-  auto show = [&](const analysis::BodyPart& part) {
-    if (part.depth > 0) return;
-    auto bytes = body.subspan(static_cast<size_t>(part.offset), static_cast<size_t>(part.length));
-    auto kind = part.type == "subsection" ? ByteKind::Frame : ByteKind::Body;
-    out.bytes(bytes, kind, fmt::format("{} ({})", escape(part.path), escape(part.type)));
-  };
-  if (auto mismatch = analysis::walk_body(described, body, show)) {
-    out.bytes(body.subspan(static_cast<size_t>(out.offset() - device.header.body_offset)),
-              ByteKind::Body, "not as described: " + mismatch->message);
+// Counts and marks around the elements of lists are no fields.
+void ByteNamer::State::show_frame(uint64_t end, const std::string& of) {
+  if (out.offset() >= end) return;
+  auto at = static_cast<size_t>(out.offset() - body_offset);
+  out.bytes(body.subspan(at, static_cast<size_t>(end - out.offset())), ByteKind::Frame,
+            "around the elements of " + of);
+}
+
+// Every field of its own, those of structs and the elements of lists too.
+void ByteNamer::State::show_field(const std::string& prefix, const DeviceField& field) {
+  std::string path = prefix + escape(field.name);
+  if (field.index) path += fmt::format("[{}]", *field.index);
+  show_frame(field.offset, path);
+  if (!field.is_composite()) {
+    out.bytes(field.bytes, ByteKind::Body, fmt::format("{} ({})", path, escape(field.type)));
+    return;
   }
+  bool list = field.kind == ValueKind::List;
+  for (const DeviceField& inner : field.fields) show_field(list ? prefix : path + ".", inner);
+  show_subsections(path + ".", field.subsections);
+  show_frame(field.offset + field.size(), path);
+}
+
+void ByteNamer::State::show_subsections(const std::string& prefix,
+                                        const std::vector<DeviceSubsection>& list) {
+  constexpr size_t kHeadBytes = 1 + 1 + 4;  // and the name
+  for (const DeviceSubsection& subsection : list) {
+    std::string path = prefix + escape(subsection.name);
+    auto at = static_cast<size_t>(subsection.offset - body_offset);
+    out.bytes(body.subspan(at, kHeadBytes + subsection.name.size()), ByteKind::Frame,
+              path + " (subsection)");
+    for (const DeviceField& field : subsection.fields) show_field(path + ": ", field);
+    show_subsections(prefix, subsection.subsections);
+  }
+}
+
+void ByteNamer::State::show_parts(const KeptDevice& device, const VmdescDevice& described) {
+  body = device.body;
+  body_offset = device.header.body_offset;
+  DeviceState state = decode_device(described, body, body_offset);
+  for (const DeviceField& field : state.fields) {
+    if (field.name != kUndescribed) show_field("", field);
+  }
+  show_subsections("", state.subsections);
+  auto shown = static_cast<size_t>(out.offset() - body_offset);
+  if (shown >= body.size()) return;
+  out.bytes(body.subspan(shown), ByteKind::Body,
+            state.problems.empty() ? std::string(kUndescribed)
+                                   : "not as described: " + state.problems.front().message);
 }
 
 // Shows the device sections that wait for a description, and EOF.

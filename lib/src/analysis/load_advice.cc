@@ -8,6 +8,7 @@
 
 #include "analysis/load_findings.h"
 
+#include <vmstream/device_state.h>
 #include <vmstream/text.h>
 
 namespace vmstream {
@@ -23,6 +24,7 @@ class Adviser {
     advise_damage();
     advise_machine();
     advise_ram();
+    advise_devices();
     advise_capabilities();
     advise_pages();
     advise_commands();
@@ -45,6 +47,8 @@ class Adviser {
   void advise_damage();
   void advise_machine();
   void advise_ram();
+  void advise_devices();
+  void check_device(const KeptDevice& device);
   void advise_capabilities();
   void advise_pages();
   void advise_commands();
@@ -91,8 +95,9 @@ void Adviser::advise_machine() {
   }
   needs(configuration->offset,
         fmt::format("The destination must be started with -machine {} and the devices of the "
-                    "source, in the same places.",
-                    escape(configuration->machine)));
+                    "source, in the same places. It refuses another type: \"Machine type received "
+                    "is '{}' and local is ...\".",
+                    escape(configuration->machine), escape(configuration->machine)));
   auto version = version_of_machine(configuration->machine);
   if (qemu_ && version && *version > *qemu_) {
     fails(configuration->offset,
@@ -105,7 +110,8 @@ void Adviser::advise_machine() {
   }
   if (configuration->uuid) {
     needs(configuration->offset,
-          "The destination needs the capability validate-uuid and the -uuid of the source.");
+          "The destination must be started with the -uuid of the source or with none: another is "
+          "refused with \"UUID received is ... and local is ...\".");
   }
 }
 
@@ -123,12 +129,67 @@ void Adviser::advise_ram() {
   }
   if (sizes.empty()) return;
   needs(summary_.blocks.front().block.offset,
-        fmt::format("The destination must have these RAM blocks: {}. Give it the same -m.", sizes));
+        fmt::format("The destination must have these RAM blocks: {}. Give it the same -m; for "
+                    "another length it says \"Size mismatch: {}: {:#x} != ...\".",
+                    sizes, escape(summary_.blocks.front().block.name),
+                    summary_.blocks.front().block.used_length));
   for (const auto& block : summary_.blocks) {
     if (!block.block.page_size) continue;
     needs(block.block.offset, fmt::format("RAM block {} must be backed by pages of {} bytes.",
                                           escape(block.block.name), *block.block.page_size));
   }
+}
+
+// Every section must find its device. Those on a bus have a path in front of their name.
+void Adviser::advise_devices() {
+  uint64_t vcpus = 0;
+  std::optional<uint64_t> first;
+  std::string paths;
+  for (const auto& device : found_.devices.devices()) {
+    const SectionHeader& header = device.header;
+    check_device(device);
+    if (header.idstr == "cpu_common") ++vcpus;
+    if (header.idstr.find(":") == std::string::npos || header.idstr.ends_with("/")) continue;
+    if (!first) first = header.offset;
+    paths += fmt::format("{}{}", paths.empty() ? "" : ", ", escape(header.idstr));
+  }
+  if (first) {
+    needs(first, fmt::format("These devices must be in these places: {}. Where one is missing, the "
+                             "destination says \"Unknown savevm section or instance\".",
+                             paths));
+  }
+  if (vcpus > 1) needs(std::nullopt, fmt::format("The destination needs -smp {}.", vcpus));
+}
+
+// What the stream's own description says of a section that no QEMU would load.
+void Adviser::check_device(const KeptDevice& device) {
+  if (!found_.vmdesc) return;
+  constexpr uint64_t kVersionBytes = 4;
+  const SectionHeader& header = device.header;
+  const auto* described = found_.vmdesc->find(header.idstr, header.instance_id);
+  if (described == nullptr) {
+    fails(header.offset,
+          fmt::format("The description does not have the section '{}' instance {}: its name or "
+                      "instance id is damaged. QEMU says \"Unknown savevm section or instance "
+                      "'{}' {}\".",
+                      escape(header.idstr), header.instance_id, escape(header.idstr),
+                      header.instance_id));
+    return;
+  }
+  if (!described->vmsd_name.empty() && header.version_id > described->version) {
+    fails(header.body_offset - kVersionBytes,
+          fmt::format("The section has version {}, but {} in the description. A QEMU like that of "
+                      "the source says \"unsupported version {} for '{}' v{}\".",
+                      header.version_id, described->version, header.version_id,
+                      escape(header.idstr), described->version));
+  }
+  bool agrees = device.kept && described->body_length() == device.body.size();
+  if (!agrees || described->hides_elements()) return;
+  DeviceState state = decode_device(*described, device.body, header.body_offset);
+  if (state.problems.empty()) return;
+  const Problem& first = state.problems.front();
+  fails(first.offset, fmt::format("The section '{}' is not as its description says: {}.",
+                                  escape(header.idstr), first.message));
 }
 
 void Adviser::advise_capabilities() {
@@ -276,6 +337,8 @@ LoadAdviser::~LoadAdviser() = default;
 
 std::vector<Advice> LoadAdviser::finish(const ScanResult& scan, std::optional<QemuVersion> qemu) {
   state_->found.summary = state_->collector.finish(scan);
+  state_->found.gaps = scan.gaps;
+  state_->found.fault = scan.fault;
   return analysis::advise(state_->found, scan, qemu);
 }
 

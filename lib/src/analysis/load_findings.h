@@ -24,6 +24,8 @@ struct LoadFindings {
   std::map<PageKind, uint64_t> pages;        // the first of each kind
   std::optional<uint64_t> multifd_flush;
   std::optional<uint64_t> hook;
+  std::vector<StreamGap> gaps;
+  std::optional<Error> fault;
 };
 
 /// What a destination needs, and what a release `qemu` cannot load.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "analysis/counting_visitor.h"
+#include "analysis/visitor_pair.h"
 
 namespace vmstream {
 namespace {
@@ -36,7 +37,8 @@ class Scan {
  public:
   Scan(StreamVisitor& visitor, const ScanOptions& options, const ParseContext& context)
       : options_(options),
-        counting_(visitor, counts_, result_),
+        pair_(visitor, options.also ? *options.also : nobody_),
+        counting_(options.also ? pair_ : visitor, counts_, result_),
         parser_(counting_, options.limits, context) {}
 
   void read(ByteSource& source);
@@ -51,6 +53,8 @@ class Scan {
   const ScanOptions& options_;
   StreamCounts counts_;
   ScanResult result_;
+  StreamVisitor nobody_;
+  analysis::VisitorPair pair_;
   ScanVisitor counting_;
   StreamParser parser_;
 };

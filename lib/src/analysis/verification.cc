@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "analysis/device_keeper.h"
-#include "analysis/device_walk.h"
 
+#include <vmstream/device_state.h>
 #include <vmstream/text.h>
 
 namespace vmstream {
@@ -59,11 +59,12 @@ void Verifier::State::check_device(const analysis::KeptDevice& device, const Vmd
   }
   bool agrees = described->body_length() == device.end.body_length;
   if (!device.kept || !agrees) return;
-  auto mismatch = analysis::walk_body(*described, device.body, [](const analysis::BodyPart&) {});
-  if (!mismatch) return;
-  report(header.body_offset + mismatch->offset,
+  DeviceState state = decode_device(*described, device.body, header.body_offset);
+  if (state.problems.empty()) return;
+  const Problem& first = state.problems.front();
+  report(first.offset,
          fmt::format("section '{}' (id {}): {}", escape(header.idstr), header.section_id,
-                     mismatch->message),
+                     first.message),
          described->hides_elements());
 }
 

@@ -41,8 +41,11 @@ class StreamDecoder {
   /// Forgets everything: the next byte begins a unit.
   virtual Status reset() = 0;
   /// Decodes until `in` is used up, `out` is full or the unit has ended, and takes off both spans
-  /// what was used. True once the unit has ended with every check passed.
+  /// what was used. True once the unit has ended with every check passed. A decoder may leave what
+  /// it can use only together with bytes that follow.
   virtual Result<bool> decode(std::span<const std::byte>& in, std::span<std::byte>& out) = 0;
+  /// Whether the unit is whole if nothing follows: for formats without an end mark.
+  virtual bool may_end() const { return false; }
 };
 
 /// What stands at the front of the input.
@@ -73,6 +76,9 @@ class BlockCodec {
   /// Bytes that can_begin() needs in order to be sure.
   virtual size_t magic_bytes() const = 0;
 
+  /// Units may follow a multiple of this many zeros; 0: not behind any.
+  virtual size_t padding_step() const { return 0; }
+
   /// Plain bytes in one block.
   virtual size_t block_bytes(int level) const = 0;
   virtual std::unique_ptr<BlockCompressor> make_compressor(int level) const = 0;
@@ -85,7 +91,8 @@ class BlockCodec {
   /// The same kind of checksum of any plain bytes; 0: the format has none.
   virtual uint32_t checksum(std::span<const std::byte> /*plain*/) const { return 0; }
   virtual std::unique_ptr<UnitDecoder> make_unit_decoder() const = 0;
-  virtual std::unique_ptr<StreamDecoder> make_stream_decoder() const = 0;
+  /// `threads`: how many the decoder may use, where its library can.
+  virtual std::unique_ptr<StreamDecoder> make_stream_decoder(unsigned threads) const = 0;
 
   /// The libraries at work, with their versions.
   virtual void list_engines(std::vector<std::string>& names) const = 0;
@@ -97,5 +104,7 @@ const BlockCodec* find_codec(Coding coding);
 const BlockCodec& gzip_codec();
 const BlockCodec& bzip2_codec();
 const BlockCodec& zstd_codec();
+const BlockCodec& xz_codec();
+const BlockCodec& lz4_codec();
 
 }  // namespace vmstream

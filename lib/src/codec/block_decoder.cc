@@ -51,14 +51,14 @@ std::string first_bytes(std::span<const std::byte> bytes) {
   return fmt::format("{:02x}", fmt::join(bytes.first(std::min<size_t>(bytes.size(), 4)), " "));
 }
 
-class BlockDecoder final : public ByteSource, private PackedInput {
+class BlockDecoder final : public ByteSource {
  public:
   BlockDecoder(const BlockCodec& codec, std::unique_ptr<ByteSource> compressed, unsigned threads,
                BlockTable* noted)
       : codec_(codec),
         noted_(noted),
         window_(std::move(compressed)),
-        long_reader_(codec),
+        long_reader_(codec, window_, threads),
         most_in_flight_(threads * kBytesInFlight),
         pipeline_(threads, [&codec] { return make_work(codec); }) {}
 
@@ -102,11 +102,11 @@ class BlockDecoder final : public ByteSource, private PackedInput {
         if (shown_.whole && !shown_.plain.empty()) return shown_.plain.view();
         if (shown_.whole) {
           recycle(std::move(shown_));
-        } else if (auto begun = begin_long_unit(std::move(shown_)); !begun) {
+        } else if (auto begun = begin_wrong_guess(); !begun) {
           return begun.error();
         }
       } else if (front_ == Front::LongUnit) {
-        if (auto begun = begin_long_unit({}); !begun) return begun.error();
+        if (auto begun = begin_long_unit(); !begun) return begun.error();
       } else if (front_ == Front::Fault) {
         return fault_;
       } else if (front_ == Front::End) {
@@ -138,7 +138,12 @@ class BlockDecoder final : public ByteSource, private PackedInput {
       if (auto filled = window_.fill(want); !filled) return filled.error();
       auto view = window_.view();
       if (view.empty()) return at_start() ? Result<Front>(empty_file()) : Front::End;
-      if (padding_begun_ || !codec_.can_begin(view)) return end_with_padding();
+      if (!codec_.can_begin(view)) {
+        auto ended = skip_padding();
+        if (!ended) return ended.error();
+        if (*ended) return Front::End;
+        continue;
+      }
       if (view.size() < codec_.magic_bytes()) return cut_off(view.size());
       auto unit = codec_.find_unit(view, window_.at_end());
       if (!unit) return unit.error();
@@ -169,24 +174,33 @@ class BlockDecoder final : public ByteSource, private PackedInput {
     return ok();
   }
 
-  // Behind the last unit zeros may follow (tapes and block devices pad with them), nothing else.
-  Result<Front> end_with_padding() {
+  // Behind the last unit zeros may follow (tapes and block devices pad with them), nothing else,
+  // unless the format itself has padding between units. True at the end of the file.
+  Result<bool> skip_padding() {
     if (at_start()) {
       return Error{Errc::Malformed, fmt::format("no {}: begins with {}", codec_.unit_name(),
                                                 first_bytes(window_.view()))};
     }
+    uint64_t padding = 0;
     while (!window_.view().empty()) {
       auto view = window_.view();
       auto stray = std::ranges::find_if(view, [](std::byte b) { return b != std::byte{0}; });
       size_t zeros = static_cast<size_t>(stray - view.begin());
       window_.consume(zeros);
+      padding += zeros;
       if (zeros < view.size()) {
+        if (may_follow(padding)) return false;
         return Error{Errc::Malformed, fmt::format("bytes that are no {} follow the last one: {}",
                                                   codec_.unit_name(), first_bytes(window_.view()))};
       }
       if (auto filled = window_.fill(1); !filled) return filled.error();
     }
-    return Front::End;
+    return true;
+  }
+
+  bool may_follow(uint64_t padding) const {
+    size_t step = codec_.padding_step();
+    return step > 0 && padding > 0 && padding % step == 0 && codec_.can_begin(window_.view());
   }
 
   bool at_start() const { return !any_unit_; }
@@ -250,76 +264,41 @@ class BlockDecoder final : public ByteSource, private PackedInput {
     spare_.push_back(std::move(unit));
   }
 
-  // `backlog`: packed bytes that were taken off the window already.
-  Status begin_long_unit(Unit backlog) {
+  // What the workers have been given was no row of units (only bzip2's are found by
+  // guessing, and nothing is skipped between them): all of it is read again, as a stream.
+  Status begin_wrong_guess() {
+    std::vector<Unit> units;
+    units.push_back(std::move(shown_));
+    while (!pipeline_.empty()) {
+      if (auto popped = pop_unit(); !popped) return popped.error();
+      units.push_back(std::move(shown_));
+    }
+    for (auto unit = units.rbegin(); unit != units.rend(); ++unit) {
+      window_.put_back(unit->packed.view());
+      recycle(std::move(*unit));
+    }
+    return begin_long_unit();
+  }
+
+  Status begin_long_unit() {
     stop_noting();
     any_unit_ = true;
     in_long_unit_ = true;
-    backlog_ = std::move(backlog);
-    backlog_used_ = 0;
-    return begin_next_long_unit();
-  }
-
-  Status begin_next_long_unit() {
-    long_unit_offset_ = input_offset();
+    long_unit_offset_ = window_.file_offset();
     auto begun = long_reader_.begin();
     if (!begun) return located(begun.error(), long_unit_offset_);
     return ok();
   }
 
-  // A chunk of the unit, or nothing at its end, when the way on has been chosen.
+  // A chunk of the unit, or nothing at its end.
   Result<std::span<const std::byte>> read_long_unit() {
-    auto chunk = long_reader_.next(*this);
+    auto chunk = long_reader_.next();
     if (!chunk) return located(chunk.error(), long_unit_offset_);
-    if (!chunk->empty()) return chunk;
-    if (!backlog_left().empty()) {
-      if (auto begun = continue_in_backlog(); !begun) return begun.error();
-      return chunk;
+    if (chunk->empty()) {
+      in_long_unit_ = false;
+      front_ = Front::Units;
     }
-    in_long_unit_ = false;
-    recycle(std::exchange(backlog_, {}));
-    if (pipeline_.empty()) front_ = Front::Units;
     return chunk;
-  }
-
-  // The unit ended within bytes that had been taken for one unit: more of them follow, or padding.
-  Status continue_in_backlog() {
-    auto left = backlog_left();
-    bool zeros = std::ranges::all_of(left, [](std::byte b) { return b == std::byte{0}; });
-    if (zeros && pipeline_.empty()) {
-      backlog_used_ += left.size();
-      padding_begun_ = true;
-      return ok();
-    }
-    return begin_next_long_unit();
-  }
-
-  std::span<const std::byte> backlog_left() const {
-    return backlog_.packed.view().subspan(backlog_used_);
-  }
-  uint64_t input_offset() const {
-    return backlog_left().empty() ? window_.file_offset() : backlog_.file_offset + backlog_used_;
-  }
-
-  // PackedInput: the backlog, then what the workers have taken, then the window.
-  Result<std::span<const std::byte>> peek() override {
-    if (backlog_left().empty() && !pipeline_.empty()) {
-      auto unit = pipeline_.pop();
-      if (!unit) return unit.error();
-      in_flight_ -= unit->cost;
-      recycle(std::exchange(backlog_, std::move(*unit)));
-      backlog_used_ = 0;
-    }
-    if (!backlog_left().empty()) return backlog_left();
-    if (auto filled = window_.fill(1); !filled) return filled.error();
-    return window_.view();
-  }
-  void consume(size_t count) override {
-    if (backlog_left().empty()) {
-      window_.consume(count);
-    } else {
-      backlog_used_ += count;
-    }
   }
 
   const BlockCodec& codec_;
@@ -329,7 +308,6 @@ class BlockDecoder final : public ByteSource, private PackedInput {
   FoundUnit next_unit_;
   Error fault_;
   bool any_unit_ = false;
-  bool padding_begun_ = false;
 
   Unit shown_;  // what the caller looks at
   std::span<const std::byte> unread_;
@@ -338,8 +316,6 @@ class BlockDecoder final : public ByteSource, private PackedInput {
   LongUnitReader long_reader_;
   bool in_long_unit_ = false;
   uint64_t long_unit_offset_ = 0;
-  Unit backlog_;
-  size_t backlog_used_ = 0;
 
   const size_t most_in_flight_;
   size_t in_flight_ = 0;

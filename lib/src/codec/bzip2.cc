@@ -177,7 +177,7 @@ class Bzip2Codec final : public BlockCodec {
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<Bzip2UnitDecoder>();
   }
-  std::unique_ptr<StreamDecoder> make_stream_decoder() const override {
+  std::unique_ptr<StreamDecoder> make_stream_decoder(unsigned) const override {
     return std::make_unique<Bzip2StreamDecoder>();
   }
   void list_engines(std::vector<std::string>& names) const override {

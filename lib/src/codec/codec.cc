@@ -11,16 +11,20 @@
 #include "codec/block_codec.h"
 #include "codec/block_decoder.h"
 #include "codec/block_encoder.h"
+#include "codec/bzip2_split.h"
+#include "codec/little_endian.h"
 #include "codec/trailer.h"
 
 namespace vmstream {
 namespace {
 
-constexpr std::array<CodingTraits, 4> kCodings{{
+constexpr std::array<CodingTraits, 6> kCodings{{
     {Coding::None, "none", "", 0, 0, 0},
     {Coding::Gzip, "gzip", ".gz", 1, 9, 6},
     {Coding::Bzip2, "bzip2", ".bz2", 1, 9, 9},
     {Coding::Zstd, "zstd", ".zst", -5, 19, 3},
+    {Coding::Xz, "xz", ".xz", 0, 0, 0, false},
+    {Coding::Lz4, "lz4", ".lz4", 0, 0, 0, false},
 }};
 
 // Hands everything on, memory included: no copy is made for Coding::None.
@@ -36,6 +40,20 @@ class PassThroughSink final : public ByteSink {
   ByteSink& next_;
 };
 
+// zstd and lz4 share the frames that are to be skipped: what stands behind them tells which it is.
+// Where that is out of sight the front is left as it is, which zstd claims.
+std::span<const std::byte> behind_skippable_frames(std::span<const std::byte> head) {
+  constexpr uint32_t kMagic = 0x184d2a50;  // and the fifteen behind it
+  constexpr size_t kHeaderBytes = 8;
+  auto rest = head;
+  while (rest.size() >= kHeaderBytes && (read_le32(rest, 0) & 0xfffffff0) == kMagic) {
+    uint64_t length = kHeaderBytes + uint64_t{read_le32(rest, 4)};
+    if (length + kHeaderBytes > rest.size()) return head;
+    rest = rest.subspan(static_cast<size_t>(length));
+  }
+  return rest;
+}
+
 }  // namespace
 
 const BlockCodec* find_codec(Coding coding) {
@@ -48,6 +66,10 @@ const BlockCodec* find_codec(Coding coding) {
       return &bzip2_codec();
     case Coding::Zstd:
       return &zstd_codec();
+    case Coding::Xz:
+      return &xz_codec();
+    case Coding::Lz4:
+      return &lz4_codec();
   }
   return nullptr;
 }
@@ -84,6 +106,9 @@ std::vector<std::string> codec_engines() {
 Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
                                                EncodeOptions options) {
   const CodingTraits& traits = traits_of(coding);
+  if (!traits.writable) {
+    return Error{Errc::Unsupported, fmt::format("{} files are read, not written", traits.name)};
+  }
   int level = options.level.value_or(traits.default_level);
   if (level < traits.lowest_level || level > traits.highest_level) {
     return Error{Errc::Usage, fmt::format("{} level {} is not within {} to {}", traits.name, level,
@@ -100,10 +125,19 @@ Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  DecodeOptions options) {
   const BlockCodec* codec = find_codec(coding);
   if (!codec) return compressed;
-  return make_block_decoder(*codec, std::move(compressed), options);
+  // Blocks that are noted are wanted as they lie in the file.
+  if (coding != Coding::Bzip2 || options.blocks) {
+    return make_block_decoder(*codec, std::move(compressed), options);
+  }
+  auto splitter = std::make_unique<Bzip2Splitter>(std::move(compressed));
+  const Bzip2Splitter& places = *splitter;
+  auto decoder = make_block_decoder(*codec, std::move(splitter), options);
+  if (!decoder) return decoder;
+  return make_placing_source(std::move(*decoder), places);
 }
 
 std::optional<Coding> recognise_coding(std::span<const std::byte> head) {
+  head = behind_skippable_frames(head);
   for (const CodingTraits& traits : kCodings) {
     const BlockCodec* codec = find_codec(traits.coding);
     if (codec && head.size() >= codec->magic_bytes() && codec->can_begin(head)) {

@@ -92,7 +92,11 @@ std::unique_ptr<BlockInflater> make_block_inflater() {
 }
 
 std::unique_ptr<StreamInflater> make_stream_inflater() {
+#ifdef VMSTREAM_HAVE_ISAL
+  return make_isal_stream_inflater();
+#else
   return make_zlib_stream_inflater();
+#endif
 }
 
 uint32_t crc32_of(std::span<const std::byte> bytes, uint32_t so_far) {

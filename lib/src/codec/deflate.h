@@ -44,6 +44,8 @@ class StreamInflater {
   /// if it is damaged.
   virtual std::optional<bool> inflate(std::span<const std::byte>& in,
                                       std::span<std::byte>& out) = 0;
+  /// At the end of the stream: bytes behind it, at most 8, that were taken off `in` nevertheless.
+  virtual std::span<const std::byte> left_over() const { return {}; }
 };
 
 std::unique_ptr<StreamInflater> make_stream_inflater();

@@ -20,6 +20,7 @@ uint32_t libdeflate_crc32_of(std::span<const std::byte> bytes, uint32_t so_far);
 std::string libdeflate_name();
 
 std::unique_ptr<Deflater> make_isal_deflater(int level);
+std::unique_ptr<StreamInflater> make_isal_stream_inflater();
 std::string isal_name();
 
 }  // namespace vmstream

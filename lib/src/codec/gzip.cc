@@ -152,7 +152,7 @@ class GzipCodec final : public BlockCodec {
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<GzipUnitDecoder>();
   }
-  std::unique_ptr<StreamDecoder> make_stream_decoder() const override {
+  std::unique_ptr<StreamDecoder> make_stream_decoder(unsigned) const override {
     return make_gzip_stream_decoder();
   }
   void list_engines(std::vector<std::string>& names) const override { list_deflate_engines(names); }

@@ -42,6 +42,9 @@ class GzipStreamDecoder final : public StreamDecoder {
         if (!ended) return ended.error();
         if (!*ended) return false;
         part_ = Part::Trailer;
+        for (std::byte next : inflater_->left_over()) {
+          if (auto taken = take(next); !taken) return taken.error();
+        }
         continue;
       }
       if (in.empty()) return false;

@@ -32,6 +32,19 @@ void InputWindow::consume(size_t count) {
   file_offset_ += count;
 }
 
+void InputWindow::put_back(std::span<const std::byte> bytes) {
+  if (bytes.size() > used_) {
+    Buffer moved(std::max(kWindowBytes, bytes.size() + view().size()));
+    moved.extend(bytes.size());
+    moved.append(view());
+    buffer_ = std::move(moved);
+    used_ = bytes.size();
+  }
+  used_ -= bytes.size();
+  file_offset_ -= bytes.size();
+  std::ranges::copy(bytes, buffer_.data() + used_);
+}
+
 Result<uint64_t> InputWindow::skip(uint64_t count) {
   uint64_t skipped = 0;
   while (skipped < count) {

@@ -23,6 +23,8 @@ class InputWindow {
   /// Whether view() is all that is left.
   bool at_end() const { return ended_; }
   void consume(size_t count);
+  /// What was consumed last comes to the front again.
+  void put_back(std::span<const std::byte> bytes);
   /// Consumes bytes that need not be in memory; says how many of them there were.
   Result<uint64_t> skip(uint64_t count);
 

@@ -86,7 +86,7 @@ class BlockPieces final : public PieceDecoder {
   // For units that cannot be told to be whole before they are decoded. Fills what room there is.
   Status decode_as_stream(std::span<const std::byte> packed, Buffer& plain) {
     plain.clear();
-    if (!stream_decoder_) stream_decoder_ = codec_.make_stream_decoder();
+    if (!stream_decoder_) stream_decoder_ = codec_.make_stream_decoder(1);
     if (auto ready = stream_decoder_->reset(); !ready) return ready;
     auto out = plain.room();
     size_t offered = out.size();

@@ -174,7 +174,7 @@ class ZstdCodec final : public BlockCodec {
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<ZstdUnitDecoder>();
   }
-  std::unique_ptr<StreamDecoder> make_stream_decoder() const override {
+  std::unique_ptr<StreamDecoder> make_stream_decoder(unsigned) const override {
     return std::make_unique<ZstdStreamDecoder>();
   }
   void list_engines(std::vector<std::string>& names) const override {

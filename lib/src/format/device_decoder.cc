@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "format/device_value.h"
+#include "format/known_layout.h"
 
 #include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
@@ -139,8 +140,10 @@ void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
   uint32_t version = in.be<uint32_t>("version of the subsection");
   if (!in.ok() || !marked || name != described.vmsd_name) {
     if (trust_ == DescriptionTrust::Own) {
-      report(offset(), fmt::format("subsection '{}' is described, but does not stand here",
-                                   escape(described.vmsd_name)));
+      std::string other =
+          in.ok() && marked ? fmt::format(": found the name '{}'", escape(name)) : "";
+      report(offset(), fmt::format("subsection '{}' is described, but does not stand here{}",
+                                   escape(described.vmsd_name), other));
     }
     return;
   }
@@ -164,6 +167,7 @@ DeviceField DeviceDecoder::decode_one(const VmdescField& field) {
   if (is_null_pointer(field)) return decode_scalar(field);
   if (is_list(field)) return decode_list(field);
   if (field.type == "gtree") return decode_tree(field);
+  if (const VmdescField* layout = known_layout(field)) return decode_struct(*layout);
   bool described = !field.fields.empty() || !field.subsections.empty() || field.size == 0;
   return is_struct(field) && described ? decode_struct(field) : decode_scalar(field);
 }
@@ -174,6 +178,18 @@ DeviceField DeviceDecoder::decode_scalar(const VmdescField& field) {
   if (is_null_pointer(field)) value.kind = ValueKind::Null;
   check_scalar(value);
   return value;
+}
+
+// The inside of bytes that are described as mere bytes; null where nothing is known that fits them.
+const VmdescField* DeviceDecoder::known_layout(const VmdescField& field) {
+  bool is_old_device = device_.vmsd_name.empty() && path_.size() == 1;
+  if (!is_old_device && !has_known_layout(field.type)) return nullptr;
+  if (nodes_ > kDeviceNodes) return nullptr;
+  auto bytes = between(pos_, pos_ + field.size);
+  auto layout = is_old_device ? find_device_layout(field, bytes, device_.idstr)
+                              : find_layout(field, bytes, device_.vmsd_name);
+  if (!layout) return nullptr;
+  return state_.layouts.emplace_back(std::move(layout)).get();
 }
 
 DeviceField DeviceDecoder::decode_struct(const VmdescField& field) {

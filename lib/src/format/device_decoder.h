@@ -40,6 +40,7 @@ class DeviceDecoder {
   void walk_subsection(const VmdescSubsection& described, std::vector<DeviceSubsection>& into);
   DeviceField decode_one(const VmdescField& field);
   DeviceField decode_scalar(const VmdescField& field);
+  const VmdescField* known_layout(const VmdescField& field);
   DeviceField decode_struct(const VmdescField& field);
   DeviceField decode_list(const VmdescField& field);
   DeviceField decode_tree(const VmdescField& field);

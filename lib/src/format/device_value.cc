@@ -33,11 +33,27 @@ constexpr std::array kMeanings{
     TypeMeaning{"int32 equal", ValueKind::Signed, 4},
     TypeMeaning{"int64 equal", ValueKind::Signed, 8},
     TypeMeaning{"int32 le", ValueKind::Signed, 4},
+    TypeMeaning{"le16", ValueKind::Unsigned, 2},
+    TypeMeaning{"le32", ValueKind::Unsigned, 4},
+    TypeMeaning{"le64", ValueKind::Unsigned, 8},
     TypeMeaning{"fd", ValueKind::Signed, 4},
     TypeMeaning{"ptr-marker", ValueKind::Boolean, 1},
     TypeMeaning{"CPU_Double_U", ValueKind::Real, 8},
     TypeMeaning{"float64", ValueKind::Real, 8},
     TypeMeaning{"timer", ValueKind::Timer, 8},
+    TypeMeaning{"powered_off", ValueKind::Boolean, 1},
+    TypeMeaning{"cpsr", ValueKind::Unsigned, 4},
+    TypeMeaning{"fpscr", ValueKind::Unsigned, 4},
+    TypeMeaning{"fpcr", ValueKind::Unsigned, 8},
+    TypeMeaning{"fpr", ValueKind::Unsigned, 8},
+    TypeMeaning{"vsr", ValueKind::Unsigned, 8},
+    TypeMeaning{"cpu/altivec/vscr", ValueKind::Unsigned, 4},
+    TypeMeaning{"sreg", ValueKind::Unsigned, 1},
+    TypeMeaning{"eind", ValueKind::Unsigned, 1},
+    TypeMeaning{"rampD", ValueKind::Unsigned, 1},
+    TypeMeaning{"rampX", ValueKind::Unsigned, 1},
+    TypeMeaning{"rampY", ValueKind::Unsigned, 1},
+    TypeMeaning{"rampZ", ValueKind::Unsigned, 1},
     TypeMeaning{"capability", ValueKind::Text, 0},
     TypeMeaning{"bitmap", ValueKind::Bitmap, 0},
 };
@@ -45,6 +61,17 @@ constexpr std::array kMeanings{
 uint64_t big_endian(std::span<const std::byte> bytes) {
   uint64_t value = 0;
   for (std::byte byte : bytes) value = value << 8 | std::to_integer<uint64_t>(byte);
+  return value;
+}
+
+// Those of layouts that are known; descriptions in streams have none.
+bool is_little_endian(std::string_view type) {
+  return type == "le16" || type == "le32" || type == "le64";
+}
+
+uint64_t little_endian(std::span<const std::byte> bytes) {
+  uint64_t value = 0;
+  for (size_t i = bytes.size(); i-- > 0;) value = value << 8 | std::to_integer<uint64_t>(bytes[i]);
   return value;
 }
 
@@ -76,6 +103,11 @@ ValueKind scalar_kind(std::string_view type, uint64_t size) {
   return found == kMeanings.end() ? ValueKind::Bytes : found->kind;
 }
 
+uint64_t scalar_size(std::string_view type) {
+  auto found = std::ranges::find(kMeanings, type, &TypeMeaning::type);
+  return found == kMeanings.end() ? 0 : found->size;
+}
+
 bool is_null_pointer(const VmdescField& field) {
   if (field.size != 1) return false;
   if (field.type == "nullptr" || field.type == "uint64") return true;
@@ -93,7 +125,7 @@ DeviceField DeviceField::element(uint64_t number) const {
 }
 
 uint64_t DeviceField::as_unsigned() const {
-  return big_endian(bytes);
+  return is_little_endian(type) ? little_endian(bytes) : big_endian(bytes);
 }
 
 int64_t DeviceField::as_signed() const {

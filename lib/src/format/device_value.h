@@ -21,6 +21,9 @@ DeviceField make_field(std::string_view name, std::string_view type, uint64_t of
 /// with the type. Structs and lists are told by what else stands in their description.
 ValueKind scalar_kind(std::string_view type, uint64_t size);
 
+/// Bytes of one element where the type alone tells, as that of a number does; 0 elsewhere.
+uint64_t scalar_size(std::string_view type);
+
 /// Whether a described element is a NULL pointer, under any of the names it has had.
 bool is_null_pointer(const VmdescField& field);
 

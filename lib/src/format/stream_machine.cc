@@ -277,6 +277,8 @@ Status StreamMachine::begin_body() {
 
 Result<Step> StreamMachine::take_ram_body(const Window& window) {
   auto step = ram_.step(window);
+  // Pages in front of a record that breaks off have been told of: they are not lost as well.
+  if (step && window.last && step->consumed > 0) step->wanted = 0;
   if (!step) return step;
   if (step->wanted > 0 && window.last) {
     return Error{Errc::Truncated,
@@ -350,6 +352,7 @@ Result<Step> StreamMachine::take_opaque_body(const Window& window) {
     return Step{found.body_bytes, 0};
   }
   if (!window.last) return Step{found.body_bytes, window.bytes.size() - found.body_bytes + 1};
+  if (found.body_bytes > 0) return Step{found.body_bytes, 0};  // told of: not lost as well
   return Error{Errc::Truncated, fmt::format("{}: its footer is missing", place_of(*section_)),
                window.end()};
 }

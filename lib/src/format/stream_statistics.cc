@@ -16,6 +16,7 @@ class Counter final : public ForwardingVisitor {
 
   StreamCounts counts;
   std::string machine;
+  LastRamSection ram;
 
   Status on_configuration(const Configuration& configuration) override {
     machine = escape(configuration.machine);
@@ -25,6 +26,10 @@ class Counter final : public ForwardingVisitor {
     counts.guest_bytes = list.total_bytes;
     return ForwardingVisitor::on_ram_blocks(list);
   }
+  Status on_section(const SectionHeader& header) override {
+    if (header.idstr == "ram") ram = {header.offset, true};
+    return ForwardingVisitor::on_section(header);
+  }
   Status on_page(const Page& page) override {
     ++counts.pages;
     counts.zero_pages += page.kind == PageKind::Zero ? 1 : 0;
@@ -32,6 +37,7 @@ class Counter final : public ForwardingVisitor {
     return ForwardingVisitor::on_page(page);
   }
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override {
+    if (header.idstr == "ram") ram.open = false;
     counts.device_sections += header.type == SectionType::Full ? 1 : 0;
     return ForwardingVisitor::on_section_end(header, end);
   }
@@ -80,6 +86,10 @@ const std::string& StatisticsTap::machine() const {
 
 const StreamParser& StatisticsTap::parser() const {
   return state_->parser;
+}
+
+const LastRamSection& StatisticsTap::last_ram_section() const {
+  return state_->counter.ram;
 }
 
 }  // namespace vmstream

@@ -81,7 +81,7 @@ Status Restore::look() {
 Status Restore::feed(ByteSource& plain, StreamTap& tap) {
   MonitorWatch watch(qmp_, options_.limits, [&tap] { tap.report(); });
   IncomingSink sink(qmp_, watch, options_.run_state == RunState::Paused);
-  StreamGuard guard(tap, sink, end_told_to(observer_));
+  StreamGuard guard(tap, sink, end_told_to(observer_), options_.hold_back);
   auto passed = guard_stream(plain, guard);
   if (!passed) return sink.broken() ? explain_write_error(passed.error()) : passed;
   warn_of_trailing_bytes(guard, observer_);
@@ -136,11 +136,11 @@ Result<RestoreSummary> Restore::run(ByteSource& plain) {
 
 }  // namespace
 
-Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
-                                      RestoreObserver* observer) {
+Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink, RestoreObserver* observer,
+                                      HoldBack hold_back) {
   auto start = Clock::now();
   StreamTap tap(DigestMode::None, progress_to(observer));
-  StreamGuard guard(tap, sink, end_told_to(observer));
+  StreamGuard guard(tap, sink, end_told_to(observer), hold_back);
   if (auto passed = guard_stream(plain, guard); !passed) return passed.error();
   if (auto finished = sink.finish(); !finished) return finished.error();
   warn_of_trailing_bytes(guard, observer);

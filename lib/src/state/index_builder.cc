@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/index_builder.h>
 
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -42,8 +43,10 @@ struct IndexBuilder::State {
   bool any_block = false;
   std::array<uint64_t, 5> counts{};
   uint64_t page_records = 0;
+  uint64_t page_record_bytes = 0;
 
   size_t number_of(const RamBlock& entry);
+  size_t number_of_listed(const RamBlock* entry);
   size_t number_of_flat_memory();
   void settle_counts();
   void enter_block(const RamBlock* entry);
@@ -57,6 +60,17 @@ size_t IndexBuilder::State::number_of(const RamBlock& entry) {
     facts.blocks[found->second].block = entry;
   }
   return found->second;
+}
+
+// In a damaged stream pages may belong to a list that was not shown.
+size_t IndexBuilder::State::number_of_listed(const RamBlock* entry) {
+  std::less<const RamBlock*> before;
+  if (!before(entry, list) && before(entry, list + numbers.size())) {
+    return numbers[static_cast<size_t>(entry - list)];
+  }
+  size_t found = number_of(*entry);
+  pages.set_block_count(facts.blocks.size());
+  return found;
 }
 
 // Ram version 3 has addresses instead of blocks.
@@ -76,7 +90,7 @@ void IndexBuilder::State::settle_counts() {
 void IndexBuilder::State::enter_block(const RamBlock* entry) {
   settle_counts();
   block = entry;
-  number = entry ? numbers[static_cast<size_t>(entry - list)] : number_of_flat_memory();
+  number = entry ? number_of_listed(entry) : number_of_flat_memory();
   any_block = true;
 }
 
@@ -129,6 +143,7 @@ Status IndexBuilder::on_page(const Page& page) {
   if (page.block != state.block || !state.any_block) state.enter_block(page.block);
   ++state.counts[static_cast<size_t>(page.kind)];
   ++state.page_records;
+  state.page_record_bytes += page.payload_offset + page.payload.size() - page.offset;
   state.pages.add(state.number, page);
   return ok();
 }
@@ -192,6 +207,7 @@ StateIndex IndexBuilder::finish(uint64_t plain_bytes, uint64_t stream_bytes, boo
   facts.plain_bytes = plain_bytes;
   facts.stream_bytes = stream_bytes;
   facts.complete = complete;
+  facts.page_record_bytes = state.page_record_bytes;
   facts.target_page_size = state.pages.page_size();
   facts.capture.vmstream_version = version();
   if (state.records.given_up()) {

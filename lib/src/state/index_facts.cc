@@ -126,6 +126,7 @@ Bytes write_facts(const StateFacts& facts) {
                {"target_page_size", facts.target_page_size},
                {"ram_version", facts.ram_version},
                {"ram_bytes", facts.ram_bytes},
+               {"page_record_bytes", facts.page_record_bytes},
                {"postcopy", facts.postcopy},
                {"problems", facts.problems},
                {"passes", passes_to_json(facts.passes)},
@@ -159,6 +160,7 @@ Result<StateFacts> parse_facts(std::span<const std::byte> bytes) {
   facts.target_page_size = small_number(*json, "target_page_size");
   facts.ram_version = small_number(*json, "ram_version");
   facts.ram_bytes = number_member(*json, "ram_bytes").value_or(0);
+  facts.page_record_bytes = number_member(*json, "page_record_bytes").value_or(0);
   facts.postcopy = true_member(*json, "postcopy");
   facts.problems = number_member(*json, "problems").value_or(0);
   for (const Json& block : elements(*json, "ram_blocks", kMostIndexedBlocks)) {

@@ -25,15 +25,10 @@ struct Foreign {
   std::string_view hint;
 };
 
-constexpr std::string_view kUnpackPgp = "decrypt it with 'gpg -d' first";
 constexpr std::string_view kVirsh = "bring it back with 'virsh restore'";
 
-constexpr std::array<Foreign, 9> kForeign{{
-    {"\xfd\x37zXZ\0"sv, "an xz file", true, "unpack it with 'xz -d' first"},
-    {"\x04\x22\x4d\x18"sv, "an lz4 file", true, "unpack it with 'lz4 -d' first"},
-    {"\x02\x21\x4c\x18"sv, "an lz4 file", true, "unpack it with 'lz4 -d' first"},
+constexpr std::array<Foreign, 5> kForeign{{
     {"\x89LZO\0\r\n\x1a\n"sv, "an lzop file", true, "unpack it with 'lzop -d' first"},
-    {"-----BEGIN PGP MESSAGE"sv, "an OpenPGP message", true, kUnpackPgp},
     {"LibvirtQemudSave"sv, "a libvirt save image", true, kVirsh},
     {"LibvirtQemudPart"sv, "an unfinished libvirt save image", true, kVirsh},
     {"QFI\xfb"sv, "a qcow2 image", true, "load its snapshot with QEMU's -loadvm"},
@@ -44,38 +39,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The first packet of an encrypted, signed or compressed OpenPGP message: its tag, then, behind a
-// length of one or two bytes, its version.
-bool is_pgp_message(std::span<const std::byte> head) {
-  if (head.size() < 4) return false;
-  auto byte_at = [head](size_t i) { return std::to_integer<unsigned>(head[i]); };
-  constexpr unsigned kSessionKeyVersion = 3;
-  constexpr unsigned kPassphraseVersion = 4;
-  switch (byte_at(0)) {
-    case 0x84:  // session key for a recipient
-    case 0x90:  // one-pass signature
-      return byte_at(2) == kSessionKeyVersion;
-    case 0x85:
-      return byte_at(3) == kSessionKeyVersion;
-    case 0xc1:
-      return byte_at(2) == kSessionKeyVersion || byte_at(3) == kSessionKeyVersion;
-    case 0x8c:  // session key for a passphrase
-    case 0xc3:
-      return byte_at(2) >= kPassphraseVersion && byte_at(2) <= 6;
-    case 0xa3:  // compressed data
-      return byte_at(1) >= 1 && byte_at(1) <= 3;
-    default:
-      return false;
-  }
-}
-
 const Foreign* find_foreign(std::span<const std::byte> head) {
-  static constexpr Foreign kPgp{"", "an OpenPGP message", true, kUnpackPgp};
   auto found = std::ranges::find_if(kForeign, [text = text_of(head)](const Foreign& foreign) {
     return text.starts_with(foreign.magic);
   });
-  if (found != kForeign.end()) return &*found;
-  return is_pgp_message(head) ? &kPgp : nullptr;
+  return found == kForeign.end() ? nullptr : &*found;
 }
 
 }  // namespace
@@ -153,8 +121,8 @@ Error explain_unrecognised(std::span<const std::byte> head, std::string_view pla
   }
   std::string name = foreign ? fmt::format(" ({})", foreign->name) : "";
   return Error{Errc::Malformed,
-               fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, bzip2 or "
-                           "zstd",
+               fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, bzip2, "
+                           "zstd, xz or lz4",
                            place, fmt::join(front, " "), name)};
 }
 

@@ -10,11 +10,12 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/error.h>
+#include <vmstream/openpgp.h>
 
 namespace vmstream {
 
 /// Bytes that suffice to tell everything known.
-constexpr size_t kRecogniseBytes = 32;
+constexpr size_t kRecogniseBytes = kOpenPgpHeadBytes;
 
 /// Whether `head` begins a plain stream.
 bool is_plain_stream(std::span<const std::byte> head);

@@ -131,6 +131,7 @@ class Opener {
 // What stands in front of the stream is a container.
 bool leave_out_foreign(SeekableState& state, const std::vector<std::byte>& head) {
   if (head.size() < kRecogniseBytes || is_known_foreign(head)) return false;
+  if (recognise_openpgp(head)) return false;  // to be judged by gpg as a whole
   auto rest = make_stretch_source(*state.file, head.size(), state.file->length() - head.size());
   auto found = find_stream_within(*rest, head);
   if (!found || !*found) return false;
@@ -166,7 +167,8 @@ std::optional<SeekableState> open_seekable_state(const std::string& path) {
   if (RandomSource* plain = state.plain()) {
     return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;
   }
-  return state.index ? std::optional(std::move(state)) : std::nullopt;
+  bool has_word = state.index || state.index_fault;
+  return has_word ? std::optional(std::move(state)) : std::nullopt;
 }
 
 }  // namespace vmstream

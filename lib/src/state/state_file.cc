@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "state/recognise.h"
+#include "state/signature_gate.h"
 
 namespace vmstream {
 namespace {
@@ -23,8 +24,45 @@ std::string place_of(const std::vector<Container>& containers) {
   return place;
 }
 
-// Of a file that begins with nothing known.
-Result<StateFile> open_within(StateFile state, std::vector<std::byte> head) {
+// What a container is, by its first bytes.
+struct Wrapping {
+  std::optional<Coding> coding;
+  std::optional<OpenPgpKind> openpgp;
+
+  explicit operator bool() const { return coding || openpgp; }
+  std::string name() const {
+    return coding ? std::string(traits_of(*coding).name) : std::string("openpgp");
+  }
+};
+
+Wrapping recognise_wrapping(std::span<const std::byte> head) {
+  Wrapping wrapping{.coding = recognise_coding(head), .openpgp = {}};
+  if (!wrapping.coding) wrapping.openpgp = recognise_openpgp(head);
+  return wrapping;
+}
+
+// Replaces state.plain by what it holds.
+Status unwrap(StateFile& state, const Wrapping& wrapping, const OpenOptions& options) {
+  if (wrapping.openpgp && !options.decrypt) {
+    return Error{Errc::Unsupported,
+                 place_of(state.containers) + "an OpenPGP message, which is not to be decrypted"};
+  }
+  state.containers.push_back({wrapping.name()});
+  if (wrapping.openpgp) {
+    auto message = open_openpgp(*wrapping.openpgp, std::move(state.plain), options.openpgp);
+    if (!message) return message.error();
+    state.plain = std::move(message->content);
+    state.containers.back().openpgp = std::move(message->facts);
+    return ok();
+  }
+  auto decoder = make_decoder(*wrapping.coding, std::move(state.plain), options.decode);
+  if (!decoder) return decoder.error();
+  state.plain = std::move(*decoder);
+  return ok();
+}
+
+// Of a file that begins with nothing known: leaves state at the stream found within it.
+Status open_within(StateFile& state, std::vector<std::byte> head) {
   Error unknown = explain_unrecognised(head, place_of(state.containers));
   if (!state.containers.empty() || head.size() < kRecogniseBytes || is_known_foreign(head)) {
     return unknown;
@@ -32,9 +70,28 @@ Result<StateFile> open_within(StateFile state, std::vector<std::byte> head) {
   auto found = find_stream_within(*state.plain, std::move(head));
   if (!found) return found.error();
   if (!*found) return unknown;
-  state.containers = {{"offset", (*found)->offset}, {"qevm"}};
+  state.containers = {{"offset", (*found)->offset}};
   state.plain = make_prefixed_source(std::move((*found)->front), std::move(state.plain));
-  return state;
+  return ok();
+}
+
+// Takes layer after layer off until the stream's magic appears.
+Status find_plain(StateFile& state, const OpenOptions& options) {
+  for (;;) {
+    auto head = read_head(*state.plain);
+    if (!head) return head.error();
+    bool is_plain = is_plain_stream(*head);
+    auto wrapping = recognise_wrapping(*head);
+    if (!is_plain && !wrapping) return open_within(state, std::move(*head));
+    state.plain = make_prefixed_source(std::move(*head), std::move(state.plain));
+    if (is_plain) return ok();
+    if (state.containers.size() == options.nesting) {
+      return Error{Errc::Unsupported,
+                   fmt::format("{}{}, more than {} containers within each other",
+                               place_of(state.containers), wrapping.name(), options.nesting)};
+    }
+    if (auto unwrapped = unwrap(state, wrapping, options); !unwrapped) return unwrapped;
+  }
 }
 
 }  // namespace
@@ -42,27 +99,13 @@ Result<StateFile> open_within(StateFile state, std::vector<std::byte> head) {
 Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options) {
   StateFile state;
   state.plain = std::move(file);
-  for (;;) {
-    auto head = read_head(*state.plain);
-    if (!head) return head.error();
-    bool is_plain = is_plain_stream(*head);
-    auto coding = recognise_coding(*head);
-    if (!is_plain && !coding) return open_within(std::move(state), std::move(*head));
-    state.plain = make_prefixed_source(std::move(*head), std::move(state.plain));
-    if (is_plain) {
-      state.containers.push_back({"qevm"});
-      return state;
-    }
-    if (state.containers.size() == options.nesting) {
-      return Error{Errc::Unsupported, fmt::format("{}{}, more than {} containers within each other",
-                                                  place_of(state.containers),
-                                                  traits_of(*coding).name, options.nesting)};
-    }
-    state.containers.push_back({std::string(traits_of(*coding).name)});
-    auto decoder = make_decoder(*coding, std::move(state.plain), options.decode);
-    if (!decoder) return decoder.error();
-    state.plain = std::move(*decoder);
+  if (auto found = find_plain(state, options); !found) return found.error();
+  state.containers.push_back({"qevm"});
+  if (options.required_signer) {
+    auto demanded = demand_signature(state, *options.required_signer);
+    if (!demanded) return demanded.error();
   }
+  return state;
 }
 
 }  // namespace vmstream

@@ -94,6 +94,37 @@ class Fields(DeviceTest):
         self.assertEqual((run.status, run.json["fields"][0]["value"]), (0, -5))
 
 
+class ClosedTypes(DeviceTest):
+    """Types that the description names without telling what they hold."""
+    LEVELS = be32(0) + be32(1) + be32(0) + be32(2)
+
+    def content(self, body):
+        fields = [{"name": "irq_state", "type": "pci irq state", "size": len(body)}]
+        device = {"name": "nic", "instance_id": 0, "vmsd_name": "nic", "version": 1, "fields": fields}
+        return stream([("nic", 0, body)], vmdesc(device))
+
+    def test_they_are_opened(self):
+        content = self.content(self.LEVELS)
+        field, = self.device(content, "nic")["fields"]
+        self.assertEqual((field["type"], field["size"]), ("pci irq state", 16))
+        self.assertEqual([(pin["name"], pin["offset"] - field["offset"], pin["value"])
+                          for pin in field["fields"]],
+                         [("inta", 0, 0), ("intb", 4, 1), ("intc", 8, 0), ("intd", 12, 2)])
+        self.assertEqual(self.device(content, "nic", "irq_state.intd")["fields"][0]["value"], 2)
+        self.assertIn(b"intd = 2\n", self.run_on(content, "device", "nic").out)
+        self.assertIn(b'name="intd" type="uint32"', self.run_on(content, "dump", "--format", "xml").out)
+
+    def test_the_analysers_form_stays_hex(self):
+        answer = self.run_on(self.content(self.LEVELS), "dump", "--format", "qemu").json
+        self.assertEqual(answer["nic (3)"],
+                         {"irq_state": self.LEVELS.hex(" ")})
+
+    def test_bytes_of_another_form_stay_bytes(self):
+        answer = self.device(self.content(self.LEVELS[:-1]), "nic")
+        self.assertEqual(answer["fields"][0]["value"], self.LEVELS[:-1].hex())
+        self.assertEqual(answer["problems"], [])
+
+
 class Names(DeviceTest):
     BODIES = [("0000:00:02.0/e1000", 0, b"\1"), ("0000:00:03.0/e1000", 0, b"\2"), ("cpu", 0, b"\3"),
               ("cpu", 1, b"\4"), ("cpu_common", 0, b"\5")]

@@ -70,5 +70,109 @@ class Sidecars(IndexTest):
         self.assertEqual(Run("index", "-", stdin=STREAM).status, 2)
 
 
+class Answers(IndexTest):
+    """The index answers as the stream does."""
+
+    def save(self, name, stream, *options):
+        subprocess.run([support.tool("vmdump"), "--stdin", "-o", self.path(name), *options],
+                       input=stream, check=True)
+        return self.path(name)
+
+    def files(self, stream):
+        """One stream, wherever its index lies."""
+        yield self.save("guest.zst", stream)
+        yield self.save("guest.gz", stream)
+        plain = self.write("plain", stream)
+        foreign = self.write("foreign.gz", gzip.compress(stream))
+        for file in (plain, foreign):
+            self.make_index(file)
+            yield file
+
+    def ask(self, *words):
+        run = Run(*words)
+        self.assertEqual((run.status, run.err), (0, b""))
+        return run
+
+    def answer(self, *words):
+        answer = self.ask("--json", *words).json
+        answer.pop("table_bytes", None)
+        return answer
+
+    def test_the_answers_are_those_of_a_scan(self):
+        stream = support.stream(pages=32768)  # 128 MiB of RAM: worth not being read for info
+        for file in self.files(stream):
+            for question in ("info", "devices", "sections", "ram"):
+                with self.subTest(file=os.path.basename(file), question=question):
+                    scanned = self.answer(question, file, "--full-scan")
+                    self.assertEqual(self.answer(question, file), scanned)
+
+    def test_a_small_block_is_picked_out(self):
+        blocks = [("pc.ram", 64), ("pc.bios", 4)]
+        listed = b"".join(counted(name) + be64(pages * PAGE) for name, pages in blocks)
+        start = section(1, RAM_ID, "ram", 4, be64(68 * PAGE | 4) + listed + END_MARK)
+        pages = b""
+        for name, count in blocks:
+            for number in range(count):
+                flags, head = (0x28, b"") if number else (8, counted(name))
+                pages += be64(number * PAGE | flags) + head + bytes([number + len(name)]) * PAGE
+        stream = (b"QEVM" + be32(3) + start + b"\x03" + be32(RAM_ID) + pages + END_MARK +
+                  footer(RAM_ID) + b"\0")
+        for file in self.files(stream):
+            image = self.path("image")
+            self.ask("extract", "ram", file, "--block", "pc.bios", "-o", image, "--force")
+            with open(image, "rb") as content:
+                self.assertEqual(content.read(), b"".join(bytes([n + 7]) * PAGE for n in range(4)))
+
+    def test_verify_holds_the_index_against_the_stream(self):
+        for file in self.files(STREAM):
+            self.assertTrue(self.ask("verify", "--json", file).json["ok"])
+
+
+class Wrong(IndexTest):
+    """An index that is not to be believed is told of and not used."""
+
+    def save(self, name, stream):
+        subprocess.run([support.tool("vmdump"), "--stdin", "-o", self.path(name)], input=stream,
+                       check=True)
+        return self.path(name)
+
+    def assert_read_without(self, file, words):
+        run = Run("sections", "--json", file)
+        self.assertEqual(run.status, 0, run.err)
+        self.assertIn(words, run.err.decode())
+        self.assertEqual(run.json["sections"], Run("sections", "--json", file,
+                                                   "--full-scan").json["sections"])
+
+    def test_a_sidecar_of_another_file(self):
+        self.make_index(self.write("other", support.stream(pages=PAGES, seed=2)))
+        file = self.write("guest", STREAM)
+        os.rename(self.path("other.vmsx"), file + ".vmsx")
+        self.assert_read_without(file, "not the one that it was made for")
+        self.assertEqual(Run("verify", file).status, 3)
+
+    def test_a_sidecar_that_is_none(self):
+        file = self.write("guest", STREAM)
+        self.write("guest.vmsx", b"something else altogether, longer than an index's tail is at all")
+        self.assert_read_without(file, "does not begin as one")
+
+    def test_a_flipped_byte_anywhere_in_the_trailer(self):
+        for name in ("guest.zst", "guest.gz"):
+            file = self.save(name, support.stream(pages=16))
+            bare = subprocess.run([support.tool("vmdump"), "--stdin", "-o", "-", "--no-index", "-c",
+                                   "zstd" if name.endswith("zst") else "gzip"],
+                                  input=support.stream(pages=16), capture_output=True, check=True)
+            with open(file, "rb") as source:
+                whole = source.read()
+            self.assertEqual(whole[:len(bare.stdout)], bare.stdout)
+            for place in range(len(bare.stdout), len(whole), 7):
+                with self.subTest(name=name, place=place):
+                    damaged = self.write(name, whole[:place] + bytes([whole[place] ^ 4]) +
+                                         whole[place + 1:])
+                    listed = Run("sections", "--json", damaged)
+                    self.assertEqual(listed.json["sections"],
+                                     Run("sections", "--json", damaged, "--full-scan").json["sections"])
+                    self.assertEqual(Run("verify", damaged).status, 3)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -117,6 +117,21 @@ class Answers(InspectTest):
                 self.assertEqual(answer.pop("containers"), [{"type": coding}, {"type": "qevm"}])
                 self.assertEqual(answer, plain)
 
+    def test_a_stream_behind_bytes_of_the_owner(self):
+        content = small_stream(pages=64)
+        containers = [{"type": "offset", "content_offset": 4096}, {"type": "qevm"}]
+        behind = b"HEADER".ljust(4096, b".") + content
+        for command in ("info", "sections", "devices", "ram"):
+            plain = self.inspect(command, "--json", content=content).json
+            found = self.inspect(command, "--json", content=behind).json
+            piped = Run(command, "--json", "-", stdin=behind).json
+            for answer in (plain, found, piped):
+                answer.pop("file")
+            self.assertEqual(piped, found)
+            self.assertEqual(found.pop("containers"), containers)
+            self.assertEqual(found, {key: plain[key] for key in found})
+        self.assertIn("offset 0x1000 > qevm", self.inspect(content=behind).text)
+
     def test_a_large_plain_file_is_read_from_its_ends(self):
         content = small_stream(pages=36_000)  # every other one is 4096 bytes long
         quick = self.inspect("--json", content=content).json

@@ -216,7 +216,7 @@ class Explain(FileTest):
         block = content.index(b"\x06pc.ram" + be64(4 * PAGE))
         for text, offset, wanted in (
                 ("qemu: Unknown savevm section or instance 'timer' 0. Make sure", section, "begins here"),
-                ("qemu: Missing section footer for timer", body + 4 + 5, "ends here"),
+                ("qemu: Missing section footer for timer", body + 4, "ends here"),
                 ("error while loading state for instance 0x0 of device 'timer'", section, "01 02 03 04"),
                 ("Length mismatch: pc.ram: 0x4000 in != 0x8000: Invalid argument", block, "-m"),
                 ("Unknown ramblock \"pc.ram\", cannot accept migration", block, "no such block"),

@@ -35,7 +35,7 @@ bool refuses_cut_stream() {
 int main() {
   const std::vector<std::byte> plain(3 << 20, std::byte{7});
   for (const auto& traits : vmstream::codings()) {
-    if (survives(traits.coding, plain)) continue;
+    if (!traits.writable || survives(traits.coding, plain)) continue;
     std::fprintf(stderr, "%.*s changed the bytes\n", static_cast<int>(traits.name.size()),
                  traits.name.data());
     return 1;

@@ -139,6 +139,14 @@ TEST_CASE("a section that cannot be read is named once", "[analysis]") {
   check(name_bytes(stream), stream);
 }
 
+// The end is at hand when the body begins: the fault before it was looked past up to there.
+TEST_CASE("a body without a footer behind damage is named once", "[analysis]") {
+  auto stream = StreamBuilder().header().be8(1).be32(7).be8(0xff).bytes();
+  auto rest = StreamBuilder().start(3, "iterable").text("body").bytes();
+  stream.insert(stream.end(), rest.begin(), rest.end());
+  check(name_bytes(stream), stream);
+}
+
 TEST_CASE("only what overlaps the range is named", "[analysis]") {
   auto stream = testing::small_stream().bytes();
   auto stretches = name_bytes(stream, {.in_range = true, .first = 4, .length = 5});

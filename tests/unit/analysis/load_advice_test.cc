@@ -101,6 +101,65 @@ TEST_CASE("a field is found inside of a struct and of a subsection", "[analysis]
   CHECK(found.described == 1);
 }
 
+namespace {
+
+// One device whose description says: version 1, two bytes, then the subsection rtc/irq.
+const std::string kClock =
+    R"({"page_size": 4096, "devices": [{"name": "0:1/rtc", "instance_id": 0, "vmsd_name": "rtc",)"
+    R"("version": 1, "fields": [{"name": "hours", "type": "uint16", "size": 2}], "subsections": [)"
+    R"({"vmsd_name": "rtc/irq", "version": 1, "fields": [{"name": "line", "type": "uint8",)"
+    R"("size": 1}]}]}]})";
+
+StreamBuilder clock_stream(std::string_view idstr, uint32_t version, uint32_t inner_version) {
+  StreamBuilder stream;
+  stream.header().full(3, idstr, 0, version).be16(1);
+  stream.be8(5).counted("rtc/irq").be32(inner_version).be8(9).footer().eof().vmdesc(kClock);
+  return stream;
+}
+
+}  // namespace
+
+TEST_CASE("sections that are not as described are told of beforehand", "[analysis]") {
+  constexpr size_t kSection = 8;
+  constexpr size_t kVersion = kSection + 1 + 4 + 1 + 7 + 4;
+  constexpr size_t kSubsection = kVersion + 4 + 2;
+  auto sound = advise(clock_stream("0:1/rtc", 1, 1).bytes());
+  CHECK(find(sound, AdviceKind::Needs, "in these places: 0:1/rtc"));
+  CHECK_FALSE(find(sound, AdviceKind::Fails, ""));
+
+  auto newer = advise(clock_stream("0:1/rtc", 2, 1).bytes());
+  auto* version = find(newer, AdviceKind::Fails, "unsupported version 2 for '0:1/rtc' v1");
+  REQUIRE(version);
+  CHECK(version->offset == kVersion);
+
+  auto inner = advise(clock_stream("0:1/rtc", 1, 7).bytes());
+  auto* subsection = find(inner, AdviceKind::Fails, "'rtc/irq' has version 7");
+  REQUIRE(subsection);
+  CHECK(subsection->offset == kSubsection);
+}
+
+TEST_CASE("a line that names the device tells which one the others mean", "[analysis]") {
+  StreamBuilder stream;
+  std::string device = R"({"name": "dma", "vmsd_name": "dma", "version": 1, "fields": [)"
+                       R"({"name": "command", "type": "uint8", "size": 1}], "instance_id": )";
+  stream.header().full(3, "dma", 0, 1).be8(1).footer().full(4, "dma", 1, 1);
+  size_t second = stream.size();
+  stream.be8(2).footer().eof().vmdesc(R"({"page_size": 4096, "devices": [)" + device + "0}, " +
+                                      device + "1}]}");
+  LoadAdviser adviser;
+  auto source = make_memory_source(stream.bytes());
+  auto scan = scan_stream(*source, adviser);
+  adviser.finish(scan);
+  CHECK(adviser.explain("Failed to load dma:command").size() == 2);
+  auto found = adviser.explain(
+      "qemu: Failed to load dma:command\r\n"
+      "qemu: error while loading state for instance 0x1 of device 'dma'\n"
+      "qemu: load of migration failed: Invalid argument\n");
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].offset == second);
+  CHECK(found[1].text.find("Loading failed in the section 'dma' instance 1") == 0);
+}
+
 TEST_CASE("a verifier hears of names that no QEMU writes", "[analysis]") {
   StreamBuilder stream;
   stream.header().device(3, "ti\x81mer", "abc").eof();

@@ -97,4 +97,13 @@ inline Bytes run(const std::string& command, const Bytes& input) {
 inline const std::initializer_list<Coding> kPackingCodings{Coding::Gzip, Coding::Bzip2,
                                                            Coding::Zstd};
 
+/// All codings that the encoder knows.
+inline std::vector<vmstream::CodingTraits> written_codings() {
+  std::vector<vmstream::CodingTraits> written;
+  for (const auto& traits : vmstream::codings()) {
+    if (traits.writable) written.push_back(traits);
+  }
+  return written;
+}
+
 }  // namespace testing

@@ -33,6 +33,9 @@ std::vector<std::string> stock_readers(Coding coding) {
       return {"bzip2 -dc", "lbzip2 -dc"};
     case Coding::Zstd:
       return {"zstd -dc"};
+    case Coding::Xz:
+    case Coding::Lz4:
+      break;
   }
   return {};
 }
@@ -40,7 +43,7 @@ std::vector<std::string> stock_readers(Coding coding) {
 }  // namespace
 
 TEST_CASE("every size comes back", "[codec]") {
-  for (const CodingTraits& traits : codings()) {
+  for (const CodingTraits& traits : written_codings()) {
     for (size_t size : {size_t{0}, size_t{1}, kMiB - 1, kMiB, kMiB + 1, 899'935UL, 899'936UL,
                         899'937UL, 2 * kMiB + 12345}) {
       CAPTURE(traits.name, size);
@@ -54,7 +57,7 @@ TEST_CASE("every size comes back", "[codec]") {
 
 TEST_CASE("every level comes back, and higher ones are no larger", "[codec]") {
   Bytes plain = sample(kMiB + 1);
-  for (const CodingTraits& traits : codings()) {
+  for (const CodingTraits& traits : written_codings()) {
     size_t lowest_size = 0;
     for (int level = traits.lowest_level; level <= traits.highest_level; ++level) {
       CAPTURE(traits.name, level);
@@ -79,7 +82,7 @@ TEST_CASE("the number of threads does not change a byte", "[codec]") {
 
 TEST_CASE("how the bytes arrive does not change a byte", "[codec]") {
   Bytes plain = sample(2 * kMiB + 100);
-  for (const CodingTraits& traits : codings()) {
+  for (const CodingTraits& traits : written_codings()) {
     Bytes packed;
     auto sink = make_memory_sink(packed);
     auto encoder = std::move(*make_encoder(traits.coding, *sink));
@@ -93,7 +96,7 @@ TEST_CASE("how the bytes arrive does not change a byte", "[codec]") {
 TEST_CASE("stock tools read what the encoder writes", "[codec]") {
   for (size_t size : {size_t{0}, size_t{1}, 3 * kMiB + 5}) {
     Bytes plain = sample(size);
-    for (const CodingTraits& traits : codings()) {
+    for (const CodingTraits& traits : written_codings()) {
       Bytes packed = encode(traits.coding, plain);
       for (const std::string& reader : stock_readers(traits.coding)) {
         CAPTURE(reader, size);
@@ -111,7 +114,7 @@ TEST_CASE("stock tools accept every level of gzip", "[codec]") {
 }
 
 TEST_CASE("a sink that fails stops the encoder", "[codec]") {
-  for (const CodingTraits& traits : codings()) {
+  for (const CodingTraits& traits : written_codings()) {
     for (unsigned threads : {1U, 2U}) {
       CAPTURE(traits.name, threads);
       FailingSink sink(1);
@@ -144,7 +147,7 @@ TEST_CASE("a level that a coding does not have is refused", "[codec]") {
 TEST_CASE("codings are found by name and by suffix", "[codec]") {
   CHECK(find_coding("zstd") == Coding::Zstd);
   CHECK(find_coding("none") == Coding::None);
-  CHECK_FALSE(find_coding("xz"));
+  CHECK_FALSE(find_coding("lzma"));
   CHECK(find_coding_by_suffix("a/guest.gz") == Coding::Gzip);
   CHECK(find_coding_by_suffix("guest.zst.bz2") == Coding::Bzip2);
   CHECK_FALSE(find_coding_by_suffix("guest"));

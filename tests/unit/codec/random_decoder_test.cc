@@ -102,7 +102,7 @@ TEST_CASE("pieces that cannot be told or held have no table", "[codec]") {
 }
 
 TEST_CASE("a cut or damaged file is found out on the walk or on reading", "[codec]") {
-  Bytes plain = sample(3000);
+  Bytes plain = sample(600);
   for (Coding coding : kIndexedCodings) {
     Bytes packed = concatenated({encode(coding, plain), encode(coding, plain)});
     auto try_reading = [&](const Bytes& bytes) -> Result<Bytes> {

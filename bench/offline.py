@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures vmstream-inspect on the plain file of a large guest, and replaces its part of the results.
+
+QEMU makes the file: a guest whose RAM looks like that of an idle Linux and is empty otherwise. Small questions
+are to be independent of the RAM; a whole reading is to run at the speed of memory. With --analyzer
+the script analyze-migration.py of QEMU's sources is run on the same file, once. Nothing here is a
+pass-or-fail test.
+"""
+import argparse
+import datetime
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import guest_memory
+from guest_memory import MIB
+from qemu import Guest
+from report import cpu_name, first_line, memory_gib, row
+from run import DATA_ADDRESS, UNLIMITED
+
+TITLE = "## Inspecting"
+
+
+def timed(command, runs, peak_file):
+    """Median seconds, and the largest peak in MiB, of a command whose output nobody wants."""
+    seconds, peaks_kib = [], []
+    for _ in range(runs):
+        started = time.monotonic()
+        subprocess.run(["/usr/bin/time", "-f", "%M", "-o", peak_file, *command],
+                       stdout=subprocess.DEVNULL, check=True)
+        seconds.append(time.monotonic() - started)
+        peaks_kib.append(int(pathlib.Path(peak_file).read_text(encoding="ascii")))
+    return statistics.median(seconds), max(peaks_kib) / 1024
+
+
+def save(options, folder, state):
+    data = f"{folder}/data"
+    guest_memory.write("idle", data, options.data * 1000000)
+    loader = f"loader,file={data},addr={DATA_ADDRESS:#x},force-raw=on"
+    with Guest(folder, "guest", options.memory, ["-device", loader]) as guest:
+        with guest.session() as qmp:
+            qmp.execute("migrate-set-parameters", **{"max-bandwidth": UNLIMITED})
+        subprocess.run([f"{options.build}/bin/vmdump", "--quiet", "--qmp", guest.socket_path,
+                        "--compress", "none", "-o", state], check=True)
+
+
+def measure(options, folder):
+    state = f"{folder}/state"
+    save(options, folder, state)
+    inspect = f"{options.build}/bin/vmstream-inspect"
+    stream_bytes = os.path.getsize(state)
+    lines = [row("question", "seconds", "stream MB/s", "peak MiB"), row("---", "---:", "---:", "---:")]
+
+    def add(name, command, runs, whole):
+        seconds, peak = timed(command, runs, f"{folder}/peak")
+        rate = f"{stream_bytes / 1e6 / seconds:.0f}" if whole else "-"
+        lines.append(row(name, f"{seconds:.3f}", rate, f"{peak:.1f}"))
+        print(lines[-1], file=sys.stderr)
+
+    for words in (["info"], ["devices"], ["device", state, "timer"]):
+        add(words[0], [inspect, *words, *([] if len(words) > 1 else [state])], options.runs, False)
+    add("info --full-scan", [inspect, "info", "--full-scan", state], options.runs, True)
+    add("ram", [inspect, "ram", state], options.runs, True)
+    image = f"{folder}/image"
+    add("extract ram", [inspect, "extract", "ram", state, "--block", "pc.ram", "--force", "-o", image],
+        options.runs, True)
+    if options.analyzer:
+        add("analyze-migration.py", [sys.executable, options.analyzer, "-f", state], 1, True)
+    return stream_bytes, lines
+
+
+def replace_part(path, part):
+    """Puts `part` in the place of the one under the same title, or behind everything."""
+    text = path.read_text(encoding="utf-8") if path.exists() else "# Results of the benchmark\n"
+    before, found, behind = text.partition(TITLE)
+    next_title = behind.find("\n## ") if found else -1
+    rest = behind[next_title + 1:] if next_title >= 0 else ""
+    path.write_text(f"{before.rstrip()}\n\n{part}" + (f"\n{rest}" if rest else ""), encoding="utf-8")
+
+
+def parse_arguments():
+    here = pathlib.Path(__file__).resolve().parent
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5, help="of each question (default: 5)")
+    parser.add_argument("--memory", type=int, default=16384, help="MiB of guest RAM (default: 16384)")
+    parser.add_argument("--data", type=int, default=1000, help="MB of real data in it (default: 1000)")
+    parser.add_argument("--analyzer", help="QEMU's analyze-migration.py, to run beside")
+    parser.add_argument("--build", default=here.parent / "build/release",
+                        help="folder of the build (default: build/release)")
+    parser.add_argument("--dir", help="where the files go (default: a new temporary folder)")
+    parser.add_argument("--output", default=here / "RESULTS.md", type=pathlib.Path,
+                        help="the results (default: bench/RESULTS.md; - is stdout)")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_arguments()
+    with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
+        stream_bytes, lines = measure(options, folder)
+    today = datetime.date.today().isoformat()
+    part = "\n".join([
+        TITLE, "", f"Written by `bench/offline.py` on {today}.", "",
+        f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
+        f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}; "
+        f"{first_line('qemu-system-x86_64', '--version')}",
+        f"- guest: {options.memory} MiB RAM; its plain stream has {stream_bytes / MIB:.0f} MiB, in "
+        "the page cache",
+        f"- medians of {options.runs} runs", "", *lines]) + "\n"
+    if str(options.output) == "-":
+        sys.stdout.write(part)
+    else:
+        replace_part(options.output, part)
+
+
+if __name__ == "__main__":
+    main()

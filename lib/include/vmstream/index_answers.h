@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// What an index answers without the stream being read again.
+//
+// An index may be of another stream, or made by nobody's friend: what it says is held against the
+// stream's own framing first, at a few places, and an answer that it cannot give exactly as a scan
+// would it does not give.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/extract.h>
+#include <vmstream/ram_image.h>
+#include <vmstream/ram_usage.h>
+#include <vmstream/random_source.h>
+#include <vmstream/record_list.h>
+#include <vmstream/state_index.h>
+#include <vmstream/stream_summary.h>
+
+namespace vmstream {
+
+/// Whether the table of records covers the stream without a gap and each record (of those alike in
+/// a row the first and the last) begins in `plain` as the table says. `plain` may be null where the
+/// file cannot be read by position: then only the table itself is judged.
+bool confirm_records(const StateIndex& index, RandomSource* plain);
+
+/// Calls `receiver` as a RecordLister would. Of an index that was confirmed.
+Status list_records(const StateIndex& index, const RecordLister::Receiver& receiver);
+
+/// Empty where the map alone does not tell all of it: pages that were sent again, several passes,
+/// postcopy, mapped-ram, problems on the way.
+std::optional<RamUsage> usage_from(const StateIndex& index);
+
+/// Adds to the summary of a stream whose ends alone were read what they do not tell: pages by kind,
+/// commands, slices of iterable sections. False, and nothing is added, where the two contradict
+/// each other.
+bool fill_in(StreamSummary& summary, const StateIndex& index);
+
+/// Writes a block as RamExtractor does, page by page. Errc::Usage where there is no such block, or
+/// no name and several. `out` is borrowed.
+Result<RamImageInfo> extract_block(RamImage& image, std::optional<std::string> name,
+                                   OutputFile& out);
+
+/// What an index that a file carries says otherwise than one made while its stream was read: a line
+/// each, none where both agree.
+std::vector<std::string> find_disagreements(const StateIndex& carried, const StateIndex& made);
+
+}  // namespace vmstream

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// OpenPGP messages around a state file: written, read and judged by GnuPG through GPGME.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+#include <vmstream/secret.h>
+
+namespace vmstream {
+
+// All work is done by the gpg program with the user's keys and its agent. Every sink and source
+// here moves its bytes to and from gpg on the thread that drives it, within the given limits, and
+// ends gpg's work when it is destroyed early. A process that uses them must ignore SIGPIPE.
+// Memory: below 1 MiB for each, and gpg's own.
+
+/// What became of the check of a signature.
+enum class SignatureStatus {
+  Good,        ///< the bytes are those that were signed
+  Expired,     ///< good, but it was made to be valid for some time only, which is over
+  KeyExpired,  ///< good, but its key has expired since
+  KeyRevoked,  ///< good, but its key was revoked
+  Bad,         ///< the bytes are not those that were signed
+  NoKey,       ///< not checked: the signer's public key is not here
+  Unchecked,   ///< not checked for another reason, such as an algorithm gpg does not know
+};
+/// "good", "expired", "key expired", "key revoked", "bad", "no key", "unchecked".
+std::string_view name_of(SignatureStatus status);
+
+/// A signature. Texts are escaped.
+struct OpenPgpSignature {
+  SignatureStatus status = SignatureStatus::Unchecked;
+  std::string fingerprint = {};  ///< of the (sub)key that signed; its key id where that is unknown
+  std::string user_id = {};      ///< empty where the key is unknown
+  int64_t created = 0;           ///< seconds since 1970; 0: not said
+  /// Whether gpg takes the key for the named person's: "unknown", "undefined", "never", "marginal",
+  /// "full", "ultimate".
+  std::string trust = {};
+};
+
+/// What an OpenPGP message says of itself.
+struct OpenPgpFacts {
+  bool encrypted = false;
+  bool complete = false;  ///< the message has been read to its end: what is below is known
+  /// Key ids it is encrypted to, zeros where they are hidden; none: to a passphrase only.
+  std::vector<std::string> recipients = {};
+  std::vector<OpenPgpSignature> signatures = {};
+};
+
+/// Ways to begin a message.
+enum class OpenPgpKind {
+  Encrypted,
+  Signed,  ///< or compressed, which gpg does to what it signs
+};
+/// Bytes that suffice to tell, armor and its headers included.
+constexpr size_t kOpenPgpHeadBytes = 1024;
+/// Tells a message, binary or in ASCII armor, by its first bytes. Empty: none, or not of a kind
+/// that holds a file.
+std::optional<OpenPgpKind> recognise_openpgp(std::span<const std::byte> head);
+
+struct OpenPgpReadOptions {
+  std::shared_ptr<const Secret> passphrase = nullptr;  ///< null: gpg-agent has it or asks for it
+  WaitLimits limits = {};
+};
+
+/// A message being read.
+struct OpenPgpMessage {
+  std::unique_ptr<ByteSource> content;
+  /// Becomes complete when `content` has come to its end, well or not.
+  std::shared_ptr<const OpenPgpFacts> facts;
+};
+
+/// Decrypts `message` and checks its signatures while it streams.
+///
+/// Bytes are handed out before they have proved true: gpg checks integrity and signatures last. The
+/// end of `content` is the proof: it is an error instead if the message was cut or changed, or if a
+/// signature is bad (Errc::Malformed). Signatures that cannot be checked are no error: judge
+/// `facts`. A missing key or passphrase is Errc::Environment.
+Result<OpenPgpMessage> open_openpgp(OpenPgpKind kind, std::unique_ptr<ByteSource> message,
+                                    const OpenPgpReadOptions& options = {});
+
+/// How to write a message. At least one of the first three.
+struct OpenPgpWriteOptions {
+  std::vector<std::string> recipients = {};  ///< fingerprints, key ids, user ids, as gpg takes them
+  bool symmetric = false;                    ///< to a passphrase, beside recipients or alone
+  std::optional<std::string> signer = std::nullopt;
+  std::shared_ptr<const Secret> passphrase = nullptr;  ///< null: gpg-agent has it or asks for it
+  WaitLimits limits = {};
+
+  bool any() const { return !recipients.empty() || symmetric || signer; }
+};
+
+/// A sink that writes a binary OpenPGP message into `next` (borrowed), uncompressed: what comes
+/// here has been compressed before. finish() ends the message and finishes `next`.
+///
+/// All keys are looked up, judged and tried before this returns: one that is unknown, ambiguous,
+/// expired, revoked, disabled or of no use is an Errc::Environment error that names it. A recipient
+/// given by user id must be one that gpg trusts to be that person; a key id of 16 digits or a
+/// fingerprint speaks for itself.
+Result<std::unique_ptr<ByteSink>> make_openpgp_sink(ByteSink& next,
+                                                    const OpenPgpWriteOptions& options);
+
+/// Whether what is written with `options` can be read again here: a recipient's secret key, or a
+/// passphrase. An error says what is missing.
+Status check_readable(const OpenPgpWriteOptions& options);
+
+/// A key whose signature is demanded.
+class RequiredSigner {
+ public:
+  /// Looks up the one key of that name or fingerprint; Errc::Environment if there is none.
+  static Result<RequiredSigner> find(const std::string& name);
+
+  /// Success if one of the messages carries a good signature of the key. Otherwise Errc::Refused,
+  /// saying what was found instead.
+  Status check(std::span<const std::shared_ptr<const OpenPgpFacts>> messages) const;
+
+  const std::string& fingerprint() const { return fingerprints_.front(); }
+
+ private:
+  std::vector<std::string> fingerprints_;  // the key's own, then those of its subkeys
+};
+
+/// "GPGME 1.18.0", for --version.
+std::string openpgp_engine();
+
+}  // namespace vmstream

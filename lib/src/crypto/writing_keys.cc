@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include "crypto/writing_keys.h"
+
+#include "crypto/gpg_keys.h"
+
+namespace vmstream {
+
+Result<std::shared_ptr<const WritingKeys>> find_writing_keys(const OpenPgpWriteOptions& options) {
+  auto keys = std::make_shared<WritingKeys>();
+  keys->symmetric = options.symmetric;
+  keys->passphrase = options.passphrase;
+  keys->limits = options.limits;
+  for (const std::string& name : options.recipients) {
+    auto key = find_key(name, KeyUse::Encrypt);
+    if (!key) return key.error();
+    keys->recipients.push_back(std::move(*key));
+  }
+  if (options.signer) {
+    auto signer = find_key(*options.signer, KeyUse::Sign);
+    if (!signer) return signer.error();
+    keys->signer = std::move(*signer);
+  }
+  return std::shared_ptr<const WritingKeys>(std::move(keys));
+}
+
+Result<GpgContext> make_writing_context(const WritingKeys& keys) {
+  auto context = make_gpg_context(keys.passphrase.get());
+  if (!context || !keys.signer) return context;
+  if (auto error = gpgme_signers_add(context->get(), keys.signer.get())) {
+    return openpgp_error("signing key", error);
+  }
+  return context;
+}
+
+}  // namespace vmstream

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""OpenPGP as a user meets it: the tools beside the system's own gpg, in a home of their own."""
+
+import fcntl
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import tempfile
+import termios
+import time
+import unittest
+from pathlib import Path
+
+from gpg_home import GpgHomeTest
+from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, USAGE, ToolTest, be, stream, tool)
+
+STREAM = stream()
+# Where the last section of guest memory begins: behind the footer of the first.
+LAST_RAM = STREAM.index(be(1, 0x7E) + be(4, 2)) + 5
+
+
+class OpenPgpTest(GpgHomeTest, ToolTest):
+    def packets(self, name):
+        return self.gpg("--list-packets", str(self.folder / name)).decode()
+
+    def dump(self, *arguments):
+        return self.run_tool("vmdump", "--stdin", *arguments, stdin=STREAM)
+
+    def restore(self, name, *arguments):
+        return self.run_tool("vmrestore", name, *arguments)
+
+    def assert_restores(self, name, *arguments):
+        ran = self.restore(name, *arguments)
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, ran.stdout)
+
+
+class Saving(OpenPgpTest):
+    def test_gpg_and_zstd_unpack_what_is_encrypted(self):
+        self.assert_status(DONE, self.dump("-o", "f.zst.gpg", "-e", "jo@example.org",
+                                           "--encrypt-to", "al@example.org"))
+        plain = self.shell("gpg -q --batch -d f.zst.gpg | zstd -dc")
+        self.assertEqual(STREAM, plain.stdout)
+        packets = self.packets("f.zst.gpg")
+        self.assertEqual(2, packets.count("pubkey enc packet"))
+        self.assertNotIn("compressed packet", packets)
+        self.assert_restores("f.zst.gpg")
+
+    def test_every_suffix_stands_below_gpg(self):
+        for suffix, command in (("gz", "gzip -dc"), ("bz2", "bzip2 -dc"), ("zst", "zstd -dc"),
+                                ("vm", "zstd -dc")):
+            name = f"f.{suffix}.gpg"
+            self.assert_status(DONE, self.dump("-o", name, "-e", self.jo))
+            unpacked = self.shell(f"gpg -q --batch -d {name} | {command}")
+            self.assertEqual(STREAM, unpacked.stdout, suffix)
+
+    def test_a_passphrase_comes_from_a_file_or_a_descriptor(self):
+        self.write("pass", b"correct horse\n")
+        self.assert_status(DONE, self.dump("-o", "f.gpg", "--symmetric", "--passphrase-file",
+                                           "pass", "-c", "none"))
+        self.assertEqual(STREAM, self.gpg("--passphrase", "correct horse", "-d",
+                                          str(self.folder / "f.gpg")))
+        self.assert_restores("f.gpg", "--passphrase-file", "pass")
+        ran = self.shell(f"{tool('vmrestore')} f.gpg --passphrase-fd 7 7<pass")
+        self.assertEqual(STREAM, ran.stdout)
+        self.write("wrong", b"battery staple\n")
+        ran = self.restore("f.gpg", "--passphrase-file", "wrong")
+        self.assert_fails(ENVIRONMENT, ran, "bad passphrase")
+        self.assertEqual(b"", ran.stdout)
+        self.assertNotIn(b"staple", ran.stderr)
+
+    def test_a_signature_alone_is_made_and_said_to_be_no_encryption(self):
+        ran = self.dump("-o", "f.zst.gpg", "--sign", self.jo)
+        self.assert_status(DONE, ran)
+        self.assertIn(b"warning: signed, but not encrypted", ran.stderr)
+        self.assertNotIn("compressed packet", self.packets("f.zst.gpg"))
+        self.assertEqual(STREAM, self.shell("gpg -q --batch -d f.zst.gpg | zstd -dc").stdout)
+
+    def test_a_save_is_read_back(self):
+        ran = self.dump("-o", "f.zst.gpg", "-e", self.jo, "--sign", self.jo, "--verify", "--json")
+        self.assert_status(DONE, ran)
+        summary = json.loads(ran.stdout)
+        self.assertEqual((True, True), (summary["encrypted"], summary["signed"]))
+
+    def test_unusable_keys_are_refused_before_a_byte_is_read(self):
+        for arguments, word in ((("-e", "nobody"), "key 'nobody' is unknown"),
+                                (("-e", self.jo, "-e", "example.org"), "is ambiguous"),
+                                (("-e", self.jo, "--sign", "nobody"), "is not among the secret keys")):
+            ran = self.run_tool("vmdump", "--stdin", "-o", "f.gpg", *arguments, stdin=b"")
+            self.assert_fails(ENVIRONMENT, ran, word)
+        self.assertEqual([], self.files())
+
+    def test_a_name_that_promises_encryption_must_be_meant(self):
+        for name in ("f.gpg", "f.zst.gpg", "f.pgp"):
+            self.assert_fails(USAGE, self.dump("-o", name), "-e KEY, --symmetric or --sign KEY")
+        self.assertEqual([], self.files())
+        self.assert_fails(USAGE, self.dump("-o", "f.gpg", "--symmetric", "--passphrase-fd", "0"),
+                          "both want stdin")
+
+    def test_explain_prints_the_recipe(self):
+        ran = self.run_tool("vmdump", "--qmp", "q.sock", "-o", "f.zst.gpg", "-e", "jo", "-e", "al",
+                            "--sign", "jo", "--explain")
+        self.assert_status(DONE, ran)
+        self.assertIn(b"zstd -3 -c | gpg -q --compress-algo none -s -u ", ran.stdout)
+        self.assertIn(b" -e -r ", ran.stdout)
+
+
+class Reading(OpenPgpTest):
+    def test_what_gpg_wrote_is_restored(self):
+        for how in (("-e", "-r", "jo@example.org"), ("-e", "-a", "-r", self.jo),
+                    ("-s", "-u", self.jo), ("-s", "-a", "-z", "0", "-u", self.jo),
+                    ("-s", "-e", "-z", "9", "-u", self.jo, "-r", "al@example.org")):
+            self.write("f.gpg", self.gpg(*how, stdin=STREAM))
+            self.assert_restores("f.gpg")
+        self.write("pass", b"secret\n")
+        self.write("f.gpg", self.gpg("--passphrase", "secret", "-c", stdin=STREAM))
+        self.assert_restores("f.gpg", "--passphrase-file", "pass")
+
+    def test_info_names_recipients_and_signer(self):
+        self.dump("-o", "f.zst.gpg", "-e", "al@example.org", "--sign", "jo@example.org")
+        ran = self.run_tool("vmstream-inspect", "info", "f.zst.gpg", "--json")
+        self.assert_status(DONE, ran)
+        containers = json.loads(ran.stdout)["containers"]
+        self.assertEqual(["openpgp", "zstd", "qevm"], [entry["type"] for entry in containers])
+        self.assertEqual(1, len(containers[0]["recipients"]))
+        signature = containers[0]["signatures"][0]
+        self.assertEqual(("good", self.jo, "Jo <jo@example.org>"),
+                         (signature["status"], signature["fingerprint"], signature["user_id"]))
+        self.assertIn(signature["trust"], ("full", "ultimate"))
+        self.assertRegex(signature["created"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+        text = self.run_tool("vmstream-inspect", "f.zst.gpg").stdout.decode()
+        self.assertIn("encrypted to " + containers[0]["recipients"][0], text)
+        self.assertIn("good signature of Jo <jo@example.org>", text)
+
+    def test_every_command_takes_a_passphrase(self):
+        self.write("pass", b"secret\n")
+        self.write("f.gpg", self.gpg("--passphrase", "secret", "-c", stdin=STREAM))
+        for command in ("info", "sections", "devices", "ram", "verify"):
+            ran = self.run_tool("vmstream-inspect", command, "f.gpg", "--passphrase-file", "pass")
+            self.assert_status(DONE, ran)
+
+    def test_a_changed_file_never_gives_the_end(self):
+        self.dump("-o", "f.zst.gpg", "-e", self.jo)
+        whole = self.read("f.zst.gpg")
+        for position in (len(whole) - 10, len(whole) // 2):
+            changed = bytearray(whole)
+            changed[position] ^= 1
+            self.write("c.gpg", bytes(changed))
+            ran = self.restore("c.gpg")
+            self.assert_status(MALFORMED, ran)
+            self.assertLess(len(ran.stdout), len(STREAM))
+            self.assert_status(MALFORMED, self.run_tool("vmstream-inspect", "verify", "c.gpg"))
+        self.write("c.gpg", whole[:-30])
+        self.assert_status(MALFORMED, self.restore("c.gpg"))
+
+
+class Demanding(OpenPgpTest):
+    def restore_both_ways(self, name, *arguments):
+        """From the file and from a pipe."""
+        yield self.restore(name, *arguments)
+        yield self.run_tool("vmrestore", "-", *arguments, stdin=self.read(name))
+
+    def test_the_signature_of_the_key_lets_the_guest_through(self):
+        self.dump("-o", "f.zst.gpg", "-e", self.jo, "--sign", self.jo)
+        for signer in (self.jo, "jo@example.org"):
+            for ran in self.restore_both_ways("f.zst.gpg", "--require-signature", signer):
+                self.assert_status(DONE, ran)
+                self.assertEqual(STREAM, ran.stdout)
+
+    def test_another_signature_or_none_is_refused(self):
+        self.dump("-o", "al.gpg", "-c", "none", "-e", self.jo, "--sign", "al@example.org")
+        self.dump("-o", "none.gpg", "-c", "none", "-e", self.jo)
+        self.write("bare", STREAM)
+        for name in ("al.gpg", "none.gpg", "bare"):
+            from_file, from_pipe = self.restore_both_ways(name, "--require-signature", self.jo)
+            self.assert_fails(REFUSED, from_file, "no good signature of key " + self.jo)
+            self.assertEqual(b"", from_file.stdout)
+            self.assert_status(REFUSED, from_pipe)
+            # Nothing of the last RAM section, let alone a device, has left.
+            self.assertLessEqual(len(from_pipe.stdout), LAST_RAM)
+
+    def test_a_bad_signature_is_damage(self):
+        self.dump("-o", "f.gpg", "-c", "none", "--sign", self.jo)
+        changed = bytearray(self.read("f.gpg"))
+        changed[len(changed) // 2] ^= 1
+        self.write("f.gpg", bytes(changed))
+        from_file, from_pipe = self.restore_both_ways("f.gpg", "--require-signature", self.jo)
+        self.assert_fails(MALFORMED, from_file, "bad signature")
+        self.assertEqual(b"", from_file.stdout)
+        self.assert_status(MALFORMED, from_pipe)
+        self.assertLessEqual(len(from_pipe.stdout), LAST_RAM)
+
+    def test_a_signature_of_a_stranger_is_told(self):
+        self.dump("-o", "f.gpg", "-c", "none", "--sign", self.jo)
+        empty = Path(tempfile.mkdtemp(prefix="vmstream-gpg-"))
+        self.addCleanup(shutil.rmtree, empty, ignore_errors=True)
+        environment = dict(os.environ, GNUPGHOME=str(empty))
+        ran = self.run_tool("vmrestore", "f.gpg", env=environment)
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, ran.stdout)
+        self.assertIn(b"not checked: the key is not here", ran.stderr)
+        ran = self.run_tool("vmrestore", "f.gpg", "--require-signature", self.jo, env=environment)
+        self.assert_fails(ENVIRONMENT, ran, "is unknown")
+
+
+class Secrets(ToolTest):
+    def dumps_core(self, program, *arguments):
+        """Whether the program leaves a core when it is killed while it waits for its stdin."""
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(reader, 0)
+            os.chdir(self.folder)
+            resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+            os.execv(program, [program, *arguments])
+        os.close(reader)
+        os.write(writer, STREAM[:1000])
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and not self.has_read(writer):
+            time.sleep(0.01)
+        os.kill(pid, signal.SIGABRT)
+        status = os.waitpid(pid, 0)[1]
+        os.close(writer)
+        self.assertEqual(signal.SIGABRT, os.WTERMSIG(status))
+        return os.WCOREDUMP(status)
+
+    @staticmethod
+    def has_read(writer):
+        unread = fcntl.ioctl(writer, termios.FIONREAD, b"\0" * 4)
+        return int.from_bytes(unread, "little") == 0
+
+    def test_guest_memory_goes_into_no_core_dump(self):
+        try:
+            if not self.dumps_core("/bin/dd", "of=/dev/null"):
+                self.skipTest("no process leaves a core here")
+        except (OSError, ValueError):
+            self.skipTest("the limit of core files cannot be raised")
+        self.assertFalse(self.dumps_core(tool("vmdump"), "--stdin", "-o", "f.zst"))
+
+
+if __name__ == "__main__":
+    unittest.main()
