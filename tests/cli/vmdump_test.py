@@ -122,6 +122,16 @@ class Saving(ToolTest):
         self.assert_status(DONE, ran)
         self.assertEqual(STREAM, self.shell("gzip -dc < f").stdout)
 
+    def test_an_index_follows_the_blocks_unless_it_is_not_wanted(self):
+        for suffix, unpack in (("gz", "gzip -dc"), ("zst", "zstd -dcq")):
+            for name, options in ((f"f.{suffix}", []), (f"bare.{suffix}", ["--no-index"])):
+                ran = self.run_tool("vmdump", "--stdin", "-o", name, *options, stdin=STREAM)
+                self.assert_status(DONE, ran)
+                self.assertEqual(STREAM, self.shell(f"{unpack} < {name}").stdout)
+            self.assertIn(b"VMSTRIDX", self.read(f"f.{suffix}"))
+            self.assertNotIn(b"VMSTRIDX", self.read(f"bare.{suffix}"))
+            self.assertTrue(self.read(f"f.{suffix}").startswith(self.read(f"bare.{suffix}")))
+
     def test_bytes_do_not_depend_on_threads(self):
         for threads in ("1", "2", "8"):
             ran = self.run_tool("vmdump", "--stdin", "-o", f"f{threads}", "--threads", threads,

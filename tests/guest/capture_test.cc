@@ -3,6 +3,7 @@
 #include <vmstream/capture.h>
 
 #include <vmstream/digest.h>
+#include <vmstream/ram_image.h>
 #include "guest/guest_states.h"
 #include "support/catch.h"
 #include "support/cuttable_proxy.h"
@@ -93,6 +94,34 @@ TEST_CASE("a guest that was found stopped stays stopped", "[guest][capture]") {
   auto again = try_capture(qemu, *make_memory_sink(bytes));
   REQUIRE_FALSE(again);
   CHECK(contains(again.error().hint, "cont"));
+}
+
+TEST_CASE("the index of a save tells how it was made and leads to the memory", "[guest][capture]") {
+  RunningGuest guest;
+  std::vector<std::byte> bytes;
+  std::optional<StateIndex> index;
+  auto summary = try_capture(guest.qemu, *make_memory_sink(bytes),
+                             {.index = [&index](StateIndex given) { index = std::move(given); }});
+  REQUIRE(summary);
+  REQUIRE(index);
+  const CaptureCircumstances& how = index->facts.capture;
+  CHECK(how.mode == "stop");
+  CHECK(how.run_state == "running");
+  CHECK(how.qemu_version == summary->qemu_version);
+  CHECK(how.time.size() == std::string("2026-11-21T03:55:00Z").size());
+  CHECK(index->facts.sha256 == summary->sha256);
+  CHECK(index->facts.plain_bytes == bytes.size());
+  auto plain = make_random_memory(bytes);
+  auto image = RamImage::make(*plain, std::move(*index));
+  REQUIRE(image);
+  auto ram = image->find_block("pc.ram");
+  REQUIRE(ram);
+  std::vector<std::byte> memory(image->page_count(*ram) * image->page_size());
+  auto absent = image->read(*ram, 0, memory);
+  REQUIRE(absent);
+  CHECK(*absent == 0);
+  CHECK(memory[0x7dfe] == std::byte{0x55});  // the boot sector's mark, where the firmware put it
+  CHECK(memory[0x7dff] == std::byte{0xaa});
 }
 
 TEST_CASE("what becomes of the guest afterwards", "[guest][capture]") {

@@ -2,13 +2,13 @@
 #include <vmstream/extract.h>
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <vector>
 
 #include "analysis/page_table.h"
 #include "analysis/sparse_writer.h"
+#include "format/compressed_page.h"
 #include "format/target_page.h"
 #include "format/xbzrle.h"
 
@@ -31,13 +31,6 @@ uint64_t listed_bytes(const RamBlockList& list) {
   uint64_t bytes = 0;
   for (const RamBlock& block : list.blocks) bytes += block.used_length;
   return bytes;
-}
-
-bool inflate_page(std::span<const std::byte> packed, std::span<std::byte> page) {
-  auto length = static_cast<uLongf>(page.size());
-  return ::uncompress(reinterpret_cast<Bytef*>(page.data()), &length,
-                      reinterpret_cast<const Bytef*>(packed.data()), packed.size()) == Z_OK &&
-         length == page.size();
 }
 
 }  // namespace
