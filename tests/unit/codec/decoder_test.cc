@@ -50,14 +50,16 @@ void check_damage_found(const Decoded& decoded, const Bytes& truth) {
 
 // Gives a few bytes a read, as a slow pipe does.
 struct SlowSource final : ByteSource {
-  explicit SlowSource(std::span<const std::byte> all) : rest(all) {}
+  explicit SlowSource(std::span<const std::byte> all, size_t at_most = 7)
+      : rest(all), most(at_most) {}
   Result<size_t> read(std::span<std::byte> into) override {
-    size_t count = std::min({into.size(), rest.size(), size_t{7}});
+    size_t count = std::min({into.size(), rest.size(), most});
     std::copy_n(rest.begin(), count, into.begin());
     rest = rest.subspan(count);
     return count;
   }
   std::span<const std::byte> rest;
+  size_t most;
 };
 
 // Short, for tests that decode once for each of its bytes or bits: noise, then text.
@@ -127,6 +129,24 @@ TEST_CASE("read() gives what next() gives, however slowly the input comes", "[co
     got.resize(*count);
     CHECK(got == plain);
     CHECK(*source->read(got) == 0);
+  }
+}
+
+TEST_CASE("members of other programs end wherever a read does", "[codec]") {
+  Bytes plain = sample(20'000);
+  Bytes member = run("gzip -1c", plain);
+  Bytes stored = run("gzip -1c", Bytes(plain.begin(), plain.begin() + 300));
+  Bytes packed = concatenated({member, stored, member, stored, stored});
+  Bytes truth;
+  for (ptrdiff_t bytes : {20'000, 300, 20'000, 300, 300}) {
+    truth.insert(truth.end(), plain.begin(), plain.begin() + bytes);
+  }
+  for (size_t most : {1U, 2U, 3U, 5U, 8U, 13U}) {
+    CAPTURE(most);
+    auto source = std::make_unique<SlowSource>(packed, most);
+    auto decoded = drain(**make_decoder(Coding::Gzip, std::move(source), {2}));
+    CHECK(decoded.status);
+    CHECK((decoded.bytes == truth));
   }
 }
 
