@@ -60,7 +60,7 @@ class Bench:
     def files(self):
         return sorted(os.listdir(self.folder))
 
-    def run(self, fault, name, *arguments, stdin=None, peer=0, counted=None):
+    def run(self, fault, name, *arguments, stdin=None, peer=0, counted=None, more=None):
         """A tool in which `fault` strikes; without one, calls of it or of `counted` are counted."""
         self.log.unlink(missing_ok=True)
         planned = (fault.environment(self.log, peer) if fault
@@ -70,7 +70,7 @@ class Bench:
               open(stdin or os.devnull, "rb") as source):
             process = subprocess.Popen([tool(name), *arguments], stdin=source, stdout=out,
                                        stderr=err, cwd=self.folder,
-                                       env={**os.environ, **planned})
+                                       env={**os.environ, **planned, **(more or {})})
             status = self.await_end(process)
             self.await_no_orphans(before)
             out.seek(0), err.seek(0)

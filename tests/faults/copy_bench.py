@@ -20,6 +20,7 @@ class Copy:
     output: str
     stdin: str | None = None  # one of the bench's inputs
     replaces: bool = False  # there is such a file already
+    is_named: bool = False  # the file system has no unnamed files
 
 
 class CopyBench(Bench):
@@ -43,7 +44,8 @@ class CopyBench(Bench):
         if copy.replaces:
             output.write_bytes(OLD)
         return self.run(fault, copy.program, *copy.arguments,
-                        stdin=copy.stdin and self.folder / copy.stdin)
+                        stdin=copy.stdin and self.folder / copy.stdin,
+                        more={"VMSTREAM_FAULT_NO_TMPFILE": "1"} if copy.is_named else {})
 
     def inject(self, copy, fault, sampled=False):
         ran = self.attempt(copy, fault)
@@ -51,9 +53,13 @@ class CopyBench(Bench):
             return None
         self.check_status(fault, ran)
         there = self.files()
-        promise(set(there) - {copy.output} == set(self.inputs), f"left {there}")
+        left = set(there) - {copy.output} - set(self.inputs)
         content = (self.folder / copy.output).read_bytes() if copy.output in there else None
         before = OLD if copy.replaces else None
         promise(content in (before, self.expected), "a file that is neither the old nor the new one")
         promise(ran.status != 0 or content == self.expected, "succeeded without the file")
+        if left:
+            promise(fault.is_kill(), f"left {left}")
+            promise(self.attempt(copy, None).status == 0, "the next run fails")
+            promise(set(self.files()) == {*self.inputs, copy.output}, "the next run does not clean up")
         return WHOLE if ran.status == 0 else REFUSED

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "fault_plan.h"
 
@@ -30,6 +31,13 @@ constexpr size_t kLargeMemory = 64 * 1024;
 template <typename Function>
 Function* next(const char* name) {
   return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+// Whether this is a file system that has no unnamed files.
+bool lacks(int flags) {
+  if ((flags & O_TMPFILE) != O_TMPFILE || !std::getenv("VMSTREAM_FAULT_NO_TMPFILE")) return false;
+  errno = EOPNOTSUPP;
+  return true;
 }
 
 // A call that works or fails.
@@ -77,6 +85,7 @@ mode_t mode_of(int flags, va_list arguments) {
     mode_t mode = mode_of(flags, arguments);                                   \
     va_end(arguments);                                                         \
     static auto* const real = next<int(int, const char*, int, mode_t)>(#name); \
+    if (lacks(flags)) return -1;                                               \
     return step(Call::Open, [&] { return real(folder, path, flags, mode); });  \
   }
 

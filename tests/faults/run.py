@@ -94,6 +94,9 @@ def run_copies(runner, folder):
         replaced = Copy("save, --force", "vmdump", ("--stdin", "--force", "-o", "y.gz"), "y.gz",
                         "plain", replaces=True)
         runner.run(bench, replaced, "vmdump", [*CALLS, *SIGNALS], 4)
+        named = Copy("save, no unnamed files", "vmdump", ("--stdin", "-o", "y.bz2"), "y.bz2",
+                     "plain", is_named=True)
+        runner.run(bench, named, "vmdump", [*CALLS, *SIGNALS], 4)
 
 
 def run_restores(runner, folder, last_tick):
