@@ -34,6 +34,8 @@ class CopyBench(Bench):
         self.inputs = self.files()
 
     def counts_of(self, copy, _program):
+        for name in set(self.files()) - set(self.inputs):
+            (self.folder / name).unlink()  # of the operation before
         self.attempt(copy, None)
         self.expected = (self.folder / copy.output).read_bytes()
         return self.read_counts()
@@ -59,7 +61,7 @@ class CopyBench(Bench):
         promise(content in (before, self.expected), "a file that is neither the old nor the new one")
         promise(ran.status != 0 or content == self.expected, "succeeded without the file")
         if left:
-            promise(fault.is_kill(), f"left {left}")
+            promise(fault.kind.is_kill(), f"left {left}")
             promise(self.attempt(copy, None).status == 0, "the next run fails")
             promise(set(self.files()) == {*self.inputs, copy.output}, "the next run does not clean up")
         return WHOLE if ran.status == 0 else REFUSED

@@ -29,6 +29,12 @@ class Kind:
                "jump": lambda: f"jumps {self.argument} s"}.get(self.action, lambda: self.action)()
         return f"{self.call}: {how}{' from then on' if self.lasting else ''}"
 
+    def is_kill(self):
+        return self.action == "signal" and self.argument == signal.SIGKILL
+
+    def is_stall(self):
+        return self.action == "signal" and self.argument == signal.SIGSTOP
+
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
@@ -45,9 +51,6 @@ class Fault:
         """What the table calls it."""
         struck = "QEMU" if self.kind.to_peer else self.program
         return str(self.kind) if struck in ("vmdump", "vmrestore") else f"{struck}, {self.kind}"
-
-    def is_kill(self):
-        return self.kind.action == "signal" and self.kind.argument == signal.SIGKILL
 
     def environment(self, log, peer):
         """What makes the library carry it out; `peer` is QEMU's process id."""

@@ -21,7 +21,7 @@ from faults import (CALLS, COMMAND, COMMAND_STALLED, QEMU_KILLED, QEMU_STALLED, 
 from gpg_home import GpgHomeTest
 from outcomes import Broken, Tally
 from restore_bench import Restore, RestoreBench
-from save_bench import Save, SaveBench
+from save_bench import PLAIN, Save, SaveBench
 from support import tool
 
 BEGIN, END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
@@ -55,8 +55,7 @@ class Runner:
 
 
 def run_saves(runner, bench, key):
-    file = Save("save", ("-o", "x.zst"))
-    runner.run(bench, file, "vmdump", [*CALLS, *SIGNALS, *QEMU_KILLED], 6)
+    runner.run(bench, PLAIN, "vmdump", [*CALLS, *SIGNALS, *QEMU_KILLED], 6)
     openpgp = Save("save, encrypted and signed",
                    ("-o", "x.zst.gpg", "-e", key, "--sign", key), "x.zst.gpg")
     runner.run(bench, openpgp, "vmdump", [*CALLS, *SIGNALS], 4)

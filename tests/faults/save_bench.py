@@ -33,6 +33,9 @@ class Save:
         return UNPACK[self.file.partition(".")[2]]
 
 
+PLAIN = Save("save", ("-o", "x.zst"))
+
+
 class SaveBench(Bench):
     """One guest that is saved over and over, and is replaced when a fault has ended its QEMU."""
 
@@ -76,7 +79,7 @@ class SaveBench(Bench):
             self.check_status(fault, ran)
             self.guest.process.send_signal(signal.SIGCONT)  # it may be what was stalled
             is_whole = self.check_file(save, ran, sampled)
-            if fault.kind.to_peer and fault.is_kill():
+            if fault.kind.to_peer and fault.kind.is_kill():
                 return GONE
             if save.ends_qemu and self.check_ended(ran, is_whole):
                 return WHOLE if ran.status == 0 else REFUSED
@@ -179,6 +182,8 @@ class SaveBench(Bench):
         bandwidth = ask("query-migrate-parameters")["max-bandwidth"]
         promise(bandwidth == BANDWIDTH or self.is_given_up(ran), f"max-bandwidth stays {bandwidth}")
         ask("migrate-set-parameters", **{"max-bandwidth": BANDWIDTH})
+        if ran.status == -9:
+            self.counts_of(PLAIN, "vmdump")  # the next run takes back what was left with QEMU
         wait_until(lambda: self.count_descriptors() <= self.descriptors, "QEMU to close what it got")
 
     def count_descriptors(self):

@@ -116,7 +116,7 @@ Status check_readable(const OpenPgpWriteOptions& options);
 class RequiredSigner {
  public:
   /// Looks up the one key of that name or fingerprint; Errc::Environment if there is none.
-  static Result<RequiredSigner> find(const std::string& name);
+  static Result<RequiredSigner> find(const std::string& name, WaitLimits limits = {});
 
   /// Success if one of the messages carries a good signature of the key. Otherwise Errc::Refused,
   /// saying what was found instead.
