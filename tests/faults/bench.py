@@ -34,9 +34,7 @@ class Ran:
 
 def adopt_orphans():
     """What a killed tool leaves running becomes a child of this process, where it is seen."""
-    ctypes.CDLL(None).prctl(# GPGME 1.18 follows a null pointer when it cannot read what gpgconf prints.
-GPGME_CRASH = faults.Kind("read", "error", errno.EIO)
-PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def children():

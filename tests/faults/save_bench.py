@@ -182,7 +182,7 @@ class SaveBench(Bench):
         bandwidth = ask("query-migrate-parameters")["max-bandwidth"]
         promise(bandwidth == BANDWIDTH or self.is_given_up(ran), f"max-bandwidth stays {bandwidth}")
         ask("migrate-set-parameters", **{"max-bandwidth": BANDWIDTH})
-        if ran.status == -9:
+        if self.is_given_up(ran):
             self.counts_of(PLAIN, "vmdump")  # the next run takes back what was left with QEMU
         wait_until(lambda: self.count_descriptors() <= self.descriptors, "QEMU to close what it got")
 
