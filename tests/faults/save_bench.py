@@ -63,6 +63,7 @@ class SaveBench(Bench):
         return ("--qmp", f"../{self.guest.qmp}", *save.arguments, "--json", "--threads", "2")
 
     def counts_of(self, save, program):
+        self.forget_files()
         self.prepare(save)
         ran = self.run(None, "vmdump", *self.arguments(save), counted=program)
         assert ran.status == 0, ran
