@@ -34,6 +34,7 @@ class Runner:
         self.only = arguments.only
         self.tally = Tally()
         self.operations = 0
+        self.restores = 0
 
     def run(self, bench, operation, program, kinds, most):
         """Every kind of fault at up to `most` steps of `operation`."""
@@ -45,6 +46,10 @@ class Runner:
             numbers = spread(counts[kind.call], most if self.all else 1)
             for number in numbers:
                 self.inject(bench, operation, Fault(program, kind, number), number == numbers[-1])
+
+    def report(self):
+        return (f"{self.tally.markdown()}\n{self.restores} of the files that were whole have been "
+                "loaded into a QEMU again.\n")
 
     def inject(self, bench, operation, fault, sampled):
         try:
@@ -126,7 +131,7 @@ def run_all(runner):
         run_restores(runner, bench.root, last_tick)
         run_saves(runner, bench, GpgHomeTest.jo)
         run_stalls(runner, bench, GpgHomeTest.jo)
-        print(f"{bench.restores} of the whole files were loaded again, and their guests went on")
+        runner.restores = bench.restores
 
 
 def write_tables(path, tables):
@@ -148,9 +153,9 @@ def main():
         run_all(runner)
     finally:
         GpgHomeTest.doClassCleanups()
-    print(runner.tally.markdown())
+    print(runner.report())
     if arguments.write:
-        write_tables(arguments.write, runner.tally.markdown())
+        write_tables(arguments.write, runner.report())
     print(f"{runner.tally.injected()} faults, {len(runner.tally.broken)} broken promises")
     return 1 if runner.tally.broken else 0
 
