@@ -248,7 +248,9 @@ void TextPrinter::print_facts(const Subject& subject,
     fact("trailing", size_text(summary.trailing_bytes) + " behind the end of the stream");
   }
   if (subject.sha256) fact("SHA-256", *subject.sha256);
-  if (subject.capture) fact("captured", capture_text(*subject.capture));
+  if (subject.capture && !subject.capture->mode.empty()) {
+    fact("captured", capture_text(*subject.capture));
+  }
   print_stream_facts(summary);
 }
 

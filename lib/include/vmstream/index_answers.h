@@ -30,11 +30,10 @@ bool confirm_records(const StateIndex& index, RandomSource* plain);
 /// Calls `receiver` as a RecordLister would. Of an index that was confirmed.
 Status list_records(const StateIndex& index, const RecordLister::Receiver& receiver);
 
-/// Which slices of iterable sections are wanted: by the header of the first of several that are
-/// alike, and where the last of them ends.
-using SliceChoice = std::function<bool(const SectionHeader& first, uint64_t end)>;
+/// Tells whether the slices of an iterable section are wanted; an empty one wants none.
+using SliceChoice = std::function<bool(const SectionHeader&)>;
 
-/// The stream without the PART and END sections that are not wanted, for scan_ends(). Of an index
+/// The stream without those PART and END sections that are not wanted, for scan_ends(). Of an index
 /// that was confirmed. Empty where more than 64 MiB would be left, and where the stream is not as
 /// read_stream_ends() has it: with a package, or bytes behind its end.
 std::optional<StreamEnds> read_records(const StateIndex& index, RandomSource& plain,

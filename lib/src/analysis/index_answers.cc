@@ -212,7 +212,7 @@ bool is_slice(const IndexedRecord& record) {
 std::vector<Stretch> stretches_of(const StateIndex& index, const SliceChoice& wanted) {
   std::vector<Stretch> stretches{{0, kHeaderBytes}};
   for (const IndexedRecord& record : *index.records) {
-    if (is_slice(record) && !wanted(header_of(record, 0), record.end())) continue;
+    if (is_slice(record) && (!wanted || !wanted(header_of(record, 0)))) continue;
     uint64_t length = record.end() - record.offset;
     Stretch& last = stretches.back();
     if (last.offset + last.length == record.offset) {
