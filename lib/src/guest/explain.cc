@@ -6,7 +6,7 @@
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
 #include "base/json.h"
-#include "guest/guest_state.h"
+#include "guest/migration_settings.h"
 #include "guest/qmp_address.h"
 
 namespace vmstream {
