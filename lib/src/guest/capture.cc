@@ -24,6 +24,7 @@ namespace {
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);
 constexpr auto kQuitPatience = std::chrono::seconds(10);
+constexpr size_t kDryReadBytes = 1 << 20;
 
 WaitLimits fresh_limits(Clock::duration patience) {
   return {.deadline = Clock::now() + patience};
@@ -90,6 +91,7 @@ struct GuestCapture::State {
   Status begin();
   Status start_migration();
   Status transfer(ByteSink& sink, StreamTap& tap);
+  std::optional<Pace> pace() const;
   Status migrate(CaptureTap& tap, ByteSink& sink);
   Status expect_completed();
   Status settle_guest();
@@ -100,7 +102,9 @@ struct GuestCapture::State {
   Status quit();
   void abandon();
   Status give_back();
+  void end_migration();
   void cancel();
+  Status run_dry();
   Status revive();
 
   QmpAddress address;
@@ -181,6 +185,12 @@ Status GuestCapture::State::start_migration() {
   return error;
 }
 
+// QEMU sends a background snapshot as fast as it is read, whatever it is set to.
+std::optional<Pace> GuestCapture::State::pace() const {
+  if (chosen.mode != CaptureMode::Background || !options.max_bandwidth) return std::nullopt;
+  return Pace(*options.max_bandwidth);
+}
+
 Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
   if (chosen.mode == CaptureMode::Live) {
     settings->owe_parameter("downtime-limit");  // by which it is ended
@@ -189,7 +199,7 @@ Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
   CaptureListener listener(pause_clock, live ? &*live : nullptr);
   MonitorWatch watch(
       *qmp, options.limits, [&tap] { tap.report(); }, &listener);
-  MonitoredSource source(link->descriptor(), watch);
+  MonitoredSource source(link->descriptor(), watch, pace());
   if (auto moved = pump(source, sink, &tap); !moved) return moved.error();
   return expect_completed();
 }
@@ -295,6 +305,26 @@ void GuestCapture::State::cancel() {
   [[maybe_unused]] auto cancelled = qmp->execute("migrate_cancel");
 }
 
+// To nowhere, as fast as it goes, and for as long as something comes.
+Status GuestCapture::State::run_dry() {
+  qmp->set_limits(fresh_limits(kCancelPatience));
+  [[maybe_unused]] auto asked =
+      qmp->post("migrate-set-parameters", to_text({{"max-bandwidth", kUnlimitedBandwidth}}));
+  std::vector<std::byte> nowhere(kDryReadBytes);
+  for (;;) {
+    auto count = read_some(link->descriptor(), nowhere, fresh_limits(kRecoveryPatience));
+    if (!count) return count.error();
+    if (*count == 0) return ok();
+  }
+}
+
+void GuestCapture::State::end_migration() {
+  bool must_end_well =
+      chosen.mode == CaptureMode::Background && stays_protected(qmp->qemu_version());
+  if (must_end_well && link && link->descriptor() >= 0 && run_dry()) return;
+  cancel();
+}
+
 // The session may be what is broken, and QEMU be well: then it gets a new one.
 Status GuestCapture::State::revive() {
   qmp->set_limits(fresh_limits(kRecoveryPatience));
@@ -308,7 +338,7 @@ Status GuestCapture::State::revive() {
 }
 
 Status GuestCapture::State::give_back() {
-  if (migrating) cancel();
+  if (migrating) end_migration();
   if (link) link->close();
   if (auto alive = revive(); !alive) return alive;
   WaitLimits patience = fresh_limits(kRecoveryPatience);

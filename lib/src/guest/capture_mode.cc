@@ -5,6 +5,7 @@
 
 #include <array>
 #include <charconv>
+#include <compare>
 
 #include "guest/query.h"
 
@@ -26,9 +27,6 @@ constexpr std::array kDisturbing = {
 constexpr std::array kNotInBackground = {
     "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "auto-converge", "rdma-pin-all",
     "xbzrle",        "compress",           "validate-uuid"};
-
-// QEMU before 9.0 clears dirty bits of an emulated guest too late to see every write.
-constexpr unsigned kFirstSafeEmulator = 9;
 
 Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options) {
   Capabilities wanted;
@@ -71,10 +69,23 @@ Status prepare_background(QmpClient& qmp, MigrationSettings& settings,
                .hint = hint_for(set.error().message)};
 }
 
-unsigned major_version(const std::string& version) {
+struct Version {
   unsigned major = 0;
-  std::from_chars(version.data(), version.data() + version.size(), major);
-  return major;
+  unsigned minor = 0;
+  auto operator<=>(const Version&) const = default;
+};
+
+// QEMU before 9.0 clears dirty bits of an emulated guest too late to see every write.
+constexpr Version kSafeEmulator{9, 0};
+// QEMU before 8.1 lifts the protection at the good end of a background snapshot only.
+constexpr Version kLiftsProtection{8, 1};
+
+Version parse_version(std::string_view text) {
+  Version version;
+  const char* end = text.data() + text.size();
+  auto parsed = std::from_chars(text.data(), end, version.major);
+  if (parsed.ptr < end) std::from_chars(parsed.ptr + 1, end, version.minor);
+  return version;
 }
 
 Result<ChosenMode> next_best(QmpClient& qmp, const Error& refusal) {
@@ -101,10 +112,14 @@ std::string_view name_of(CaptureMode mode) {
 }
 
 Result<bool> loses_dirty_pages(QmpClient& qmp) {
-  if (major_version(qmp.qemu_version()) >= kFirstSafeEmulator) return false;
+  if (parse_version(qmp.qemu_version()) >= kSafeEmulator) return false;
   auto kvm = query_kvm(qmp);
   if (!kvm) return kvm.error();
   return !*kvm;
+}
+
+bool stays_protected(const std::string& qemu_version) {
+  return parse_version(qemu_version) < kLiftsProtection;
 }
 
 Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,

@@ -23,4 +23,8 @@ Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
 /// Whether this QEMU may lose pages of a guest that runs while it is saved live.
 Result<bool> loses_dirty_pages(QmpClient& qmp);
 
+/// Whether this QEMU leaves memory write-protected, and so its guest hanging, when a background
+/// snapshot does not come to its good end.
+bool stays_protected(const std::string& qemu_version);
+
 }  // namespace vmstream

@@ -54,8 +54,15 @@ Status MonitorWatch::await(int fd, short events) {
 }
 
 Result<size_t> MonitoredSource::read(std::span<std::byte> into) {
+  if (pace_) {
+    into = into.first(std::min(into.size(), pace_->slice()));
+    auto waited = pause_within(pace_->delay(), watch_.limits(), "the stream's pace");
+    if (!waited) return waited.error();
+  }
   if (auto ready = watch_.await(fd_, POLLIN); !ready) return ready.error();
-  return read_some(fd_, into, watch_.limits());
+  auto count = read_some(fd_, into, watch_.limits());
+  if (count && pace_) pace_->took(*count);
+  return count;
 }
 
 Status MonitoredSink::write(std::span<const std::byte> bytes) {

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
 #include <vmstream/qmp.h>
+#include "guest/pace.h"
 #include "io/fd.h"
 
 namespace vmstream {
@@ -46,12 +48,15 @@ class MonitorWatch {
 /// What QEMU writes into its end of a link.
 class MonitoredSource final : public ByteSource {
  public:
-  MonitoredSource(int fd, MonitorWatch& watch) : fd_(fd), watch_(watch) {}
+  /// With a `pace` it is read no faster.
+  MonitoredSource(int fd, MonitorWatch& watch, std::optional<Pace> pace = std::nullopt)
+      : fd_(fd), watch_(watch), pace_(pace) {}
   Result<size_t> read(std::span<std::byte> into) override;
 
  private:
   int fd_;
   MonitorWatch& watch_;
+  std::optional<Pace> pace_;
 };
 
 /// What QEMU reads from its end of a link. finish() does nothing: closing the end is the owner's.
