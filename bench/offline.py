@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures vmstream-inspect on the plain file of a large guest, and replaces its part of the results.
+"""Measures vmstream-inspect on the plain file of a large guest, and writes a table.
 
 QEMU makes the file: a guest whose RAM looks like that of an idle Linux and is empty otherwise. Small questions
 are to be independent of the RAM; a whole reading is to run at the speed of memory. With --analyzer
@@ -20,11 +20,8 @@ import time
 import guest_memory
 from guest_memory import MIB
 from qemu import Guest
-from report import cpu_name, first_line, memory_gib, row
+from report import add_output_option, cpu_name, first_line, memory_gib, row, write
 from run import DATA_ADDRESS, UNLIMITED
-
-TITLE = "## Inspecting"
-
 
 def timed(command, runs, peak_file):
     """Median seconds, and the largest peak in MiB, of a command whose output nobody wants."""
@@ -74,15 +71,6 @@ def measure(options, folder):
     return stream_bytes, lines
 
 
-def replace_part(path, part):
-    """Puts `part` in the place of the one under the same title, or behind everything."""
-    text = path.read_text(encoding="utf-8") if path.exists() else "# Results of the benchmark\n"
-    before, found, behind = text.partition(TITLE)
-    next_title = behind.find("\n## ") if found else -1
-    rest = behind[next_title + 1:] if next_title >= 0 else ""
-    path.write_text(f"{before.rstrip()}\n\n{part}" + (f"\n{rest}" if rest else ""), encoding="utf-8")
-
-
 def parse_arguments():
     here = pathlib.Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -93,8 +81,7 @@ def parse_arguments():
     parser.add_argument("--build", default=here.parent / "build/release",
                         help="folder of the build (default: build/release)")
     parser.add_argument("--dir", help="where the files go (default: a new temporary folder)")
-    parser.add_argument("--output", default=here / "RESULTS.md", type=pathlib.Path,
-                        help="the results (default: bench/RESULTS.md; - is stdout)")
+    add_output_option(parser, "offline")
     return parser.parse_args()
 
 
@@ -103,18 +90,15 @@ def main():
     with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
         stream_bytes, lines = measure(options, folder)
     today = datetime.date.today().isoformat()
-    part = "\n".join([
-        TITLE, "", f"Written by `bench/offline.py` on {today}.", "",
+    write(options.output, "\n".join([
+        "# Inspecting", "", "Written by `bench/offline.py`; run it again to replace it.", "",
+        f"- date: {today}",
         f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
         f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}; "
         f"{first_line('qemu-system-x86_64', '--version')}",
         f"- guest: {options.memory} MiB RAM; its plain stream has {stream_bytes / MIB:.0f} MiB, in "
         "the page cache",
-        f"- medians of {options.runs} runs", "", *lines]) + "\n"
-    if str(options.output) == "-":
-        sys.stdout.write(part)
-    else:
-        replace_part(options.output, part)
+        f"- medians of {options.runs} runs", "", *lines]) + "\n")
 
 
 if __name__ == "__main__":
