@@ -5,9 +5,9 @@
 #include <fmt/format.h>
 
 #include <vmstream/text.h>
-#include "guest/guest_state.h"
 #include "guest/incoming_sink.h"
 #include "guest/monitored_io.h"
+#include "guest/query.h"
 #include "guest/stream_guard.h"
 #include "io/wait.h"
 
