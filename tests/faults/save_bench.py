@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 from bench import Bench
-from outcomes import GONE, REFUSED, RESUMED, WHOLE, promise
+from outcomes import GONE, REFUSED, RESUMED, WHOLE, Broken, promise
 from real_guest import Qemu, wait_until
 from support import tool
 
@@ -45,14 +45,17 @@ class SaveBench(Bench):
         self.restores = 0
 
     def close(self):
+        self.end_guest()
+        super().close()
+
+    def end_guest(self):
         if self.guest:
             self.guest.end()
-        super().close()
+        self.guest = None
 
     def running_guest(self):
         if self.guest and self.guest.has_ended():
-            self.guest.end()
-            self.guest = None
+            self.end_guest()
         if not self.guest:
             self.guest = Qemu(self.root, "guest")
             self.guest.wait_for_tick(40)
@@ -85,6 +88,9 @@ class SaveBench(Bench):
             if save.ends_qemu and self.check_ended(ran, is_whole):
                 return WHOLE if ran.status == 0 else REFUSED
             return self.check_guest(save, ran)
+        except (Broken, AssertionError):
+            self.end_guest()  # the next fault shall not suffer from this one
+            raise
         finally:
             self.forget_files()
 
@@ -175,7 +181,8 @@ class SaveBench(Bench):
     @staticmethod
     def is_given_up(ran):
         """Killed at once, or unable to reach QEMU any more, and saying so."""
-        return ran.status == -9 or "could not be put back" in ran.stderr
+        return (ran.status == -signal.SIGKILL or "could not be put back" in ran.stderr
+                or "type quit or cont" in ran.stderr)
 
     def check_qemu(self, ran):
         """Settings and descriptors are as they were."""
