@@ -74,7 +74,7 @@ class SaveBench(Bench):
         return self.read_counts()
 
     def inject(self, save, fault, sampled=False):
-        """The outcome, or None where the step was not reached. `sampled`: a whole file is loaded."""
+        """The outcome, or None if the step was not reached. `sampled`: a whole file is loaded."""
         self.prepare(save)
         ran = self.run(fault, "vmdump", *self.arguments(save), peer=self.guest.process.pid)
         try:
@@ -150,7 +150,7 @@ class SaveBench(Bench):
             ran = self.plain_tool("vmrestore", "--qmp", f"../{second.qmp}", "--cont", save.file)
             promise(ran.returncode == 0, f"does not restore: {ran.stderr}")
             second.is_counting()
-            promise(second.ticks()[0] - 1 in self.guest.ticks(), "does not go on where it was saved")
+            promise(second.ticks()[0] - 1 in self.guest.ticks(), "does not go on from there")
             self.restores += 1
         finally:
             second.end()
@@ -192,7 +192,8 @@ class SaveBench(Bench):
         ask("migrate-set-parameters", **{"max-bandwidth": BANDWIDTH})
         if self.is_given_up(ran):
             self.counts_of(PLAIN, "vmdump")  # the next run takes back what was left with QEMU
-        wait_until(lambda: self.count_descriptors() <= self.descriptors, "QEMU to close what it got")
+        wait_until(lambda: self.count_descriptors() <= self.descriptors,
+                   "QEMU to close what it was handed")
 
     def count_descriptors(self):
         return len(os.listdir(f"/proc/{self.guest.process.pid}/fd"))
