@@ -62,7 +62,9 @@ MigrationLink::~MigrationLink() {
 Status MigrationLink::pass_end(QmpClient& qmp) {
   auto pipe = direction_ == Direction::BothWays ? make_socket_pair() : make_pipe();
   if (!pipe) return pipe.error();
-  fd_name_ = fmt::format("vmstream-{}", ::getpid());
+  // The same each time: what a process that was killed has left with QEMU is replaced. A monitor
+  // serves one client at a time.
+  fd_name_ = "vmstream";
   bool from_qemu = direction_ == Direction::FromQemu;
   UniqueFd theirs = std::move(from_qemu ? pipe->writer : pipe->reader);
   end_ = std::move(from_qemu ? pipe->reader : pipe->writer);
