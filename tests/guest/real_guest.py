@@ -66,10 +66,12 @@ class Monitor:
 class Qemu:
     """A process with two monitors: `name`.qmp for the tools, another for the test."""
 
+    machine = MACHINE
+
     def __init__(self, folder, name, *arguments):
         self.folder, self.name = folder, name
         self.serial = folder / f"{name}.serial"
-        command = ["qemu-system-x86_64", *MACHINE, "-serial", f"file:{self.serial}"]
+        command = ["qemu-system-x86_64", *self.machine, "-serial", f"file:{self.serial}"]
         for monitor in (self.qmp, f"{name}.own"):
             command += ["-qmp", f"unix:{monitor},server=on,wait=off"]
         self.process = subprocess.Popen([*command, *arguments], cwd=folder,
