@@ -12,7 +12,6 @@ import datetime
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 
 from qemu import Guest
@@ -99,7 +98,7 @@ def goals_table(data_set):
 
 def make_report(options, data_set, date):
     vmdump = pathlib.Path(options.build).resolve() / "bin/vmdump"
-    lines = ["# Results of the benchmark of encryption", "",
+    lines = ["# Encryption", "",
              "Written by `bench/encryption.py`; run it again to replace it. `gpg -e -z 0 cat` and "
              "`gpg -d` are gpg alone: it works on one core, and no save or restore through it can be "
              "faster than that.", "",
@@ -126,8 +125,7 @@ def parse_arguments():
     parser.add_argument("--build", default=here.parent / "build/release",
                         help="folder of the build (default: build/release)")
     parser.add_argument("--dir", help="where the state files go (default: a new temporary folder)")
-    parser.add_argument("--output", default=here / "ENCRYPTION.md",
-                        help="the table (default: bench/ENCRYPTION.md; - is stdout)")
+    report.add_output_option(parser, "encryption")
     options = parser.parse_args()
     if DATA_ADDRESS + options.data * 1000000 > options.memory * MIB:
         parser.error("--data does not fit into --memory")
@@ -156,10 +154,7 @@ def main():
     started = datetime.date.today().isoformat()
     with gpg_home():
         text = make_report(options, measure(options), started)
-    if str(options.output) == "-":
-        sys.stdout.write(text)
-    else:
-        pathlib.Path(options.output).write_text(text, encoding="utf-8")
+    report.write(options.output, text)
 
 
 if __name__ == "__main__":

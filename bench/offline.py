@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures vmstream-inspect on the plain file of a large guest, and replaces its part of the results.
+"""Measures vmstream-inspect on the plain file of a large guest, and writes a table.
 
 QEMU makes the file: a guest whose RAM looks like that of an idle Linux and is empty otherwise. Small questions
 are to be independent of the RAM; a whole reading is to run at the speed of memory. With --analyzer
@@ -20,16 +20,16 @@ import time
 import guest_memory
 from guest_memory import MIB
 from qemu import Guest
-from report import cpu_name, first_line, memory_gib, row
+from report import add_output_option, cpu_name, first_line, memory_gib, row, write
 from run import DATA_ADDRESS, UNLIMITED
 
-TITLE = "## Inspecting"
-
-
-def timed(command, runs, peak_file):
-    """Median seconds, and the largest peak in MiB, of a command whose output nobody wants."""
+def timed(command, runs, peak_file, makes=None):
+    """Median seconds, and the largest peak in MiB, of a command whose output nobody wants; the file that it
+    `makes` is gone before each run, as removing an old one takes longer than writing."""
     seconds, peaks_kib = [], []
     for _ in range(runs):
+        if makes:
+            pathlib.Path(makes).unlink(missing_ok=True)
         started = time.monotonic()
         subprocess.run(["/usr/bin/time", "-f", "%M", "-o", peak_file, *command],
                        stdout=subprocess.DEVNULL, check=True)
@@ -56,8 +56,8 @@ def measure(options, folder):
     stream_bytes = os.path.getsize(state)
     lines = [row("question", "seconds", "stream MB/s", "peak MiB"), row("---", "---:", "---:", "---:")]
 
-    def add(name, command, runs, whole):
-        seconds, peak = timed(command, runs, f"{folder}/peak")
+    def add(name, command, runs, whole, makes=None):
+        seconds, peak = timed(command, runs, f"{folder}/peak", makes)
         rate = f"{stream_bytes / 1e6 / seconds:.0f}" if whole else "-"
         lines.append(row(name, f"{seconds:.3f}", rate, f"{peak:.1f}"))
         print(lines[-1], file=sys.stderr)
@@ -66,21 +66,13 @@ def measure(options, folder):
         add(words[0], [inspect, *words, *([] if len(words) > 1 else [state])], options.runs, False)
     add("info --full-scan", [inspect, "info", "--full-scan", state], options.runs, True)
     add("ram", [inspect, "ram", state], options.runs, True)
-    image = f"{folder}/image"
-    add("extract ram", [inspect, "extract", "ram", state, "--block", "pc.ram", "--force", "-o", image],
-        options.runs, True)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        for name, place in (("extract ram", folder), ("extract ram into /dev/shm", memory)):
+            image = f"{place}/image"
+            add(name, [inspect, "extract", "ram", state, "--block", "pc.ram", "-o", image], options.runs, True, image)
     if options.analyzer:
         add("analyze-migration.py", [sys.executable, options.analyzer, "-f", state], 1, True)
     return stream_bytes, lines
-
-
-def replace_part(path, part):
-    """Puts `part` in the place of the one under the same title, or behind everything."""
-    text = path.read_text(encoding="utf-8") if path.exists() else "# Results of the benchmark\n"
-    before, found, behind = text.partition(TITLE)
-    next_title = behind.find("\n## ") if found else -1
-    rest = behind[next_title + 1:] if next_title >= 0 else ""
-    path.write_text(f"{before.rstrip()}\n\n{part}" + (f"\n{rest}" if rest else ""), encoding="utf-8")
 
 
 def parse_arguments():
@@ -93,28 +85,25 @@ def parse_arguments():
     parser.add_argument("--build", default=here.parent / "build/release",
                         help="folder of the build (default: build/release)")
     parser.add_argument("--dir", help="where the files go (default: a new temporary folder)")
-    parser.add_argument("--output", default=here / "RESULTS.md", type=pathlib.Path,
-                        help="the results (default: bench/RESULTS.md; - is stdout)")
+    add_output_option(parser, "offline")
     return parser.parse_args()
 
 
 def main():
     options = parse_arguments()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
         stream_bytes, lines = measure(options, folder)
     today = datetime.date.today().isoformat()
-    part = "\n".join([
-        TITLE, "", f"Written by `bench/offline.py` on {today}.", "",
+    write(options.output, "\n".join([
+        "# Inspecting", "", "Written by `bench/offline.py`; run it again to replace it.", "",
+        f"- date: {today}",
         f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
         f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}; "
         f"{first_line('qemu-system-x86_64', '--version')}",
         f"- guest: {options.memory} MiB RAM; its plain stream has {stream_bytes / MIB:.0f} MiB, in "
         "the page cache",
-        f"- medians of {options.runs} runs", "", *lines]) + "\n"
-    if str(options.output) == "-":
-        sys.stdout.write(part)
-    else:
-        replace_part(options.output, part)
+        f"- medians of {options.runs} runs; load of the machine at the start: {load:.1f}", "", *lines]) + "\n")
 
 
 if __name__ == "__main__":

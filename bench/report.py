@@ -1,13 +1,26 @@
 # SPDX-License-Identifier: MIT
-"""Turns the measured cases into bench/RESULTS.md."""
+"""What the reports in bench/results have in common, and the one of bench/run.py."""
 import dataclasses
 import os
 import pathlib
 import platform
 import re
 import subprocess
+import sys
 
 MIB = 1 << 20
+
+
+def add_output_option(parser, name):
+    parser.add_argument("--output", default=pathlib.Path(__file__).resolve().parent / f"results/{name}.md",
+                        help=f"the report (default: bench/results/{name}.md; - is stdout)")
+
+
+def write(output, text):
+    if str(output) == "-":
+        sys.stdout.write(text)
+    else:
+        pathlib.Path(output).write_text(text, encoding="utf-8")
 
 
 def first_line(*command):
@@ -152,7 +165,7 @@ def tables(data):
 
 
 def make(options, data_sets, vmdump, date):
-    lines = ["# Results of the benchmark", "", "Written by `bench/run.py`; run it again to replace it.",
+    lines = ["# Saving and restoring", "", "Written by `bench/run.py`; run it again to replace it.",
              "", *circumstances(options, vmdump, date), "", "## Goals", "", *goal_table(data_sets), ""]
     for data in data_sets:
         lines += tables(data)

@@ -249,8 +249,7 @@ def parse_arguments():
     parser.add_argument("--build", default=here.parent / "build/release",
                         help="folder of the build (default: build/release)")
     parser.add_argument("--dir", help="where the state files go (default: a new temporary folder)")
-    parser.add_argument("--output", default=here / "RESULTS.md",
-                        help="the table (default: bench/RESULTS.md; - is stdout)")
+    report.add_output_option(parser, "capture")
     options = parser.parse_args()
     if not 1 <= options.slow_runs <= options.runs:
         parser.error("--slow-runs must be between 1 and --runs")
@@ -284,11 +283,7 @@ def main():
     started = datetime.date.today().isoformat()
     data_sets = [measure_data_set(options, name) for name in options.data_set]
     vmdump = pathlib.Path(options.build).resolve() / "bin/vmdump"
-    text = report.make(options, data_sets, vmdump, started)
-    if str(options.output) == "-":
-        sys.stdout.write(text)
-    else:
-        pathlib.Path(options.output).write_text(text, encoding="utf-8")
+    report.write(options.output, report.make(options, data_sets, vmdump, started))
 
 
 if __name__ == "__main__":

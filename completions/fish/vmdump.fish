@@ -3,9 +3,13 @@
 complete -c vmdump -f
 complete -c vmdump -l qmp -d 'monitor of QEMU' -r
 complete -c vmdump -l stdin -d 'the stream arrives on stdin'
-complete -c vmdump -l mode -d 'how to save' -x -a 'stop'
+complete -c vmdump -l mode -d 'how to save' -x -a 'stop live background auto'
 complete -c vmdump -l after -d 'what becomes of the guest' -x -a 'keep pause quit'
 complete -c vmdump -l max-bandwidth -d 'read no faster than this' -x
+complete -c vmdump -l converge -d 'when to stop the guest' -x
+complete -c vmdump -l max-passes -d 'stop the guest after so many passes' -x
+complete -c vmdump -l downtime-limit -d 'pause that ends a live save' -x
+complete -c vmdump -l auto-converge -d 'slow the guest down until it converges'
 complete -c vmdump -l timeout -d 'give up after this time' -x
 complete -c vmdump -s o -l output -d 'file to write' -r
 complete -c vmdump -l exec -d 'command that takes the file' -x

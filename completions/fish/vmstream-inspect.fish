@@ -14,7 +14,7 @@ complete -c vmstream-inspect -l section -d 'hexdump, extract: this section only'
 complete -c vmstream-inspect -s o -l output -d 'where the part goes' -r
 complete -c vmstream-inspect -l force -d 'replace an existing file'
 complete -c vmstream-inspect -l instance -d 'show only the device with this instance id' -x
-complete -c vmstream-inspect -l schema -d 'describe devices as the stream in this file does' -r
+complete -c vmstream-inspect -l schema -d 'describe devices as the stream or dump in this file does' -r
 complete -c vmstream-inspect -l format -d 'form of a dump' -x -a 'json xml qemu'
 complete -c vmstream-inspect -l offset -d 'hexdump: from this offset on' -x
 complete -c vmstream-inspect -l length -d 'hexdump: so many bytes' -x

@@ -11,6 +11,7 @@ import unittest
 from real_guest import MACHINE, GuestTest, Qemu, wait_until
 from support import ENVIRONMENT, INTERRUPTED, MALFORMED, UNSUPPORTED, USAGE
 
+SWEEP_IMAGE = os.environ["VMSTREAM_SWEEP_GUEST"]
 MIB = 1 << 20
 REGION = MIB  # where the sweeping guest reads from
 SWEPT = 16 * MIB
@@ -21,8 +22,8 @@ SLOW = ["--max-bandwidth", "4M/s"]
 class SweepQemu(Qemu):
     """A guest that reads all of its memory over and over and prints the same sum each time."""
 
-    machine = [word.replace(os.environ["VMSTREAM_TEST_GUEST"], os.environ["VMSTREAM_SWEEP_GUEST"])
-               for word in MACHINE]
+    def __init__(self, folder, name, *arguments, **more):
+        super().__init__(folder, name, *arguments, image=SWEEP_IMAGE, **more)
 
     def sums(self):
         text = self.serial.read_text(errors="replace") if self.serial.exists() else ""
@@ -45,8 +46,8 @@ class LazyTest(GuestTest):
         finally:
             probe.end()
 
-    def start(self, name, *arguments):
-        qemu = SweepQemu(self.folder, name, *arguments)
+    def start(self, name, *arguments, **more):
+        qemu = SweepQemu(self.folder, name, *arguments, **more)
         self.addCleanup(qemu.end)
         return qemu
 
@@ -171,8 +172,8 @@ class Restores(LazyTest):
         expected = self.saved("a.zst")
         process = self.start_tool(
             "vmrestore", "--lazy", "--cont", "--json", "a.zst", "--", "qemu-system-x86_64",
-            *SweepQemu.machine, "-serial", "file:new.serial",
-            "-qmp", "unix:new.qmp,server=on,wait=off")
+            *MACHINE, "-m", "32", "-serial", "file:new.serial",
+            "-drive", f"file={SWEEP_IMAGE},format=raw,if=floppy,readonly=on", "-qmp", "unix:new.qmp,server=on,wait=off")
         serial = self.folder / "new.serial"
         wait_until(lambda: serial.exists() and serial.read_text().count("\n") > 2, "sums")
         self.assertEqual({expected}, set(line[2:] for line in
@@ -258,7 +259,7 @@ class Interruptions(LazyTest):
 class Refusals(LazyTest):
     def test_destinations_that_do_not_fit(self):
         self.saved("a.zst")
-        small = self.start("second", "-incoming", "defer", "-m", "48")
+        small = self.start("second", "-incoming", "defer", megabytes=48)
         message = self.restore("--qmp", small.qmp, "a.zst", status=ENVIRONMENT)
         self.assertIn("QEMU ended while it loaded the guest", message)
         self.assertIn("hint: ", message)

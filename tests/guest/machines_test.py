@@ -119,6 +119,7 @@ class Machines(ToolTest):
         saved = self.run_tool("vmdump", "--qmp", "tool.qmp", "-c", "none", "-o", "state")
         if idstrs is None:
             self.assert_status(ENVIRONMENT, saved)
+            self.assertRegex(saved.stderr.decode(), r"State blocked by non-migratable device '.*/nvme'")
             self.assertFalse((self.folder / "state").exists())
             return
         self.assert_status(0, saved)

@@ -3,8 +3,11 @@
 
 import json
 import os
+import pathlib
 import re
+import shlex
 import socket
+import struct
 import subprocess
 import time
 
@@ -13,8 +16,14 @@ from support import BIN, ToolTest, tool
 IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
 PATIENCE = 20  # seconds; an emulated guest on a busy machine is slow
 
-MACHINE = ["-M", "pc", "-accel", "tcg", "-m", "32", "-display", "none", "-nodefaults",
-           "-drive", f"file={IMAGE},format=raw,if=floppy,readonly=on"]
+QEMU = ["qemu-system-x86_64"]
+# A QEMU of 9.0 or later beside the installed one, with its arguments such as -L, if there is one.
+NEWER_QEMU = shlex.split(os.environ.get("VMSTREAM_NEWER_QEMU", ""))
+
+MACHINE = ["-M", "pc", "-accel", "tcg", "-display", "none", "-nodefaults"]
+DIVISOR_AND_STRIPES = 504  # in the image, see boot.S
+TIMER_HERTZ = 1193182
+STRIPE_PAGES = 16
 
 
 def wait_until(condition, what):
@@ -63,15 +72,24 @@ class Monitor:
         self.socket.close()
 
 
+def writing_image(folder, pages, pages_per_second):
+    """An image of the test guest that keeps writing to so many pages, one after the other."""
+    image = bytearray(pathlib.Path(IMAGE).read_bytes())
+    divisor = TIMER_HERTZ * STRIPE_PAGES // pages_per_second
+    struct.pack_into("<HI", image, DIVISOR_AND_STRIPES, divisor, pages // STRIPE_PAGES)
+    path = folder / "first.img"
+    path.write_bytes(image)
+    return path
+
+
 class Qemu:
     """A process with two monitors: `name`.qmp for the tools, another for the test."""
 
-    machine = MACHINE
-
-    def __init__(self, folder, name, *arguments):
+    def __init__(self, folder, name, *arguments, qemu=QEMU, image=IMAGE, megabytes=32):
         self.folder, self.name = folder, name
         self.serial = folder / f"{name}.serial"
-        command = ["qemu-system-x86_64", *self.machine, "-serial", f"file:{self.serial}"]
+        command = [*qemu, *MACHINE, "-m", str(megabytes), "-serial", f"file:{self.serial}",
+                   "-drive", f"file={image},format=raw,if=floppy,readonly=on"]
         for monitor in (self.qmp, f"{name}.own"):
             command += ["-qmp", f"unix:{monitor},server=on,wait=off"]
         self.process = subprocess.Popen([*command, *arguments], cwd=folder,
@@ -117,8 +135,8 @@ class Qemu:
 class GuestTest(ToolTest):
     """A test with guests; each is ended with it."""
 
-    def qemu(self, name, *arguments):
-        started = Qemu(self.folder, name, *arguments)
+    def qemu(self, name, *arguments, **how):
+        started = Qemu(self.folder, name, *arguments, **how)
         self.addCleanup(started.end)
         return started
 

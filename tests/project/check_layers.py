@@ -30,7 +30,7 @@ BELOW = {
 PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
     "io": "byte_sink byte_source command file_claim output_file random_source secret",
-    "format": "device_state format parser stream_statistics visitor vmdesc writer",
+    "format": "device_state format parser stream_statistics visitor vmdesc vmstate_dump writer",
     "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",
     "state": "index_builder page_map ram_image seekable_state sidecar state_file state_index stream_ends",

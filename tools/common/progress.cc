@@ -126,6 +126,7 @@ std::string Progress::bar() const {
     auto whole = std::chrono::seconds(static_cast<int64_t>(std::min(std::ceil(*left), 1e9)));
     figures += fmt::format(", {} left", vmstream::format_duration(whole));
   }
+  if (!detail_.words.empty()) figures += ", " + detail_.words;
   auto part = percent();
   if (!part) return head + figures;
   figures = fmt::format("{:3.0f}% of {}, {}", std::floor(*part), format_size(counts_.guest_bytes),
@@ -144,6 +145,7 @@ std::string Progress::json() const {
   line["bytes_per_second"] = std::llround(stream_bytes_per_second_);
   line["seconds_left"] = or_null(seconds_left());
   line["elapsed_seconds"] = std::round(Seconds(shown_ - start_).count() * 1000) / 1000;
+  for (const auto& [key, figure] : detail_.figures) line[std::string(key)] = figure;
   return line.dump() + "\n";
 }
 

@@ -5,12 +5,20 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include <vmstream/cancellation.h>
 #include <vmstream/stream_statistics.h>
 #include "common/tool.h"
 
 namespace vmtools {
+
+/// What a phase can tell besides the counts.
+struct ProgressDetail {
+  std::string words;                                           ///< for the bar
+  std::vector<std::pair<std::string_view, uint64_t>> figures;  ///< for JSON: keys that stay valid
+};
 
 /// Shows progress as the options ask. Cheap to update as often as there is news; drawn at most ten
 /// times a second. The bar is erased by the destructor.
@@ -23,6 +31,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(const vmstream::StreamCounts& counts);
+  /// Shown with the counts from the next update on.
+  void detail(ProgressDetail detail) { detail_ = std::move(detail); }
   /// Shows the figures once more under the name of another phase, such as "sync" or "done".
   void enter(std::string_view phase);
 
@@ -39,6 +49,7 @@ class Progress {
   Session& session_;
   Form form_ = Form::None;
   std::string phase_;
+  ProgressDetail detail_;
   vmstream::StreamCounts counts_;
   vmstream::Clock::time_point start_;
   vmstream::Clock::time_point shown_;

@@ -26,6 +26,22 @@ using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
 
+constexpr double kPageBytes = 4096;
+
+vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
+  auto dirty = static_cast<uint64_t>(live.dirty_pages_per_second * kPageBytes);
+  auto words = fmt::format("pass {}, {} left, guest writes {}/s{}", live.pass,
+                           vmstream::format_size(live.bytes_left), vmstream::format_size(dirty),
+                           live.converges() ? "" : ", not converging");
+  return {
+      .words = std::move(words),
+      .figures = {{"pass", live.pass},
+                  {"pages_left", live.pages_left},
+                  {"dirty_pages_per_second", static_cast<uint64_t>(live.dirty_pages_per_second)},
+                  {"sent_pages_per_second", static_cast<uint64_t>(live.sent_pages_per_second)},
+                  {"throttle_percent", live.throttle_percent}}};
+}
+
 // Shows what the capture tells.
 class Observer final : public vmstream::CaptureObserver {
  public:
@@ -33,6 +49,7 @@ class Observer final : public vmstream::CaptureObserver {
       : session_(session), subject_(std::move(subject)), progress_(session, "save") {}
 
   void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
+  void on_live(const vmstream::LiveProgress& live) override { progress_.detail(describe(live)); }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
   void enter(std::string_view phase) { progress_.enter(phase); }
 
@@ -43,8 +60,12 @@ class Observer final : public vmstream::CaptureObserver {
 };
 
 CaptureOptions capture_options(const Options& options, const Session& session) {
-  return {.after = options.after,
+  return {.mode = options.mode,
+          .after = options.after,
           .max_bandwidth = options.max_bandwidth,
+          .rules = convergence_rules(options),
+          .downtime_limit = options.downtime_limit,
+          .auto_converge = options.auto_converge,
           .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
@@ -98,6 +119,11 @@ ExitStatus report(const Options& options, Session& session, const CaptureSummary
                   uint64_t file_bytes) {
   if (options.common.json) vmtools::print_json(summary_json(options, summary, file_bytes));
   session.messages().summary(summary_line(options, summary, file_bytes));
+  if (!summary.mode_reason.empty()) {
+    session.messages().summary(
+        fmt::format("{} because {}", name_of(summary.mode), summary.mode_reason));
+  }
+  if (summary.shortfall) session.messages().summary(shortfall_line(*summary.shortfall));
   return ExitStatus::Done;
 }
 

@@ -12,7 +12,9 @@
 namespace vmdump {
 namespace {
 
+using vmstream::CaptureMode;
 using vmstream::Coding;
+using vmstream::ConvergenceRules;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Status;
@@ -67,6 +69,20 @@ Status read_compression(const std::string& text, std::optional<Compression>& int
   return vmstream::ok();
 }
 
+Status read_rules(const std::string& text, std::optional<ConvergenceRules>& into) {
+  auto rules = ConvergenceRules::parse(text);
+  if (!rules) return rules.error();
+  into = *rules;
+  return vmstream::ok();
+}
+
+Status read_passes(const std::string& text, std::optional<uint32_t>& into) {
+  auto rules = ConvergenceRules::parse("passes=" + text);
+  if (!rules) return usage(fmt::format("'{}' is no number of passes", vmstream::escape(text)));
+  into = rules->passes;
+  return vmstream::ok();
+}
+
 void add_source(vmtools::CommandLine& line, Options& options) {
   line.group("The guest");
   line.text("--qmp", "ADDRESS", options.qmp,
@@ -74,9 +90,13 @@ void add_source(vmtools::CommandLine& line, Options& options) {
   line.flag("--stdin", options.from_stdin, "the stream arrives on stdin");
   line.exclusive("--qmp", "--stdin");
   line.choice("--mode", options.mode,
-              {{"stop", Mode::Stop}, {"live", Mode::Live}, {"background", Mode::Background}},
-              "stop: pause the guest, save it, let it go on; live and background are not "
-              "supported yet (stop)");
+              {{"stop", CaptureMode::Stop},
+               {"live", CaptureMode::Live},
+               {"background", CaptureMode::Background},
+               {"auto", CaptureMode::Auto}},
+              "stop: the guest stands still while it is saved; live: it runs, and stands still for "
+              "the rest; background: it runs, the file holds its state as of the start; auto: "
+              "background, else live, else stop (stop)");
   line.choice("--after", options.after,
               {{"keep", vmstream::After::Keep},
                {"pause", vmstream::After::Pause},
@@ -84,6 +104,21 @@ void add_source(vmtools::CommandLine& line, Options& options) {
               "what becomes of the guest after success; keep: goes on as it was found (keep)");
   line.rate("--max-bandwidth", options.max_bandwidth, "read no faster than this (unlimited)");
   line.duration("--timeout", options.timeout, "give up after TIME and put the guest back (never)");
+}
+
+void add_live(vmtools::CommandLine& line, Options& options) {
+  line.group("Live saves");
+  line.value(
+      "--converge", "RULES",
+      "when to stop the guest and send the rest: so many pages left, so many passes that fall "
+      "behind the guest, so many passes (dirty-pages=50,stalls=2,passes=30)",
+      [&options](const std::string& text) { return read_rules(text, options.converge); });
+  line.value("--max-passes", "N", "the same as passes=N among the rules",
+             [&options](const std::string& text) { return read_passes(text, options.max_passes); });
+  line.duration("--downtime-limit", options.downtime_limit,
+                "QEMU ends the save by itself when the rest takes no longer (as QEMU is set)");
+  line.flag("--auto-converge", options.auto_converge,
+            "slow the guest's processors down until the save keeps up with it");
 }
 
 void add_target(vmtools::CommandLine& line, Options& options) {
@@ -145,6 +180,17 @@ Status check_openpgp(const Options& options) {
   return usage("the suffix asks for encryption: -e KEY, --symmetric or --sign KEY is needed");
 }
 
+// Options of a mode that is not asked for would be ignored in silence.
+Status check_live(const Options& options) {
+  if (options.from_stdin && options.mode != CaptureMode::Stop) return usage("--mode needs --qmp");
+  bool may_be_live = options.mode == CaptureMode::Live || options.mode == CaptureMode::Auto;
+  bool sets_live =
+      options.converge || options.max_passes || options.downtime_limit || options.auto_converge;
+  if (may_be_live || !sets_live) return vmstream::ok();
+  return usage(
+      "--converge, --max-passes, --downtime-limit and --auto-converge need --mode live or auto");
+}
+
 Status check_source(const Options& options) {
   if (!options.qmp && !options.from_stdin) {
     return usage("nothing to save: --qmp ADDRESS or --stdin is needed");
@@ -154,12 +200,7 @@ Status check_source(const Options& options) {
     return usage("--after, --max-bandwidth and --explain need --qmp");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
-  if (options.mode != Mode::Stop) {
-    return Error{.code = Errc::Unsupported,
-                 .message = "only --mode stop is supported yet",
-                 .hint = "--mode stop pauses the guest while it is saved"};
-  }
-  return vmstream::ok();
+  return check_live(options);
 }
 
 // A name must not promise a coding that the file does not get.
@@ -197,6 +238,7 @@ vmtools::ToolText tool_text() {
               "vmdump --stdin -o FILE [OPTIONS]",
           .examples =
               "vmdump --qmp /run/guest.qmp -o guest.zst\n"
+              "vmdump --qmp /run/guest.qmp -o guest.zst --mode live --max-passes 5\n"
               "vmdump --qmp tcp:localhost:4444 -o guest.gz --after quit\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
               "vmdump --qmp /run/guest.qmp --exec 'ssh host \"cat > guest.zst\"'\n"
@@ -205,6 +247,7 @@ vmtools::ToolText tool_text() {
 
 void add_options(vmtools::CommandLine& line, Options& options) {
   add_source(line, options);
+  add_live(line, options);
   add_target(line, options);
   add_openpgp(line, options);
   vmtools::add_common_options(line, options.common);
@@ -213,6 +256,12 @@ void add_options(vmtools::CommandLine& line, Options& options) {
 Status check(const Options& options) {
   if (auto source = check_source(options); !source) return source;
   return check_target(options);
+}
+
+ConvergenceRules convergence_rules(const Options& options) {
+  auto rules = options.converge.value_or(ConvergenceRules());
+  if (options.max_passes) rules.passes = *options.max_passes;
+  return rules;
 }
 
 Compression chosen_compression(const Options& options) {

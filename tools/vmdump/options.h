@@ -22,8 +22,6 @@ struct Compression {
   std::optional<int> level = std::nullopt;  ///< default: the coding's own
 };
 
-enum class Mode { Stop, Live, Background };
-
 struct Options {
   vmtools::CommonOptions common;
 
@@ -48,7 +46,13 @@ struct Options {
   bool is_openpgp() const { return is_encrypted() || signer; }
   bool is_encrypted() const { return !recipients.empty() || symmetric; }
 
-  Mode mode = Mode::Stop;
+  vmstream::CaptureMode mode = vmstream::CaptureMode::Stop;
+  // Live saves only.
+  std::optional<vmstream::ConvergenceRules> converge;
+  std::optional<uint32_t> max_passes;
+  std::optional<std::chrono::milliseconds> downtime_limit;
+  bool auto_converge = false;
+
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;
@@ -62,6 +66,9 @@ void add_options(vmtools::CommandLine& line, Options& options);
 
 /// Whether the options make sense together.
 vmstream::Status check(const Options& options);
+
+/// When a live save ends.
+vmstream::ConvergenceRules convergence_rules(const Options& options);
 
 /// What -c, or else the suffix of the output, asks for. Of no meaning with --filter.
 Compression chosen_compression(const Options& options);

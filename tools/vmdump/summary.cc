@@ -12,6 +12,7 @@ namespace vmdump {
 namespace {
 
 using nlohmann::ordered_json;
+using vmstream::CaptureMode;
 using vmstream::CapturePass;
 using vmstream::CaptureSummary;
 
@@ -22,10 +23,20 @@ double to_milliseconds(double seconds) {
 ordered_json passes_json(const CaptureSummary& summary) {
   auto passes = ordered_json::array();
   for (const CapturePass& pass : summary.passes) {
-    passes.push_back(
-        {{"pages", pass.pages}, {"bytes", pass.bytes}, {"seconds", to_milliseconds(pass.seconds)}});
+    passes.push_back({{"pages", pass.pages},
+                      {"bytes", pass.bytes},
+                      {"seconds", to_milliseconds(pass.seconds)},
+                      {"dirtied_pages", pass.dirtied},
+                      {"pages_left", pass.left}});
   }
   return passes;
+}
+
+ordered_json shortfall_json(const CaptureSummary& summary) {
+  if (!summary.shortfall) return nullptr;
+  return {{"dirty_pages_per_second", std::llround(summary.shortfall->dirty_pages_per_second)},
+          {"sent_pages_per_second", std::llround(summary.shortfall->sent_pages_per_second)},
+          {"pause_seconds", to_milliseconds(summary.shortfall->pause_seconds)}};
 }
 
 ordered_json or_null(const std::string& text) {
@@ -50,8 +61,19 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
                                           static_cast<double>(counts.guest_bytes));
   }
   line += fmt::format(", {:.2f} s", summary.total_seconds);
-  if (options.qmp) line += fmt::format(", guest paused {:.2f} s", summary.pause_seconds);
+  if (!options.qmp) return line;
+  line += fmt::format(", {}, guest paused {:.2f} s", name_of(summary.mode), summary.pause_seconds);
+  if (summary.mode == CaptureMode::Live) {
+    line += fmt::format(" after {} passes ({})", summary.passes.size(), name_of(summary.ended_by));
+  }
   return line;
+}
+
+std::string shortfall_line(const vmstream::Shortfall& missed) {
+  return fmt::format(
+      "it did not converge: the guest dirtied {:.0f} pages a second, {:.0f} were sent; the rest "
+      "needed a pause of about {:.2f} s",
+      missed.dirty_pages_per_second, missed.sent_pages_per_second, missed.pause_seconds);
 }
 
 ordered_json summary_json(const Options& options, const CaptureSummary& summary,
@@ -60,7 +82,8 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   ordered_json json;
   json["schema"] = "vmstream.dump/1";
   json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
-  json["mode"] = options.qmp ? ordered_json("stop") : ordered_json(nullptr);
+  json["mode"] = options.qmp ? ordered_json(name_of(summary.mode)) : ordered_json(nullptr);
+  json["mode_reason"] = or_null(summary.mode_reason);
   json["coding"] = coding_name(options);
   json["encrypted"] = options.is_encrypted();
   json["signed"] = options.signer.has_value();
@@ -76,7 +99,8 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["pause_seconds"] =
       options.qmp ? ordered_json(to_milliseconds(summary.pause_seconds)) : ordered_json(nullptr);
   json["total_seconds"] = to_milliseconds(summary.total_seconds);
-  json["ended_by"] = options.qmp ? ordered_json("stopped") : ordered_json(nullptr);
+  json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
+  json["shortfall"] = shortfall_json(summary);
   json["sha256"] = or_null(summary.sha256);
   return json;
 }

@@ -94,6 +94,43 @@ std::optional<IndexedSubject> open_indexed(Session& session, const InspectOption
   return std::nullopt;
 }
 
+namespace {
+
+// Sees whether any section comes in slices that are wanted.
+class SliceFinder final : public vmstream::StreamVisitor {
+ public:
+  explicit SliceFinder(const vmstream::SliceChoice& wanted) : wanted_(wanted) {}
+  Status on_section(const vmstream::SectionHeader& header) override {
+    bool in_slices = header.type != vmstream::SectionType::Full;
+    found = found || (in_slices && wanted_ && wanted_(header));
+    return vmstream::ok();
+  }
+  bool found = false;
+
+ private:
+  const vmstream::SliceChoice& wanted_;
+};
+
+}  // namespace
+
+std::optional<vmstream::StreamEnds> read_parts(Session& session, const InspectOptions& options,
+                                               const vmstream::SliceChoice& wanted) {
+  if (options.full_scan || options.file == "-") return std::nullopt;
+  if (auto indexed = open_indexed(session, options, IndexTables::Records)) {
+    vmstream::RandomSource* plain = indexed->state.plain();
+    if (!plain || !vmstream::confirm_records(indexed->index, plain)) return std::nullopt;
+    return vmstream::read_records(indexed->index, *plain, wanted);
+  }
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state || !state->plain()) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*state->plain());
+  if (!ends) return std::nullopt;
+  SliceFinder slices(wanted);
+  bool is_whole = vmstream::scan_ends(*ends, slices).complete();
+  if (!is_whole || slices.found) return std::nullopt;
+  return ends;
+}
+
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
                  const vmstream::ProblemLog& problems) {
   if (scan.fault) return session.fail(shown_name(options), *scan.fault);

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include <vmstream/index_answers.h>
 #include <vmstream/problem_log.h>
 #include <vmstream/result.h>
 #include <vmstream/seekable_state.h>
@@ -50,6 +51,12 @@ enum class IndexTables { Records, Pages };
 /// but cannot be used is told of; empty then.
 std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
                                            IndexTables tables);
+
+/// The parts of a file that hold all device sections and the `wanted` slices of others, for
+/// scan_ends(): by its index, or its two ends. Empty where only a whole reading shows them, and
+/// where the options want one.
+std::optional<vmstream::StreamEnds> read_parts(Session& session, const InspectOptions& options,
+                                               const vmstream::SliceChoice& wanted);
 
 /// A file that has been read.
 struct Reading {

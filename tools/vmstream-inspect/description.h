@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The description that a stream carries, as a schema for others.
+// The description that a stream carries, and schemas for those that carry none.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,8 @@
 
 namespace vmtools {
 
-/// What the option --schema names; nothing without the option. Errors are about that file.
+/// What the option --schema names, a stream or a dump of declarations; nothing without the option.
+/// Errors are about that file.
 vmstream::Result<std::optional<vmstream::DeviceSchema>> read_schema(Session& session,
                                                                     const InspectOptions& options);
 

@@ -79,6 +79,7 @@ ordered_json field_json(const DeviceField& field) {
   }
   if (field.kind == ValueKind::List) json["array_len"] = field.fields.size();
   if (!field.vmsd_name.empty()) json["vmsd_name"] = escape(field.vmsd_name);
+  if (field.built_in_layout) json["layout"] = "built-in";
   json["fields"] = fields_json(field.fields);
   if (!field.subsections.empty()) json["subsections"] = subsections_json(field.subsections);
   return json;
@@ -118,9 +119,8 @@ ordered_json device_json(const vmstream::DecodedDevice& device) {
                     {"version_id", header.version_id}, {"section_id", header.section_id},
                     {"offset", header.offset},         {"length", device.section->length},
                     {"source", name_of(device.source)}};
-  if (device.source == vmstream::DescriptionSource::Schema) {
-    json["confidence"] = device.same_machine ? "high" : "medium";
-  }
+  if (device.confidence) json["confidence"] = name_of(*device.confidence);
+  if (!device.note.empty()) json["note"] = device.note;
   json["fields"] = fields_json(device.state.fields);
   json["subsections"] = subsections_json(device.state.subsections);
   return json;

@@ -55,6 +55,7 @@ class DeviceTable {
     if (field.kind == ValueKind::List) {
       name += fmt::format(", {} elements", field.fields.size());
     }
+    if (field.built_in_layout) name += ", built-in layout";
     row(field.offset, field.size(), field.type, name);
     ++depth_;
     add(field.fields, field.subsections);
@@ -129,15 +130,15 @@ class DeviceTable {
   std::string text_;
 };
 
-std::string_view source_note(const vmstream::DecodedDevice& device) {
+std::string source_note(const vmstream::DecodedDevice& device) {
   switch (device.source) {
     case vmstream::DescriptionSource::Vmdesc:
       return "";
     case vmstream::DescriptionSource::Schema:
-      return device.same_machine ? ", inferred by a schema of the same machine type"
-                                 : ", inferred by a schema of another machine type";
+      return fmt::format(", inferred by a schema with {} confidence",
+                         name_of(device.confidence.value_or(vmstream::Confidence::Low)));
     case vmstream::DescriptionSource::None:
-      return ", without a description";
+      return ", without a description" + (device.note.empty() ? "" : ": " + device.note);
   }
   return "";
 }

@@ -40,6 +40,7 @@ void append_field(std::string& out, const DeviceField& field, size_t depth) {
   if (!field.vmsd_name.empty()) {
     out += fmt::format(" vmsd_name=\"{}\"", xml_text(field.vmsd_name));
   }
+  if (field.built_in_layout) out += " layout=\"built-in\"";
   if (!field.is_composite()) {
     out += fmt::format(">{}</field>\n", value_text(field_value(field)));
     return;
@@ -89,15 +90,14 @@ std::string xml_text(std::string_view text) {
 
 std::string device_xml(const vmstream::DecodedDevice& device) {
   const auto& header = device.section->header;
-  std::string_view confidence = "";
-  if (device.source == vmstream::DescriptionSource::Schema) {
-    confidence = device.same_machine ? " confidence=\"high\"" : " confidence=\"medium\"";
-  }
+  std::string inferred;
+  if (device.confidence) inferred = fmt::format(" confidence=\"{}\"", name_of(*device.confidence));
+  if (!device.note.empty()) inferred = fmt::format(" note=\"{}\"", xml_text(device.note));
   std::string out = fmt::format(
       "  <device idstr=\"{}\" instance_id=\"{}\" version_id=\"{}\" section_id=\"{}\" "
       "offset=\"{}\" length=\"{}\" source=\"{}\"{}>\n",
       xml_text(header.idstr), header.instance_id, header.version_id, header.section_id,
-      header.offset, device.section->length, name_of(device.source), confidence);
+      header.offset, device.section->length, name_of(device.source), inferred);
   for (const auto& field : device.state.fields) append_field(out, field, 2);
   append_subsections(out, device.state.subsections, 2);
   return out + "  </device>\n";

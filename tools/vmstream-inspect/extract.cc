@@ -216,13 +216,17 @@ ExitStatus Extraction::run_disk() {
 ExitStatus Extraction::run_section() {
   auto choice = vmstream::SectionChoice::parse(options_.section.value_or(""));
   vmstream::SectionExtractor extractor(sink(), choice);
-  auto done = scan(*state_.plain, extractor);
+  auto parts = read_parts(session_, options_, [&](const vmstream::SectionHeader& header) {
+    return choice.names(header);
+  });
+  auto done = parts ? vmstream::scan_ends(*parts, extractor) : scan(*state_.plain, extractor);
   return end(done, [&] { return extractor.finish(); });
 }
 
 ExitStatus Extraction::run_vmdesc() {
   vmstream::VmdescExtractor extractor(sink());
-  auto done = scan(*state_.plain, extractor);
+  auto parts = read_parts(session_, options_, {});
+  auto done = parts ? vmstream::scan_ends(*parts, extractor) : scan(*state_.plain, extractor);
   return end(done, [&] { return extractor.finish(); });
 }
 

@@ -160,6 +160,29 @@ vmstream::NamingOptions naming(const InspectOptions& options) {
   return naming;
 }
 
+// Whether one of the pieces holds all that was asked for.
+bool hold_range(const vmstream::StreamEnds& parts, const InspectOptions& options) {
+  uint64_t first = options.offset.value_or(0);
+  uint64_t length = options.length.value_or(UINT64_MAX);
+  return std::ranges::any_of(parts.pieces, [&](const vmstream::StreamPiece& piece) {
+    uint64_t end = piece.offset + piece.bytes.size();
+    bool to_the_end = end == parts.stream_bytes();
+    return first >= piece.offset && first < end && (to_the_end || length <= end - first);
+  });
+}
+
+// Where not all bytes are asked for, those that are may be had without the rest.
+std::optional<vmstream::StreamEnds> read_wanted_parts(Session& session,
+                                                      const InspectOptions& options) {
+  if (!options.section && !options.offset && !options.length) return std::nullopt;
+  auto parts = read_parts(session, options, [&](const vmstream::SectionHeader& header) {
+    return options.section && is_named(&header, *options.section);
+  });
+  bool is_ranged = options.offset || options.length;
+  if (!parts || (is_ranged && !hold_range(*parts, options))) return std::nullopt;
+  return parts;
+}
+
 }  // namespace
 
 ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
@@ -177,7 +200,9 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
     print(head + ",\n\"bytes\": [");
   }
   vmstream::ProblemLog problems;
-  auto scan = vmstream::scan_stream(*state.plain, namer, {});
+  auto parts = read_wanted_parts(session, options);
+  auto scan =
+      parts ? vmstream::scan_ends(*parts, namer) : vmstream::scan_stream(*state.plain, namer, {});
   if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
   if (auto named = namer.finish(scan); !named) {
     return session.fail(shown_name(options), named.error());

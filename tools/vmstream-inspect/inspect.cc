@@ -52,6 +52,15 @@ void print_summary(const InspectOptions& options, const Subject& subject,
   }
 }
 
+// How the stream was captured, by an index that is of this very stream.
+std::optional<vmstream::CaptureCircumstances> find_circumstances(
+    const std::optional<vmstream::SeekableState>& state, const vmstream::StreamSummary& summary) {
+  if (!state || !state->index) return std::nullopt;
+  auto facts = state->index->read_facts();
+  if (!facts || facts->stream_bytes != summary.stream_bytes) return std::nullopt;
+  return facts->capture;
+}
+
 // Answers from the two ends of a large stream, where nothing in them is wrong.
 bool answered_by_ends(Session& session, const InspectOptions& options) {
   // A full scan of less is over before anybody notices.
@@ -68,7 +77,9 @@ bool answered_by_ends(Session& session, const InspectOptions& options) {
   auto indexed = open_indexed(session, options, IndexTables::Records);
   summary.ram_read = indexed && vmstream::confirm_records(indexed->index, state->plain()) &&
                      vmstream::fill_in(summary, indexed->index);
-  print_summary(options, {options.file, state->containers}, summary);
+  Subject subject{options.file, state->containers};
+  subject.capture = find_circumstances(state, summary);
+  print_summary(options, subject, summary);
   return true;
 }
 
@@ -83,6 +94,9 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
   auto summary = collector.finish(scan);
   Subject subject{options.file, state.containers};
   if (options.digest) subject.sha256 = digest.finish();
+  if (options.file != "-") {
+    subject.capture = find_circumstances(vmstream::open_seekable_state(options.file), summary);
+  }
   print_summary(options, subject, summary);
   return judge(session, options, scan, summary.problems);
 }

@@ -64,6 +64,21 @@ ordered_json stream_json(const vmstream::StreamSummary& summary) {
   return json;
 }
 
+// What is not known is left out.
+ordered_json capture_json(const vmstream::CaptureCircumstances& capture) {
+  auto json = ordered_json::object();
+  auto add = [&json](const char* key, const std::string& value) {
+    if (!value.empty()) json[key] = escape(value);
+  };
+  add("time", capture.time);
+  add("mode", capture.mode);
+  add("run_state", capture.run_state);
+  add("qemu_version", capture.qemu_version);
+  add("command_line", capture.command_line);
+  add("vmstream_version", capture.vmstream_version);
+  return json;
+}
+
 ordered_json version_json(const std::optional<vmstream::QemuVersion>& version) {
   return version ? ordered_json(to_string(*version)) : ordered_json(nullptr);
 }
@@ -218,6 +233,7 @@ ordered_json opening_json(std::string_view schema, const Subject& subject) {
 ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary) {
   auto json = opening_json("vmstream.info/1", subject);
   if (subject.sha256) json["sha256"] = *subject.sha256;
+  if (subject.capture) json["capture"] = capture_json(*subject.capture);
   json["stream"] = stream_json(summary);
   json["qemu"] = qemu_json(summary.qemu);
   json["ram"] = ram_json(summary);

@@ -156,7 +156,8 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.value("--instance", "N", "device: only the one with this instance id",
              [&options](const std::string& text) { return take_instance(options, text); });
   line.text("--schema", "FILE", options.schema,
-            "device, dump: for a stream without a description, take that of the stream in FILE");
+            "device, dump: for a stream without a description, take that of the stream in FILE, or "
+            "FILE from QEMU's -dump-vmstate");
   line.text("--section", "IDSTR", options.section,
             "hexdump, extract: this section only, by its name or id");
   line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");

@@ -11,6 +11,7 @@
 
 #include <vmstream/record_list.h>
 #include <vmstream/state_file.h>
+#include <vmstream/state_index.h>
 #include <vmstream/stream_summary.h>
 
 namespace vmtools {
@@ -20,6 +21,8 @@ struct Subject {
   std::string file;
   std::vector<vmstream::Container> containers;
   std::optional<std::string> sha256 = std::nullopt;
+  /// How the stream was captured, if the file's index says so.
+  std::optional<vmstream::CaptureCircumstances> capture = std::nullopt;
 };
 
 /// Prints to stdout. One answer a printer.

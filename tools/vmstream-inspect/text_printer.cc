@@ -51,6 +51,21 @@ std::string qemu_text(const vmstream::QemuVersionRange& range) {
   return fmt::format("{} to {}", to_string(*lowest), to_string(*highest));
 }
 
+// "2026-11-21T03:55:00Z, mode stop, found running, QEMU 7.2.22, vmstream 0.1.0"
+std::string capture_text(const vmstream::CaptureCircumstances& capture) {
+  std::string text;
+  auto add = [&text](std::string_view what, const std::string& value) {
+    if (value.empty()) return;
+    text += fmt::format("{}{}{}", text.empty() ? "" : ", ", what, escape(value));
+  };
+  add("", capture.time);
+  add("mode ", capture.mode);
+  add("found ", capture.run_state);
+  add("QEMU ", capture.qemu_version);
+  add("vmstream ", capture.vmstream_version);
+  return text;
+}
+
 std::string containers_text(const std::vector<vmstream::Container>& containers) {
   std::string text;
   for (const auto& container : containers) {
@@ -233,6 +248,9 @@ void TextPrinter::print_facts(const Subject& subject,
     fact("trailing", size_text(summary.trailing_bytes) + " behind the end of the stream");
   }
   if (subject.sha256) fact("SHA-256", *subject.sha256);
+  if (subject.capture && !subject.capture->mode.empty()) {
+    fact("captured", capture_text(*subject.capture));
+  }
   print_stream_facts(summary);
 }
 

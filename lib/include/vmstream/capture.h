@@ -18,22 +18,55 @@
 
 namespace vmstream {
 
+/// What the guest does while it is saved.
+enum class CaptureMode {
+  Stop,        ///< stands still
+  Live,        ///< runs; stands still for the rest when the rules say so
+  Background,  ///< runs, after a moment: what is saved is the state as of that moment (QEMU 6.0)
+  Auto,        ///< Background where QEMU and its host can, else Live where that is safe, else Stop
+};
+/// "stop", "live", "background", "auto".
+std::string_view name_of(CaptureMode mode);
+
 /// What becomes of the guest after success.
 enum class After { Keep, Pause, Quit };
+
+/// How a live save stands, in QEMU's figures.
+struct LiveProgress {
+  uint64_t pass = 1;        ///< that is under way
+  uint64_t pages_left = 0;  ///< of what was dirty when it began
+  uint64_t bytes_left = 0;
+  double dirty_pages_per_second = 0;
+  double sent_pages_per_second = 0;
+  uint64_t throttle_percent = 0;  ///< that is taken from the guest's processors
+
+  bool converges() const { return sent_pages_per_second > dirty_pages_per_second; }
+};
 
 /// Told how far a capture has come; called from the capturing thread, several times a second.
 class CaptureObserver {
  public:
   virtual ~CaptureObserver() = default;
   virtual void on_progress(const StreamCounts&) {}
+  virtual void on_live(const LiveProgress&) {}
   /// Something a person should know, although the capture goes on.
   virtual void on_warning(const std::string&) {}
 };
 
 struct CaptureOptions {
+  CaptureMode mode = CaptureMode::Stop;
   After after = After::Keep;
   std::optional<uint64_t> max_bandwidth = std::nullopt;  ///< bytes a second; nullopt: unlimited
-  bool digest = true;                                    ///< compute SHA-256 of the plain stream
+
+  // Live saves only.
+  ConvergenceRules rules = {};
+  /// QEMU ends the save by itself when the rest fits into this; nullopt: as QEMU is set to.
+  std::optional<std::chrono::milliseconds> downtime_limit = std::nullopt;
+  bool auto_converge = false;  ///< slow the guest's processors down until it converges
+  /// Asked several times a second whether the save must end now, with the rest of so many bytes.
+  std::function<bool(uint64_t bytes_left)> must_end = {};
+
+  bool digest = true;  ///< compute SHA-256 of the plain stream
   size_t threads = 0;  ///< 1: the digest gets no thread of its own; 0: all cores
   /// Given the index of the stream when all of it has been seen and found whole, before the sink is
   /// finished: what EncodeOptions::index asks for then. Empty: none is gathered.
@@ -43,11 +76,15 @@ struct CaptureOptions {
 
 /// What was saved. Times are wall-clock seconds.
 struct CaptureSummary {
+  CaptureMode mode = CaptureMode::Stop;  ///< never Auto
+  std::string mode_reason;               ///< why Auto did not become Background; else empty
+  EndedBy ended_by = EndedBy::Stopped;
+  std::optional<Shortfall> shortfall;  ///< of a live save that had to be ended
   StreamCounts counts;
   std::string machine;
   std::string qemu_version;  ///< empty when no monitor was asked
   std::vector<CapturePass> passes;
-  double pause_seconds = 0;  ///< how long the guest stood still
+  double pause_seconds = 0;  ///< how long the guest stood still, by QEMU's events
   double total_seconds = 0;
   std::string sha256;  ///< of the plain stream; empty unless asked for
 };
@@ -69,9 +106,11 @@ class GuestCapture {
   GuestCapture(GuestCapture&&) noexcept;
   ~GuestCapture();
 
-  /// Stops the guest, moves its whole stream into `sink` and finishes it. Success means: QEMU says
+  /// Moves the guest's whole stream into `sink` and finishes it. Success means: QEMU says
   /// completed, the stream parsed to its end, and sink.finish() succeeded. A guest that is to be
-  /// kept running goes on as soon as QEMU has sent everything.
+  /// kept running goes on as soon as QEMU has sent everything. One that is found stopped is saved
+  /// as by Stop, whatever the mode. A mode that cannot be had is Errc::Unsupported, and nothing was
+  /// changed.
   Result<CaptureSummary> capture(ByteSink& sink);
 
   /// After the output is durable: carries out CaptureOptions::after.

@@ -17,17 +17,20 @@ enum class EndedBy {
   Stalls,      ///< passes sent fewer pages than the guest dirtied meanwhile
   Passes,      ///< as many passes as were allowed
   Downtime,    ///< QEMU itself: the rest fitted into its downtime limit
+  Size,        ///< the file would have become too large
   Background,  ///< the state as of the start, written while the guest ran on
 };
-/// "stopped", "dirty-pages", "stalls", "passes", "downtime", "background": the word used in JSON.
+/// "stopped", "dirty-pages", "stalls", "passes", "downtime", "size", "background": the words of
+/// JSON.
 std::string_view name_of(EndedBy how);
 
-/// One pass over RAM. The pages that the guest dirtied meanwhile are what the next pass sends.
+/// One pass over RAM.
 struct CapturePass {
   uint64_t pages = 0;    ///< page records sent
-  uint64_t bytes = 0;    ///< of the stream
+  uint64_t bytes = 0;    ///< of the stream, taken by them
   double seconds = 0;    ///< wall clock
-  uint64_t dirtied = 0;  ///< pages dirtied meanwhile, the last one's included; 0 in a stopped guest
+  uint64_t dirtied = 0;  ///< pages that the guest dirtied meanwhile; 0 if it stood still
+  uint64_t left = 0;     ///< pages to be sent when it ended: those, and what it had not come to
 };
 
 /// The limits of a live save. The first that is reached ends it.

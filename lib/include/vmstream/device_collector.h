@@ -5,13 +5,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include <vmstream/device_state.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/vmdesc.h>
+#include <vmstream/vmstate_dump.h>
 
 namespace vmstream {
 
@@ -28,14 +31,23 @@ struct DeviceSection {
 /// Where the meaning of the bytes was taken from.
 enum class DescriptionSource {
   Vmdesc,  ///< the stream's own description
-  Schema,  ///< that of another stream, which fits the bytes exactly: inferred
+  Schema,  ///< another description, which fits the bytes exactly: inferred
   None,
 };
 std::string_view name_of(DescriptionSource source);  ///< "vmdesc", "schema", "none"
 
-/// The description of another stream, for streams that carry none.
+/// How much is to be made of what was inferred.
+enum class Confidence {
+  High,    ///< the description of a stream of the same machine type
+  Medium,  ///< that of another machine type, or declarations for the same
+  Low,     ///< declarations for another machine type
+};
+std::string_view name_of(Confidence confidence);  ///< "high", "medium", "low"
+
+/// A description from elsewhere, for streams that carry none: that of another stream, or what a
+/// build of QEMU declares.
 struct DeviceSchema {
-  Vmdesc vmdesc;
+  std::variant<Vmdesc, VmstateDump> descriptions;
   std::string machine;  ///< of the stream it comes from; empty where that does not say
 };
 
@@ -43,9 +55,11 @@ struct DeviceSchema {
 struct DecodedDevice {
   const DeviceSection* section = nullptr;
   DescriptionSource source = DescriptionSource::None;
-  /// Of a schema: whether it comes from a guest of the same machine type.
-  bool same_machine = false;
-  DeviceState state;
+  std::optional<Confidence> confidence = std::nullopt;  ///< of what a schema tells
+  std::string note = {};                                ///< why a schema does not tell; or empty
+  /// What a schema's declarations make of the bytes; null elsewhere.
+  std::shared_ptr<const VmdescDevice> drawn_up = nullptr;
+  DeviceState state = {};
 };
 
 /// Collects a summary, and with it the bodies of device sections. Memory: those bodies.
@@ -71,7 +85,10 @@ class DeviceCollector final : public SummaryCollector {
   Status on_vmdesc(const VmdescRecord& vmdesc) override;
 
  private:
-  std::optional<DecodedDevice> decode_by_schema(const DeviceSection& section) const;
+  DecodedDevice decode_by_schema(const DeviceSection& section) const;
+  DecodedDevice decode_by(const Vmdesc& schema, const DeviceSection& section) const;
+  DecodedDevice decode_by(const VmstateDump& schema, const DeviceSection& section) const;
+  bool is_same_machine() const;
 
   Wanted wanted_;
   std::string machine_;

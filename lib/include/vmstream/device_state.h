@@ -38,7 +38,8 @@ struct DeviceSubsection;
 struct DeviceField {
   std::string_view name;
   /// As the description has it. Of fields inside a type that describes nothing: a name such as QEMU
-  /// uses, or "le16", "le32", "le64" for numbers that stand in little endian order.
+  /// uses, or "le16", "le32", "le64" for numbers that stand in little endian order. "guest16",
+  /// "guest32", "guest64" stand in the guest's order, which nothing tells: read as little endian.
   std::string_view type;
   uint64_t offset = 0;  ///< of the first byte, in the plain stream
   ValueKind kind = ValueKind::Bytes;
@@ -47,6 +48,8 @@ struct DeviceField {
   std::optional<uint64_t> array_len = std::nullopt;
   std::optional<uint64_t> index = std::nullopt;  ///< elements of a List only
   std::string_view vmsd_name = {};               ///< of a struct
+  /// `fields` are not described, but the form that such a type is known to have.
+  bool built_in_layout = false;
   std::vector<DeviceField> fields = {};
   std::vector<DeviceSubsection> subsections;
 

@@ -6,6 +6,7 @@
 // would it does not give.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include <vmstream/random_source.h>
 #include <vmstream/record_list.h>
 #include <vmstream/state_index.h>
+#include <vmstream/stream_ends.h>
 #include <vmstream/stream_summary.h>
 
 namespace vmstream {
@@ -27,6 +29,15 @@ bool confirm_records(const StateIndex& index, RandomSource* plain);
 
 /// Calls `receiver` as a RecordLister would. Of an index that was confirmed.
 Status list_records(const StateIndex& index, const RecordLister::Receiver& receiver);
+
+/// Tells whether the slices of an iterable section are wanted; an empty one wants none.
+using SliceChoice = std::function<bool(const SectionHeader&)>;
+
+/// The stream without those PART and END sections that are not wanted, for scan_ends(). Of an index
+/// that was confirmed. Empty where more than 64 MiB would be left, and where the stream is not as
+/// read_stream_ends() has it: with a package, or bytes behind its end.
+std::optional<StreamEnds> read_records(const StateIndex& index, RandomSource& plain,
+                                       const SliceChoice& wanted);
 
 /// Empty where the map alone does not tell all of it: pages that were sent again, several passes,
 /// postcopy, mapped-ram, problems on the way.

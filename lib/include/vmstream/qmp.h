@@ -29,6 +29,7 @@ struct QmpAddress {
 struct QmpEvent {
   std::string name;
   std::string data;
+  double time = 0;  ///< when it happened, by QEMU's clock: seconds since 1970
 };
 
 /// One session with a monitor. Used by one thread at a time. JSON goes in and out as text.
@@ -50,6 +51,15 @@ class QmpClient {
   /// travels with the command and stays the caller's.
   Result<std::string> execute(std::string_view command, std::string_view arguments = {},
                               int pass_fd = -1);
+
+  /// Sends a command whose answer take_answer() gives when it has come: for times at which QEMU
+  /// cannot answer before something else is done. One at a time, Errc::Usage otherwise.
+  Status post(std::string_view command, std::string_view arguments = {});
+  /// Whether the answer to a posted command has not been taken yet.
+  bool awaits_answer() const;
+  /// What the posted command returned, as execute() gives it, or nothing yet. Without waiting, and
+  /// only of what take_event() has received.
+  Result<std::optional<std::string>> take_answer();
 
   /// The next event that has come, if any, without waiting.
   Result<std::optional<QmpEvent>> take_event();

@@ -59,9 +59,10 @@ struct RamUsage {
 ///
 /// Passes are not marked in a stream. A new one begins where a page's place, in the order of the
 /// block list, is not behind that of the page before. Not so where the sender is known to leave its
-/// order: a background snapshot sends pages out of turn that the guest is about to change, and goes
-/// on with the lowest page never sent; compression threads finish within some pages of each other;
-/// after the switch to postcopy the guest asks, which is one last pass.
+/// order: a background snapshot sends pages out of turn that the guest is about to change, each
+/// once, so a page that was never sent does not end the first pass; compression threads finish
+/// within some pages of each other; after the switch to postcopy the guest asks, which is one last
+/// pass.
 class RamUsageCollector final : public StreamVisitor {
  public:
   RamUsageCollector();

@@ -20,9 +20,10 @@ struct StreamPiece {
 /// What is left of a stream when its slices of RAM are left out: still a well-formed stream. Of
 /// mapped-ram, whose pages stand between the entries of the block list, what is around them.
 ///
-/// The places of the cuts have been checked against the stream's own framing: the description's
-/// sizes lead from EOF backwards from one device section's head to the next, and end behind a slice
-/// of an iterable section. What the pieces hold is for a parser to judge, see scan_ends().
+/// The places of the cuts that read_stream_ends() makes have been checked against the stream's own
+/// framing: the description's sizes lead from EOF backwards from one device section's head to the
+/// next, and end behind a slice of an iterable section. What the pieces hold is for a parser to
+/// judge, see scan_ends().
 struct StreamEnds {
   /// The head (header, configuration, START sections, commands), then as the last the tail (device
   /// sections, EOF, vmdesc).

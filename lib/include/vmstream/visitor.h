@@ -65,7 +65,7 @@ class StreamVisitor {
   /// Bytes that are passed over in search of a place to take up reading again, in pieces. Only from
   /// parsers that were asked to, as is on_gap().
   virtual Status on_lost(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
-  /// Such a place was found; the events behind it come next.
+  /// Such a place was found; on_problem() tells the same in words, then the events behind it come.
   virtual Status on_gap(const StreamGap&) { return ok(); }
 };
 

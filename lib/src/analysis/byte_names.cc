@@ -215,8 +215,8 @@ void ByteNamer::State::show_page(const Page& page) {
 }
 
 void ByteNamer::State::show_device(const KeptDevice& device, const Vmdesc* vmdesc) {
-  out.set_section(&device.header);
   out.advance_to(device.header.offset, "between records");
+  out.set_section(&device.header);
   show_head(device.header);
   const VmdescDevice* described =
       vmdesc ? vmdesc->find(device.header.idstr, device.header.instance_id) : nullptr;
@@ -380,8 +380,8 @@ Status ByteNamer::on_section(const SectionHeader& header) {
   state.section = header;
   state.in_section = state.first_of_section = true;
   state.block_payload = 0;
-  state.out.set_section(&state.section);
   state.out.advance_to(header.offset, "between records");
+  state.out.set_section(&state.section);
   state.show_head(header);
   return state.out.status();
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/device_collector.h>
 
+#include <utility>
+
 namespace vmstream {
 
 std::string_view name_of(DescriptionSource source) {
@@ -15,7 +17,25 @@ std::string_view name_of(DescriptionSource source) {
   return "unknown";
 }
 
+std::string_view name_of(Confidence confidence) {
+  switch (confidence) {
+    case Confidence::High:
+      return "high";
+    case Confidence::Medium:
+      return "medium";
+    case Confidence::Low:
+      return "low";
+  }
+  return "unknown";
+}
+
 namespace {
+
+DecodedDevice leave_undescribed(const DeviceSection& section, std::string note = {}) {
+  return {.section = &section,
+          .note = std::move(note),
+          .state = undescribed_device(section.body, section.header.body_offset)};
+}
 
 // Instances of a device are alike, so that the description of one serves for another.
 std::vector<const VmdescDevice*> candidates(const Vmdesc& schema, const SectionHeader& header) {
@@ -38,24 +58,45 @@ DecodedDevice DeviceCollector::decode(const DeviceSection& section) const {
             .source = DescriptionSource::Vmdesc,
             .state = decode_device(*device, section.body, header.body_offset)};
   }
-  if (schema_ && !vmdesc_) {
-    if (auto decoded = decode_by_schema(section)) return std::move(*decoded);
-  }
-  return {.section = &section, .state = undescribed_device(section.body, header.body_offset)};
+  return schema_ && !vmdesc_ ? decode_by_schema(section) : leave_undescribed(section);
 }
 
-std::optional<DecodedDevice> DeviceCollector::decode_by_schema(const DeviceSection& section) const {
+DecodedDevice DeviceCollector::decode_by_schema(const DeviceSection& section) const {
+  return std::visit([&](const auto& schema) { return decode_by(schema, section); },
+                    schema_->descriptions);
+}
+
+DecodedDevice DeviceCollector::decode_by(const Vmdesc& schema, const DeviceSection& section) const {
   const SectionHeader& header = section.header;
-  for (const VmdescDevice* device : candidates(schema_->vmdesc, header)) {
+  auto devices = candidates(schema, header);
+  for (const VmdescDevice* device : devices) {
     auto state =
         decode_device(*device, section.body, header.body_offset, DescriptionTrust::Foreign);
     if (!state.covers_body || !state.problems.empty()) continue;
-    return DecodedDevice{.section = &section,
-                         .source = DescriptionSource::Schema,
-                         .same_machine = !machine_.empty() && machine_ == schema_->machine,
-                         .state = std::move(state)};
+    return {.section = &section,
+            .source = DescriptionSource::Schema,
+            .confidence = is_same_machine() ? Confidence::High : Confidence::Medium,
+            .state = std::move(state)};
   }
-  return std::nullopt;
+  return leave_undescribed(section, devices.empty()
+                                        ? "the schema has no such device of this version"
+                                        : "the schema's fields do not fit the body");
+}
+
+DecodedDevice DeviceCollector::decode_by(const VmstateDump& schema,
+                                         const DeviceSection& section) const {
+  auto device = schema.describe(section.header, section.body);
+  if (!device) return leave_undescribed(section, device.error().message);
+  DecodedDevice decoded{.section = &section,
+                        .source = DescriptionSource::Schema,
+                        .confidence = is_same_machine() ? Confidence::Medium : Confidence::Low,
+                        .drawn_up = std::make_shared<const VmdescDevice>(std::move(*device))};
+  decoded.state = decode_device(*decoded.drawn_up, section.body, section.header.body_offset);
+  return decoded;
+}
+
+bool DeviceCollector::is_same_machine() const {
+  return !machine_.empty() && machine_ == schema_->machine;
 }
 
 Status DeviceCollector::on_configuration(const Configuration& configuration) {

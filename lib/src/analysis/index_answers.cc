@@ -197,6 +197,54 @@ Status list_records(const StateIndex& index, const RecordLister::Receiver& recei
       {.kind = RecordKind::Trailing, .offset = index.facts.stream_bytes, .length = trailing});
 }
 
+namespace {
+
+struct Stretch {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+bool is_slice(const IndexedRecord& record) {
+  return record.type == SectionType::Part || record.type == SectionType::End;
+}
+
+// Those that are to be read, in order; neighbours are one.
+std::vector<Stretch> stretches_of(const StateIndex& index, const SliceChoice& wanted) {
+  std::vector<Stretch> stretches{{0, kHeaderBytes}};
+  for (const IndexedRecord& record : *index.records) {
+    if (is_slice(record) && (!wanted || !wanted(header_of(record, 0)))) continue;
+    uint64_t length = record.end() - record.offset;
+    Stretch& last = stretches.back();
+    if (last.offset + last.length == record.offset) {
+      last.length += length;
+    } else {
+      stretches.push_back({record.offset, length});
+    }
+  }
+  return stretches;
+}
+
+}  // namespace
+
+std::optional<StreamEnds> read_records(const StateIndex& index, RandomSource& plain,
+                                       const SliceChoice& wanted) {
+  constexpr uint64_t kMostBytes = 64u << 20;
+  if (std::ranges::any_of(*index.records, &IndexedRecord::packaged) ||
+      index.facts.plain_bytes != index.facts.stream_bytes) {
+    return std::nullopt;
+  }
+  StreamEnds parts;
+  uint64_t bytes_left = kMostBytes;
+  for (const Stretch& stretch : stretches_of(index, wanted)) {
+    if (stretch.length > bytes_left) return std::nullopt;
+    bytes_left -= stretch.length;
+    StreamPiece piece{stretch.offset, std::vector<std::byte>(stretch.length)};
+    if (!plain.read_at(piece.offset, piece.bytes)) return std::nullopt;
+    parts.pieces.push_back(std::move(piece));
+  }
+  return parts;
+}
+
 std::optional<RamUsage> usage_from(const StateIndex& index) {
   const StateFacts& facts = index.facts;
   bool simple = index.pages && facts.complete && facts.problems == 0 && !facts.postcopy &&

@@ -24,10 +24,9 @@ bool PassFinder::begins_pass(const PagePlace& place, const Page& page, bool firs
   if (passes_.empty()) return true;
   if (postcopy_ || place > last_) return false;
   if (is_late_thread(place, page)) return false;
-  if (!first_time || passes_.size() > 1) return true;
-  if (threads_) return false;  // the first pass has all pages: none of them is left for the next
-  frontier_ = next_unsent_(frontier_);
-  return place != frontier_;
+  // The first pass has all pages, none of which is left for the next: whoever sends this one does
+  // so out of turn.
+  return !first_time || passes_.size() > 1;
 }
 
 bool PassFinder::is_late_thread(const PagePlace& place, const Page& page) const {

@@ -4,7 +4,6 @@
 
 #include <compare>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include <vmstream/ram_usage.h>
@@ -21,11 +20,6 @@ struct PagePlace {
 /// Fed with every page record in stream order. See RamUsageCollector for the rule.
 class PassFinder {
  public:
-  /// The first page at or behind a place that was not sent yet.
-  using NextUnsent = std::function<PagePlace(PagePlace)>;
-
-  explicit PassFinder(NextUnsent next_unsent) : next_unsent_(std::move(next_unsent)) {}
-
   /// `first_time`: the page was never sent before. `bytes`: of the record.
   void add(const PagePlace& place, const Page& page, bool first_time, uint64_t bytes);
   /// What comes now is asked for by the guest.
@@ -42,12 +36,10 @@ class PassFinder {
   bool is_late_thread(const PagePlace& place, const Page& page) const;
   void note(const PagePlace& place, const Page& page);
 
-  NextUnsent next_unsent_;
   std::vector<RamPass> passes_;
   PagePlace last_;
   PagePlace highest_;    // of this pass
   uint64_t recent_ = 0;  // bit i: the page i before highest_ was sent in this pass
-  PagePlace frontier_;   // the first pass sent all before it
   bool threads_ = false;
   bool postcopy_ = false;
 };

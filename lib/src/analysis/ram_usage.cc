@@ -13,7 +13,6 @@
 namespace vmstream {
 
 using analysis::PageEntry;
-using analysis::PagePlace;
 using analysis::PageTable;
 
 std::string_view name_of(RamCell cell) {
@@ -87,28 +86,15 @@ struct RamUsageCollector::State {
   RamUsage usage;
   std::vector<Block> blocks;
   std::unordered_map<std::string, size_t> by_name;  // -> place in blocks
-  analysis::PassFinder passes{[this](PagePlace from) { return next_unsent(from); }};
+  analysis::PassFinder passes;
   uint32_t page_size = 0;          // as far as known
   const RamBlock* last = nullptr;  // pages of one block come in runs
   size_t last_index = 0;
   uint64_t table_bytes = 0;
 
-  PagePlace next_unsent(PagePlace place) const;
   std::optional<size_t> find(const RamBlock* block);
   void refine_page_size(const Page& page);
 };
-
-PagePlace RamUsageCollector::State::next_unsent(PagePlace place) const {
-  while (place.block < blocks.size()) {
-    const Block& block = blocks[place.block];
-    while (place.offset < block.usage.size && block.table.get(place.offset).times() > 0) {
-      place.offset += block.table.page_size();
-    }
-    if (place.offset < block.usage.size) return place;
-    place = {place.block + 1, 0};
-  }
-  return place;
-}
 
 // The parser's list may move in memory while it grows: remembered only until the next list.
 std::optional<size_t> RamUsageCollector::State::find(const RamBlock* block) {

@@ -1,31 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/stream_scan.h>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "analysis/counting_visitor.h"
-#include "analysis/visitor_pair.h"
+#include "format/stream_counter.h"
+#include "format/visitor_list.h"
 
 namespace vmstream {
 namespace {
 
-// Counts, and makes a gap a problem that everybody hears of.
-class ScanVisitor final : public analysis::CountingVisitor {
+// Counts gaps as well.
+class ScanCounter final : public StreamCounter {
  public:
-  ScanVisitor(StreamVisitor& next, StreamCounts& counts, ScanResult& result)
-      : CountingVisitor(next, counts), result_(result) {}
+  explicit ScanCounter(ScanResult& result) : result_(result) {}
 
   Status on_gap(const StreamGap& gap) override {
     if (result_.gaps.size() < ScanResult::kGapsKept) result_.gaps.push_back(gap);
     ++result_.gap_count;
     result_.lost_bytes += gap.to - gap.from;
-    if (auto seen = CountingVisitor::on_gap(gap); !seen) return seen;
-    return on_problem({gap.fault.offset.value_or(gap.from),
-                       fmt::format("{}; {} bytes from {:#x} on are lost, reading goes on at {:#x}",
-                                   gap.fault.message, gap.to - gap.from, gap.from, gap.to)});
+    return ok();
   }
 
  private:
@@ -37,9 +31,8 @@ class Scan {
  public:
   Scan(StreamVisitor& visitor, const ScanOptions& options, const ParseContext& context)
       : options_(options),
-        pair_(visitor, options.also ? *options.also : nobody_),
-        counting_(options.also ? pair_ : visitor, counts_, result_),
-        parser_(counting_, options.limits, context) {}
+        visitors_{&counter_, &visitor, options.also},
+        parser_(visitors_, options.limits, context) {}
 
   void read(ByteSource& source);
   void read(RandomSource& plain);
@@ -51,11 +44,9 @@ class Scan {
   bool skip(uint64_t count);
 
   const ScanOptions& options_;
-  StreamCounts counts_;
   ScanResult result_;
-  StreamVisitor nobody_;
-  analysis::VisitorPair pair_;
-  ScanVisitor counting_;
+  ScanCounter counter_{result_};
+  VisitorList visitors_;
   StreamParser parser_;
 };
 
@@ -97,8 +88,8 @@ bool Scan::take(std::span<const std::byte> piece) {
   if (options_.digest) options_.digest->update(piece);
   result_.plain_bytes += piece.size();
   bool goes_on = result_.fault || feed(piece);
-  counts_.stream_bytes = result_.plain_bytes;
-  if (goes_on && options_.on_progress) options_.on_progress(counts_);
+  counter_.counts.stream_bytes = result_.plain_bytes;
+  if (goes_on && options_.on_progress) options_.on_progress(counter_.counts);
   return goes_on;
 }
 
@@ -110,8 +101,8 @@ bool Scan::feed(std::span<const std::byte> piece) {
 bool Scan::skip(uint64_t count) {
   if (auto skipped = parser_.skip(count); !skipped) result_.fault = skipped.error();
   result_.plain_bytes += count;
-  counts_.stream_bytes = result_.plain_bytes;
-  if (!result_.fault && options_.on_progress) options_.on_progress(counts_);
+  counter_.counts.stream_bytes = result_.plain_bytes;
+  if (!result_.fault && options_.on_progress) options_.on_progress(counter_.counts);
   return !result_.fault;
 }
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <vmstream/byte_source.h>
@@ -46,6 +47,7 @@ class Bzip2Splitter final : public ByteSource {
 
   Result<bool> fill(size_t bytes);
   Result<size_t> find_magic(size_t from_bit);
+  std::optional<size_t> magic_begins_within(size_t at) const;
   uint64_t bits_at(size_t bit, unsigned count) const;
   void emit_header();
   void emit_bits(size_t from_bit, size_t to_bit);

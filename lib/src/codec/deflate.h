@@ -41,7 +41,7 @@ class StreamInflater {
   virtual ~StreamInflater() = default;
   virtual bool reset() = 0;
   /// Takes off both spans what was used. True at the end of the stream, false if it goes on, empty
-  /// if it is damaged.
+  /// if it is damaged: then what was taken off means nothing.
   virtual std::optional<bool> inflate(std::span<const std::byte>& in,
                                       std::span<std::byte>& out) = 0;
   /// At the end of the stream: bytes behind it, at most 8, that were taken off `in` nevertheless.

@@ -68,9 +68,10 @@ class IsalStreamInflater final : public StreamInflater {
     // The library's only use for this count is to know how far back a match may reach.
     state_.total_out = std::min<uint32_t>(state_.total_out, kMostAtOnce);
     int code = isal_inflate(&state_);
+    // Of damaged data it may claim to have used more than there was.
+    if (code != ISAL_DECOMP_OK || state_.avail_in > offered_in) return std::nullopt;
     in = in.subspan(offered_in - state_.avail_in);
     out = out.subspan(offered_out - state_.avail_out);
-    if (code != ISAL_DECOMP_OK) return std::nullopt;
     if (state_.block_state != ISAL_BLOCK_FINISH) return false;
     keep_left_over();
     return true;

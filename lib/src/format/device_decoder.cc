@@ -108,7 +108,7 @@ bool DeviceDecoder::walk_array(const VmdescField& field, std::vector<DeviceField
     report(offset(), fmt::format("it is described with {} elements of {} bytes, {} bytes are left",
                                  field.array_len, field.size, left()));
   }
-  bool composite = is_struct(field) || !field.elements.empty();
+  bool composite = is_struct(field) || !field.elements.empty() || has_known_layout(field.type);
   if (count == 0) return whole;
   if (!composite || is_null_pointer(field) ||
       count > kDeviceNodes - std::min(nodes_, kDeviceNodes)) {
@@ -167,7 +167,11 @@ DeviceField DeviceDecoder::decode_one(const VmdescField& field) {
   if (is_null_pointer(field)) return decode_scalar(field);
   if (is_list(field)) return decode_list(field);
   if (field.type == "gtree") return decode_tree(field);
-  if (const VmdescField* layout = known_layout(field)) return decode_struct(*layout);
+  if (const VmdescField* layout = known_layout(field)) {
+    DeviceField opened = decode_struct(*layout);
+    opened.built_in_layout = true;
+    return opened;
+  }
   bool described = !field.fields.empty() || !field.subsections.empty() || field.size == 0;
   return is_struct(field) && described ? decode_struct(field) : decode_scalar(field);
 }

@@ -36,6 +36,9 @@ constexpr std::array kMeanings{
     TypeMeaning{"le16", ValueKind::Unsigned, 2},
     TypeMeaning{"le32", ValueKind::Unsigned, 4},
     TypeMeaning{"le64", ValueKind::Unsigned, 8},
+    TypeMeaning{"guest16", ValueKind::Unsigned, 2},
+    TypeMeaning{"guest32", ValueKind::Unsigned, 4},
+    TypeMeaning{"guest64", ValueKind::Unsigned, 8},
     TypeMeaning{"fd", ValueKind::Signed, 4},
     TypeMeaning{"ptr-marker", ValueKind::Boolean, 1},
     TypeMeaning{"CPU_Double_U", ValueKind::Real, 8},
@@ -66,7 +69,7 @@ uint64_t big_endian(std::span<const std::byte> bytes) {
 
 // Those of layouts that are known; descriptions in streams have none.
 bool is_little_endian(std::string_view type) {
-  return type == "le16" || type == "le32" || type == "le64";
+  return type == "le16" || type == "le32" || type == "le64" || type.starts_with("guest");
 }
 
 uint64_t little_endian(std::span<const std::byte> bytes) {

@@ -42,6 +42,7 @@ class LayoutWriter {
   uint64_t left() const { return ok_ ? bytes_.size() - pos_ : 0; }
   std::span<const std::byte> rest() const { return bytes_.subspan(pos_); }
   void fail() { ok_ = false; }
+  bool ok() const { return ok_; }
   /// Everything is laid out, and nothing is left open.
   bool complete() const { return ok_ && pos_ == bytes_.size() && levels_.size() == 1; }
 

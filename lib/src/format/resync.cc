@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/zero.h"
 #include "format/records.h"
 #include "format/wire.h"
 
@@ -31,6 +32,13 @@ bool may_begin(std::byte first) {
   }
 }
 
+// Eight zeros begin nothing: a ram record has flags. So many places at the front of `bytes` need no
+// closer look.
+size_t count_hopeless(std::span<const std::byte> bytes) {
+  constexpr size_t kWord = 8;
+  return bytes.size() >= 2 * kWord && is_zero(bytes.first(2 * kWord)) ? kWord : 0;
+}
+
 bool is_record(NextRecord next) {
   return next == NextRecord::Device || next == NextRecord::Stream || next == NextRecord::End;
 }
@@ -50,6 +58,10 @@ std::optional<Resync::Point> Resync::find(const Window& window) {
   for (auto at = static_cast<size_t>(std::max(searched_, window.offset) - window.offset);
        at < window.bytes.size(); ++at) {
     if (!may_begin(bytes[at])) continue;
+    if (size_t hopeless = count_hopeless(window.bytes.subspan(at)); hopeless > 0) {
+      at += hopeless - 1;
+      continue;
+    }
     std::byte before = at > 0 ? window.bytes[at - 1] : std::byte{0xff};
     Verdict verdict = judge(window.from(at), before);
     searched_ = window.offset + at;

@@ -95,8 +95,10 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
 
 Result<std::optional<SectionBounds::Bound>> SectionBounds::infer(const SectionHeader& header,
                                                                  const Window& at_hand) {
-  // The description ends the sections: what stands behind its first byte is none of theirs.
-  Window body = own_description_ ? at_hand.until(description_begun_) : at_hand;
+  // The description ends the sections: what stands behind its first byte is none of theirs. A
+  // package may end before it.
+  bool reaches = own_description_ && description_begun_ < at_hand.end();
+  Window body = reaches ? at_hand.until(description_begun_) : at_hand;
   Window near = within_limit(body);
   bool too_long = near.bytes.size() < body.bytes.size() && candidate_bytes_ == 0;
   bool now = body.last || too_long;

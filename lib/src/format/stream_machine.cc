@@ -82,6 +82,15 @@ bool StreamMachine::is_in_body() const {
   return at_ == At::RamBody || at_ == At::MarkedBody || at_ == At::OpaqueBody || at_ == At::Footer;
 }
 
+// Everybody hears of it as of a problem, too.
+Status StreamMachine::tell_gap(const StreamGap& gap) {
+  if (auto seen = visitor_.on_gap(gap); !seen) return seen;
+  return visitor_.on_problem(
+      {gap.fault.offset.value_or(gap.from),
+       fmt::format("{}; {} bytes from {:#x} on are lost, reading goes on at {:#x}",
+                   gap.fault.message, gap.to - gap.from, gap.from, gap.to)});
+}
+
 Result<Step> StreamMachine::take_up(const Window& window, const Resync::Point& point) {
   auto skipped = static_cast<size_t>(point.offset - window.offset);
   bool own_footer = point.kind == Resync::Point::Kind::Footer && is_in_body() &&
@@ -98,7 +107,7 @@ Result<Step> StreamMachine::take_up(const Window& window, const Resync::Point& p
   package_end_.reset();
   bounds_.set_packaged(false);
   ram_.take_up();
-  if (auto seen = visitor_.on_gap(gap); !seen) return seen.error();
+  if (auto told = tell_gap(gap); !told) return told.error();
   switch (point.kind) {
     case Resync::Point::Kind::Footer:
       at_ = own_footer ? At::Footer : At::Record;

@@ -83,6 +83,7 @@ class StreamMachine {
   bool may_take_up(const Error& fault) const;
   Result<Step> search(const Window& window);
   Result<Step> take_up(const Window& window, const Resync::Point& point);
+  Status tell_gap(const StreamGap& gap);
   bool is_in_body() const;
   Status take_up_ram(uint64_t offset);
   Result<Step> advance(const Window& window);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
+#include <optional>
 
 #include "format/device_value.h"
 #include "format/layout_writer.h"
@@ -24,81 +26,94 @@ struct Item {
   uint64_t count = 1;
 };
 
-// Numbers in the device's config as the guest sees them. A device may show a front of it only.
+// The device's config as the guest sees it, in the order of bytes that config_order() tells. A
+// device may show a front of it only.
 constexpr std::array kNetConfig{
-    Item{"mac", "uint8", 6},
-    Item{"status", "le16"},
-    Item{"max_queue_pairs", "le16"},
-    Item{"mtu", "le16"},
-    Item{"speed", "le32"},
-    Item{"duplex", "uint8"},
-    Item{"rss_max_key_size", "uint8"},
-    Item{"rss_max_indirections", "le16"},
-    Item{"hash_types", "le32"},
+    Item{"mac", "uint8", 6},           Item{"status", "uint16"},
+    Item{"max_queue_pairs", "uint16"}, Item{"mtu", "uint16"},
+    Item{"speed", "uint32"},           Item{"duplex", "uint8"},
+    Item{"rss_max_key_size", "uint8"}, Item{"rss_max_indirections", "uint16"},
+    Item{"hash_types", "uint32"},
 };
 constexpr std::array kBlkConfig{
-    Item{"capacity", "le64"},
-    Item{"size_max", "le32"},
-    Item{"seg_max", "le32"},
-    Item{"cylinders", "le16"},
+    Item{"capacity", "uint64"},
+    Item{"size_max", "uint32"},
+    Item{"seg_max", "uint32"},
+    Item{"cylinders", "uint16"},
     Item{"heads", "uint8"},
     Item{"sectors", "uint8"},
-    Item{"blk_size", "le32"},
+    Item{"blk_size", "uint32"},
     Item{"physical_block_exp", "uint8"},
     Item{"alignment_offset", "uint8"},
-    Item{"min_io_size", "le16"},
-    Item{"opt_io_size", "le32"},
+    Item{"min_io_size", "uint16"},
+    Item{"opt_io_size", "uint32"},
     Item{"wce", "uint8"},
     Item{"unused", "uint8"},
-    Item{"num_queues", "le16"},
-    Item{"max_discard_sectors", "le32"},
-    Item{"max_discard_seg", "le32"},
-    Item{"discard_sector_alignment", "le32"},
-    Item{"max_write_zeroes_sectors", "le32"},
-    Item{"max_write_zeroes_seg", "le32"},
+    Item{"num_queues", "uint16"},
+    Item{"max_discard_sectors", "uint32"},
+    Item{"max_discard_seg", "uint32"},
+    Item{"discard_sector_alignment", "uint32"},
+    Item{"max_write_zeroes_sectors", "uint32"},
+    Item{"max_write_zeroes_seg", "uint32"},
     Item{"write_zeroes_may_unmap", "uint8"},
 };
 constexpr std::array kScsiConfig{
-    Item{"num_queues", "le32"},  Item{"seg_max", "le32"},         Item{"max_sectors", "le32"},
-    Item{"cmd_per_lun", "le32"}, Item{"event_info_size", "le32"}, Item{"sense_size", "le32"},
-    Item{"cdb_size", "le32"},    Item{"max_channel", "le16"},     Item{"max_target", "le16"},
-    Item{"max_lun", "le32"},
+    Item{"num_queues", "uint32"},  Item{"seg_max", "uint32"},         Item{"max_sectors", "uint32"},
+    Item{"cmd_per_lun", "uint32"}, Item{"event_info_size", "uint32"}, Item{"sense_size", "uint32"},
+    Item{"cdb_size", "uint32"},    Item{"max_channel", "uint16"},     Item{"max_target", "uint16"},
+    Item{"max_lun", "uint32"},
 };
 constexpr std::array kConsoleConfig{
-    Item{"cols", "le16"},
-    Item{"rows", "le16"},
-    Item{"max_nr_ports", "le32"},
-    Item{"emerg_wr", "le32"},
+    Item{"cols", "uint16"},
+    Item{"rows", "uint16"},
+    Item{"max_nr_ports", "uint32"},
+    Item{"emerg_wr", "uint32"},
 };
 constexpr std::array kBalloonConfig{
-    Item{"num_pages", "le32"},
-    Item{"actual", "le32"},
-    Item{"free_page_hint_cmd_id", "le32"},
-    Item{"poison_val", "le32"},
+    Item{"num_pages", "uint32"},
+    Item{"actual", "uint32"},
+    Item{"free_page_hint_cmd_id", "uint32"},
+    Item{"poison_val", "uint32"},
 };
 constexpr std::array kGpuConfig{
-    Item{"events_read", "le32"},
-    Item{"events_clear", "le32"},
-    Item{"num_scanouts", "le32"},
-    Item{"num_capsets", "le32"},
+    Item{"events_read", "uint32"},
+    Item{"events_clear", "uint32"},
+    Item{"num_scanouts", "uint32"},
+    Item{"num_capsets", "uint32"},
 };
 constexpr std::array kIommuConfig{
-    Item{"page_size_mask", "le64"}, Item{"input_start", "le64"}, Item{"input_end", "le64"},
-    Item{"domain_start", "le32"},   Item{"domain_end", "le32"},  Item{"probe_size", "le32"},
+    Item{"page_size_mask", "uint64"}, Item{"input_start", "uint64"}, Item{"input_end", "uint64"},
+    Item{"domain_start", "uint32"},   Item{"domain_end", "uint32"},  Item{"probe_size", "uint32"},
     Item{"bypass", "uint8"},
 };
 constexpr std::array kMemConfig{
-    Item{"block_size", "le64"},   Item{"node_id", "le16"},
-    Item{"padding", "uint8", 6},  Item{"addr", "le64"},
-    Item{"region_size", "le64"},  Item{"usable_region_size", "le64"},
-    Item{"plugged_size", "le64"}, Item{"requested_size", "le64"},
+    Item{"block_size", "uint64"},   Item{"node_id", "uint16"},
+    Item{"padding", "uint8", 6},    Item{"addr", "uint64"},
+    Item{"region_size", "uint64"},  Item{"usable_region_size", "uint64"},
+    Item{"plugged_size", "uint64"}, Item{"requested_size", "uint64"},
 };
 
-void lay_out_front(LayoutWriter& out, std::span<const Item> items, uint64_t bytes) {
+// Which way round the numbers of a config stand.
+enum class ByteOrder { Little, Big, Guest };
+
+std::string_view type_in(ByteOrder order, std::string_view type) {
+  struct Width {
+    std::string_view big, little, guest;
+  };
+  constexpr std::array kWidths{Width{"uint16", "le16", "guest16"},
+                               Width{"uint32", "le32", "guest32"},
+                               Width{"uint64", "le64", "guest64"}};
+  auto width = std::ranges::find(kWidths, type, &Width::big);
+  if (width == kWidths.end() || order == ByteOrder::Big) return type;
+  return order == ByteOrder::Little ? width->little : width->guest;
+}
+
+void lay_out_front(LayoutWriter& out, std::span<const Item> items, ByteOrder order,
+                   uint64_t bytes) {
   for (const Item& item : items) {
     uint64_t size = scalar_size(item.type) * item.count;
     if (size > bytes) break;
-    out.array(item.name, item.type, item.count);
+    out.array(item.name, type_in(order, item.type), item.count);
     bytes -= size;
   }
   out.bytes("rest", bytes);
@@ -131,6 +146,31 @@ uint64_t distance_to_subsection(const LayoutWriter& out, std::string_view prefix
     if (rest[skip] == std::byte{5} && out.subsection_at(skip).starts_with(prefix)) return skip;
   }
   return rest.size();
+}
+
+// The number that a subsection behind the device's own state begins with.
+template <std::unsigned_integral Number>
+std::optional<Number> find_in_subsection(const LayoutWriter& out, std::string_view name) {
+  ByteReader in(out.rest().subspan(distance_to_subsection(out, name)));
+  in.be<uint8_t>("subsection");
+  in.counted_string("name");
+  in.be<uint32_t>("version");
+  auto number = in.be<Number>("value");
+  return in.ok() ? std::optional(number) : std::nullopt;
+}
+
+// Little endian since version 1 of the standard; before, the guest's own order, which is told only
+// where it is not the one that the machine begins with.
+ByteOrder config_order(const LayoutWriter& out) {
+  constexpr uint64_t kVersion1 = uint64_t{1} << 32;
+  constexpr uint8_t kLittle = 1;
+  constexpr uint8_t kBig = 2;
+  if (find_in_subsection<uint64_t>(out, "virtio/64bit_features").value_or(0) & kVersion1) {
+    return ByteOrder::Little;
+  }
+  auto told = find_in_subsection<uint8_t>(out, "virtio/device_endian");
+  if (told == kLittle) return ByteOrder::Little;
+  return told == kBig ? ByteOrder::Big : ByteOrder::Guest;
 }
 
 void lay_out_rss(LayoutWriter& out) {
@@ -432,7 +472,8 @@ void lay_out_virtio(LayoutWriter& out, VirtioTransport transport, std::string_vi
   context.config = out.rest().first(config_bytes);
   if (config_bytes > 0) {
     out.open("config");
-    lay_out_front(out, device ? device->config : std::span<const Item>(), config_bytes);
+    lay_out_front(out, device ? device->config : std::span<const Item>(), config_order(out),
+                  config_bytes);
     out.close();
   }
   lay_out_queues(out, transport, with_vectors);

@@ -2,19 +2,19 @@
 // Saving a guest, and giving it back as it was found whatever happens.
 #include <vmstream/capture.h>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
 
 #include <chrono>
 
-#include <vmstream/index_builder.h>
-#include <vmstream/version.h>
 #include "base/json.h"
+#include "guest/capture_mode.h"
+#include "guest/capture_tap.h"
 #include "guest/guest_state.h"
+#include "guest/live_save.h"
 #include "guest/migration_link.h"
 #include "guest/monitored_io.h"
-#include "guest/stream_tap.h"
+#include "guest/pause_clock.h"
 #include "io/wait.h"
 
 namespace vmstream {
@@ -24,81 +24,60 @@ namespace {
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);
 constexpr auto kQuitPatience = std::chrono::seconds(10);
+constexpr size_t kDryReadBytes = 1 << 20;
 
 WaitLimits fresh_limits(Clock::duration patience) {
   return {.deadline = Clock::now() + patience};
 }
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+// As QEMU stamps its events.
+double system_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-DigestMode digest_mode(const CaptureOptions& options) {
-  if (!options.digest) return DigestMode::None;
-  return options.threads == 1 ? DigestMode::Inline : DigestMode::Beside;
-}
-
-StreamTap::OnProgress progress_to(CaptureObserver* observer) {
-  if (!observer) return {};
-  return [observer](const StreamCounts& counts) { observer->on_progress(counts); };
-}
-
-CaptureSummary summarize(const StreamTap& tap, Clock::time_point start) {
-  CaptureSummary summary;
-  summary.counts = tap.counts();
-  summary.machine = tap.machine();
-  summary.sha256 = tap.sha256();
-  summary.total_seconds = seconds_since(start);
-  summary.passes = {{summary.counts.pages, summary.counts.stream_bytes, summary.total_seconds, 0}};
-  return summary;
-}
-
-std::string current_time() {
-  auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
-}
-
-// The stream as it passes, with its index where one is asked for.
-class IndexedTap {
+// Hears STOP and RESUME, and steers a live save.
+class CaptureListener final : public MonitorListener {
  public:
-  IndexedTap(const CaptureOptions& options, CaptureObserver* observer)
-      : give_index_(options.index),
-        time_(current_time()),
-        tap_(digest_mode(options), progress_to(observer), options.index ? &builder_ : nullptr) {}
+  CaptureListener(PauseClock& pause, LiveSave* live) : pause_(pause), live_(live) {}
 
-  StreamTap& tap() { return tap_; }
-  CaptureSummary summary() const { return summarize(tap_, start_); }
-
-  const std::string& time() const { return time_; }
-
-  /// The stream has been found whole, and the sink is about to be finished. Of a stream that came
-  /// by itself nobody knows when it was captured; its index is the same each time.
-  void give_index(CaptureCircumstances how) {
-    if (!give_index_) return;
-    StateIndex index =
-        builder_.finish(tap_.counts().stream_bytes, tap_.parser().stream_length(), true);
-    how.vmstream_version = version();
-    index.facts.sha256 = tap_.sha256();
-    for (const CapturePass& pass : summary().passes) {
-      index.facts.passes.push_back({pass.pages, pass.bytes, how.time.empty() ? 0 : pass.seconds});
-    }
-    index.facts.capture = std::move(how);
-    give_index_(std::move(index));
+  Status on_event(const QmpEvent& event) override {
+    pause_.on_event(event);
+    if (live_ && event.name == "MIGRATION_PASS") live_->on_pass();
+    return ok();
   }
+  Status on_turn() override { return live_ ? live_->on_turn(pause_.stands_still()) : ok(); }
 
  private:
-  std::function<void(StateIndex)> give_index_;
-  Clock::time_point start_ = Clock::now();
-  std::string time_;
-  IndexBuilder builder_;
-  StreamTap tap_;
+  PauseClock& pause_;
+  LiveSave* live_;
 };
+
+// What QEMU found dirty belongs to the pass that had sent as many pages by then.
+void add_looks(const std::vector<LiveSave::Look>& looks, std::vector<CapturePass>& passes) {
+  uint64_t sent = 0;
+  auto look = looks.begin();
+  for (CapturePass& pass : passes) {
+    sent += pass.pages;
+    for (; look != looks.end() && (look->pages_sent <= sent || &pass == &passes.back()); ++look) {
+      pass.dirtied += look->pass.dirtied;
+      pass.left = look->pass.left;
+    }
+  }
+}
 
 Error another_migration(const MigrationStatus& status) {
   return Error{
       .code = Errc::Environment,
       .message = "another migration of this guest is under way (status '" + status.name + "')",
       .hint = "wait for its end, or end it with migrate_cancel"};
+}
+
+std::string unsafe_live_save(const std::string& qemu_version) {
+  return fmt::format(
+      "QEMU {} emulates this guest without KVM and, before 9.0, can lose pages that it writes "
+      "while "
+      "it is saved live; --mode stop and background are safe",
+      qemu_version);
 }
 
 }  // namespace
@@ -108,17 +87,24 @@ struct GuestCapture::State {
       : address(std::move(where)), options(how), observer(who), qmp(std::move(client)) {}
 
   Status look();
+  Status choose_mode();
   Status begin();
   Status start_migration();
   Status transfer(ByteSink& sink, StreamTap& tap);
-  Status migrate(IndexedTap& tap, ByteSink& sink);
+  std::optional<Pace> pace() const;
+  Status migrate(CaptureTap& tap, ByteSink& sink);
   Status expect_completed();
   Status settle_guest();
+  void hear_events();
   Result<CaptureSummary> capture(ByteSink& sink);
+  CaptureSummary summarize(const CaptureTap& tap);
+  Status pause();
   Status quit();
   void abandon();
   Status give_back();
+  void end_migration();
   void cancel();
+  Status run_dry();
   Status revive();
 
   QmpAddress address;
@@ -126,8 +112,11 @@ struct GuestCapture::State {
   CaptureObserver* observer;
   std::optional<QmpClient> qmp;
   std::optional<GuestState> guest = std::nullopt;
+  std::optional<MigrationSettings> settings = std::nullopt;
   std::optional<MigrationLink> link = std::nullopt;
-  Clock::time_point stopped_at = {};
+  std::optional<LiveSave> live = std::nullopt;
+  ChosenMode chosen = {};
+  PauseClock pause_clock = {};
   double pause_seconds = 0;
   bool touched = false;    // something of the guest or of QEMU is owed
   bool migrating = false;  // from `migrate` until its end has been seen
@@ -146,20 +135,38 @@ Status GuestCapture::State::look() {
                  "there is no guest to save: this QEMU waits for an incoming stream"};
   }
   guest.emplace(std::move(*found));
+  auto set = MigrationSettings::read(*qmp);
+  if (!set) return set.error();
+  settings.emplace(std::move(*set));
+  return ok();
+}
+
+Status GuestCapture::State::choose_mode() {
+  touched = true;
+  auto prepared = prepare_mode(*qmp, *settings, options, guest->was_running());
+  if (!prepared) return prepared.error();
+  chosen = std::move(*prepared);
+  if (chosen.mode != CaptureMode::Live) return ok();
+  auto unsafe = loses_dirty_pages(*qmp);
+  if (!unsafe) return unsafe.error();
+  if (*unsafe && observer) observer->on_warning(unsafe_live_save(qmp->qemu_version()));
   return ok();
 }
 
 // Everything up to the first byte of the stream.
 Status GuestCapture::State::begin() {
-  touched = true;
-  if (auto done = guest->switch_off_capabilities(*qmp); !done) return done;
   uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
-  if (auto done = guest->set_bandwidth(*qmp, bandwidth); !done) return done;
+  if (auto done = settings->set_parameter(*qmp, "max-bandwidth", bandwidth); !done) return done;
+  if (options.downtime_limit && chosen.mode == CaptureMode::Live) {
+    auto limit = static_cast<uint64_t>(options.downtime_limit->count());
+    if (auto done = settings->set_parameter(*qmp, "downtime-limit", limit); !done) return done;
+  }
   auto opened = MigrationLink::open(*qmp, MigrationLink::Direction::FromQemu);
   if (!opened) return opened.error();
   link.emplace(std::move(*opened));
-  if (auto done = guest->stop(*qmp); !done) return done;
-  stopped_at = Clock::now();
+  if (chosen.mode == CaptureMode::Stop) {
+    if (auto done = guest->stop(*qmp); !done) return done;
+  }
   if (auto begun = start_migration(); !begun) return begun;
   return link->await_peer(*qmp, options.limits);
 }
@@ -178,9 +185,21 @@ Status GuestCapture::State::start_migration() {
   return error;
 }
 
+// QEMU sends a background snapshot as fast as it is read, whatever it is set to.
+std::optional<Pace> GuestCapture::State::pace() const {
+  if (chosen.mode != CaptureMode::Background || !options.max_bandwidth) return std::nullopt;
+  return Pace(*options.max_bandwidth);
+}
+
 Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
-  MonitorWatch watch(*qmp, options.limits, [&tap] { tap.report(); });
-  MonitoredSource source(link->descriptor(), watch);
+  if (chosen.mode == CaptureMode::Live) {
+    settings->owe_parameter("downtime-limit");  // by which it is ended
+    live.emplace(*qmp, options, observer);
+  }
+  CaptureListener listener(pause_clock, live ? &*live : nullptr);
+  MonitorWatch watch(
+      *qmp, options.limits, [&tap] { tap.report(); }, &listener);
+  MonitoredSource source(link->descriptor(), watch, pace());
   if (auto moved = pump(source, sink, &tap); !moved) return moved.error();
   return expect_completed();
 }
@@ -195,22 +214,29 @@ Status GuestCapture::State::expect_completed() {
                            status->error.empty() ? "" : ": ", status->error)};
 }
 
+// Events that have come while an answer was awaited.
+void GuestCapture::State::hear_events() {
+  auto event = qmp->take_event();
+  for (; event && *event; event = qmp->take_event()) pause_clock.on_event(**event);
+}
+
 // QEMU has sent everything: what was borrowed of it goes back, before the output is finished.
 Status GuestCapture::State::settle_guest() {
   link->close();
   if (options.after == After::Keep) {
     if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
   }
-  if (guest->was_running()) pause_seconds = seconds_since(stopped_at);
-  return guest->put_back_settings(*qmp);
+  hear_events();
+  pause_seconds = pause_clock.seconds(system_time());
+  return settings->put_back(*qmp);
 }
 
-Status GuestCapture::State::migrate(IndexedTap& tap, ByteSink& sink) {
+Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
   if (auto begun = begin(); !begun) return begun;
-  if (auto moved = transfer(sink, tap.tap()); !moved) return moved;
-  if (auto whole = tap.tap().finish(); !whole) return whole;
+  if (auto moved = transfer(sink, tap.stream()); !moved) return moved;
+  if (auto whole = tap.finish(); !whole) return whole;
   if (auto settled = settle_guest(); !settled) return settled;
-  tap.give_index({.mode = "stop",
+  tap.give_index({.mode = std::string(name_of(chosen.mode)),
                   .time = tap.time(),
                   .qemu_version = qmp->qemu_version(),
                   .run_state = guest->found_name()});
@@ -218,16 +244,34 @@ Status GuestCapture::State::migrate(IndexedTap& tap, ByteSink& sink) {
 }
 
 Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
-  IndexedTap tap(options, observer);
-  if (auto done = migrate(tap, sink); !done) {
+  auto done = choose_mode();
+  CaptureTap tap(chosen.mode, options, observer);
+  if (done) done = migrate(tap, sink);
+  if (!done) {
     abandon();
     return done.error();
   }
   saved = true;
+  return summarize(tap);
+}
+
+CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
   CaptureSummary summary = tap.summary();
+  summary.mode = chosen.mode;
+  summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp->qemu_version();
   summary.pause_seconds = pause_seconds;
+  if (chosen.mode == CaptureMode::Background) summary.ended_by = EndedBy::Background;
+  if (!live) return summary;
+  summary.ended_by = live->ended_by();
+  summary.shortfall = live->shortfall();
+  add_looks(live->looks(), summary.passes);
   return summary;
+}
+
+// Only after a background save the guest still runs.
+Status GuestCapture::State::pause() {
+  return chosen.mode == CaptureMode::Background ? guest->stop(*qmp) : ok();
 }
 
 // The monitor's close is what proves that QEMU has gone.
@@ -261,6 +305,26 @@ void GuestCapture::State::cancel() {
   [[maybe_unused]] auto cancelled = qmp->execute("migrate_cancel");
 }
 
+// To nowhere, as fast as it goes, and for as long as something comes.
+Status GuestCapture::State::run_dry() {
+  qmp->set_limits(fresh_limits(kCancelPatience));
+  [[maybe_unused]] auto asked =
+      qmp->post("migrate-set-parameters", to_text({{"max-bandwidth", kUnlimitedBandwidth}}));
+  std::vector<std::byte> nowhere(kDryReadBytes);
+  for (;;) {
+    auto count = read_some(link->descriptor(), nowhere, fresh_limits(kRecoveryPatience));
+    if (!count) return count.error();
+    if (*count == 0) return ok();
+  }
+}
+
+void GuestCapture::State::end_migration() {
+  bool must_end_well =
+      chosen.mode == CaptureMode::Background && stays_protected(qmp->qemu_version());
+  if (must_end_well && link && link->descriptor() >= 0 && run_dry()) return;
+  cancel();
+}
+
 // The session may be what is broken, and QEMU be well: then it gets a new one.
 Status GuestCapture::State::revive() {
   qmp->set_limits(fresh_limits(kRecoveryPatience));
@@ -274,7 +338,7 @@ Status GuestCapture::State::revive() {
 }
 
 Status GuestCapture::State::give_back() {
-  if (migrating) cancel();
+  if (migrating) end_migration();
   if (link) link->close();
   if (auto alive = revive(); !alive) return alive;
   WaitLimits patience = fresh_limits(kRecoveryPatience);
@@ -287,7 +351,7 @@ Status GuestCapture::State::give_back() {
   if (link) link->forget(*qmp);
   link.reset();
   if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
-  return guest->put_back_settings(*qmp);
+  return settings->put_back(*qmp);
 }
 
 GuestCapture::GuestCapture(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -312,7 +376,15 @@ Result<CaptureSummary> GuestCapture::capture(ByteSink& sink) {
 Status GuestCapture::complete() {
   if (!state_->saved) return Error{Errc::Usage, "complete() without a capture that succeeded"};
   state_->touched = false;
-  return state_->options.after == After::Quit ? state_->quit() : ok();
+  switch (state_->options.after) {
+    case After::Keep:
+      return ok();
+    case After::Pause:
+      return state_->pause();
+    case After::Quit:
+      return state_->quit();
+  }
+  return ok();
 }
 
 const std::optional<Error>& GuestCapture::recovery_error() const {
@@ -325,9 +397,9 @@ void GuestCapture::abandon() {
 
 Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, CaptureOptions options,
                                       CaptureObserver* observer) {
-  IndexedTap tap(options, observer);
-  if (auto moved = pump(source, sink, &tap.tap()); !moved) return moved.error();
-  if (auto whole = tap.tap().finish(); !whole) return whole.error();
+  CaptureTap tap(CaptureMode::Stop, options, observer);
+  if (auto moved = pump(source, sink, &tap.stream()); !moved) return moved.error();
+  if (auto whole = tap.finish(); !whole) return whole.error();
   tap.give_index({.mode = "stream"});
   if (auto finished = sink.finish(); !finished) return finished.error();
   return tap.summary();

@@ -12,12 +12,13 @@
 namespace vmstream {
 namespace {
 
-constexpr std::array<std::pair<EndedBy, std::string_view>, 6> kNames{{
+constexpr std::array<std::pair<EndedBy, std::string_view>, 7> kNames{{
     {EndedBy::Stopped, "stopped"},
     {EndedBy::DirtyPages, "dirty-pages"},
     {EndedBy::Stalls, "stalls"},
     {EndedBy::Passes, "passes"},
     {EndedBy::Downtime, "downtime"},
+    {EndedBy::Size, "size"},
     {EndedBy::Background, "background"},
 }};
 
@@ -62,7 +63,7 @@ Result<ConvergenceRules> ConvergenceRules::parse(std::string_view text) {
 std::optional<EndedBy> Convergence::after(const CapturePass& pass) {
   ++passes_;
   if (pass.dirtied > pass.pages) ++stalls_;
-  if (pass.dirtied <= rules_.dirty_pages) return EndedBy::DirtyPages;
+  if (pass.left <= rules_.dirty_pages) return EndedBy::DirtyPages;
   if (stalls_ >= rules_.stalls) return EndedBy::Stalls;
   if (passes_ >= rules_.passes) return EndedBy::Passes;
   return std::nullopt;
@@ -71,10 +72,9 @@ std::optional<EndedBy> Convergence::after(const CapturePass& pass) {
 std::optional<Shortfall> measure_shortfall(const CapturePass& pass) {
   if (pass.seconds <= 0 || pass.pages == 0) return std::nullopt;
   double sent = static_cast<double>(pass.pages) / pass.seconds;
-  double dirtied = static_cast<double>(pass.dirtied);
-  return Shortfall{.dirty_pages_per_second = dirtied / pass.seconds,
+  return Shortfall{.dirty_pages_per_second = static_cast<double>(pass.dirtied) / pass.seconds,
                    .sent_pages_per_second = sent,
-                   .pause_seconds = dirtied / sent};
+                   .pause_seconds = static_cast<double>(pass.left) / sent};
 }
 
 }  // namespace vmstream

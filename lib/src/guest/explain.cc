@@ -7,7 +7,7 @@
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
 #include "base/json.h"
-#include "guest/guest_state.h"
+#include "guest/migration_settings.h"
 #include "guest/qmp_address.h"
 
 namespace vmstream {
@@ -42,9 +42,18 @@ std::string shell_commands(const QmpAddress& address, const std::string& command
                      commands);
 }
 
-std::string end_commands(After after) {
-  if (after == After::Keep) return command("cont");
-  return after == After::Quit ? command("quit") : std::string();
+// Only a background snapshot leaves the guest running.
+std::string end_commands(const CaptureOptions& options) {
+  bool runs = options.mode == CaptureMode::Background;
+  switch (options.after) {
+    case After::Keep:
+      return runs ? std::string() : command("cont");
+    case After::Pause:
+      return runs ? command("stop") : std::string();
+    case After::Quit:
+      return command("quit");
+  }
+  return {};
 }
 
 std::string queries() {
@@ -52,12 +61,25 @@ std::string queries() {
          command("query-migrate-capabilities");
 }
 
-std::string capture_recipe(const QmpAddress& address, const Json& bandwidth, After after,
-                           const std::string& shell_command) {
-  std::string text = shell_commands(
-      address, command("qmp_capabilities") + command("migrate-set-parameters", bandwidth) +
-                   command("stop") + command("migrate", {{"uri", "exec:" + shell_command}}));
-  std::string end = end_commands(after);
+// What the mode needs before the migration; nothing for Auto, which chooses when it has asked.
+std::string preparation(CaptureMode mode) {
+  auto capability = [](const char* name) {
+    Json entry{{"capability", name}, {"state", true}};
+    return command("migrate-set-capabilities", {{"capabilities", Json::array({entry})}});
+  };
+  if (mode == CaptureMode::Background) return capability("background-snapshot");
+  return mode == CaptureMode::Live ? capability("events") : std::string();
+}
+
+std::string capture_recipe(const QmpAddress& address, const CaptureOptions& options,
+                           const Json& bandwidth, const std::string& shell_command) {
+  bool stops = options.mode == CaptureMode::Stop;
+  std::string text =
+      shell_commands(address, command("qmp_capabilities") + preparation(options.mode) +
+                                  command("migrate-set-parameters", bandwidth) +
+                                  (stops ? command("stop") : std::string()) +
+                                  command("migrate", {{"uri", "exec:" + shell_command}}));
+  std::string end = end_commands(options);
   if (end.empty()) return text;
   return text + "# then, once query-migrate says completed:\n" +
          shell_commands(address, command("qmp_capabilities") + end);
@@ -71,17 +93,26 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   bool by_fd = passes_fds(address);
   std::string text = fmt::format("# Asked of QEMU at {}:\n", to_text(address));
   text += command("qmp_capabilities") + queries();
+  if (options.mode == CaptureMode::Auto) text += "# as for background, else live, else stop:\n";
+  text += preparation(options.mode);
   text += command("migrate-set-parameters", bandwidth);
   if (by_fd) text += command("getfd", {{"fdname", "vmstream"}});
-  text += "# if the guest runs:\n" + command("stop");
+  if (options.mode == CaptureMode::Stop) text += "# if the guest runs:\n" + command("stop");
   text += command("migrate", {{"uri", by_fd ? "fd:vmstream" : "unix:SOCKET"}});
   text += "# until it says completed:\n" + command("query-migrate");
-  if (options.after == After::Keep) text += "# if the guest ran:\n" + command("cont");
+  if (options.mode == CaptureMode::Live) {
+    text += "# when a rule says that the guest must stop:\n" +
+            command("migrate-set-parameters", {{"downtime-limit", kLongestDowntime}});
+  }
+  std::string end = end_commands(options);
+  if (options.after == After::Keep && !end.empty()) text += "# if the guest ran:\n" + end;
   text += "# the value that was found, here QEMU's default:\n";
   text += command("migrate-set-parameters", {{"max-bandwidth", kDefaultBandwidth}});
-  if (options.after == After::Quit) text += "# when the file is durable:\n" + command("quit");
+  if (options.after != After::Keep && !end.empty()) {
+    text += "# when the file is durable:\n" + end;
+  }
   text += "\n# The nearest in a shell, without any of the checks:\n";
-  return text + capture_recipe(address, bandwidth, options.after, shell_command);
+  return text + capture_recipe(address, options, bandwidth, shell_command);
 }
 
 std::string explain_restore(const std::string& file, const QmpAddress* address,

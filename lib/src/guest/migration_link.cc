@@ -13,8 +13,8 @@
 #include <cerrno>
 
 #include "base/json.h"
-#include "guest/guest_state.h"
 #include "guest/qmp_address.h"
+#include "guest/query.h"
 #include "io/wait.h"
 
 namespace vmstream {

@@ -13,19 +13,28 @@ namespace {
 
 constexpr auto kSilence = std::chrono::milliseconds(150);
 
-// Events are of no use here, but must not pile up; a closed monitor comes out as the error.
-Status drain_events(QmpClient& qmp) {
+}  // namespace
+
+// Events must not pile up, listened to or not; a closed monitor comes out as the error.
+Status MonitorWatch::hear() {
+  heard_ = true;
   for (;;) {
-    auto event = qmp.take_event();
+    auto event = qmp_.take_event();
     if (!event) return event.error();
     if (!*event) return ok();
+    if (!listener_) continue;
+    if (auto told = listener_->on_event(**event); !told) return told;
   }
 }
 
-}  // namespace
-
 Status MonitorWatch::await(int fd, short events) {
   for (;;) {
+    if (!heard_) {
+      if (auto heard = hear(); !heard) return heard;
+    }
+    if (listener_) {
+      if (auto turned = listener_->on_turn(); !turned) return turned;
+    }
     std::array<pollfd, 2> waiting{pollfd{fd, events, 0}, pollfd{qmp_.descriptor(), POLLIN, 0}};
     auto deadline = Clock::now() + kSilence;
     WaitLimits interval{limits_.cancellation,
@@ -38,15 +47,22 @@ Status MonitorWatch::await(int fd, short events) {
       continue;
     }
     if (waiting[1].revents != 0) {
-      if (auto drained = drain_events(qmp_); !drained) return drained;
+      if (auto heard = hear(); !heard) return heard;
     }
     if (waiting[0].revents != 0) return ok();
   }
 }
 
 Result<size_t> MonitoredSource::read(std::span<std::byte> into) {
+  if (pace_) {
+    into = into.first(std::min(into.size(), pace_->slice()));
+    auto waited = pause_within(pace_->delay(), watch_.limits(), "the stream's pace");
+    if (!waited) return waited.error();
+  }
   if (auto ready = watch_.await(fd_, POLLIN); !ready) return ready.error();
-  return read_some(fd_, into, watch_.limits());
+  auto count = read_some(fd_, into, watch_.limits());
+  if (count && pace_) pace_->took(*count);
+  return count;
 }
 
 Status MonitoredSink::write(std::span<const std::byte> bytes) {

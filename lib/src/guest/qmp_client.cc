@@ -42,6 +42,14 @@ std::string version_of(const Json& greeting) {
                      number_member(*qemu, "micro").value_or(0));
 }
 
+// When an event happened.
+double time_of(const Json& message) {
+  const Json* stamp = find_member(message, "timestamp");
+  if (!stamp) return 0;
+  return static_cast<double>(number_member(*stamp, "seconds").value_or(0)) +
+         1e-6 * static_cast<double>(number_member(*stamp, "microseconds").value_or(0));
+}
+
 // sendmsg() of the front of `text`; `pass_fd` goes along unless it is -1.
 ssize_t send_some(int socket, std::string_view text, int pass_fd) {
   iovec part{const_cast<char*>(text.data()), text.size()};
@@ -61,6 +69,13 @@ ssize_t send_some(int socket, std::string_view text, int pass_fd) {
   return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+// A command whose answer nobody waits for.
+struct Posted {
+  uint64_t id = 0;
+  std::string command;
+  std::optional<Json> answer = std::nullopt;
+};
+
 }  // namespace
 
 struct QmpClient::State {
@@ -69,6 +84,7 @@ struct QmpClient::State {
   MessageFramer framer = {};
   std::deque<QmpEvent> events = {};
   std::string version = {};
+  std::optional<Posted> posted = std::nullopt;
   uint64_t last_id = 0;
   std::optional<Error> broken = std::nullopt;  // the session cannot go on: every call says this
 
@@ -77,9 +93,11 @@ struct QmpClient::State {
   Result<bool> receive_some();
   Result<std::optional<Json>> take_message();
   Result<Json> await_message(const char* what);
-  void queue_if_event(const Json& message);
+  void keep(Json message);
   Status send_all(std::string_view text, int pass_fd);
+  Status send(std::string_view command, std::string_view arguments, int pass_fd);
   Result<Json> await_answer();
+  Result<std::string> result_of(std::string_view command, const Json& answer);
   Result<std::string> execute(std::string_view command, std::string_view arguments, int pass_fd);
   Status await_greeting();
 };
@@ -118,12 +136,17 @@ Result<Json> QmpClient::State::await_message(const char* what) {
   }
 }
 
-void QmpClient::State::queue_if_event(const Json& message) {
+// Whatever is not waited for: the answer to a posted command, an event, or of no use.
+void QmpClient::State::keep(Json message) {
+  if (posted && number_member(message, "id") == posted->id) {
+    posted->answer = std::move(message);
+    return;
+  }
   std::string name = text_member(message, "event");
   if (name.empty()) return;
   if (events.size() == kMaxQueuedEvents) events.pop_front();
   const Json* details = find_member(message, "data");
-  events.push_back({std::move(name), details ? to_text(*details) : "{}"});
+  events.push_back({std::move(name), details ? to_text(*details) : "{}", time_of(message)});
 }
 
 Status QmpClient::State::send_all(std::string_view text, int pass_fd) {
@@ -150,12 +173,11 @@ Result<Json> QmpClient::State::await_answer() {
     if (!message) return message.error();
     if (number_member(*message, "id") == last_id) return message;
     if (find_member(*message, "error") && !find_member(*message, "id")) return message;
-    queue_if_event(*message);
+    keep(std::move(*message));
   }
 }
 
-Result<std::string> QmpClient::State::execute(std::string_view command, std::string_view arguments,
-                                              int pass_fd) {
+Status QmpClient::State::send(std::string_view command, std::string_view arguments, int pass_fd) {
   if (broken) return *broken;
   Json request{{"execute", command}, {"id", ++last_id}};
   if (!arguments.empty()) {
@@ -163,14 +185,23 @@ Result<std::string> QmpClient::State::execute(std::string_view command, std::str
     if (!object) return Error{Errc::Usage, "the arguments of a command must be a JSON object"};
     request["arguments"] = std::move(*object);
   }
-  if (auto sent = send_all(to_text(request) + "\r\n", pass_fd); !sent) return sent.error();
-  auto answer = await_answer();
-  if (!answer) return answer.error();
-  if (const Json* result = find_member(*answer, "return")) return to_text(*result);
-  const Json* error = find_member(*answer, "error");
+  return send_all(to_text(request) + "\r\n", pass_fd);
+}
+
+Result<std::string> QmpClient::State::result_of(std::string_view command, const Json& answer) {
+  if (const Json* result = find_member(answer, "return")) return to_text(*result);
+  const Json* error = find_member(answer, "error");
   if (!error) return breaks(Error{Errc::Environment, "the monitor gave an empty answer"});
   return Error{Errc::Environment,
                fmt::format("{}: {}", escape(command), escape(text_member(*error, "desc")))};
+}
+
+Result<std::string> QmpClient::State::execute(std::string_view command, std::string_view arguments,
+                                              int pass_fd) {
+  if (auto sent = send(command, arguments, pass_fd); !sent) return sent.error();
+  auto answer = await_answer();
+  if (!answer) return answer.error();
+  return result_of(command, *answer);
 }
 
 Status QmpClient::State::await_greeting() {
@@ -218,13 +249,32 @@ Result<std::string> QmpClient::execute(std::string_view command, std::string_vie
   return state_->execute(command, arguments, pass_fd);
 }
 
+Status QmpClient::post(std::string_view command, std::string_view arguments) {
+  if (state_->posted) return Error{Errc::Usage, "a posted command is still to be answered"};
+  if (auto sent = state_->send(command, arguments, -1); !sent) return sent;
+  state_->posted = Posted{.id = state_->last_id, .command = std::string(command)};
+  return ok();
+}
+
+bool QmpClient::awaits_answer() const {
+  return state_->posted.has_value();
+}
+
+Result<std::optional<std::string>> QmpClient::take_answer() {
+  if (!state_->posted || !state_->posted->answer) return std::optional<std::string>();
+  Posted posted = *std::exchange(state_->posted, std::nullopt);
+  auto result = state_->result_of(posted.command, *posted.answer);
+  if (!result) return result.error();
+  return std::optional(std::move(*result));
+}
+
 Result<std::optional<QmpEvent>> QmpClient::take_event() {
   State& state = *state_;
   while (!state.broken) {
     auto message = state.take_message();
     if (!message) break;
     if (*message) {
-      state.queue_if_event(**message);
+      state.keep(std::move(**message));
     } else if (auto received = state.receive_some(); !received || !*received) {
       break;
     }

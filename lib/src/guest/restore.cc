@@ -7,6 +7,7 @@
 #include "guest/incoming_guest.h"
 #include "guest/incoming_sink.h"
 #include "guest/monitored_io.h"
+#include "guest/query.h"
 #include "guest/stream_guard.h"
 
 namespace vmstream {

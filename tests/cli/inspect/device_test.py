@@ -106,13 +106,17 @@ class ClosedTypes(DeviceTest):
     def test_they_are_opened(self):
         content = self.content(self.LEVELS)
         field, = self.device(content, "nic")["fields"]
-        self.assertEqual((field["type"], field["size"]), ("pci irq state", 16))
+        self.assertEqual((field["type"], field["size"], field["layout"]), ("pci irq state", 16, "built-in"))
         self.assertEqual([(pin["name"], pin["offset"] - field["offset"], pin["value"])
                           for pin in field["fields"]],
                          [("inta", 0, 0), ("intb", 4, 1), ("intc", 8, 0), ("intd", 12, 2)])
         self.assertEqual(self.device(content, "nic", "irq_state.intd")["fields"][0]["value"], 2)
-        self.assertIn(b"intd = 2\n", self.run_on(content, "device", "nic").out)
-        self.assertIn(b'name="intd" type="uint32"', self.run_on(content, "dump", "--format", "xml").out)
+        text = self.run_on(content, "device", "nic").text
+        self.assertIn("irq_state, built-in layout\n", text)
+        self.assertIn("intd = 2\n", text)
+        xml = self.run_on(content, "dump", "--format", "xml").text
+        self.assertIn('size="16" layout="built-in">', xml)
+        self.assertIn('name="intd" type="uint32"', xml)
 
     def test_the_analysers_form_stays_hex(self):
         answer = self.run_on(self.content(self.LEVELS), "dump", "--format", "qemu").json
@@ -121,6 +125,7 @@ class ClosedTypes(DeviceTest):
 
     def test_bytes_of_another_form_stay_bytes(self):
         answer = self.device(self.content(self.LEVELS[:-1]), "nic")
+        self.assertNotIn("layout", answer["fields"][0])
         self.assertEqual(answer["fields"][0]["value"], self.LEVELS[:-1].hex())
         self.assertEqual(answer["problems"], [])
 
@@ -194,6 +199,30 @@ class Damage(DeviceTest):
         self.assertEqual((answer["confidence"], answer["fields"][0]["value"]), ("high", -5))
         run = self.run_on(content, "device", "timer", "--schema", os.path.join(self.folder, "none"), status=1)
         self.assertIn("none: ", run.err.decode())
+
+    def test_declarations_describe_what_their_sizes_add_up_to(self):
+        def field(name, size, optional=False, **more):
+            return {"field": name, "version_id": 0, "field_exists": optional, "size": size, **more}
+
+        pair = {"name": "chan", "version_id": 1, "minimum_version_id": 1, "Fields": [field("count", 1), field("raw", 2)]}
+        fields = [field("ticks", 8), field("armed", 1), field("never", 40, optional=True),
+                  field("env.regs", 2, num=3), field("chan", 12, num=2, Description=pair)]
+        dump = {"vmschkmachine": {"Name": "pc-test-1.0"},
+                "the-timer": {"Name": "the-timer", "Description": {
+                    "name": "timer", "version_id": 1, "minimum_version_id": 1, "Fields": fields}}}
+        path = os.path.join(self.folder, "declarations.json")
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump(dump, out)
+        answer = self.device(stream([("timer", 0, TIMER_BODY)], b""), "timer", "--schema", path)
+        self.assertEqual((answer["source"], answer["problems"]), ("schema", []))
+        self.assertEqual([field["name"] for field in answer["fields"]], ["ticks", "armed", "env.regs", "chan"])
+        self.assertEqual(answer["fields"][2]["value"], [1, 2, 3])
+        self.assertEqual(answer["fields"][3]["fields"][1]["fields"][0]["value"], 8)
+        content = stream([("timer", 0, TIMER_BODY + b"x")], b"")
+        answer = self.device(content, "timer", "--schema", path)
+        note = "the sizes of its fields do not add up to the body's"
+        self.assertEqual((answer["source"], answer["note"]), ("none", note))
+        self.assertIn(f"without a description: {note}\n", self.run_on(content, "device", "timer", "--schema", path).text)
 
     def test_a_cut_stream_gives_what_it_has(self):
         content = one_timer()

@@ -106,6 +106,42 @@ class Answers(IndexTest):
                     scanned = self.answer(question, file, "--full-scan")
                     self.assertEqual(self.answer(question, file), scanned)
 
+    def test_parts_are_those_of_a_scan(self):
+        stream = small_stream(pages=40)
+        device = str(stream.index(b"timer"))
+        for file in self.files(stream):
+            for words in (["extract", "section", file, "--section", "ram", "-o", "-"],
+                          ["extract", "section", file, "--section", "timer", "-o", "-"],
+                          ["extract", "vmdesc", file, "-o", "-"],
+                          ["hexdump", file, "--section", "ram"],
+                          ["hexdump", file, "--json", "--section", "timer"],
+                          ["hexdump", file, "--offset", device, "--length", "20"]):
+                with self.subTest(file=os.path.basename(file), words=words):
+                    self.assertEqual(self.ask(*words).out, self.ask(*words, "--full-scan").out)
+
+    def test_parts_are_had_without_what_lies_elsewhere(self):
+        for with_sidecar in (False, True):
+            stream = bytearray(small_stream(pages=400))
+            plain = self.write("plain", stream)
+            if with_sidecar:
+                self.make_index(plain)
+            middle = len(stream) // 2
+            stream[middle:middle + 2 * PAGE] = b"\xff" * 2 * PAGE
+            self.write("plain", stream)
+            for words in (["extract", "section", plain, "--section", "timer", "-o", "-"],
+                          ["hexdump", plain, "--section", "timer"]):
+                with self.subTest(with_sidecar=with_sidecar, words=words):
+                    scanned = Run(*words, "--full-scan")
+                    self.assertEqual(scanned.status, 3)
+                    self.assertEqual(self.ask(*words).out, scanned.out)
+
+    def test_info_tells_how_a_file_was_captured(self):
+        saved = self.answer("info", self.save("guest.zst", STREAM))["capture"]
+        self.assertEqual(saved["mode"], "stream")
+        self.assertEqual(sorted(saved), ["mode", "vmstream_version"])
+        self.assertIn("captured     mode stream, vmstream ", self.ask("info", self.path("guest.zst")).text)
+        self.assertNotIn("capture", self.answer("info", self.save("bare.zst", STREAM, "--no-index")))
+
     def test_a_small_block_is_picked_out(self):
         blocks = [("pc.ram", 64), ("pc.bios", 4)]
         listed = b"".join(counted(name) + be64(pages * PAGE) for name, pages in blocks)

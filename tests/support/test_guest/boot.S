@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 # The test guest: a boot sector that shows, line by line, that its memory is whole and time goes on.
 #
-# Forty times a second it checks one of 32 stripes of 64 KiB (1 MiB .. 3 MiB) against what it wrote
+# Forty times a second it checks one of 32 stripes of 64 KiB (from 1 MiB on) against what it wrote
 # there 32 ticks ago, fills it anew, and prints on the first serial port
 #
 #   T 000123 OK 5e8d2c10        tick number, verdict, sum of the words it found
 #
 # A word that differs makes the verdict BAD, then and in every later line.
+#
+# How much it writes can be set by patching the image: at byte 504 stands the timer's divisor (16
+# bits; 1193182 / divisor ticks a second), at 506 the number of stripes (32 bits, a power of two).
 
         .set    STRIPES, 32
         .set    STRIPE_WORDS, 0x4000
@@ -43,16 +46,16 @@ protected:
         outb    %al, $0xa1
         movb    $0x34, %al                      # timer 0: both bytes, rate generator
         outb    %al, $0x43
-        movb    $(DIVISOR & 0xff), %al
+        movb    divisor, %al
         outb    %al, $0x40
-        movb    $(DIVISOR >> 8), %al
+        movb    divisor + 1, %al
         outb    %al, $0x40
 
-        xorl    %ebx, %ebx                      # round number; a round fills stripe ebx mod 32
+        xorl    %ebx, %ebx                      # round number; a round fills one stripe
 first_fill:
         call    fill
         incl    %ebx
-        cmpl    $STRIPES, %ebx
+        cmpl    stripes, %ebx
         jb      first_fill
 
 tick:   call    verify
@@ -70,8 +73,9 @@ tick:   call    verify
         jmp     tick
 
 # edi: the stripe of round ebx; ecx: its words
-locate: movl    %ebx, %edi
-        andl    $(STRIPES - 1), %edi
+locate: movl    stripes, %edi
+        decl    %edi
+        andl    %ebx, %edi
         shll    $16, %edi
         addl    $REGION, %edi
         movl    $STRIPE_WORDS, %ecx
@@ -93,7 +97,8 @@ fill:   call    locate
         ret
 
 verify: call    locate
-        leal    -STRIPES(%ebx), %eax
+        movl    %ebx, %eax
+        subl    stripes, %eax
         xorl    %edx, %edx
 1:      next_word
         addl    (%edi), %edx
@@ -178,5 +183,9 @@ idt_pointer:
         .word   9 * 8 - 1
         .long   timer_gate - 8 * 8
 
-        .org    510
+        .org    504
+divisor:
+        .word   DIVISOR
+stripes:
+        .long   STRIPES
         .word   0xaa55

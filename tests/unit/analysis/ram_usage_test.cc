@@ -57,6 +57,12 @@ TEST_CASE("a pass begins where the offset does not go on", "[analysis]") {
   CHECK(usage.blocks[1].resent_pages == 1);
 }
 
+TEST_CASE("a background snapshot is one pass, whatever the guest writes to", "[analysis]") {
+  auto stream = open_ram({{"a", 16 * kPage}});
+  send(stream, {0, 1, 9, 5, 4, 2, 3, 6, 14, 7, 8, 10});
+  CHECK(pages_of(usage_of(stream)) == std::vector<uint64_t>{12});
+}
+
 TEST_CASE("compression threads are out of order within a pass", "[analysis]") {
   auto stream = open_ram({{"a", 256 * kPage}});
   auto send_compressed = [&](uint64_t page) {

@@ -28,11 +28,12 @@ struct Decoded {
 };
 
 Decoded decode(std::string_view type, Bytes body, std::string_view vmsd_name = "d",
-               std::string_view idstr = "d") {
+               std::string_view idstr = "d", uint64_t array_len = 1) {
   VmdescField field;
   field.name = "f";
   field.type = type;
-  field.size = body.size();
+  field.size = body.size() / array_len;
+  field.array_len = array_len;
   VmdescDevice device;
   device.idstr = idstr;
   device.vmsd_name = vmsd_name;
@@ -71,7 +72,7 @@ Bytes pci_config() {
 }
 
 // The balloon of an MMIO guest: 12 bytes of transport, then what all devices share.
-Bytes mmio_balloon() {
+Bytes mmio_balloon(uint64_t features = 0x100000044) {
   Bytes bytes;
   for (uint64_t selector : {0u, 1u, 12u}) add_be(bytes, 4, selector);
   add_be(bytes, 1, 15);
@@ -91,7 +92,7 @@ Bytes mmio_balloon() {
   add_be(bytes, 4, 256);
   add_be(bytes, 4, 12);
   add_subsection(bytes, "virtio/64bit_features");
-  add_be(bytes, 8, 0x100000044);
+  add_be(bytes, 8, features);
   return bytes;
 }
 
@@ -108,6 +109,23 @@ TEST_CASE("a configuration space: header, capabilities by their list, the rest")
   CHECK(decoded.number("f.msix_40.control") == 2);
   CHECK(find_field(decoded.state, "f.power_management_50.control").field->offset == 0x54);
   CHECK(find_field(decoded.state, "f.device_58").field->size() == 256 - 0x58);
+}
+
+TEST_CASE("what no description told is marked") {
+  CHECK(decode("pci config", pci_config()).only().built_in_layout);
+  auto nested = decode("virtio", mmio_balloon(), "virtio-balloon");
+  CHECK(nested.only().built_in_layout);
+  CHECK_FALSE(find_field(nested.state, "f.transport").field->built_in_layout);
+  CHECK_FALSE(decode("pci config", Bytes(255)).only().built_in_layout);
+}
+
+TEST_CASE("each element of an array of a known type is opened") {
+  Bytes segments;
+  for (uint64_t half : {1u, 2u, 3u, 4u}) add_be(segments, 8, half);
+  auto decoded = decode("slbe", segments, "cpu", "cpu", 2);
+  CHECK(decoded.state.problems.empty());
+  CHECK(decoded.only().kind == ValueKind::List);
+  CHECK(decoded.number("f[1].vsid") == 4);
 }
 
 TEST_CASE("a list of capabilities that runs in a circle ends") {
@@ -148,6 +166,27 @@ TEST_CASE("virtio: transport, common state, the device's own, subsections") {
   CHECK(decoded.number("f.queues[1].desc") == 0x10001);
   CHECK(decoded.number("f.device.actual") == 12);
   CHECK(decoded.number("f.virtio/64bit_features.guest_features") == 0x100000044);
+}
+
+TEST_CASE("the config of a virtio device before version 1 has the guest's order of bytes") {
+  constexpr uint64_t kLegacyFeatures = 0x44;
+  auto type_of_pages = [](const Decoded& decoded) {
+    return find_field(decoded.state, "f.config.num_pages").field->type;
+  };
+  CHECK(type_of_pages(decode("virtio", mmio_balloon(), "virtio-balloon")) == "le32");
+  auto untold = decode("virtio", mmio_balloon(kLegacyFeatures), "virtio-balloon");
+  CHECK(type_of_pages(untold) == "guest32");
+  CHECK(untold.number("f.config.num_pages") == 256);
+
+  auto told = [](uint64_t order) {
+    auto bytes = mmio_balloon(kLegacyFeatures);
+    add_subsection(bytes, "virtio/device_endian");
+    add_be(bytes, 1, order);
+    return decode("virtio", bytes, "virtio-balloon");
+  };
+  CHECK(type_of_pages(told(1)) == "le32");
+  CHECK(type_of_pages(told(2)) == "uint32");
+  CHECK(told(2).number("f.config.num_pages") == 0x10000);
 }
 
 TEST_CASE("the state of an unknown virtio device stays bytes, what is around it is known") {

@@ -53,6 +53,21 @@ TEST_CASE("no section reaches behind the description, in pieces of any size") {
   }
 }
 
+TEST_CASE("no section reaches behind its package, wherever the description begins") {
+  StreamBuilder package(false);
+  package.full(4, "timer").text("abc");
+  StreamBuilder stream = begin(false);
+  stream.device(3, "cpu", "12345").be8(8).be16(7).be16(4).be32(package.size());
+  stream.bytes().insert(stream.bytes().end(), package.bytes().begin(), package.bytes().end());
+  stream.eof().vmdesc(make_vmdesc({{"cpu", 5}}));
+  for (size_t piece : {size_t{1}, size_t{7}, stream.size()}) {
+    auto outcome = parse_all(stream.bytes(), piece);
+    REQUIRE_FALSE(outcome.status);
+    CHECK(outcome.status.error().message ==
+          "section 'timer' (id 4): neither the vmdesc nor a footer tells where it ends");
+  }
+}
+
 TEST_CASE("block: chunks of a disk, zero chunks, progress") {
   StreamBuilder stream;
   stream.header().start(1, "block").be64(2).footer().part(1);

@@ -7,7 +7,7 @@ namespace vmstream {
 namespace {
 
 CapturePass pass(uint64_t pages, uint64_t dirtied) {
-  return {.pages = pages, .bytes = pages * 4104, .seconds = 1, .dirtied = dirtied};
+  return {.pages = pages, .bytes = pages * 4104, .seconds = 1, .dirtied = dirtied, .left = dirtied};
 }
 
 TEST_CASE("few dirty pages end a save", "[guest]") {
@@ -32,6 +32,13 @@ TEST_CASE("the number of passes is limited", "[guest]") {
   CHECK(convergence.after(pass(800, 700)) == EndedBy::Passes);
 }
 
+TEST_CASE("what a pass has not come to is left, not dirtied", "[guest]") {
+  Convergence convergence{{.stalls = 1}};
+  CHECK_FALSE(convergence.after({.pages = 100, .seconds = 1, .dirtied = 10, .left = 5000}));
+  CHECK(convergence.after({.pages = 100, .seconds = 1, .dirtied = 101, .left = 51}) ==
+        EndedBy::Stalls);
+}
+
 TEST_CASE("a save that has converged is not called stalled", "[guest]") {
   Convergence convergence{{.dirty_pages = 50, .stalls = 1, .passes = 1}};
   CHECK(convergence.after(pass(10, 50)) == EndedBy::DirtyPages);
@@ -54,11 +61,12 @@ TEST_CASE("rules are read from their text", "[guest]") {
 }
 
 TEST_CASE("a shortfall gives the rates and the pause that was missing", "[guest]") {
-  auto shortfall = measure_shortfall({.pages = 1000, .bytes = 0, .seconds = 2, .dirtied = 3000});
+  auto shortfall =
+      measure_shortfall({.pages = 1000, .bytes = 0, .seconds = 2, .dirtied = 3000, .left = 4000});
   REQUIRE(shortfall);
   CHECK(shortfall->sent_pages_per_second == 500);
   CHECK(shortfall->dirty_pages_per_second == 1500);
-  CHECK(shortfall->pause_seconds == 6);
+  CHECK(shortfall->pause_seconds == 8);
   CHECK_FALSE(measure_shortfall({.pages = 0, .bytes = 0, .seconds = 1, .dirtied = 5}));
   CHECK_FALSE(measure_shortfall({.pages = 5, .bytes = 0, .seconds = 0, .dirtied = 5}));
 }

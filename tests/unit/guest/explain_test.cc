@@ -38,6 +38,21 @@ TEST_CASE("what is explained depends on monitor and after", "[explain]") {
   CHECK(contains(text, "exec:zstd -c > x"));
 }
 
+TEST_CASE("each mode has commands of its own", "[explain]") {
+  auto explained = [](CaptureMode mode, After after) {
+    return explain_capture(address("/run/q"), {.mode = mode, .after = after}, "cat > x");
+  };
+  auto live = explained(CaptureMode::Live, After::Keep);
+  CHECK_FALSE(contains(live, "\"stop\""));
+  CHECK(contains(live, "{\"downtime-limit\":2000000}"));
+  CHECK(contains(live, "\"cont\""));
+  auto background = explained(CaptureMode::Background, After::Keep);
+  CHECK(contains(background, "{\"capability\":\"background-snapshot\",\"state\":true}"));
+  CHECK_FALSE(contains(background, "\"stop\""));
+  CHECK_FALSE(contains(background, "\"cont\""));
+  CHECK(contains(explained(CaptureMode::Background, After::Pause), "\"stop\""));
+}
+
 TEST_CASE("a restore is explained", "[explain]") {
   auto where = address("/run/q");
   auto paused = explain_restore("guest.zst", &where, {.run_state = RunState::Paused});

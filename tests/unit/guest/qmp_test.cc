@@ -126,6 +126,43 @@ TEST_CASE("QEMU's own words come out of an error answer, escaped", "[qmp]") {
   CHECK(client->execute("next"));
 }
 
+TEST_CASE("a posted command is answered when QEMU can", "[qmp]") {
+  ScriptedMonitor monitor(after_greeting([](ScriptedMonitor& m) {
+    m.hear();
+    m.hear();
+    m.say(R"({"event": "STOP", "timestamp": {"seconds": 12, "microseconds": 500000}})");
+    m.say(R"({"return": {"late": 1}, "id": 2})");
+    m.say(R"({"return": 3, "id": 3})");
+    m.hear();
+    m.say(R"({"error": {"desc": "no"}, "id": 4})");
+    m.hear();
+  }));
+  auto client = session(monitor);
+  REQUIRE(client);
+  REQUIRE(client->post("query-migrate"));
+  CHECK(client->awaits_answer());
+  CHECK_FALSE(*client->take_answer());
+  CHECK(client->post("another").error().code == Errc::Usage);
+  auto executed = client->execute("x");  // whose answer comes behind the other
+  REQUIRE(executed);
+  CHECK(*executed == "3");
+  auto event = client->take_event();
+  REQUIRE(*event);
+  CHECK((*event)->time == 12.5);
+  auto late = client->take_answer();
+  REQUIRE(late);
+  CHECK(**late == R"({"late":1})");
+  CHECK_FALSE(client->awaits_answer());
+
+  REQUIRE(client->post("refused"));
+  auto refused = client->take_answer();
+  while (refused && !*refused) {
+    REQUIRE(client->take_event());
+    refused = client->take_answer();
+  }
+  CHECK(refused.error().message == "refused: no");
+}
+
 TEST_CASE("events before an answer are queued, answers to others are dropped", "[qmp]") {
   ScriptedMonitor monitor(after_greeting([](ScriptedMonitor& m) {
     m.hear();

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// Any bytes as the index beside a state file that is whole. It is made to look like that file's
+// own, so that what it says is used. Beyond not crashing: no page of memory is ever given out
+// that is not the guest's.
+#include <vmstream/index_answers.h>
+#include <vmstream/seekable_state.h>
+#include <vmstream/stream_scan.h>
+
+#include <array>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "fuzz_input.h"
+#include "mended_index.h"
+#include "support/stream_builder.h"
+#include "support/temp_dir.h"
+
+using namespace vmstream;
+using fuzz::require;
+
+namespace {
+
+constexpr size_t kPage = 1024;
+constexpr size_t kMostRecords = 1000;
+
+using Page1k = std::array<std::byte, kPage>;
+
+void write_file(const std::string& path, std::span<const std::byte> bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+}
+
+Bytes pack(Coding coding, const Bytes& plain) {
+  Bytes packed;
+  auto sink = make_memory_sink(packed);
+  auto encoder = make_encoder(coding, *sink, {.threads = 1});
+  require(encoder && (*encoder)->write(plain) && (*encoder)->finish());
+  return packed;
+}
+
+/// A state file of each coding, without an index of its own.
+struct Files {
+  Files() {
+    for (const CodingTraits& traits : codings()) {
+      if (!traits.writable) continue;
+      std::string path = folder / std::string(traits.name);
+      Bytes bytes = pack(traits.coding, plain);
+      auto file = make_random_memory(bytes);
+      write_file(path, bytes);
+      paths.push_back(path);
+      marks.push_back(write_mark(*FileMark::of(*file)));
+    }
+  }
+
+  testing::TempDir folder;
+  Bytes plain = testing::small_stream().bytes();
+  std::vector<std::string> paths;
+  std::vector<Bytes> marks;
+};
+
+/// Pages of the small stream are full of one byte, another one in each.
+bool is_of_guest(std::string_view block, uint64_t page, std::span<const std::byte> bytes) {
+  uint8_t byte = 0;
+  if (block == "pc.ram" && page == 0) byte = 0xaa;
+  if (block == "pc.ram" && page == 0x2000 / kPage) byte = 0xcc;
+  if (block == "pc.bios" && page == 0) byte = 0xbb;
+  return std::ranges::all_of(bytes, [=](std::byte found) { return found == std::byte{byte}; });
+}
+
+void read_memory(RandomSource& plain, StateIndex index) {
+  auto image = RamImage::make(plain, std::move(index));
+  if (!image || image->page_size() != kPage) return;
+  constexpr uint64_t kMostPages = 64;
+  for (size_t block = 0; block < image->blocks().size(); ++block) {
+    const std::string& name = image->blocks()[block].block.name;
+    for (uint64_t page = 0; page < std::min(image->page_count(block), kMostPages); ++page) {
+      Page1k bytes;
+      auto absent = image->read(block, page, bytes);
+      if (absent && *absent == 0) require(is_of_guest(name, page, bytes));
+    }
+  }
+}
+
+void ask(const SeekableState& state, const Bytes& stream) {
+  auto index = state.index->read();
+  if (!index) return;
+  if (confirm_records(*index, state.plain())) {
+    size_t listed = 0;
+    (void)list_records(*index, [&](const StreamRecord& record) -> Status {
+      require(record.offset <= index->facts.stream_bytes);
+      if (++listed < kMostRecords) return ok();
+      return Error{Errc::Refused, "enough"};
+    });
+  }
+  (void)usage_from(*index);
+  SummaryCollector collector;
+  fuzz::PieceSource source(stream, stream.size());
+  auto summary = collector.finish(scan_stream(source, collector, {.limits = fuzz::kLimits}));
+  (void)fill_in(summary, *index);
+  if (state.plain()) read_memory(*state.plain(), std::move(*index));
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const Files files;
+  fuzz::Input input(data, size);
+  size_t number = input.piece % files.paths.size();
+  Bytes index(input.bytes.begin(), input.bytes.end());
+  fuzz::mend_index(index, files.marks[number]);
+  write_file(sidecar_path(files.paths[number]), index);
+  auto state = open_seekable_state(files.paths[number]);
+  if (state && state->index) ask(*state, files.plain);
+  return 0;
+}

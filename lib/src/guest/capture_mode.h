@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Which way a guest is saved, and what QEMU must be set to for it.
+#pragma once
+
+#include <string>
+
+#include <vmstream/capture.h>
+#include "guest/migration_settings.h"
+
+namespace vmstream {
+
+/// A mode that QEMU has agreed to.
+struct ChosenMode {
+  CaptureMode mode = CaptureMode::Stop;  ///< never Auto
+  std::string reason;                    ///< why Auto did not become Background; empty otherwise
+};
+
+/// Chooses by `options` and sets capabilities; the guest is not touched. Where QEMU refuses a
+/// background save, that is Errc::Unsupported, or with Auto the next best is taken.
+Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
+                                const CaptureOptions& options, bool guest_runs);
+
+/// Whether this QEMU may lose pages of a guest that runs while it is saved live.
+Result<bool> loses_dirty_pages(QmpClient& qmp);
+
+/// Whether this QEMU leaves memory write-protected, and so its guest hanging, when a background
+/// snapshot does not come to its good end.
+bool stays_protected(const std::string& qemu_version);
+
+}  // namespace vmstream

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "guest/migration_settings.h"
+
+#include "base/json.h"
+#include "guest/query.h"
+
+namespace vmstream {
+namespace {
+
+Status send_capabilities(QmpClient& qmp, const MigrationSettings::Capabilities& wanted) {
+  Json list = Json::array();
+  for (const auto& [name, on] : wanted) list.push_back({{"capability", name}, {"state", on}});
+  auto done = qmp.execute("migrate-set-capabilities", to_text({{"capabilities", list}}));
+  return done ? ok() : Status(done.error());
+}
+
+Status send_parameters(QmpClient& qmp, const std::map<std::string, uint64_t>& wanted) {
+  auto done = qmp.execute("migrate-set-parameters", to_text(Json(wanted)));
+  return done ? ok() : Status(done.error());
+}
+
+}  // namespace
+
+Result<MigrationSettings> MigrationSettings::read(QmpClient& qmp) {
+  MigrationSettings found;
+  auto capabilities = ask(qmp, "query-migrate-capabilities");
+  if (!capabilities) return capabilities.error();
+  if (capabilities->is_array()) {
+    for (const Json& entry : *capabilities) {
+      found.capabilities_[text_member(entry, "capability")] = true_member(entry, "state");
+    }
+  }
+  auto parameters = ask(qmp, "query-migrate-parameters");
+  if (!parameters) return parameters.error();
+  for (const auto& [name, value] : parameters->items()) {
+    if (value.is_number_unsigned()) found.parameters_[name] = value.get<uint64_t>();
+  }
+  return found;
+}
+
+Status MigrationSettings::set_capabilities(QmpClient& qmp, const Capabilities& wanted) {
+  Capabilities change;
+  Capabilities undo;
+  for (const auto& [name, on] : wanted) {
+    auto found = capabilities_.find(name);
+    if (found == capabilities_.end() || found->second == on) continue;
+    change.emplace_back(name, on);
+    undo.emplace_back(name, found->second);
+  }
+  if (change.empty()) return ok();
+  changed_capabilities_ = undo;  // also when the answer is lost
+  return send_capabilities(qmp, change);
+}
+
+Status MigrationSettings::set_parameter(QmpClient& qmp, const std::string& name, uint64_t value) {
+  if (parameters_[name] == value) return ok();
+  owe_parameter(name);
+  return send_parameters(qmp, {{name, value}});
+}
+
+Status MigrationSettings::put_back(QmpClient& qmp) {
+  if (!changed_parameters_.empty()) {
+    if (auto done = send_parameters(qmp, changed_parameters_); !done) return done;
+    changed_parameters_.clear();
+  }
+  if (!changed_capabilities_.empty()) {
+    if (auto done = send_capabilities(qmp, changed_capabilities_); !done) return done;
+    changed_capabilities_.clear();
+  }
+  return ok();
+}
+
+}  // namespace vmstream

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// Capabilities and parameters of QEMU's migration that are borrowed for a save.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <vmstream/qmp.h>
+
+namespace vmstream {
+
+/// QEMU 7.2 does not take 0 for "unlimited" everywhere; a TiB a second is as good.
+inline constexpr uint64_t kUnlimitedBandwidth = uint64_t{1} << 40;
+/// The longest downtime that QEMU takes, in milliseconds.
+inline constexpr uint64_t kLongestDowntime = 2'000'000;
+
+/// What QEMU was found set to, and what has been changed of it since.
+class MigrationSettings {
+ public:
+  using Capabilities = std::vector<std::pair<std::string, bool>>;
+
+  static Result<MigrationSettings> read(QmpClient& qmp);
+
+  bool knows_capability(const std::string& name) const { return capabilities_.contains(name); }
+  bool knows_parameter(const std::string& name) const { return parameters_.contains(name); }
+
+  /// Sets those that are known and not so already, by one command: QEMU takes all or none. Not
+  /// possible while a migration runs.
+  Status set_capabilities(QmpClient& qmp, const Capabilities& wanted);
+  Status set_parameter(QmpClient& qmp, const std::string& name, uint64_t value);
+  /// A parameter that is changed past this object is to be put back all the same.
+  void owe_parameter(const std::string& name) { changed_parameters_[name] = parameters_[name]; }
+
+  /// All as found. Not possible while a migration runs.
+  Status put_back(QmpClient& qmp);
+
+ private:
+  std::map<std::string, bool> capabilities_;            // as found
+  std::map<std::string, uint64_t> parameters_;          // as found
+  Capabilities changed_capabilities_;                   // as found
+  std::map<std::string, uint64_t> changed_parameters_;  // as found
+};
+
+}  // namespace vmstream

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// What QEMU says of itself, of its guest and of its migration.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <vmstream/qmp.h>
+#include "base/json.h"
+
+namespace vmstream {
+
+/// The answer to a query, as a value.
+Result<Json> ask(QmpClient& qmp, const char* command);
+
+/// The answer to query-status.
+struct RunStatus {
+  std::string name;  ///< such as "running", "paused", "inmigrate", "postmigrate"
+  bool running = false;
+};
+Result<RunStatus> query_run_status(QmpClient& qmp);
+
+/// How far the RAM of a migration has come, as QEMU counts it.
+struct RamProgress {
+  uint64_t syncs = 0;          ///< looks at what the guest has dirtied; the first is at the start
+  uint64_t pages_sent = 0;     ///< page records
+  uint64_t pages_left = 0;     ///< dirty at the last look and not sent since
+  uint64_t bytes_left = 0;     ///< the same in bytes
+  uint64_t pages_dirtied = 0;  ///< a second, before the last look
+  uint64_t throttle_percent = 0;  ///< that auto-converge takes from the guest's processors
+};
+
+/// The answer to query-migrate, for either direction.
+struct MigrationStatus {
+  std::string name;   ///< such as "active"; "none" before the first migration
+  std::string error;  ///< QEMU's own words, escaped; empty without a failure
+  std::optional<RamProgress> ram = std::nullopt;
+
+  bool is_over() const;
+};
+/// From the answer's text.
+Result<MigrationStatus> read_migration_status(std::string_view answer);
+Result<MigrationStatus> query_migration(QmpClient& qmp);
+
+/// Asks until the migration under way is over.
+Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& limits);
+
+/// Whether the guest's processors are the host's own, by KVM, instead of emulated.
+Result<bool> query_kvm(QmpClient& qmp);
+
+}  // namespace vmstream

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: MIT
+"""Live and background saves of guests that keep writing: what ends them, what they hold, and that
+guest and QEMU are as before.
+
+VMSTREAM_ROUNDS is the number of saves and restores in each proof of memory (3).
+"""
+
+import json
+import os
+import signal
+import time
+import unittest
+
+from real_guest import NEWER_QEMU, QEMU, GuestTest, wait_until, writing_image
+from support import INTERRUPTED, UNSUPPORTED, USAGE
+
+ROUNDS = int(os.environ.get("VMSTREAM_ROUNDS", "3"))
+PAGES = 2048  # that the guest writes to: 8 MiB
+FAST = 3200  # of them a second, more than SLOW_LINK takes
+SLOW_LINK = ["--max-bandwidth", "8M/s", "--downtime-limit", "10ms"]
+WIDE_LINK = ["--downtime-limit", "50ms"]
+# In a file on the disk, which the kernel does not write-protect.
+FILE_MEMORY = ["-object", "memory-backend-file,id=ram,size=32M,share=on,mem-path=first.ram",
+               "-machine", "memory-backend=ram"]
+
+
+class ModeTest(GuestTest):
+    def writing_guest(self, pages_per_second=FAST, pages=PAGES, qemu=QEMU):
+        image = writing_image(self.folder, pages, pages_per_second)
+        guest = self.qemu("first", qemu=qemu, image=image)
+        guest.wait_for_tick(pages // 16 + 8)  # everything has been written, and checked here and there
+        return guest
+
+    @staticmethod
+    def settings(guest):
+        return [guest.monitor.ask(f"query-migrate-{what}") for what in ("parameters", "capabilities")]
+
+    def save(self, guest, *arguments, file="guest.zst"):
+        """The summary of a save that leaves guest and QEMU as they were."""
+        before = self.settings(guest)
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", file, "--json", "--force", *arguments)
+        self.assert_status(0, run)
+        self.assertEqual("running", guest.monitor.status())
+        self.assertEqual(before, self.settings(guest))
+        return json.loads(run.stdout)
+
+    def passes_in(self, file):
+        run = self.run_tool("vmstream-inspect", "ram", "--json", file)
+        self.assert_status(0, run)
+        return [(each["pages"], each["bytes"]) for each in json.loads(run.stdout)["passes"]]
+
+    def assert_passes_agree(self, summary, file="guest.zst"):
+        told = [(each["pages"], each["bytes"]) for each in summary["passes"]]
+        self.assertEqual(self.passes_in(file), told)
+        self.assertEqual(summary["pages"], sum(pages for pages, _ in told))
+
+    def assert_proves(self, guest, rounds, *arguments, qemu=QEMU):
+        """Saved under load and restored again and again, the guest never finds a word changed."""
+        for _ in range(rounds):
+            begun = guest.last_tick()
+            self.save(guest, *arguments)
+            ended = guest.last_tick()
+            second = self.qemu("second", "-incoming", "defer", qemu=qemu)
+            run = self.run_tool("vmrestore", "--qmp", second.qmp, "guest.zst")
+            self.assert_status(0, run)
+            self.assertEqual("running", second.monitor.status())
+            # Round the whole of its pages: each is checked before it is written anew.
+            second.wait_for_tick(wait_until(second.ticks, "a tick")[0] + PAGES // 16 + 1)
+            self.assertLessEqual(begun, second.ticks()[0])
+            self.assertGreaterEqual(ended + 2, second.ticks()[0])
+            second.end()
+
+
+class LiveSaves(ModeTest):
+    def test_a_guest_that_writes_too_fast_never_converges(self):
+        guest = self.writing_guest()
+        summary = self.save(guest, "--mode", "live", *SLOW_LINK, "--converge", "stalls=2,passes=5")
+        self.assertEqual("live", summary["mode"])
+        # Each pass finds all of its pages written anew, give or take one.
+        self.assertIn(summary["ended_by"], ("stalls", "passes"))
+        self.assertGreaterEqual(len(summary["passes"]), 3)
+        missed = summary["shortfall"]
+        self.assertGreater(missed["dirty_pages_per_second"], 0.8 * missed["sent_pages_per_second"])
+        self.assertGreater(missed["pause_seconds"], 0.1)
+        self.assertGreater(summary["passes"][1]["dirtied_pages"], PAGES // 2)
+        self.assert_passes_agree(summary)
+
+    def test_the_number_of_passes_is_kept(self):
+        guest = self.writing_guest()
+        counts = {}
+        for passes in (1, 4):
+            summary = self.save(guest, "--mode", "live", *SLOW_LINK, "--max-passes", str(passes),
+                                "--converge", "stalls=99,dirty-pages=0")
+            self.assertEqual("passes", summary["ended_by"])
+            # Behind the last one come the rest, and what was dirtied before QEMU stopped the guest.
+            self.assertIn(len(summary["passes"]) - passes, (0, 1, 2))
+            self.assert_passes_agree(summary)
+            counts[passes] = summary["pages"]
+        self.assertGreater(counts[4], counts[1] + 2 * PAGES)
+
+    def test_few_pages_left_end_it_at_once(self):
+        guest = self.writing_guest()
+        summary = self.save(guest, "--mode", "live", *SLOW_LINK, "--converge",
+                            f"dirty-pages={2 * PAGES}")
+        self.assertEqual("dirty-pages", summary["ended_by"])
+        self.assertIsNone(summary["shortfall"])
+
+    def test_a_guest_that_writes_little_converges(self):
+        guest = self.writing_guest(pages_per_second=320)
+        summary = self.save(guest, "--mode", "live", *WIDE_LINK, "--converge", "dirty-pages=0")
+        self.assertEqual("downtime", summary["ended_by"])
+        self.assertLess(summary["pause_seconds"], 0.5)
+        self.assert_passes_agree(summary)
+
+    def test_an_emulated_guest_of_an_old_qemu_is_warned_of(self):
+        guest = self.writing_guest()
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", "live")
+        self.assert_status(0, run)
+        version = guest.monitor.ask("query-version")["qemu"]["major"]
+        self.assertEqual(version < 9, b"can lose pages" in run.stderr)
+
+    @unittest.skipUnless(NEWER_QEMU, "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later")
+    def test_memory_is_whole_under_a_newer_qemu(self):
+        guest = self.writing_guest(qemu=NEWER_QEMU)
+        self.assert_proves(guest, ROUNDS, "--mode", "live", *SLOW_LINK, qemu=NEWER_QEMU)
+        self.assert_proves(guest, ROUNDS, "--mode", "live", *WIDE_LINK, qemu=NEWER_QEMU)
+
+    def test_options_of_live_saves_need_the_mode(self):
+        for options in (["--converge", "passes=3"], ["--max-passes", "3"], ["--auto-converge"],
+                        ["--downtime-limit", "1s"]):
+            with self.subTest(options):
+                run = self.run_tool("vmdump", "--qmp", "none", "-o", "x.zst", *options)
+                self.assert_fails(USAGE, run, "--mode live")
+
+
+class BackgroundSaves(ModeTest):
+    def setUp(self):
+        super().setUp()
+        if not self.can_protect(QEMU):
+            self.skipTest("this kernel gives QEMU no userfaultfd with write protection")
+
+    def can_protect(self, qemu):
+        probe = self.qemu("second", "-S", qemu=qemu)
+        try:
+            probe.monitor.ask("migrate-set-capabilities",
+                              capabilities=[{"capability": "background-snapshot", "state": True}])
+        except AssertionError:
+            return False
+        finally:
+            probe.end()
+        return True
+
+    def test_the_guest_runs_on_and_each_page_is_saved_once(self):
+        guest = self.writing_guest()
+        summary = self.save(guest, "--mode", "background")
+        self.assertEqual(("background", "background"), (summary["mode"], summary["ended_by"]))
+        self.assertEqual(1, len(summary["passes"]))
+        self.assertLess(summary["pause_seconds"], 0.5)
+        self.assertGreater(summary["pause_seconds"], 0)
+        self.assert_passes_agree(summary)
+        self.assertTrue(guest.is_counting())
+
+    def test_memory_is_whole(self):
+        self.assert_proves(self.writing_guest(), ROUNDS, "--mode", "background")
+
+    @unittest.skipUnless(NEWER_QEMU, "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later")
+    def test_memory_is_whole_under_a_newer_qemu(self):
+        self.assert_proves(self.writing_guest(qemu=NEWER_QEMU), ROUNDS, "--mode", "background",
+                           qemu=NEWER_QEMU)
+
+    def test_a_stalled_output_lets_go_of_the_guest_when_it_is_given_up(self):
+        guest = self.writing_guest()
+        before = self.settings(guest)
+        for give_up in ("signal", "timeout"):
+            with self.subTest(give_up):
+                limit = ["--timeout", "3s"] if give_up == "timeout" else []
+                save = self.start_tool("vmdump", "--qmp", guest.qmp, "--mode", "background", "-c",
+                                       "none", "--exec", "exec sleep 100", *limit)
+                wait_until(lambda: guest.monitor.migration() == "active", "the save to begin")
+                time.sleep(1)  # the pipes are full, and the guest has met a page that waits for them
+                if give_up == "signal":
+                    save.send_signal(signal.SIGINT)
+                self.assertEqual(INTERRUPTED if give_up == "signal" else 1, save.wait(20))
+                self.assertEqual("running", guest.monitor.status())
+                self.assertTrue(guest.is_counting())
+                self.assertEqual(before, self.settings(guest))
+
+    def test_pause_afterwards_stops_the_guest(self):
+        guest = self.writing_guest()
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", "background",
+                            "--after", "pause")
+        self.assert_status(0, run)
+        self.assertEqual("paused", guest.monitor.status())
+
+    def test_auto_takes_it(self):
+        summary = self.save(self.writing_guest(), "--mode", "auto")
+        self.assertEqual(("background", None), (summary["mode"], summary["mode_reason"]))
+
+
+class RefusedModes(ModeTest):
+    def test_memory_that_cannot_be_protected(self):
+        guest = self.qemu("first", *FILE_MEMORY)
+        before = self.settings(guest)
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", "background")
+        self.assert_fails(UNSUPPORTED, run, "background snapshot", "guest memory")
+        self.assertEqual([], self.state_files())
+        self.assertEqual("none", guest.monitor.migration())
+        self.assertEqual(before, self.settings(guest))
+        self.assertEqual("running", guest.monitor.status())
+
+    def test_auto_takes_the_next_best_and_says_why(self):
+        guest = self.qemu("first", *FILE_MEMORY)
+        summary = self.save(guest, "--mode", "auto")
+        safe = guest.monitor.ask("query-version")["qemu"]["major"] >= 9
+        self.assertEqual("live" if safe else "stop", summary["mode"])
+        self.assertIn("background snapshot", summary["mode_reason"])
+
+    def test_a_guest_that_stands_still_is_saved_as_it_stands(self):
+        guest = self.qemu("first")
+        guest.monitor.ask("stop")
+        for mode in ("background", "live"):
+            run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", mode,
+                                "--json", "--force")
+            self.assert_status(0, run)
+            summary = json.loads(run.stdout)
+            self.assertEqual(("stop", "stopped"), (summary["mode"], summary["ended_by"]))
+            self.assertEqual("postmigrate", guest.monitor.status())
+            guest.monitor.ask("cont")
+            guest.monitor.ask("stop")
+
+
+if __name__ == "__main__":
+    unittest.main()
