@@ -37,6 +37,7 @@ class Observer final : public vmstream::LazyObserver {
 
   void on_point_of_no_return() override { guest_may_run_ = true; }
   void on_loaded(double seconds) override {
+    loaded_ = true;
     session_.messages().summary(
         fmt::format("{}: devices loaded after {:.3f} s, memory follows", subject_, seconds));
   }
@@ -49,6 +50,7 @@ class Observer final : public vmstream::LazyObserver {
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
   void enter(std::string_view phase) { progress_.enter(phase); }
   bool guest_may_run() const { return guest_may_run_; }
+  bool loaded() const { return loaded_; }
 
  private:
   Session& session_;
@@ -56,6 +58,7 @@ class Observer final : public vmstream::LazyObserver {
   vmtools::Progress progress_;
   uint64_t total_bytes_ = 0;  // as left at the first report
   bool guest_may_run_ = false;
+  bool loaded_ = false;
 };
 
 struct LazyRun {
@@ -96,6 +99,10 @@ ExitStatus LazyRun::restore(QmpClient& qmp) {
                                      : vmstream::restore_lazily(file, qmp, how, &observer);
   if (summary) return report(observer, *summary);
   auto status = session.fail(name(), summary.error());
+  if (status == ExitStatus::Interrupted && observer.loaded() && options.qmp) {
+    session.messages().warning(
+        name(), "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on");
+  }
   claim.leave(session, name(), observer.guest_may_run());
   return status;
 }

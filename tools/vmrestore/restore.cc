@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
@@ -158,16 +159,21 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   return wait_for_qemu(session, *qemu, program);
 }
 
-ExitStatus explain(const Options& options, Session& session) {
+std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
+  if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   RestoreOptions restore{.run_state = options.run_state};
-  std::string file = options.exec.value_or(options.file.value_or("-"));
+  return vmstream::explain_restore(options.exec.value_or(options.file.value_or("-")), address,
+                                   restore);
+}
+
+ExitStatus explain(const Options& options, Session& session) {
   if (!options.qmp) {
-    vmtools::print(vmstream::explain_restore(file, nullptr, restore));
+    vmtools::print(explanation(options, nullptr));
     return ExitStatus::Done;
   }
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
-  vmtools::print(vmstream::explain_restore(file, &*address, restore));
+  vmtools::print(explanation(options, &*address));
   return ExitStatus::Done;
 }
 

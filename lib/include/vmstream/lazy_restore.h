@@ -92,4 +92,7 @@ Result<LazySummary> restore_lazily(const LazyFile& file, QmpClient& qmp, const L
 Result<LazySummary> resume_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
                                   LazyObserver* observer = nullptr);
 
+/// The QMP commands of a lazy restore, as text. `address` may be null.
+std::string explain_lazy_restore(const QmpAddress* address, RunState run_state);
+
 }  // namespace vmstream

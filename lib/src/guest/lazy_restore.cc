@@ -158,7 +158,6 @@ Status LazyRestore::deliver(bool loaded) {
     summary_.loaded_seconds = seconds();
     observer_.on_loaded(summary_.loaded_seconds);
   };
-  if (loaded) on_loaded();
   PageServer server({*channel_, *reader_, blocks_, section_, *ledger_, push.get()},
                     {.max_push_bandwidth = options_.max_push_bandwidth,
                      .record_time = options_.record_time,

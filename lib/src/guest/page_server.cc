@@ -165,8 +165,11 @@ void PageServer::lose(size_t block, uint64_t unit, const Error& fault) {
   if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
   if (first_loss_) return;
   first_loss_ = fault;
-  first_loss_->message = fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}",
-                                     unit * shape.unit_bytes, escape(shape.name), fault.message);
+  std::string where =
+      fault.file_offset ? fmt::format(" (file offset {:#x})", *fault.file_offset) : std::string();
+  first_loss_->message =
+      fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
+                  unit * shape.unit_bytes, escape(shape.name), fault.message, where);
 }
 
 // Everything but zeros and what cannot be read.
