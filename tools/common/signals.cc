@@ -18,11 +18,18 @@ void on_signal(int) {
   if (const auto* cancellation = g_cancellation.load()) cancellation->request();
 }
 
+std::atomic<bool> g_status_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
 void set_handler(int number, void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;  // no SA_RESTART: waiting calls come back and look
   sigemptyset(&action.sa_mask);
   ::sigaction(number, &action, nullptr);
+}
+
+void on_status_request(int) {
+  g_status_requested = true;
 }
 
 }  // namespace
@@ -40,6 +47,22 @@ SignalGuard::SignalGuard(const vmstream::Cancellation& cancellation) {
 SignalGuard::~SignalGuard() {
   for (int number : kSignals) set_handler(number, SIG_IGN);
   g_cancellation = nullptr;
+}
+
+StatusRequests::StatusRequests() {
+  struct sigaction action {};
+  action.sa_handler = on_status_request;
+  action.sa_flags = SA_RESTART;  // nothing is to be interrupted
+  sigemptyset(&action.sa_mask);
+  ::sigaction(SIGUSR1, &action, &found_);
+}
+
+StatusRequests::~StatusRequests() {
+  ::sigaction(SIGUSR1, &found_, nullptr);
+}
+
+bool StatusRequests::take() {
+  return g_status_requested.exchange(false);
 }
 
 void ignore_broken_pipes() {

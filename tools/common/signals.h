@@ -21,6 +21,21 @@ class SignalGuard {
 
 };
 
+/// While it lives, SIGUSR1 asks how far the work has come, as dd has it. At most one at a time.
+class StatusRequests {
+ public:
+  StatusRequests();
+  ~StatusRequests();
+  StatusRequests(const StatusRequests&) = delete;
+  StatusRequests& operator=(const StatusRequests&) = delete;
+
+  /// Whether one has come since the last call.
+  bool take();
+
+ private:
+  struct sigaction found_ {};
+};
+
 /// A reader that goes away is an error of the write, not the end of the process.
 void ignore_broken_pipes();
 
