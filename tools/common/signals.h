@@ -2,6 +2,8 @@
 // SIGINT, SIGTERM and SIGHUP as a request that the work at hand notices and cleans up after.
 #pragma once
 
+#include <csignal>
+
 #include <vmstream/cancellation.h>
 
 namespace vmtools {
@@ -18,7 +20,6 @@ class SignalGuard {
   ~SignalGuard();
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
-
 };
 
 /// While it lives, SIGUSR1 asks how far the work has come, as dd has it. At most one at a time.
