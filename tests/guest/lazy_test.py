@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import socket
 import struct
 import time
 import unittest
@@ -182,6 +183,15 @@ class Restores(LazyTest):
                    " timeout 5 socat -t2 - unix:new.qmp")
         self.assertEqual(0, process.wait(timeout=20))
         self.assertEqual("running", json.loads(process.stdout.read())["run_state"])
+
+    def test_a_monitor_that_carries_no_descriptor(self):
+        expected = self.saved("a.zst")
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        second = self.start("second", "-incoming", "defer",
+                            "-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off")
+        self.restore("--cont", "--qmp", f"tcp:127.0.0.1:{port}", "a.zst")
+        self.assert_whole(second, expected)
 
     @unittest.skipUnless(NEWER_QEMU, "no QEMU of 9.0 or later: VMSTREAM_NEWER_QEMU")
     def test_a_newer_qemu_and_mapped_ram(self):
