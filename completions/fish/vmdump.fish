@@ -15,6 +15,9 @@ complete -c vmdump -s o -l output -d 'file to write' -r
 complete -c vmdump -l exec -d 'command that takes the file' -x
 complete -c vmdump -s c -l compress -d 'coding, with :LEVEL or not' -x -a 'none gzip bzip2 zstd'
 complete -c vmdump -l filter -d 'command that compresses' -x
+complete -c vmdump -l max-size -d 'largest file' -x
+complete -c vmdump -l over-size -d 'what a live save does then' -x -a 'finish fail'
+complete -c vmdump -l compact -d 'write each page once'
 complete -c vmdump -l no-index -d 'leave out the index'
 complete -c vmdump -l verify -d 'read the finished file back'
 complete -c vmdump -l force -d 'overwrite; write to a terminal'

@@ -52,11 +52,6 @@ class Arguments(ToolTest):
         for option in ("--asymmetric", "--bogus"):
             self.assert_usage("--stdin", "-o", "f", option, words=[f"unknown option '{option}'"])
 
-    def test_other_modes_are_not_supported(self):
-        for mode in ("live", "background"):
-            ran = self.run_tool("vmdump", "--qmp", "s", "-o", "f", "--mode", mode)
-            self.assert_fails(UNSUPPORTED, ran, "--mode stop")
-
     def test_codings_that_are_only_read_are_refused(self):
         for name in ("xz", "lz4"):
             for arguments in (["-o", f"f.{name}"], ["-o", f"f.{name}.gpg", "--symmetric"],

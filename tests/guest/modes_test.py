@@ -11,8 +11,9 @@ import signal
 import time
 import unittest
 
-from real_guest import NEWER_QEMU, QEMU, GuestTest, wait_until, writing_image
-from support import INTERRUPTED, UNSUPPORTED, USAGE
+from real_guest import IMAGE, NEWER_QEMU, QEMU, GuestTest, wait_until
+from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
+from writing_guest import writing_image
 
 ROUNDS = int(os.environ.get("VMSTREAM_ROUNDS", "3"))
 PAGES = 2048  # that the guest writes to: 8 MiB
@@ -26,7 +27,7 @@ FILE_MEMORY = ["-object", "memory-backend-file,id=ram,size=32M,share=on,mem-path
 
 class ModeTest(GuestTest):
     def writing_guest(self, pages_per_second=FAST, pages=PAGES, qemu=QEMU):
-        image = writing_image(self.folder, pages, pages_per_second)
+        image = writing_image(IMAGE, self.folder / "first.img", pages, pages_per_second)
         guest = self.qemu("first", qemu=qemu, image=image)
         guest.wait_for_tick(pages // 16 + 8)  # everything has been written, and checked here and there
         return guest
@@ -61,7 +62,8 @@ class ModeTest(GuestTest):
             self.save(guest, *arguments)
             ended = guest.last_tick()
             second = self.qemu("second", "-incoming", "defer", qemu=qemu)
-            run = self.run_tool("vmrestore", "--qmp", second.qmp, "guest.zst")
+            how = ["--cont"] if "stop" in arguments else []  # else it is saved running
+            run = self.run_tool("vmrestore", "--qmp", second.qmp, *how, "guest.zst")
             self.assert_status(0, run)
             self.assertEqual("running", second.monitor.status())
             # Round the whole of its pages: each is checked before it is written anew.
@@ -112,6 +114,39 @@ class LiveSaves(ModeTest):
         self.assertLess(summary["pause_seconds"], 0.5)
         self.assert_passes_agree(summary)
 
+    def test_a_file_that_must_stay_small_ends_it_early_or_fails(self):
+        guest = self.writing_guest()
+        endless = ["--mode", "live", *SLOW_LINK, "-c", "none", "--converge", "stalls=99,passes=9"]
+        size = 45 << 20  # the first pass takes 9 MiB, each one more 8
+        summary = self.save(guest, *endless, "--max-size", str(size))
+        self.assertEqual("size", summary["ended_by"])
+        self.assertLess(summary["file_bytes"], size)
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x", *endless, "--max-size",
+                            str(size), "--over-size", "fail")
+        self.assert_status(ENVIRONMENT, run)
+        self.assertIn(b"larger than 45.0 MiB", run.stderr)
+        self.assertEqual("running", guest.monitor.status())
+        self.assertEqual(["guest.zst"], self.state_files())
+
+    def test_a_compact_file_has_each_page_once(self):
+        guest = self.writing_guest()
+        live = ["--mode", "live", *SLOW_LINK, "--max-passes", "3", "--converge", "stalls=99"]
+        summary = self.save(guest, *live, "--compact", "--verify", file="compact.zst")
+        self.assertGreater(sum(each["pages"] for each in summary["passes"]), summary["pages"] + PAGES)
+        self.assertEqual([summary["pages"]], [pages for pages, _ in self.passes_in("compact.zst")])
+        self.assertEqual(["compact.zst"], self.state_files())
+
+    def test_sigusr1_asks_how_far_it_is(self):
+        guest = self.writing_guest()
+        save = self.start_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", "live",
+                               *SLOW_LINK, "--max-passes", "3")
+        wait_until(lambda: guest.monitor.migration() == "active", "the save to begin")
+        time.sleep(1)
+        save.send_signal(signal.SIGUSR1)
+        _, words = save.communicate(timeout=60)
+        self.assertEqual(0, save.returncode, words)
+        self.assertRegex(words.decode(), r"(?m)^vmdump: save: +\d+% of .*/s.*pass 1|pass 2")
+
     def test_an_emulated_guest_of_an_old_qemu_is_warned_of(self):
         guest = self.writing_guest()
         run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", "live")
@@ -124,6 +159,7 @@ class LiveSaves(ModeTest):
         guest = self.writing_guest(qemu=NEWER_QEMU)
         self.assert_proves(guest, ROUNDS, "--mode", "live", *SLOW_LINK, qemu=NEWER_QEMU)
         self.assert_proves(guest, ROUNDS, "--mode", "live", *WIDE_LINK, qemu=NEWER_QEMU)
+        self.assert_proves(guest, 1, "--mode", "live", *SLOW_LINK, "--compact", qemu=NEWER_QEMU)
 
     def test_options_of_live_saves_need_the_mode(self):
         for options in (["--converge", "passes=3"], ["--max-passes", "3"], ["--auto-converge"],
@@ -131,6 +167,13 @@ class LiveSaves(ModeTest):
             with self.subTest(options):
                 run = self.run_tool("vmdump", "--qmp", "none", "-o", "x.zst", *options)
                 self.assert_fails(USAGE, run, "--mode live")
+
+
+class StopSaves(ModeTest):
+    def test_memory_is_whole(self):
+        guest = self.writing_guest()
+        self.assert_proves(guest, ROUNDS, "--mode", "stop")
+        self.assert_proves(guest, 1, "--mode", "stop", "--compact")
 
 
 class BackgroundSaves(ModeTest):
@@ -161,7 +204,9 @@ class BackgroundSaves(ModeTest):
         self.assertTrue(guest.is_counting())
 
     def test_memory_is_whole(self):
-        self.assert_proves(self.writing_guest(), ROUNDS, "--mode", "background")
+        guest = self.writing_guest()
+        self.assert_proves(guest, ROUNDS, "--mode", "background")
+        self.assert_proves(guest, 1, "--mode", "background", "--compact")
 
     @unittest.skipUnless(NEWER_QEMU, "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later")
     def test_memory_is_whole_under_a_newer_qemu(self):

@@ -3,11 +3,9 @@
 
 import json
 import os
-import pathlib
 import re
 import shlex
 import socket
-import struct
 import subprocess
 import time
 
@@ -21,9 +19,6 @@ QEMU = ["qemu-system-x86_64"]
 NEWER_QEMU = shlex.split(os.environ.get("VMSTREAM_NEWER_QEMU", ""))
 
 MACHINE = ["-M", "pc", "-accel", "tcg", "-display", "none", "-nodefaults"]
-DIVISOR_AND_STRIPES = 504  # in the image, see boot.S
-TIMER_HERTZ = 1193182
-STRIPE_PAGES = 16
 
 
 def wait_until(condition, what):
@@ -70,16 +65,6 @@ class Monitor:
     def close(self):
         self.lines.close()
         self.socket.close()
-
-
-def writing_image(folder, pages, pages_per_second):
-    """An image of the test guest that keeps writing to so many pages, one after the other."""
-    image = bytearray(pathlib.Path(IMAGE).read_bytes())
-    divisor = TIMER_HERTZ * STRIPE_PAGES // pages_per_second
-    struct.pack_into("<HI", image, DIVISOR_AND_STRIPES, divisor, pages // STRIPE_PAGES)
-    path = folder / "first.img"
-    path.write_bytes(image)
-    return path
 
 
 class Qemu:
@@ -146,7 +131,7 @@ class GuestTest(ToolTest):
         return guest
 
     def state_files(self):
-        return [name for name in self.files() if not name.startswith(("first.", "second."))]
+        return [name for name in self.files() if not name.startswith(("first", "second"))]
 
     def start_tool(self, name, *arguments):
         """The tool in the background; ended with the test if it has not by then."""

@@ -54,6 +54,10 @@ void Messages::summary(std::string_view text) {
   if (wanted) line("", "", text);
 }
 
+void Messages::answer(std::string_view text) {
+  line("", "", text);
+}
+
 void Messages::detail(std::string_view text) {
   if (verbosity_ == Verbosity::Verbose) line("", "", text);
 }

@@ -77,8 +77,8 @@ Progress::~Progress() {
 }
 
 void Progress::update(const vmstream::StreamCounts& counts) {
-  if (form_ == Form::None) return;
   counts_ = counts;
+  if (form_ == Form::None) return;
   if (Clock::now() - shown_ >= kInterval) show();
 }
 
@@ -119,19 +119,29 @@ std::optional<double> Progress::seconds_left() const {
   return static_cast<double>(left) / page_bytes_per_second_;
 }
 
-std::string Progress::bar() const {
-  std::string head = fmt::format("{}: {}: ", session_.tool().name, phase_);
-  std::string figures = format_size(static_cast<uint64_t>(stream_bytes_per_second_)) + "/s";
+std::string Progress::figures() const {
+  std::string text = format_size(static_cast<uint64_t>(stream_bytes_per_second_)) + "/s";
   if (auto left = seconds_left()) {
     auto whole = std::chrono::seconds(static_cast<int64_t>(std::min(std::ceil(*left), 1e9)));
-    figures += fmt::format(", {} left", vmstream::format_duration(whole));
+    text += fmt::format(", {} left", vmstream::format_duration(whole));
   }
-  if (!detail_.words.empty()) figures += ", " + detail_.words;
+  if (!detail_.words.empty()) text += ", " + detail_.words;
   auto part = percent();
-  if (!part) return head + figures;
-  figures = fmt::format("{:3.0f}% of {}, {}", std::floor(*part), format_size(counts_.guest_bytes),
-                        figures);
-  return head + picture(*part, head.size() + figures.size()) + figures;
+  if (!part) return text;
+  return fmt::format("{:3.0f}% of {}, {}", std::floor(*part), format_size(counts_.guest_bytes),
+                     text);
+}
+
+std::string Progress::line() {
+  measure(Clock::now());
+  return fmt::format("{}: {}", phase_, figures());
+}
+
+std::string Progress::bar() const {
+  std::string head = fmt::format("{}: {}: ", session_.tool().name, phase_);
+  std::string text = figures();
+  auto part = percent();
+  return head + (part ? picture(*part, head.size() + text.size()) : "") + text;
 }
 
 std::string Progress::json() const {

@@ -11,6 +11,8 @@
 #include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
+#include "common/signals.h"
+#include "vmdump/compaction.h"
 #include "vmdump/output_chain.h"
 #include "vmdump/summary.h"
 
@@ -48,7 +50,10 @@ class Observer final : public vmstream::CaptureObserver {
   Observer(Session& session, std::string subject)
       : session_(session), subject_(std::move(subject)), progress_(session, "save") {}
 
-  void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
+  void on_progress(const vmstream::StreamCounts& counts) override {
+    progress_.update(counts);
+    if (status_requests_.take()) session_.messages().answer(progress_.line());
+  }
   void on_live(const vmstream::LiveProgress& live) override { progress_.detail(describe(live)); }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
   void enter(std::string_view phase) { progress_.enter(phase); }
@@ -57,6 +62,7 @@ class Observer final : public vmstream::CaptureObserver {
   Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
+  vmtools::StatusRequests status_requests_;
 };
 
 CaptureOptions capture_options(const Options& options, const Session& session) {
@@ -75,6 +81,18 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
 void take_index(const Options& options, OutputChain& chain, CaptureOptions& capture) {
   if (!gathers_index(options)) return;
   capture.index = [&chain](vmstream::StateIndex index) { chain.set_index(std::move(index)); };
+}
+
+// What a live save may still cost where the file must stay below a size: nothing of the rest may
+// compress, and blocks may be on their way through the encoder.
+constexpr uint64_t kUnderWay = 16u << 20;
+
+// `chain` is borrowed.
+void keep_to_size(const Options& options, const OutputChain& chain, CaptureOptions& capture) {
+  if (!options.max_size || options.over_size == OverSize::Fail) return;
+  capture.must_end = [&chain, most = *options.max_size](uint64_t bytes_left) {
+    return chain.bytes_written() + bytes_left + kUnderWay > most;
+  };
 }
 
 // 'it'\''s', as a shell takes it for one word.
@@ -168,6 +186,28 @@ Status publish(const Options& options, OutputChain& chain, const CaptureSummary&
   return chain.publish();
 }
 
+// Null unless the pages are to be put into order.
+vmstream::Result<std::unique_ptr<Compaction>> open_compaction(const Options& options,
+                                                              CaptureOptions& capture) {
+  if (!options.compact) return std::unique_ptr<Compaction>();
+  return Compaction::open(options, capture);
+}
+
+vmstream::ByteSink& entrance(OutputChain& chain, Compaction* compaction) {
+  return compaction ? compaction->entrance() : chain.entrance();
+}
+
+// From the captured stream to the file under its name.
+Status finish(const Options& options, OutputChain& chain, Compaction* compaction,
+              CaptureSummary& summary, Observer& observer) {
+  if (compaction) {
+    observer.enter("compact");
+    auto rewritten = compaction->rewrite(chain, observer, summary);
+    if (!rewritten) return rewritten;
+  }
+  return publish(options, chain, summary, observer);
+}
+
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
@@ -175,18 +215,22 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
   take_index(options, *chain, capture);
+  keep_to_size(options, *chain, capture);
+  auto compaction = open_compaction(options, capture);
+  if (!compaction) return session.fail(output_name(options), compaction.error());
   Observer observer(session, *options.qmp);
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
-  auto summary = guest->capture(chain->entrance());
+  auto summary = guest->capture(entrance(*chain, compaction->get()));
   if (!summary) return give_up(options, session, *guest, summary.error());
-  if (auto published = publish(options, *chain, *summary, observer); !published) {
+  auto published = finish(options, *chain, compaction->get(), *summary, observer);
+  if (!published) {
     return give_up(options, session, *guest, published.error());
   }
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
-    error.hint = "the file is whole all the same";
+    error.hint = "the file is whole all the same; type quit or cont into the human monitor";
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
@@ -201,11 +245,15 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
   take_index(options, *chain, capture);
+  auto compaction = open_compaction(options, capture);
+  if (!compaction) return session.fail(output_name(options), compaction.error());
   Observer observer(session, "stdin");
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
-  auto summary = vmstream::capture_stream(*source, chain->entrance(), capture, &observer);
+  auto summary =
+      vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);
   if (!summary) return session.fail(output_name(options), summary.error());
-  if (auto published = publish(options, *chain, *summary, observer); !published) {
+  auto published = finish(options, *chain, compaction->get(), *summary, observer);
+  if (!published) {
     return session.fail(output_name(options), published.error());
   }
   observer.enter("done");

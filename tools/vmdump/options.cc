@@ -137,6 +137,13 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.text("--filter", "COMMAND", options.filter,
             "compress by COMMAND, a filter that must exit 0");
   line.exclusive("--compress", "--filter");
+  line.size("--max-size", options.max_size, "fail before the file becomes larger");
+  line.choice("--over-size", options.over_size,
+              {{"finish", OverSize::Finish}, {"fail", OverSize::Fail}},
+              "finish: a live save stops the guest early, so that the rest fits (finish)");
+  line.flag("--compact", options.compact,
+            "write each page once, in the order of the memory; keeps the plain stream beside FILE "
+            "meanwhile");
   line.flag("--no-index", options.no_index,
             "leave out the index behind the blocks of gzip and zstd files");
   line.flag("--verify", options.verify,
@@ -222,6 +229,9 @@ Status check_target(const Options& options) {
   }
   if (options.verify && options.output.value_or("-") == "-") {
     return usage("--verify needs a file to read back: -o FILE");
+  }
+  if (options.compact && (options.output.value_or("-") == "-" || options.is_encrypted())) {
+    return usage("--compact keeps the plain stream beside FILE: it needs -o FILE, unencrypted");
   }
   if (auto suffix = check_suffix(options); !suffix) return suffix;
   return check_openpgp(options);

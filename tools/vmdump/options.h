@@ -22,6 +22,9 @@ struct Compression {
   std::optional<int> level = std::nullopt;  ///< default: the coding's own
 };
 
+/// What becomes of a live save whose file would become too large.
+enum class OverSize { Finish, Fail };
+
 struct Options {
   vmtools::CommonOptions common;
 
@@ -33,6 +36,8 @@ struct Options {
   std::optional<std::string> output;
   std::optional<std::string> exec;
   bool force = false;
+  std::optional<uint64_t> max_size;  ///< of the file
+  OverSize over_size = OverSize::Finish;
 
   std::optional<Compression> compression;
   std::optional<std::string> filter;
@@ -56,6 +61,7 @@ struct Options {
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;
+  bool compact = false;   ///< each page once
   bool no_index = false;  ///< leave out the trailing index
   bool verify = false;    ///< read the file back before success is reported
   bool explain = false;

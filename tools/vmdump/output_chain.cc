@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "vmdump/output_chain.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
 
 #include <vmstream/command.h>
+#include <vmstream/text.h>
 #include "common/terminal.h"
 
 namespace vmdump {
@@ -22,26 +24,34 @@ using vmstream::StateIndex;
 using vmstream::Status;
 using vmstream::WaitLimits;
 
-// Counts what goes to the far end; lends the far end's memory on.
+// Counts what goes to the far end, and bounds it; lends the far end's memory on.
 class OutputChain::CountingSink final : public ByteSink {
  public:
-  explicit CountingSink(ByteSink& next) : next_(next) {}
+  CountingSink(ByteSink& next, std::optional<uint64_t> most) : next_(next), most_(most) {}
 
   Status write(std::span<const std::byte> bytes) override {
-    count_ += bytes.size();
+    if (auto fits = take(bytes.size()); !fits) return fits;
     return next_.write(bytes);
   }
   Status finish() override { return next_.finish(); }
   std::span<std::byte> lend() override { return next_.lend(); }
   Status commit(size_t count) override {
-    count_ += count;
+    if (auto fits = take(count); !fits) return fits;
     return next_.commit(count);
   }
 
   uint64_t count() const { return count_; }
 
  private:
+  Status take(size_t count) {
+    count_ += count;
+    if (!most_ || count_ <= *most_) return vmstream::ok();
+    return Error{Errc::Environment, fmt::format("the file would become larger than {}",
+                                                vmstream::format_size(*most_))};
+  }
+
   ByteSink& next_;
+  std::optional<uint64_t> most_;
   uint64_t count_ = 0;
 };
 
@@ -57,6 +67,15 @@ Result<std::unique_ptr<ByteSink>> open_stdout(const Options& options, WaitLimits
   auto allowed = vmtools::refuse_binary_to_terminal(STDOUT_FILENO, options.force);
   if (!allowed) return allowed.error();
   return vmstream::make_fd_sink(STDOUT_FILENO, limits);
+}
+
+// A guest that stands still must not wait for somebody to type. With a signer as well, whose own
+// passphrase is the agent's to know, it is gpg that asks.
+Result<std::shared_ptr<const vmstream::Secret>> find_passphrase(const Options& options,
+                                                                WaitLimits limits) {
+  auto given = vmtools::read_passphrase(options.passphrase, limits);
+  bool is_asked = given && !*given && options.symmetric && !options.signer;
+  return is_asked ? vmstream::ask_new_passphrase(limits) : given;
 }
 
 // A zstd file tells its blocks by its seek table.
@@ -95,7 +114,7 @@ OutputChain::~OutputChain() = default;
 
 // Looks up the keys too. What is to be read back must be readable here.
 Status OutputChain::open_openpgp(const Options& options, WaitLimits limits) {
-  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
+  auto passphrase = find_passphrase(options, limits);
   if (!passphrase) return passphrase.error();
   vmstream::OpenPgpWriteOptions openpgp{.recipients = options.recipients,
                                         .symmetric = options.symmetric,
@@ -116,12 +135,12 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     auto file = OutputFile::create(*options.output, overwrite, limits);
     if (!file) return file.error();
     chain.file_ = std::move(*file);
-    chain.target_ = std::make_unique<CountingSink>(*chain.file_);
+    chain.target_ = std::make_unique<CountingSink>(*chain.file_, options.max_size);
   } else {
     auto opened = options.exec ? open_command(options, limits) : open_stdout(options, limits);
     if (!opened) return opened.error();
     chain.elsewhere_ = std::move(*opened);
-    chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_);
+    chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_, options.max_size);
   }
   if (options.is_openpgp()) {
     if (auto opened = chain.open_openpgp(options, limits); !opened) return opened.error();

@@ -91,6 +91,7 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["qemu_version"] = or_null(summary.qemu_version);
   json["guest_bytes"] = counts.guest_bytes;
   json["stream_bytes"] = counts.stream_bytes;
+  json["compact"] = options.compact;
   json["file_bytes"] = file_bytes;
   json["pages"] = counts.pages;
   json["zero_pages"] = counts.zero_pages;

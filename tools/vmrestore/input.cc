@@ -45,7 +45,7 @@ Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
   OpenOptions how{.decode = {.threads = options.common.threads},
                   .openpgp = {.passphrase = *passphrase, .limits = limits}};
   if (!options.required_signer) return how;
-  auto signer = vmstream::RequiredSigner::find(*options.required_signer);
+  auto signer = vmstream::RequiredSigner::find(*options.required_signer, limits);
   if (!signer) return signer.error();
   how.required_signer = std::move(*signer);
   return how;

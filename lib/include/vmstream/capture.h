@@ -63,7 +63,8 @@ struct CaptureOptions {
   /// QEMU ends the save by itself when the rest fits into this; nullopt: as QEMU is set to.
   std::optional<std::chrono::milliseconds> downtime_limit = std::nullopt;
   bool auto_converge = false;  ///< slow the guest's processors down until it converges
-  /// Asked several times a second whether the save must end now, with the rest of so many bytes.
+  /// Asked several times a second from the second pass on: whether the save must end now, and send
+  /// the rest of so many bytes.
   std::function<bool(uint64_t bytes_left)> must_end = {};
 
   bool digest = true;  ///< compute SHA-256 of the plain stream

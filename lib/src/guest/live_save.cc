@@ -61,9 +61,9 @@ void LiveSave::on_progress(const RamProgress& ram) {
   report(ram);
   last_ = ram;
   last_at_ = Clock::now();
-  if (!ended_by_ && options_.must_end && options_.must_end(ram.bytes_left)) {
-    ended_by_ = EndedBy::Size;
-  }
+  // In the first pass all that is left must be sent in any case.
+  bool may_end = !ended_by_ && ram.syncs > 1 && options_.must_end;
+  if (may_end && options_.must_end(ram.bytes_left)) ended_by_ = EndedBy::Size;
 }
 
 void LiveSave::on_look(const RamProgress& ram) {

@@ -130,7 +130,7 @@ TEST_CASE("a save that has converged fell short of nothing", "[guest][live]") {
 
 TEST_CASE("others may end it too, told how much is left", "[guest][live]") {
   uint64_t left = 0;
-  Steered save({progress(1, 0, 10000), progress(1, 4000, 6000)},
+  Steered save({progress(1, 0, 10000), progress(1, 4000, 6000), progress(2, 10000, 6000)},
                {.must_end = [&left](uint64_t bytes) {
                  left = bytes;
                  return bytes <= 6000 * kPage;

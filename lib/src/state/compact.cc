@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/compact.h>
+
+#include <algorithm>
+
+#include <vmstream/ram_image.h>
+#include "format/ram_records.h"
+#include "format/records.h"
+
+namespace vmstream {
+namespace {
+
+constexpr uint64_t kPieceBytes = 1u << 20;
+constexpr uint32_t kNamedBlocks = 4;  // the ram version that has a block list
+
+Status check(const StateIndex& index) {
+  const StateFacts& facts = index.facts;
+  if (!facts.complete || facts.problems > 0) {
+    return Error{Errc::Malformed, "a stream that is not whole cannot be put into another order"};
+  }
+  bool mapped = std::ranges::any_of(
+      facts.blocks, [](const IndexedBlock& block) { return block.block.mapped.has_value(); });
+  if (facts.postcopy || mapped || facts.ram_version != kNamedBlocks) {
+    return Error{Errc::Unsupported, "pages of this kind of stream have an order of their own"};
+  }
+  if (!index.records || !index.pages) {
+    return Error{Errc::Unsupported,
+                 "the stream's index was given up" +
+                     (facts.left_out.empty() ? std::string() : ": " + facts.left_out.front())};
+  }
+  return ok();
+}
+
+bool is_memory(const IndexedRecord& record) {
+  return record.idstr == "ram" &&
+         (record.type == SectionType::Part || record.type == SectionType::End);
+}
+
+// Gives the stream piece by piece: what is no memory from `plain`, all of the memory in place of
+// the first section that has some, nothing for the others.
+class CompactSource final : public ByteSource {
+ public:
+  CompactSource(RandomSource& plain, uint64_t length, std::vector<IndexedRecord> records,
+                RamImage image)
+      : plain_(plain), length_(length), records_(std::move(records)), image_(std::move(image)) {
+    for (const IndexedBlock& block : image_.blocks()) blocks_.push_back(block.block);
+  }
+
+  Result<size_t> read(std::span<std::byte> into) override {
+    while (given_ == piece_.size() && !at_end_) {
+      piece_.clear();
+      given_ = 0;
+      if (auto made = make_piece(); !made) return made.error();
+    }
+    size_t count = std::min(into.size(), piece_.size() - given_);
+    std::copy_n(piece_.begin() + static_cast<ptrdiff_t>(given_), count, into.begin());
+    given_ += count;
+    return count;
+  }
+
+ private:
+  // At `position_`, where a record or a part of one begins; may add nothing.
+  Status make_piece() {
+    if (memory_) return add_pages();
+    while (record_ < records_.size() && position_ >= records_[record_].end()) ++record_;
+    bool in_record = record_ < records_.size() && position_ >= records_[record_].offset;
+    if (in_record && is_memory(records_[record_])) return begin_memory(records_[record_]);
+    uint64_t end = record_ < records_.size() ? records_[record_].offset : length_;
+    if (in_record) end = records_[record_].end();
+    at_end_ = position_ == length_;
+    return copy_until(end);
+  }
+
+  Status copy_until(uint64_t end) {
+    piece_.resize(static_cast<size_t>(std::min(end - position_, kPieceBytes)));
+    uint64_t from = position_;
+    position_ += piece_.size();
+    return plain_.read_at(from, piece_);
+  }
+
+  // A section without its pages; before the first, the one that has all of them.
+  Status begin_memory(const IndexedRecord& record) {
+    position_ = record.end();
+    if (!memory_sent_) {
+      memory_ = &record;
+      memory_sent_ = true;
+      run_ = image_.map().runs(0).begin();
+      return add_header(record, SectionType::Part);
+    }
+    if (record.type != SectionType::End) return ok();
+    if (auto added = add_header(record, SectionType::End); !added) return added;
+    add_tail(record);
+    return ok();
+  }
+
+  Status add_header(const IndexedRecord& record, SectionType type) {
+    SectionHeader header{.type = type, .section_id = record.section_id, .idstr = {}};
+    return append_section_header(piece_, header);
+  }
+
+  void add_tail(const IndexedRecord& record) {
+    append_ram_mark(piece_, RamMark::EndOfSlice);
+    if (record.footer) append_footer(piece_, record.section_id);
+  }
+
+  // Up to a piece's worth of one run, or the end of the section.
+  Status add_pages() {
+    while (block_ < blocks_.size() && run_ == image_.map().runs(block_).end()) next_block();
+    if (block_ == blocks_.size()) return end_memory();
+    uint64_t page_bytes = image_.page_size();
+    uint64_t page = run_->page + done_in_run_;
+    uint64_t count = std::min(run_->end() - page, kPieceBytes / page_bytes);
+    if (auto added = add_pages(*run_, page, count); !added) return added;
+    done_in_run_ += count;
+    if (page + count < run_->end()) return ok();
+    ++run_;
+    done_in_run_ = 0;
+    return ok();
+  }
+
+  Status add_pages(const PageRun& run, uint64_t first, uint64_t count) {
+    PageKind kind = run.place.kind();
+    bool is_filled = kind == PageKind::Zero || kind == PageKind::Fill;
+    content_.resize(static_cast<size_t>(is_filled ? 0 : count * image_.page_size()));
+    if (!is_filled) {
+      auto absent = image_.read(block_, first, content_);
+      if (!absent) return absent.error();
+    }
+    for (uint64_t i = 0; i < count; ++i) {
+      Page page{.block = &blocks_[block_],
+                .block_offset = (first + i) * image_.page_size(),
+                .kind = is_filled ? kind : PageKind::Data,
+                .fill = run.place.fill(),
+                .continued = std::exchange(named_, true),
+                .size = image_.page_size()};
+      if (!is_filled) {
+        page.payload = std::span(content_).subspan(static_cast<size_t>(i * page.size), page.size);
+      }
+      if (auto added = append_page(piece_, page); !added) return added;
+    }
+    return ok();
+  }
+
+  void next_block() {
+    named_ = false;
+    if (++block_ < blocks_.size()) run_ = image_.map().runs(block_).begin();
+  }
+
+  Status end_memory() {
+    const IndexedRecord& record = *std::exchange(memory_, nullptr);
+    add_tail(record);
+    if (record.type == SectionType::Part) return ok();
+    if (auto added = add_header(record, SectionType::End); !added) return added;
+    add_tail(record);
+    return ok();
+  }
+
+  RandomSource& plain_;
+  uint64_t length_;
+  std::vector<IndexedRecord> records_;
+  RamImage image_;
+  std::vector<RamBlock> blocks_;
+  std::vector<std::byte> piece_;
+  size_t given_ = 0;  // of it
+  std::vector<std::byte> content_;
+  uint64_t position_ = 0;  // in the plain stream
+  size_t record_ = 0;      // the one there, or the next
+  bool at_end_ = false;
+  bool memory_sent_ = false;
+  const IndexedRecord* memory_ = nullptr;  // being given, in place of this
+  size_t block_ = 0;
+  PageRuns::const_iterator run_;
+  uint64_t done_in_run_ = 0;
+  bool named_ = false;  // a record of this block has given its name
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ByteSource>> make_compact_source(RandomSource& plain, StateIndex index) {
+  if (auto possible = check(index); !possible) return possible.error();
+  std::vector<IndexedRecord> records = *index.records;
+  for (const IndexedRecord& record : records) {
+    if (record.type == SectionType::Start && record.page_records > 0) {
+      return Error{Errc::Unsupported, "this stream has pages in front of its first PART"};
+    }
+  }
+  uint64_t length = index.facts.stream_bytes;
+  auto image = RamImage::make(plain, std::move(index));
+  if (!image) return image.error();
+  return std::unique_ptr<ByteSource>(
+      std::make_unique<CompactSource>(plain, length, std::move(records), std::move(*image)));
+}
+
+}  // namespace vmstream
