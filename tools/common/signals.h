@@ -18,7 +18,6 @@ class SignalGuard {
   ~SignalGuard();
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
-
 };
 
 /// A reader that goes away is an error of the write, not the end of the process.
