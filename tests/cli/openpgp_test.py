@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """OpenPGP as a user meets it: the tools beside the system's own gpg, in a home of their own."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -20,6 +21,18 @@ from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, USAGE, ToolTest, be,
 STREAM = stream()
 # Where the last section of guest memory begins: behind the footer of the first.
 LAST_RAM = STREAM.index(be(1, 0x7E) + be(4, 2)) + 5
+
+# Speaks the protocol of pinentry and writes down what it is asked.
+PINENTRY = """#!/bin/sh
+echo "OK"
+while read -r line; do
+  echo "$line" >> "$(dirname "$0")/asked"
+  case $line in
+    GETPIN*) echo "ANSWER"; case "ANSWER" in D*) echo OK ;; esac ;;
+    *) echo OK ;;
+  esac
+done
+"""
 
 
 class OpenPgpTest(GpgHomeTest, ToolTest):
@@ -71,6 +84,32 @@ class Saving(OpenPgpTest):
         self.assert_fails(ENVIRONMENT, ran, "bad passphrase")
         self.assertEqual(b"", ran.stdout)
         self.assertNotIn(b"staple", ran.stderr)
+
+    def answer_by_pinentry(self, answer):
+        """gpg-agent's questions get `answer` from now on, in the words of pinentry."""
+        script = self.folder / "pinentry"
+        script.write_text(PINENTRY.replace("ANSWER", answer))
+        script.chmod(0o700)
+        settings = Path(os.environ["GNUPGHOME"]) / "gpg-agent.conf"
+        settings.write_text(f"pinentry-program {script}\n")
+        self.addCleanup(settings.unlink)
+        self.shell("gpgconf --reload gpg-agent")
+
+    def test_a_passphrase_is_asked_for_before_anything_is_touched(self):
+        self.answer_by_pinentry("D 100%25 horse")
+        ran = self.run_tool("vmdump", "--qmp", "nobody", "-o", "f.gpg", "--symmetric")
+        self.assert_fails(ENVIRONMENT, ran, "nobody")
+        self.assertEqual(2, self.read("asked").count(b"GETPIN"))  # typed, and again
+        self.assert_status(DONE, self.dump("-o", "f.gpg", "--symmetric", "-c", "none", "--verify"))
+        self.assertEqual(4, self.read("asked").count(b"GETPIN"))
+        self.assertEqual(STREAM, self.gpg("--passphrase", "100% horse", "-d",
+                                          str(self.folder / "f.gpg")))
+
+    def test_a_passphrase_that_nobody_gives_is_an_error(self):
+        self.answer_by_pinentry("ERR 83886179 Operation cancelled")
+        ran = self.dump("-o", "f.gpg", "--symmetric")
+        self.assert_fails(ENVIRONMENT, ran, "no passphrase from gpg-agent: Operation cancelled")
+        self.assertNotIn("f.gpg", self.files())
 
     def test_a_signature_alone_is_made_and_said_to_be_no_encryption(self):
         ran = self.dump("-o", "f.zst.gpg", "--sign", self.jo)
@@ -206,7 +245,7 @@ class Demanding(OpenPgpTest):
         self.assert_fails(ENVIRONMENT, ran, "is unknown")
 
 
-class Secrets(ToolTest):
+class Secrets(OpenPgpTest):
     def dumps_core(self, program, *arguments):
         """Whether the program leaves a core when it is killed while it waits for its stdin."""
         reader, writer = os.pipe()
@@ -231,6 +270,33 @@ class Secrets(ToolTest):
     def has_read(writer):
         unread = fcntl.ioctl(writer, termios.FIONREAD, b"\0" * 4)
         return int.from_bytes(unread, "little") == 0
+
+    @staticmethod
+    def command_lines():
+        """Of all processes."""
+        lines = b""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended
+                lines += (process / "cmdline").read_bytes() + b"\n"
+        return lines
+
+    def test_a_passphrase_shows_nowhere(self):
+        self.write("pass", b"correct horse\n")
+        process = subprocess.Popen([tool("vmdump"), "--stdin", "-o", "f.gpg", "--symmetric", "-v",
+                                    "--passphrase-file", "pass", "--json"], cwd=self.folder,
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        process.stdin.write(STREAM[:1000])
+        process.stdin.flush()
+        lines = b""
+        deadline = time.monotonic() + 30
+        while b"--symmetric\0--" not in lines and time.monotonic() < deadline:  # gpg's own
+            lines += self.command_lines()
+        out, err = process.communicate(STREAM[1000:])
+        self.assertEqual(DONE, process.returncode, err)
+        self.assertIn(b"--status-fd", lines)
+        for text in (lines, out, err):
+            self.assertNotIn(b"horse", text)
 
     def test_guest_memory_goes_into_no_core_dump(self):
         try:

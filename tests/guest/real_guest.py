@@ -131,7 +131,7 @@ class GuestTest(ToolTest):
         return guest
 
     def state_files(self):
-        return [name for name in self.files() if not name.startswith(("first.", "second."))]
+        return [name for name in self.files() if not name.startswith(("first", "second"))]
 
     def start_tool(self, name, *arguments):
         """The tool in the background; ended with the test if it has not by then."""

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "common/signals.h"
 
+#include <array>
 #include <atomic>
+#include <csignal>
 
 namespace vmtools {
 namespace {
+
+constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
 
 // A handler is given nothing but the signal's number, so what it acts on must be found from here.
 std::atomic<const vmstream::Cancellation*> g_cancellation{nullptr};
@@ -21,35 +25,36 @@ void on_status_request(int) {
   g_status_requested = true;
 }
 
+void set_handler(int number, void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;  // no SA_RESTART: waiting calls come back and look
+  sigemptyset(&action.sa_mask);
+  ::sigaction(number, &action, nullptr);
+}
+
 }  // namespace
 
 SignalGuard::SignalGuard(const vmstream::Cancellation& cancellation) {
   g_cancellation = &cancellation;
-  struct sigaction action {};
-  action.sa_handler = on_signal;  // no SA_RESTART: waiting calls come back and look
-  sigemptyset(&action.sa_mask);
-  for (size_t i = 0; i < kSignals.size(); ++i) {
-    ::sigaction(kSignals[i], nullptr, &found_[i]);
-    bool under_nohup = kSignals[i] == SIGHUP && found_[i].sa_handler == SIG_IGN;
-    if (!under_nohup) ::sigaction(kSignals[i], &action, nullptr);
+  for (int number : kSignals) {
+    struct sigaction found {};
+    ::sigaction(number, nullptr, &found);
+    bool under_nohup = number == SIGHUP && found.sa_handler == SIG_IGN;
+    if (!under_nohup) set_handler(number, on_signal);
   }
 }
 
 SignalGuard::~SignalGuard() {
-  for (size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &found_[i], nullptr);
+  for (int number : kSignals) set_handler(number, SIG_IGN);
   g_cancellation = nullptr;
 }
 
 StatusRequests::StatusRequests() {
-  struct sigaction action {};
-  action.sa_handler = on_status_request;
-  action.sa_flags = SA_RESTART;  // nothing is to be interrupted
-  sigemptyset(&action.sa_mask);
-  ::sigaction(SIGUSR1, &action, &found_);
+  set_handler(SIGUSR1, on_status_request);
 }
 
 StatusRequests::~StatusRequests() {
-  ::sigaction(SIGUSR1, &found_, nullptr);
+  set_handler(SIGUSR1, SIG_IGN);
 }
 
 bool StatusRequests::take() {
@@ -57,9 +62,7 @@ bool StatusRequests::take() {
 }
 
 void ignore_broken_pipes() {
-  struct sigaction action {};
-  action.sa_handler = SIG_IGN;
-  ::sigaction(SIGPIPE, &action, nullptr);
+  set_handler(SIGPIPE, SIG_IGN);
 }
 
 }  // namespace vmtools

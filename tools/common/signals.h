@@ -2,10 +2,6 @@
 // SIGINT, SIGTERM and SIGHUP as a request that the work at hand notices and cleans up after.
 #pragma once
 
-#include <csignal>
-
-#include <array>
-
 #include <vmstream/cancellation.h>
 
 namespace vmtools {
@@ -13,7 +9,8 @@ namespace vmtools {
 /// While it lives, the three signals request `cancellation`, however often they come, and nothing
 /// else: a second Ctrl-C does not skip the clean-up. A SIGHUP that is ignored at the start, as
 /// under nohup, stays ignored; a SIGINT does not, for shells ignore it in every background command.
-/// At most one object at a time; handlers as found come back with its end.
+/// At most one object at a time. With its end the signals are ignored: the work is done, its status
+/// is known, and the process that has yet to tell it must not die of a signal that came too late.
 class SignalGuard {
  public:
   /// `cancellation` is borrowed and must outlive the guard.
@@ -21,13 +18,10 @@ class SignalGuard {
   ~SignalGuard();
   SignalGuard(const SignalGuard&) = delete;
   SignalGuard& operator=(const SignalGuard&) = delete;
-
- private:
-  static constexpr std::array kSignals{SIGINT, SIGTERM, SIGHUP};
-  std::array<struct sigaction, kSignals.size()> found_{};
 };
 
-/// While it lives, SIGUSR1 asks how far the work has come, as dd has it. At most one at a time.
+/// While it lives, SIGUSR1 asks how far the work has come, as dd has it; after it the signal is
+/// ignored. At most one at a time.
 class StatusRequests {
  public:
   StatusRequests();
@@ -37,9 +31,6 @@ class StatusRequests {
 
   /// Whether one has come since the last call.
   bool take();
-
- private:
-  struct sigaction found_ {};
 };
 
 /// A reader that goes away is an error of the write, not the end of the process.

@@ -69,6 +69,15 @@ Result<std::unique_ptr<ByteSink>> open_stdout(const Options& options, WaitLimits
   return vmstream::make_fd_sink(STDOUT_FILENO, limits);
 }
 
+// A guest that stands still must not wait for somebody to type. With a signer as well, whose own
+// passphrase is the agent's to know, it is gpg that asks.
+Result<std::shared_ptr<const vmstream::Secret>> find_passphrase(const Options& options,
+                                                                WaitLimits limits) {
+  auto given = vmtools::read_passphrase(options.passphrase, limits);
+  bool is_asked = given && !*given && options.symmetric && !options.signer;
+  return is_asked ? vmstream::ask_new_passphrase(limits) : given;
+}
+
 // A zstd file tells its blocks by its seek table.
 Result<std::vector<std::byte>> make_index(const std::optional<StateIndex>& index, Coding coding,
                                           const BlockTable& blocks) {
@@ -105,7 +114,7 @@ OutputChain::~OutputChain() = default;
 
 // Looks up the keys too. What is to be read back must be readable here.
 Status OutputChain::open_openpgp(const Options& options, WaitLimits limits) {
-  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
+  auto passphrase = find_passphrase(options, limits);
   if (!passphrase) return passphrase.error();
   vmstream::OpenPgpWriteOptions openpgp{.recipients = options.recipients,
                                         .symmetric = options.symmetric,

@@ -54,6 +54,25 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
             "print the QMP commands and the equivalent shell recipe, do nothing");
 }
 
+void add_lazy(vmtools::CommandLine& line, Options& options) {
+  line.group("Before the memory is there (with --qmp or --)");
+  line.flag("--lazy", options.lazy,
+            "let the guest run at once; pages are sent when it asks for them, and the rest behind");
+  line.flag("--resume-lazy", options.resume_lazy,
+            "go on with a --lazy restore whose vmrestore ended (with --qmp)");
+  line.exclusive("--lazy", "--resume-lazy");
+  line.choice("--prefetch", options.prefetch,
+              {{"none", Prefetch::None},
+               {"sequential", Prefetch::Sequential},
+               {"working-set", Prefetch::WorkingSet}},
+              "what is sent without being asked: nothing, the file from front to end, or the pages "
+              "of --working-set before that (sequential; working-set where its FILE is there)");
+  line.text("--working-set", "FILE", options.working_set,
+            "keep in FILE which pages the guest asks for in its first seconds");
+  line.rate("--max-bandwidth", options.max_bandwidth,
+            "send pages that nobody asked for no faster than RATE (unlimited)");
+}
+
 Status check_file(const Options& options) {
   if (options.file && options.exec) return usage("FILE and --exec exclude each other");
   if (!options.file && !options.exec) return usage("nothing to restore: FILE is needed");
@@ -84,6 +103,30 @@ Status check_target(const Options& options) {
   return vmstream::ok();
 }
 
+Status check_lazy(const Options& options) {
+  bool lazy = options.lazy || options.resume_lazy;
+  if (!lazy) {
+    bool tuned = options.prefetch || options.working_set || options.max_bandwidth;
+    if (!tuned) return vmstream::ok();
+    return usage("--prefetch, --working-set and --max-bandwidth need --lazy or --resume-lazy");
+  }
+  if (!options.file || *options.file == "-") return usage("--lazy reads all over: it needs a FILE");
+  if (options.resume_lazy && !options.qmp) return usage("--resume-lazy needs --qmp");
+  if (!options.qmp && options.qemu.empty()) return usage("--lazy needs --qmp or --");
+  if (options.resume_lazy && options.run_state != RunState::AsSaved) {
+    return usage("--resume-lazy leaves the run state as it is");
+  }
+  if (options.resume_lazy && options.once)
+    return usage("--resume-lazy goes on with a claimed file");
+  if (options.required_signer) {
+    return usage("--require-signature and --lazy exclude each other: a signed file is read whole");
+  }
+  if (options.prefetch == Prefetch::WorkingSet && !options.working_set) {
+    return usage("--prefetch working-set needs --working-set");
+  }
+  return vmstream::ok();
+}
+
 }  // namespace
 
 vmtools::ToolText tool_text() {
@@ -99,6 +142,7 @@ vmtools::ToolText tool_text() {
               "qemu-system-x86_64 ... -incoming \"exec:vmrestore guest.zst\"\n"
               "vmrestore --qmp /run/guest.qmp --cont guest.zst\n"
               "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
+              "vmrestore --lazy guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
               "vmrestore --exec 'ssh host cat guest.zst' -o guest.qevm"};
 }
 
@@ -106,12 +150,14 @@ void add_options(vmtools::CommandLine& line, Options& options) {
   add_file(line, options);
   add_target(line, options);
   add_guest(line, options);
+  add_lazy(line, options);
   vmtools::add_common_options(line, options.common);
 }
 
 Status check(const Options& options) {
   if (auto file = check_file(options); !file) return file;
-  return check_target(options);
+  if (auto target = check_target(options); !target) return target;
+  return check_lazy(options);
 }
 
 std::string input_name(const Options& options) {

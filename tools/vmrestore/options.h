@@ -14,6 +14,10 @@
 
 namespace vmrestore {
 
+/// What a lazy restore sends without being asked: by default the working set if there is one, then
+/// the rest.
+enum class Prefetch { None, Sequential, WorkingSet };
+
 struct Options {
   vmtools::CommonOptions common;
 
@@ -34,6 +38,12 @@ struct Options {
   vmstream::RunState run_state = vmstream::RunState::AsSaved;
   std::optional<std::chrono::milliseconds> timeout;
   bool explain = false;
+
+  bool lazy = false;         ///< the guest runs before its memory is there
+  bool resume_lazy = false;  ///< go on with such a restore that broke off
+  std::optional<Prefetch> prefetch;
+  std::optional<std::string> working_set;  ///< file of the pages that are asked for first
+  std::optional<uint64_t> max_bandwidth;   ///< of pages that nobody asked for
 
   bool to_stdout() const { return !qmp && qemu.empty() && output.value_or("-") == "-"; }
 };

@@ -6,31 +6,27 @@
 
 #include <nlohmann/json.hpp>
 
-#include <vmstream/command.h>
-#include <vmstream/file_claim.h>
+#include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
-#include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
-#include <vmstream/verification.h>
 #include "common/containers.h"
 #include "common/output.h"
 #include "common/progress.h"
+#include "vmrestore/claim.h"
+#include "vmrestore/input.h"
+#include "vmrestore/lazy.h"
+#include "vmrestore/qemu.h"
 #include "vmrestore/summary.h"
 
 namespace vmrestore {
 namespace {
 
-using vmstream::ByteSource;
-using vmstream::Errc;
 using vmstream::Error;
-using vmstream::FileClaim;
 using vmstream::HoldBack;
-using vmstream::OpenOptions;
 using vmstream::QemuProcess;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
-using vmstream::Result;
 using vmstream::StateFile;
 using vmstream::WaitLimits;
 using vmtools::ExitStatus;
@@ -60,7 +56,7 @@ struct Restore {
   const Options& options;
   Session& session;
   WaitLimits limits;
-  std::optional<FileClaim> claim;
+  InputClaim claim;
   StateFile state;
 
   std::string name() const { return input_name(options); }
@@ -95,33 +91,13 @@ ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   warn_of_signatures();
   if (options.common.json) vmtools::print_json(summary_json(options, state, summary));
   session.messages().summary(summary_line(options, summary));
-  if (!claim) return ExitStatus::Done;
-  auto used = claim->use_up();
-  if (used) return ExitStatus::Done;
-  Error error = used.error();
-  error.message = "the guest is back, but its file could not be marked as used: " + error.message;
-  return session.fail(name(), error);
+  return claim.use_up(session, name());
 }
 
-// A claim whose guest cannot have run is given back by its destructor.
 ExitStatus Restore::fail(const Observer& observer, const Error& error) {
   auto status = session.fail(name(), error);
-  if (!claim || !observer.guest_may_run()) return status;
-  claim->abandon();
-  session.messages().warning(name(),
-                             "its end had been handed on, so the guest may have run: it stays " +
-                                 vmstream::escape(claim->claimed_path()));
+  claim.leave(session, name(), observer.guest_may_run());
   return status;
-}
-
-Result<std::unique_ptr<ByteSource>> open_input(const Options& options, const std::string& path,
-                                               WaitLimits limits) {
-  if (options.exec) return vmstream::make_command_source(*options.exec, limits);
-  if (path != "-") return vmstream::open_file_source(path, limits);
-  if (vmtools::is_terminal(STDIN_FILENO)) {
-    return Error{Errc::Usage, "a terminal sends no state file"};
-  }
-  return vmstream::make_fd_source(STDIN_FILENO, limits);
 }
 
 ExitStatus restore_to_stdout(Restore& restore) {
@@ -168,14 +144,6 @@ ExitStatus restore_to_monitor(Restore& restore) {
   return restore.report(observer, *summary);
 }
 
-ExitStatus wait_for_qemu(Session& session, QemuProcess& qemu, const std::string& program) {
-  auto code = qemu.wait();
-  if (!code) return session.fail(program, code.error());
-  if (*code == 0) return ExitStatus::Done;
-  return session.fail(program,
-                      Error{Errc::Environment, fmt::format("ended with status {}", *code)});
-}
-
 ExitStatus restore_to_new_qemu(Restore& restore) {
   Session& session = restore.session;
   const std::string& program = restore.options.qemu[0];
@@ -188,59 +156,25 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
     if (!summary) return restore.fail(observer, summary.error());
     restore.report(observer, *summary);
   }
-  if (auto flushed = vmtools::flush_output(); !flushed) {
-    return session.fail("stdout", flushed.error());
-  }
   return wait_for_qemu(session, *qemu, program);
 }
 
-ExitStatus explain(const Options& options, Session& session) {
+std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
+  if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   RestoreOptions restore{.run_state = options.run_state};
-  std::string file = options.exec.value_or(options.file.value_or("-"));
+  return vmstream::explain_restore(options.exec.value_or(options.file.value_or("-")), address,
+                                   restore);
+}
+
+ExitStatus explain(const Options& options, Session& session) {
   if (!options.qmp) {
-    vmtools::print(vmstream::explain_restore(file, nullptr, restore));
+    vmtools::print(explanation(options, nullptr));
     return ExitStatus::Done;
   }
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
-  vmtools::print(vmstream::explain_restore(file, &*address, restore));
+  vmtools::print(explanation(options, &*address));
   return ExitStatus::Done;
-}
-
-// Keys and passphrases first: without them there is no use in touching the file.
-Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
-  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
-  if (!passphrase) return passphrase.error();
-  OpenOptions how{.decode = {.threads = options.common.threads},
-                  .openpgp = {.passphrase = *passphrase, .limits = limits}};
-  if (!options.required_signer) return how;
-  auto signer = vmstream::RequiredSigner::find(*options.required_signer);
-  if (!signer) return signer.error();
-  how.required_signer = std::move(*signer);
-  return how;
-}
-
-Result<StateFile> open_state_file(const Options& options, const OpenOptions& how,
-                                  const std::string& path, WaitLimits limits) {
-  auto input = open_input(options, path, limits);
-  if (!input) return input.error();
-  return vmstream::open_state(std::move(*input), how);
-}
-
-// What is to be checked before the first byte is handed on. A demanded signature is, wherever the
-// file can be read twice.
-bool wants_first_pass(const Options& options, const std::string& path) {
-  if (options.verify_first) return true;
-  return options.required_signer && options.file && path != "-" && vmstream::open_random_file(path);
-}
-
-vmstream::Status first_pass(const Options& options, const OpenOptions& how, Session& session,
-                            const std::string& path, WaitLimits limits) {
-  auto state = open_state_file(options, how, path, limits);
-  if (!state) return state.error();
-  vmtools::Progress progress(session, "verify");
-  return vmstream::verify_stream(
-      *state->plain, {}, {.on_progress = [&](const auto& counts) { progress.update(counts); }});
 }
 
 ExitStatus run(Restore& restore) {
@@ -254,24 +188,17 @@ ExitStatus run(Restore& restore) {
 ExitStatus restore(const Options& options, Session& session) {
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
   if (options.explain) return explain(options, session);
+  if (options.lazy || options.resume_lazy) return restore_lazy(options, session);
   auto limits = session.limits(options.timeout);
   auto how = open_options(options, limits);
   if (!how) return session.fail(input_name(options), how.error());
-  std::string path = options.file.value_or("");
-  std::optional<FileClaim> claim;
-  if (options.once) {
-    auto taken = FileClaim::take(path);
-    if (!taken) return session.fail(input_name(options), taken.error());
-    claim.emplace(std::move(*taken));
-    path = claim->claimed_path();
-  }
-  if (wants_first_pass(options, path)) {
-    auto verified = first_pass(options, *how, session, path, limits);
-    if (!verified) return session.fail(input_name(options), verified.error());
-  }
-  auto state = open_state_file(options, *how, path, limits);
+  auto claim = InputClaim::take(options);
+  if (!claim) return session.fail(input_name(options), claim.error());
+  auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
+  if (!verified) return session.fail(input_name(options), verified.error());
+  auto state = open_state_file(options, *how, claim->path(), limits);
   if (!state) return session.fail(input_name(options), state.error());
-  Restore restore{options, session, limits, std::move(claim), std::move(*state)};
+  Restore restore{options, session, limits, std::move(*claim), std::move(*state)};
   return run(restore);
 }
 

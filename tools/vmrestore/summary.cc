@@ -13,6 +13,8 @@ namespace vmrestore {
 namespace {
 
 using nlohmann::ordered_json;
+using vmstream::LazyCounts;
+using vmstream::LazySummary;
 using vmstream::RestoreSummary;
 
 ordered_json or_null(const std::string& text) {
@@ -22,6 +24,10 @@ ordered_json or_null(const std::string& text) {
 
 ordered_json or_null(const std::optional<std::string>& text) {
   return or_null(text.value_or(""));
+}
+
+double rounded(double seconds, double steps = 1000) {
+  return std::round(seconds * steps) / steps;
 }
 
 }  // namespace
@@ -51,7 +57,40 @@ ordered_json summary_json(const Options& options, const vmstream::StateFile& sta
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;
   json["run_state"] = or_null(summary.run_state);
-  json["total_seconds"] = std::round(summary.total_seconds * 1000) / 1000;
+  json["total_seconds"] = rounded(summary.total_seconds);
+  return json;
+}
+
+std::string lazy_summary_line(const Options& options, const LazySummary& summary) {
+  const LazyCounts& counts = summary.counts;
+  return fmt::format(
+      "{}: {} sent, {} pages of them asked for, {:.2f} s, guest is {}; the file is no longer "
+      "needed",
+      vmstream::escape(input_name(options)), vmstream::format_size(counts.sent_bytes),
+      counts.served_pages, summary.total_seconds, vmstream::escape(summary.run_state));
+}
+
+ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
+                               const LazySummary& summary) {
+  constexpr double kMicroseconds = 1e6;
+  const LazyCounts& counts = summary.counts;
+  const auto& facts = file.index().facts;
+  ordered_json json;
+  json["schema"] = "vmstream.restore/1";
+  json["file"] = or_null(options.file);
+  json["containers"] = vmtools::containers_json(file.containers());
+  json["machine"] = or_null(facts.machine);
+  json["guest_bytes"] = facts.ram_bytes;
+  json["run_state"] = or_null(summary.run_state);
+  json["total_seconds"] = rounded(summary.total_seconds);
+  json["lazy"] = {{"loaded_seconds", rounded(summary.loaded_seconds, kMicroseconds)},
+                  {"requests", counts.requests},
+                  {"served_pages", counts.served_pages},
+                  {"pushed_pages", counts.pushed_pages},
+                  {"sent_bytes", counts.sent_bytes},
+                  {"median_service_seconds", rounded(counts.median_service_seconds, kMicroseconds)},
+                  {"p99_service_seconds", rounded(counts.p99_service_seconds, kMicroseconds)},
+                  {"worst_service_seconds", rounded(counts.worst_service_seconds, kMicroseconds)}};
   return json;
 }
 

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
 #include <vmstream/state_file.h>
 #include "vmrestore/options.h"
@@ -18,5 +19,13 @@ std::string summary_line(const Options& options, const vmstream::RestoreSummary&
 /// Schema vmstream.restore/1.
 nlohmann::ordered_json summary_json(const Options& options, const vmstream::StateFile& state,
                                     const vmstream::RestoreSummary& summary);
+
+/// "guest.zst: guest is running since 0.012 s, 512 MiB delivered, 1.2 s; the file is no longer
+/// needed".
+std::string lazy_summary_line(const Options& options, const vmstream::LazySummary& summary);
+
+/// Schema vmstream.restore/1, with what lazy restores have in common with others, and "lazy".
+nlohmann::ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
+                                         const vmstream::LazySummary& summary);
 
 }  // namespace vmrestore

@@ -59,7 +59,7 @@ Result<Reading> read_description(Session& session, const InspectOptions& options
 // The text of a file that begins as a JSON object; nothing where it is something else. What is no
 // regular file can be read only once, and is left alone.
 Result<std::optional<std::string>> read_json_text(Session& session, const std::string& path) {
-  constexpr size_t kMostBytes = 64u << 20;
+  constexpr size_t kMostBytes = 16u << 20;  // QEMU writes about one MiB
   std::error_code unknown;
   if (!std::filesystem::is_regular_file(path, unknown)) return std::optional<std::string>();
   auto file = vmstream::open_file_source(path, session.limits());

@@ -87,6 +87,10 @@ struct OpenPgpMessage {
 Result<OpenPgpMessage> open_openpgp(OpenPgpKind kind, std::unique_ptr<ByteSource> message,
                                     const OpenPgpReadOptions& options = {});
 
+/// Has gpg-agent ask for the passphrase of a new message, twice, through its pinentry. gpg itself
+/// would ask only when the first bytes of the message come.
+Result<std::shared_ptr<const Secret>> ask_new_passphrase(WaitLimits limits = {});
+
 /// How to write a message. At least one of the first three.
 struct OpenPgpWriteOptions {
   std::vector<std::string> recipients = {};  ///< fingerprints, key ids, user ids, as gpg takes them
@@ -116,7 +120,7 @@ Status check_readable(const OpenPgpWriteOptions& options);
 class RequiredSigner {
  public:
   /// Looks up the one key of that name or fingerprint; Errc::Environment if there is none.
-  static Result<RequiredSigner> find(const std::string& name);
+  static Result<RequiredSigner> find(const std::string& name, WaitLimits limits = {});
 
   /// Success if one of the messages carries a good signature of the key. Otherwise Errc::Refused,
   /// saying what was found instead.

@@ -19,8 +19,9 @@ enum class Overwrite { Refuse, Replace };
 /// write() appends. commit_file() syncs the data, gives the file its final name and syncs the
 /// folder; without it the destructor removes the temporary, and so does discard(). With
 /// Overwrite::Refuse a file that turned up under the final name meanwhile is left alone and commit
-/// fails with Errc::Refused. Targets that are no regular files (a device, a FIFO) are written in
-/// place.
+/// fails with Errc::Refused; should the folder not sync, the name is taken back. What a writer that
+/// was killed has left of the same target is removed by create(). Targets that are no regular files
+/// (a device, a FIFO) are written in place.
 class OutputFile final : public ByteSink {
  public:
   /// Fails before anything is written if the target exists (Refuse) or its folder is not writable.

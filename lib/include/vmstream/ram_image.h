@@ -28,6 +28,8 @@ class RamImage {
   /// `plain` is borrowed. Errc::Usage where the index has no page map, Errc::Malformed where map
   /// and facts cannot belong together.
   static Result<RamImage> make(RandomSource& plain, StateIndex index);
+  /// The same of an index that several images share.
+  static Result<RamImage> make(RandomSource& plain, std::shared_ptr<const StateIndex> index);
   RamImage(RamImage&&) noexcept;
   ~RamImage();
 

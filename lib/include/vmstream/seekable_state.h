@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <vmstream/random_decoder.h>
 #include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/state_index.h>
@@ -41,7 +42,9 @@ std::string sidecar_path(const std::string& file);
 /// within another, a foreign file whose blocks cannot be found without decoding and that has no
 /// sidecar. Reads the ends of the file, or its blocks' heads, and the directory of the index.
 ///
-/// Memory: 16 MiB of decoded blocks, 24 bytes for each block of the file, resume points.
-std::optional<SeekableState> open_seekable_state(const std::string& path);
+/// Memory: the decoded blocks that `decode` allows to keep, 24 bytes for each block of the file,
+/// resume points.
+std::optional<SeekableState> open_seekable_state(const std::string& path,
+                                                 RandomDecodeOptions decode = {});
 
 }  // namespace vmstream

@@ -40,7 +40,7 @@ class Verifier final : public StreamVisitor {
   Status on_section(const SectionHeader& header) override;
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
-  Status on_vmdesc(const VmdescRecord& vmdesc) override;
+  Status on_vmdesc(const VmdescRecord& record) override;
   Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_problem(const Problem& problem) override;
 

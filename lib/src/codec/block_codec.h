@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -90,6 +91,10 @@ class BlockCodec {
   virtual uint32_t check_of(std::span<const std::byte> /*unit*/) const { return 0; }
   /// The same kind of checksum of any plain bytes; 0: the format has none.
   virtual uint32_t checksum(std::span<const std::byte> /*plain*/) const { return 0; }
+  /// The CRC-32 of all the file in front of `unit`, which is Skippable, if it says so.
+  virtual std::optional<uint32_t> file_checksum_of(std::span<const std::byte> /*unit*/) const {
+    return std::nullopt;
+  }
   virtual std::unique_ptr<UnitDecoder> make_unit_decoder() const = 0;
   /// `threads`: how many the decoder may use, where its library can.
   virtual std::unique_ptr<StreamDecoder> make_stream_decoder(unsigned threads) const = 0;

@@ -12,6 +12,7 @@
 
 #include "codec/input_window.h"
 #include "codec/long_unit.h"
+#include "codec/trailer.h"
 #include "pipeline/ordered_pipeline.h"
 
 namespace vmstream {
@@ -167,11 +168,34 @@ class BlockDecoder final : public ByteSource {
 
   Status skip_unit(uint64_t length) {
     uint64_t start = window_.file_offset();
+    if (auto good = check_file(length); !good) return located(good.error(), start);
     auto skipped = window_.skip(length);
     if (!skipped) return skipped.error();
     if (*skipped < length) return located(cut_off(*skipped), start);
     any_unit_ = true;
     return ok();
+  }
+
+  // Blocks that were swapped or left out are good blocks all the same: the trailer tells.
+  Status check_file(uint64_t length) {
+    if (length > kMostLocatorBytes) return ok();
+    if (auto filled = window_.fill(static_cast<size_t>(length)); !filled) return filled;
+    if (window_.view().size() < length) return ok();  // cut off: for skip() to say
+    auto wanted = codec_.file_checksum_of(window_.view().first(static_cast<size_t>(length)));
+    if (!wanted) return ok();
+    behind_trailer_ = true;
+    if (*wanted == window_.checksum()) return ok();
+    return Error{.code = Errc::Malformed,
+                 .message = fmt::format("trailer: checksum of the file before it found {:#010x}, "
+                                        "want {:#010x}",
+                                        window_.checksum(), *wanted),
+                 .hint = "blocks were left out, repeated, put elsewhere or damaged"};
+  }
+
+  // Where a file follows another, each has its own checksum.
+  void begin_unit() {
+    any_unit_ = true;
+    if (std::exchange(behind_trailer_, false)) window_.restart_checksum();
   }
 
   // Behind the last unit zeros may follow (tapes and block devices pad with them), nothing else,
@@ -229,8 +253,8 @@ class BlockDecoder final : public ByteSource {
     unit.packed.append(window_.view().first(next_unit_.length));
     unit.plain.clear();
     unit.plain.reserve(next_unit_.plain_length);
+    begin_unit();
     window_.consume(next_unit_.length);
-    any_unit_ = true;
     in_flight_ += unit.cost;
     pipeline_.push(std::move(unit));
   }
@@ -282,7 +306,7 @@ class BlockDecoder final : public ByteSource {
 
   Status begin_long_unit() {
     stop_noting();
-    any_unit_ = true;
+    begin_unit();
     in_long_unit_ = true;
     long_unit_offset_ = window_.file_offset();
     auto begun = long_reader_.begin();
@@ -308,6 +332,7 @@ class BlockDecoder final : public ByteSource {
   FoundUnit next_unit_;
   Error fault_;
   bool any_unit_ = false;
+  bool behind_trailer_ = false;
 
   Unit shown_;  // what the caller looks at
   std::span<const std::byte> unread_;

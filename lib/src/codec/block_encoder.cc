@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "codec/crc32.h"
 #include "pipeline/ordered_pipeline.h"
 
 namespace vmstream {
@@ -67,7 +68,8 @@ class BlockEncoder final : public ByteSink {
       if (auto written = write_oldest(); !written) return written;
     }
     if (write_trailer_) {
-      if (auto written = write_trailer_(next_, written_); !written) return fail(written.error());
+      auto written = write_trailer_(next_, written_, checksum_);
+      if (!written) return fail(written.error());
     }
     return next_.finish();
   }
@@ -108,6 +110,7 @@ class BlockEncoder final : public ByteSink {
 
   void note(const Block& block) {
     if (!write_trailer_) return;
+    checksum_ = crc32_of(block.packed.view(), checksum_);
     auto plain = static_cast<uint32_t>(block.plain.size());
     auto packed = static_cast<uint32_t>(block.packed.size());
     bool noted =
@@ -126,6 +129,7 @@ class BlockEncoder final : public ByteSink {
   ByteSink& next_;
   TrailerWriter write_trailer_;
   BlockTable written_;
+  uint32_t checksum_ = 0;  // of all written, for the trailer
   const size_t block_bytes_;
   Block filling_;
   bool any_submitted_ = false;

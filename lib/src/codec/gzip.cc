@@ -9,6 +9,7 @@
 #include "codec/crc32.h"
 #include "codec/deflate.h"
 #include "codec/gzip_member.h"
+#include "codec/trailer.h"
 #include "codec/trailer_wrap.h"
 
 namespace vmstream {
@@ -149,6 +150,9 @@ class GzipCodec final : public BlockCodec {
     return unit.size() < kMemberTrailerBytes ? 0 : read_le32(unit.last(kMemberTrailerBytes), 0);
   }
   uint32_t checksum(std::span<const std::byte> plain) const override { return crc32_of(plain); }
+  std::optional<uint32_t> file_checksum_of(std::span<const std::byte> unit) const override {
+    return read_file_checksum(Coding::Gzip, unit);
+  }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<GzipUnitDecoder>();
   }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "codec/crc32.h"
+
 namespace vmstream {
 namespace {
 
@@ -28,6 +30,7 @@ Status InputWindow::fill(size_t count) {
 }
 
 void InputWindow::consume(size_t count) {
+  checksum_ = crc32_of(view().first(count), checksum_);
   used_ += count;
   file_offset_ += count;
 }

@@ -28,6 +28,10 @@ class InputWindow {
   /// Consumes bytes that need not be in memory; says how many of them there were.
   Result<uint64_t> skip(uint64_t count);
 
+  /// The CRC-32 of what was consumed since the last restart, of which nothing may be put back.
+  uint32_t checksum() const { return checksum_; }
+  void restart_checksum() { checksum_ = 0; }
+
   uint64_t file_offset() const { return file_offset_; }  ///< of the front of view()
 
  private:
@@ -36,6 +40,7 @@ class InputWindow {
   size_t used_ = 0;
   bool ended_ = false;
   uint64_t file_offset_ = 0;
+  uint32_t checksum_ = 0;
 };
 
 }  // namespace vmstream

@@ -16,7 +16,8 @@ namespace vmstream {
 namespace {
 
 constexpr uint32_t kVersion = 1;
-constexpr size_t kLocatorBytes = 32;
+constexpr size_t kLocatorBytes = 36;
+constexpr size_t kFileChecksumAt = 28;
 // A prefix that differs from a locator's in so few bits is a damaged one.
 constexpr int kDamageBits = 2;
 
@@ -24,22 +25,29 @@ Error malformed(uint64_t file_offset, std::string what) {
   return Error{.code = Errc::Malformed, .message = "trailer: " + what, .file_offset = file_offset};
 }
 
-std::vector<std::byte> make_locator(const WrappedStretch& index, uint32_t seek_table_crc) {
+std::vector<std::byte> make_locator(const WrappedStretch& index, uint32_t seek_table_crc,
+                                    uint32_t file_crc) {
   std::vector<std::byte> bytes;
   append_le(bytes, kVersion, 4);
   append_le(bytes, index.content_bytes_each, 4);
   append_le(bytes, index.file_offset, 8);
   append_le(bytes, index.content_length, 8);
   append_le(bytes, seek_table_crc, 4);
+  append_le(bytes, file_crc, 4);
   append_le(bytes, crc32_of(bytes), 4);
   return bytes;
 }
 
 Status write_wrapped(ByteSink& next, TrailerWrap wrap, WrapKind kind,
-                     std::span<const std::byte> content) {
-  if (auto written = next.write(wrap.prefix(kind, content.size())); !written) return written;
-  if (auto written = next.write(content); !written) return written;
-  return wrap.suffix().empty() ? ok() : next.write(wrap.suffix());
+                     std::span<const std::byte> content, uint32_t& file_crc) {
+  auto prefix = wrap.prefix(kind, content.size());
+  for (std::span<const std::byte> part :
+       {std::span<const std::byte>(prefix), content, wrap.suffix()}) {
+    if (part.empty()) continue;
+    if (auto written = next.write(part); !written) return written;
+    file_crc = crc32_of(part, file_crc);
+  }
+  return ok();
 }
 
 // The lengths of the index's frames and of the locator's, for the seek table.
@@ -53,7 +61,7 @@ std::vector<uint32_t> wrapped_lengths(TrailerWrap wrap, const WrappedStretch& in
   return lengths;
 }
 
-Status write_trailer(Coding coding, ByteSink& next, const BlockTable& blocks,
+Status write_trailer(Coding coding, ByteSink& next, const BlockTable& blocks, uint32_t file_crc,
                      std::span<const std::byte> index) {
   TrailerWrap wrap(coding);
   WrappedStretch stretch{.file_offset = blocks.file_length(),
@@ -64,15 +72,17 @@ Status write_trailer(Coding coding, ByteSink& next, const BlockTable& blocks,
   while (!index.empty()) {
     auto content = index.first(std::min(index.size(), wrap.usual_content_bytes()));
     index = index.subspan(content.size());
-    auto written = write_wrapped(next, wrap, WrapKind::Index, content);
+    auto written = write_wrapped(next, wrap, WrapKind::Index, content, file_crc);
     if (!written) return written;
   }
   uint32_t seek_table_crc = seek_table.empty() ? 0 : crc32_of(seek_table);
-  auto written =
-      write_wrapped(next, wrap, WrapKind::Locator, make_locator(stretch, seek_table_crc));
+  auto locator = make_locator(stretch, seek_table_crc, file_crc);
+  auto written = write_wrapped(next, wrap, WrapKind::Locator, locator, file_crc);
   if (!written || seek_table.empty()) return written;
   return next.write(seek_table);
 }
+
+using Locator = std::vector<std::byte>;
 
 int count_wrong_bits(std::span<const std::byte> found, std::span<const std::byte> wanted) {
   int bits = 0;
@@ -82,25 +92,34 @@ int count_wrong_bits(std::span<const std::byte> found, std::span<const std::byte
   return bits;
 }
 
-// Reads the locator that ends at `end`. Empty: something else ends there.
-Result<std::optional<std::vector<std::byte>>> read_locator(TrailerWrap wrap, RandomSource& file,
-                                                           uint64_t end) {
-  std::optional<std::vector<std::byte>> locator;
+// The content of a locator whose wrapping begins with `bytes`' first. Empty: something else.
+Result<std::optional<Locator>> unwrap_locator(TrailerWrap wrap, std::span<const std::byte> bytes) {
+  std::optional<Locator> locator;
   auto prefix = wrap.prefix(WrapKind::Locator, kLocatorBytes);
-  std::vector<std::byte> bytes(kLocatorBytes + wrap.overhead_bytes());
-  if (end < bytes.size()) return locator;
-  uint64_t start = end - bytes.size();
-  if (auto got = file.read_at(start, bytes); !got) return got.error();
+  if (bytes.size() != kLocatorBytes + wrap.overhead_bytes()) return locator;
   int wrong_bits = count_wrong_bits(bytes, prefix);
   if (wrong_bits > kDamageBits) return locator;
-  auto content = std::span(bytes).subspan(prefix.size(), kLocatorBytes);
-  auto suffix = std::span(bytes).last(wrap.suffix().size());
+  auto content = bytes.subspan(prefix.size(), kLocatorBytes);
+  auto suffix = bytes.last(wrap.suffix().size());
   uint32_t crc = crc32_of(content.first(kLocatorBytes - 4));
   if (wrong_bits > 0 || !std::ranges::equal(suffix, wrap.suffix()) ||
       crc != read_le32(content, kLocatorBytes - 4)) {
-    return malformed(start, "its locator is damaged");
+    return Error{Errc::Malformed, "trailer: its locator is damaged"};
   }
-  return std::optional(std::vector(content.begin(), content.end()));
+  return std::optional(Locator(content.begin(), content.end()));
+}
+
+// Reads the locator that ends at `end`. Empty: something else ends there.
+Result<std::optional<Locator>> read_locator(TrailerWrap wrap, RandomSource& file, uint64_t end) {
+  std::vector<std::byte> bytes(kLocatorBytes + wrap.overhead_bytes());
+  if (end < bytes.size()) return std::optional<Locator>();
+  uint64_t start = end - bytes.size();
+  if (auto got = file.read_at(start, bytes); !got) return got.error();
+  auto locator = unwrap_locator(wrap, bytes);
+  if (locator) return locator;
+  Error error = locator.error();
+  error.file_offset = start;
+  return error;
 }
 
 // What the locator says, checked against the file. `start` is where the locator itself begins.
@@ -168,12 +187,18 @@ Result<std::optional<Trailer>> read_gzip_trailer(RandomSource& file) {
 
 TrailerWriter make_trailer_writer(Coding coding, IndexMaker make_index) {
   if (!make_index || (coding != Coding::Gzip && coding != Coding::Zstd)) return {};
-  return [coding, make_index = std::move(make_index)](ByteSink& next,
-                                                      const BlockTable& blocks) -> Status {
+  return [coding, make_index = std::move(make_index)](ByteSink& next, const BlockTable& blocks,
+                                                      uint32_t checksum) -> Status {
     auto index = make_index(blocks);
     if (!index) return index.error();
-    return write_trailer(coding, next, blocks, *index);
+    return write_trailer(coding, next, blocks, checksum, *index);
   };
+}
+
+std::optional<uint32_t> read_file_checksum(Coding coding, std::span<const std::byte> unit) {
+  auto locator = unwrap_locator(TrailerWrap(coding), unit);
+  if (!locator || !*locator || read_le32(**locator, 0) != kVersion) return std::nullopt;
+  return read_le32(**locator, kFileChecksumAt);
 }
 
 Result<std::optional<Trailer>> read_trailer(Coding coding, RandomSource& file) {

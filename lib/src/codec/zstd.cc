@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "codec/block_codec.h"
 #include "codec/little_endian.h"
+#include "codec/trailer.h"
 
 namespace vmstream {
 namespace {
@@ -189,6 +190,9 @@ class ZstdCodec final : public BlockCodec {
   }
   uint32_t checksum(std::span<const std::byte> plain) const override {
     return static_cast<uint32_t>(xxh64(plain));
+  }
+  std::optional<uint32_t> file_checksum_of(std::span<const std::byte> unit) const override {
+    return read_file_checksum(Coding::Zstd, unit);
   }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const override {
     return std::make_unique<ZstdUnitDecoder>();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <vmstream/text.h>
+#include "crypto/gpg_transfer.h"
 
 namespace vmstream {
 namespace {
@@ -29,24 +30,27 @@ bool is_identifier(std::string_view name) {
   return is_hex && (name.size() == 16 || name.size() == 40 || name.size() == 64);
 }
 
-Result<std::vector<GpgKey>> list_keys(const std::string& name, bool secret) {
+// A gpg that waits, as for the lock of a key ring, must not outwait the limits.
+Result<std::vector<GpgKey>> list_keys(const std::string& name, bool secret, WaitLimits limits) {
   auto context = make_gpg_context();
   if (!context) return context.error();
-  std::string what = fmt::format("key '{}'", escape(name));
-  if (auto error = gpgme_op_keylist_start(context->get(), name.c_str(), secret ? 1 : 0)) {
-    return openpgp_error(what, error);
+  GpgTransfer listing(std::move(*context), {}, {}, limits);
+  auto begun = listing.begin([&](gpgme_ctx_t gpg, gpgme_data_t, gpgme_data_t) {
+    return gpgme_op_keylist_start(gpg, name.c_str(), secret ? 1 : 0);
+  });
+  if (!begun) return begun.error();
+  while (!listing.done()) {
+    if (auto served = listing.step(); !served) return served.error();
   }
+  auto listed = listing.outcome(fmt::format("key '{}'", escape(name)));
+  if (!listed) return listed.error();
   std::vector<GpgKey> keys;
-  for (;;) {
-    gpgme_key_t raw = nullptr;
-    auto error = gpgme_op_keylist_next(context->get(), &raw);
-    if (gpgme_err_code(error) == GPG_ERR_EOF) return keys;
-    if (error) return openpgp_error(what, error);
-    GpgKey key(raw);
+  for (GpgKey& key : listing.take_keys()) {
     bool is_known = std::ranges::any_of(
         keys, [&](const GpgKey& other) { return std::string_view(other->fpr) == key->fpr; });
     if (!is_known) keys.push_back(std::move(key));
   }
+  return keys;
 }
 
 bool can(const gpgme_subkey_t subkey, KeyUse use) {
@@ -115,9 +119,9 @@ Error key_error(const std::string& name, std::string_view what, std::string hint
 
 }  // namespace
 
-Result<GpgKey> find_key(const std::string& name, KeyUse use) {
+Result<GpgKey> find_key(const std::string& name, KeyUse use, WaitLimits limits) {
   if (name.empty()) return Error{Errc::Usage, "a key has an empty name"};
-  auto keys = list_keys(name, use == KeyUse::Sign);
+  auto keys = list_keys(name, use == KeyUse::Sign, limits);
   if (!keys) return keys.error();
   if (keys->empty()) {
     bool secret = use == KeyUse::Sign;
@@ -141,8 +145,8 @@ Result<GpgKey> find_key(const std::string& name, KeyUse use) {
   return key;
 }
 
-Result<bool> has_secret_key(const std::string& name) {
-  auto keys = list_keys(name, true);
+Result<bool> has_secret_key(const std::string& name, WaitLimits limits) {
+  auto keys = list_keys(name, true, limits);
   if (!keys) return keys.error();
   return !keys->empty();
 }

@@ -2,6 +2,7 @@
 // Keys by the names people give them, judged before they are used.
 #pragma once
 
+#include <vmstream/cancellation.h>
 #include "crypto/gpg.h"
 
 namespace vmstream {
@@ -15,9 +16,9 @@ enum class KeyUse {
 
 /// The one key called `name` that is fit for `use`. Errors are Errc::Environment and name the key
 /// and what is wrong with it.
-Result<GpgKey> find_key(const std::string& name, KeyUse use);
+Result<GpgKey> find_key(const std::string& name, KeyUse use, WaitLimits limits);
 
 /// Whether the secret part of a key called `name` is here.
-Result<bool> has_secret_key(const std::string& name);
+Result<bool> has_secret_key(const std::string& name, WaitLimits limits);
 
 }  // namespace vmstream

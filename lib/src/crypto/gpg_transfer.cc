@@ -167,9 +167,11 @@ void GpgTransfer::remove_watch(void* tag) {
 }
 
 void GpgTransfer::on_event(void* self, gpgme_event_io_t type, void* event) {
+  auto& transfer = *static_cast<GpgTransfer*>(self);
+  if (type == GPGME_EVENT_NEXT_KEY) transfer.keys_.emplace_back(static_cast<gpgme_key_t>(event));
   if (type != GPGME_EVENT_DONE) return;
   const auto& done = *static_cast<gpgme_io_event_done_data_t>(event);
-  static_cast<GpgTransfer*>(self)->outcome_ = done.err != 0 ? done.err : done.op_err;
+  transfer.outcome_ = done.err != 0 ? done.err : done.op_err;
 }
 
 // What GPGME gets fits into any pipe that is ready, so that it keeps nothing back.

@@ -23,7 +23,7 @@ class GpgTransfer {
   /// Fills the front of `into`; 0 is the end of the input.
   using Supply = std::function<Result<size_t>(std::span<std::byte> into)>;
   using Accept = std::function<Status(std::span<const std::byte> bytes)>;
-  /// Starts an operation with its input and its output.
+  /// Starts an operation with its input and its output, which a listing of keys leaves alone.
   using Begin = std::function<gpgme_error_t(gpgme_ctx_t, gpgme_data_t, gpgme_data_t)>;
 
   GpgTransfer(GpgContext context, Supply supply, Accept accept, WaitLimits limits);
@@ -43,6 +43,8 @@ class GpgTransfer {
   Status outcome(const std::string& what) const;
 
   gpgme_ctx_t context() const { return context_.get(); }
+  /// What a listing of keys has brought.
+  std::vector<GpgKey> take_keys() { return std::move(keys_); }
 
  private:
   // A descriptor that GPGME wants to be told of.
@@ -76,6 +78,7 @@ class GpgTransfer {
   WaitLimits limits_;
   std::optional<Error> own_error_;        // of supply or accept
   std::optional<gpgme_error_t> outcome_;  // GPGME's, once done
+  std::vector<GpgKey> keys_;
   std::vector<std::unique_ptr<Watch>> watches_;
   Watch* served_ = nullptr;  // by GPGME, now
   std::vector<std::byte> from_gpg_;

@@ -46,20 +46,20 @@ std::string_view trust_of(gpgme_validity_t validity) {
   return "unknown";
 }
 
-std::string user_id_of(const std::string& fingerprint) {
+std::string user_id_of(const std::string& fingerprint, WaitLimits limits) {
   if (fingerprint.empty()) return "";
-  auto key = find_key(fingerprint, KeyUse::Verify);
+  auto key = find_key(fingerprint, KeyUse::Verify, limits);
   if (!key || !(*key)->uids) return "";
   return escape((*key)->uids->uid);
 }
 
-OpenPgpSignature signature_of(const _gpgme_signature& found) {
+OpenPgpSignature signature_of(const _gpgme_signature& found, WaitLimits limits) {
   OpenPgpSignature signature{.status = status_of(found)};
   signature.fingerprint = escape(found.fpr ? found.fpr : "");
   signature.created = static_cast<int64_t>(found.timestamp);
   signature.trust = trust_of(found.validity);
   if (signature.status != SignatureStatus::NoKey) {
-    signature.user_id = user_id_of(signature.fingerprint);
+    signature.user_id = user_id_of(signature.fingerprint, limits);
   }
   return signature;
 }
@@ -86,7 +86,7 @@ std::string_view name_of(SignatureStatus status) {
   return "unchecked";
 }
 
-OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind) {
+OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind, WaitLimits limits) {
   OpenPgpFacts facts{.encrypted = kind == OpenPgpKind::Encrypted, .complete = true};
   auto* decrypted = facts.encrypted ? gpgme_op_decrypt_result(context) : nullptr;
   for (auto* recipient = decrypted ? decrypted->recipients : nullptr; recipient;
@@ -95,7 +95,7 @@ OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind) {
   }
   auto* verified = gpgme_op_verify_result(context);
   for (auto* found = verified ? verified->signatures : nullptr; found; found = found->next) {
-    facts.signatures.push_back(signature_of(*found));
+    facts.signatures.push_back(signature_of(*found, limits));
   }
   return facts;
 }

@@ -7,8 +7,9 @@
 
 namespace vmstream {
 
-/// After an operation of `context` that read a message, whether it succeeded or not.
-OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind);
+/// After an operation of `context` that read a message, whether it succeeded or not. Looks up the
+/// signers' names within `limits`.
+OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind, WaitLimits limits);
 
 /// Success unless a signature is bad.
 Status check_signatures(const OpenPgpFacts& facts);

@@ -184,7 +184,7 @@ Result<std::unique_ptr<ByteSink>> make_openpgp_sink(ByteSink& next,
 Status check_readable(const OpenPgpWriteOptions& options) {
   if (options.symmetric || options.recipients.empty()) return ok();
   for (const std::string& name : options.recipients) {
-    auto found = has_secret_key(name);
+    auto found = has_secret_key(name, options.limits);
     if (!found) return found.error();
     if (*found) return ok();
   }

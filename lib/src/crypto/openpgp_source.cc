@@ -18,6 +18,7 @@ class OpenPgpSource final : public ByteSource {
       : message_(std::move(message)),
         kind_(kind),
         passphrase_(options.passphrase),
+        limits_(options.limits),
         transfer_(
             std::move(context), [this](std::span<std::byte> into) { return message_->read(into); },
             [this](std::span<const std::byte> bytes) { return accept(bytes); }, options.limits) {
@@ -71,7 +72,7 @@ class OpenPgpSource final : public ByteSource {
 
   // gpg's last word.
   Status judge() {
-    *facts_ = collect_facts(transfer_.context(), kind_);
+    *facts_ = collect_facts(transfer_.context(), kind_, limits_);
     auto outcome = transfer_.outcome("OpenPGP");
     if (!outcome) return explain(outcome.error());
     return check_signatures(*facts_);
@@ -87,6 +88,7 @@ class OpenPgpSource final : public ByteSource {
   std::unique_ptr<ByteSource> message_;
   OpenPgpKind kind_;
   std::shared_ptr<const Secret> passphrase_;  // asked for while gpg runs
+  WaitLimits limits_;
   std::shared_ptr<OpenPgpFacts> facts_ = std::make_shared<OpenPgpFacts>();
   std::vector<std::byte> got_;
   size_t taken_ = 0;           // of got_, handed out

@@ -8,8 +8,8 @@
 
 namespace vmstream {
 
-Result<RequiredSigner> RequiredSigner::find(const std::string& name) {
-  auto key = find_key(name, KeyUse::Verify);
+Result<RequiredSigner> RequiredSigner::find(const std::string& name, WaitLimits limits) {
+  auto key = find_key(name, KeyUse::Verify, limits);
   if (!key) return key.error();
   RequiredSigner signer;
   signer.fingerprints_.emplace_back((*key)->fpr);

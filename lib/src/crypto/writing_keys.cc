@@ -11,12 +11,12 @@ Result<std::shared_ptr<const WritingKeys>> find_writing_keys(const OpenPgpWriteO
   keys->passphrase = options.passphrase;
   keys->limits = options.limits;
   for (const std::string& name : options.recipients) {
-    auto key = find_key(name, KeyUse::Encrypt);
+    auto key = find_key(name, KeyUse::Encrypt, options.limits);
     if (!key) return key.error();
     keys->recipients.push_back(std::move(*key));
   }
   if (options.signer) {
-    auto signer = find_key(*options.signer, KeyUse::Sign);
+    auto signer = find_key(*options.signer, KeyUse::Sign, options.limits);
     if (!signer) return signer.error();
     keys->signer = std::move(*signer);
   }

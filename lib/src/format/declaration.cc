@@ -24,6 +24,7 @@ class Walk {
 
  private:
   void lay_out_field(LayoutWriter& out, const DeclaredField& field);
+  bool step(LayoutWriter& out);
   bool decide();
 
   std::vector<bool>& decisions_;
@@ -36,9 +37,15 @@ bool Walk::decide() {
   return decisions_[decided_++];
 }
 
+// False where the walk is over: bytes are missing, or it takes too long.
+bool Walk::step(LayoutWriter& out) {
+  if (++steps_ > kMostSteps) out.fail();
+  return out.ok();
+}
+
 void Walk::lay_out(LayoutWriter& out, const Declaration& declaration, uint64_t version) {
   for (const DeclaredField& field : declaration.fields) {
-    if (!out.ok()) return;
+    if (!step(out)) return;
     if (field.since_version <= version && (!field.optional || decide())) lay_out_field(out, field);
   }
   for (const Declaration& subsection : declaration.subsections) {
@@ -63,9 +70,8 @@ void lay_out_leaf(LayoutWriter& out, const DeclaredField& field) {
 }
 
 void Walk::lay_out_field(LayoutWriter& out, const DeclaredField& field) {
-  ++steps_;
   if (!field.is_struct) return lay_out_leaf(out, field);
-  for (uint64_t i = 0; i < field.count && out.ok(); ++i) {
+  for (uint64_t i = 0; i < field.count && step(out); ++i) {
     out.open(field.name);
     lay_out(out, field.element, field.element.version);
     out.close();

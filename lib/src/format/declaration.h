@@ -20,7 +20,7 @@ struct Declaration {
   std::string name;
   uint64_t version = 0;
   uint64_t minimum_version = 0;
-  std::vector<DeclaredField> fields = {};
+  std::vector<DeclaredField> fields;
   std::vector<Declaration> subsections = {};
 };
 

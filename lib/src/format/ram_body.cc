@@ -270,10 +270,11 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
     return Step{consumed, 0};
   }
   at_ = At::MappedArea;
-  if (auto status = visitor_.on_ram_blocks(list_); !status) return status.error();
+  // An entry that is refused is not told of: its bytes are lost.
   if (auto status = mapped_area_.begin(list_.blocks.back(), in.offset()); !status) {
     return status.error();
   }
+  if (auto status = visitor_.on_ram_blocks(list_); !status) return status.error();
   if (auto size = list_.blocks.back().mapped->page_size; size != 0) {
     set_page_size(static_cast<uint32_t>(size));
   }

@@ -69,10 +69,10 @@ class RamBody {
   Result<Step> emit_page(const Window& window, const Record& record, size_t skip, size_t length);
   Status select_block(std::string_view name, uint64_t at);
   const RamBlock* find_block(std::string_view name) const;
-  Result<Step> confirm_page_size(const Window& behind_payload_start);
+  Result<Step> confirm_page_size(const Window& window);
   Plausible check_end_of_slice(const Window& behind, const SectionTable& table) const;
   size_t record_length(const Window& window) const;
-  Plausible check_record(const Window& at, uint64_t page_bytes) const;
+  Plausible check_record(const Window& window, uint64_t page_bytes) const;
   void guess_page_size(uint32_t bytes);
 
   StreamVisitor& visitor_;

@@ -125,8 +125,7 @@ Result<VmdescDevice> describe_by(const Declaration& declaration, const SectionHe
                                      version, declaration.minimum_version, declaration.version));
   }
   auto fit = fit_declaration(declaration, version, body);
-  if (fit.given_up)
-    return not_described("there are too many optional fields to tell which are sent");
+  if (fit.given_up) return not_described("its declaration leaves too many ways open to try all");
   if (fit.ways > 1) return not_described("the sizes of its fields fit the body in several ways");
   if (fit.ways == 0) return not_described("the sizes of its fields do not add up to the body's");
   return device_from(header, std::move(fit.layout));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/capture.h>
+#include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
 #include "base/json.h"
@@ -128,6 +129,21 @@ std::string explain_restore(const std::string& file, const QmpAddress* address,
   text += fmt::format("qemu-system-… {}-incoming \"exec:vmrestore {}\"\n",
                       options.run_state == RunState::Paused ? "-S " : "", quote(file));
   return text;
+}
+
+std::string explain_lazy_restore(const QmpAddress* address, RunState run_state) {
+  Json on{{"capabilities", {{{"capability", "postcopy-ram"}, {"state", true}}}}};
+  bool by_fd = !address || passes_fds(*address);
+  std::string text = "# QEMU is started with -incoming defer; then it is asked:\n";
+  text += command("qmp_capabilities") + command("query-status");
+  text += command("human-monitor-command", {{"command-line", "info ramblock"}});
+  text += command("migrate-set-capabilities", on);
+  if (run_state == RunState::AsSaved) text += "# if the guest was saved paused:\n";
+  text += command(run_state == RunState::Running ? "cont" : "stop");
+  if (by_fd) text += command("getfd", {{"fdname", "vmstream"}});
+  text += command("migrate-incoming", {{"uri", by_fd ? "fd:vmstream" : "unix:SOCKET"}});
+  text += "# until it says completed:\n" + command("query-migrate");
+  return text + "\n# No shell recipe comes near: pages are sent as QEMU asks for them.\n";
 }
 
 }  // namespace vmstream

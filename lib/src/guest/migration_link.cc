@@ -28,6 +28,15 @@ Result<std::string> random_name() {
   return fmt::format("{:016x}{:016x}", words[0], words[1]);
 }
 
+// Either end may be taken for either.
+Result<PipeEnds> make_socket_pair() {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return system_error("socketpair", errno);
+  }
+  return PipeEnds{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 Error no_connection(const std::string& reason) {
   return Error{.code = Errc::Environment,
                .message = "QEMU did not connect for its stream: " + reason,
@@ -40,7 +49,7 @@ Error no_connection(const std::string& reason) {
 
 Result<MigrationLink> MigrationLink::open(QmpClient& qmp, Direction direction) {
   MigrationLink link(direction);
-  auto opened = qmp.can_pass_fds() ? link.open_pipe(qmp) : link.open_socket();
+  auto opened = qmp.can_pass_fds() ? link.pass_end(qmp) : link.open_socket();
   if (!opened) return opened.error();
   return link;
 }
@@ -50,10 +59,12 @@ MigrationLink::~MigrationLink() {
   if (!folder_.empty()) ::rmdir(folder_.c_str());
 }
 
-Status MigrationLink::open_pipe(QmpClient& qmp) {
-  auto pipe = make_pipe();
+Status MigrationLink::pass_end(QmpClient& qmp) {
+  auto pipe = direction_ == Direction::BothWays ? make_socket_pair() : make_pipe();
   if (!pipe) return pipe.error();
-  fd_name_ = fmt::format("vmstream-{}", ::getpid());
+  // The same each time: what a process that was killed has left with QEMU is replaced. A monitor
+  // serves one client at a time.
+  fd_name_ = "vmstream";
   bool from_qemu = direction_ == Direction::FromQemu;
   UniqueFd theirs = std::move(from_qemu ? pipe->writer : pipe->reader);
   end_ = std::move(from_qemu ? pipe->reader : pipe->writer);

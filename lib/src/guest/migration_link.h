@@ -9,14 +9,15 @@
 
 namespace vmstream {
 
-/// One end of a pipe, or of a unix socket where the monitor cannot carry a descriptor to QEMU.
+/// One end of a pipe or, where both sides speak, of a pair of sockets; or of a unix socket where
+/// the monitor cannot carry a descriptor to QEMU.
 ///
 /// Never `exec:`, whose exit status QEMU throws away. Use: open, give uri() to `migrate` or
 /// `migrate-incoming`, then await_peer(). The destructor closes our end and removes what lies in
 /// the file system; forget() takes an unused descriptor out of QEMU.
 class MigrationLink {
  public:
-  enum class Direction { FromQemu, ToQemu };
+  enum class Direction { FromQemu, ToQemu, BothWays };
 
   static Result<MigrationLink> open(QmpClient& qmp, Direction direction);
   MigrationLink(MigrationLink&& other) noexcept = default;
@@ -33,14 +34,14 @@ class MigrationLink {
 
  private:
   explicit MigrationLink(Direction direction) : direction_(direction) {}
-  Status open_pipe(QmpClient& qmp);
+  Status pass_end(QmpClient& qmp);
   Status open_socket();
   Status listen();
   Status accept(QmpClient& qmp, const WaitLimits& limits);
 
   Direction direction_;
   std::string uri_;
-  std::string fd_name_;  // pipes
+  std::string fd_name_;  // of the end passed to QEMU
   std::string folder_;   // sockets: ours alone, removed with the link
   std::string path_;
   UniqueFd listener_;

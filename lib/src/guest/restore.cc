@@ -4,18 +4,14 @@
 
 #include <fmt/format.h>
 
-#include <vmstream/text.h>
+#include "guest/incoming_guest.h"
 #include "guest/incoming_sink.h"
 #include "guest/monitored_io.h"
 #include "guest/query.h"
 #include "guest/stream_guard.h"
-#include "io/wait.h"
 
 namespace vmstream {
 namespace {
-
-// How long QEMU is given to say why it stopped reading.
-constexpr auto kLastWords = std::chrono::seconds(2);
 
 StreamTap::OnProgress progress_to(RestoreObserver* observer) {
   if (!observer) return {};
@@ -41,12 +37,6 @@ RestoreSummary summarize(const StreamTap& tap, Clock::time_point start) {
   return summary;
 }
 
-Error qemu_ended() {
-  return Error{.code = Errc::Environment,
-               .message = "QEMU ended while it loaded the guest",
-               .hint = "QEMU says why on its own stderr; often machine type or devices differ"};
-}
-
 // One restore into a QEMU, from the first look to the run state.
 class Restore {
  public:
@@ -56,78 +46,33 @@ class Restore {
   Result<RestoreSummary> run(ByteSource& plain);
 
  private:
-  Status look();
   Status feed(ByteSource& plain, StreamTap& tap);
-  Status explain_write_error(const Error& error);
-  Status await_loaded(const WaitLimits& limits);
-  Result<std::string> settle_run_state();
 
   QmpClient& qmp_;
   const RestoreOptions& options_;
   RestoreObserver* observer_;
 };
 
-Status Restore::look() {
-  auto status = query_run_status(qmp_);
-  if (!status) return status.error();
-  if (status->name == "inmigrate") return ok();
-  return Error{.code = Errc::Environment,
-               .message = fmt::format("this QEMU waits for no guest: run state '{}', wanted "
-                                      "'inmigrate'",
-                                      status->name),
-               .hint = "start the QEMU that is to take the guest with -incoming defer"};
-}
-
 Status Restore::feed(ByteSource& plain, StreamTap& tap) {
   MonitorWatch watch(qmp_, options_.limits, [&tap] { tap.report(); });
   IncomingSink sink(qmp_, watch, options_.run_state == RunState::Paused);
   StreamGuard guard(tap, sink, end_told_to(observer_), options_.hold_back);
   auto passed = guard_stream(plain, guard);
-  if (!passed) return sink.broken() ? explain_write_error(passed.error()) : passed;
+  if (!passed) {
+    return sink.broken() ? explain_broken_load(qmp_, options_.limits, passed.error()) : passed;
+  }
   warn_of_trailing_bytes(guard, observer_);
   // QEMU waits for the close where it misses a vmdesc.
   if (auto closed = sink.finish(); !closed) return closed;
-  return await_loaded(options_.limits);
-}
-
-// A QEMU that gives up closes its end of the stream first and says why, or ends, a moment later.
-// One that has loaded the guest without reading the vmdesc is content.
-Status Restore::explain_write_error(const Error& error) {
-  WaitLimits patience{options_.limits.cancellation, Clock::now() + kLastWords};
-  qmp_.set_limits(patience);
-  auto loaded = await_loaded(patience);
-  qmp_.set_limits(options_.limits);
-  return !loaded && loaded.error().code == Errc::TimedOut ? error : loaded;
-}
-
-Status Restore::await_loaded(const WaitLimits& limits) {
-  auto status = await_migration_end(qmp_, limits);
-  if (!status) {
-    return status.error().code == Errc::Environment ? qemu_ended() : status.error();
-  }
-  if (status->name == "completed") return ok();
-  return Error{Errc::Environment,
-               fmt::format("QEMU could not load the guest: status '{}'{}{}", status->name,
-                           status->error.empty() ? "" : ": ", status->error)};
-}
-
-Result<std::string> Restore::settle_run_state() {
-  auto status = query_run_status(qmp_);
-  if (!status) return status.error();
-  if (options_.run_state == RunState::Running && !status->running) {
-    if (auto done = qmp_.execute("cont"); !done) return done.error();
-    status = query_run_status(qmp_);
-    if (!status) return status.error();
-  }
-  return status->name;
+  return await_loaded(qmp_, options_.limits);
 }
 
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
   auto start = Clock::now();
-  if (auto looked = look(); !looked) return looked.error();
+  if (auto looked = require_waiting(qmp_); !looked) return looked.error();
   StreamTap tap(DigestMode::None, progress_to(observer_));
   if (auto fed = feed(plain, tap); !fed) return fed.error();
-  auto state = settle_run_state();
+  auto state = settle_run_state(qmp_, options_.run_state);
   if (!state) return state.error();
   RestoreSummary summary = summarize(tap, start);
   summary.run_state = *state;

@@ -135,6 +135,7 @@ void ChildProcess::signal(int number) const {
 void ChildProcess::end() {
   if (!running()) return;
   signal(SIGTERM);
+  signal(SIGCONT);  // what is stopped would not see it
   if (wait({.deadline = Clock::now() + kPatience})) return;
   signal(SIGKILL);
   [[maybe_unused]] auto ended = wait({});

@@ -16,6 +16,7 @@
 #include <filesystem>
 
 #include "io/fd.h"
+#include "io/temporary_name.h"
 
 namespace vmstream {
 namespace {
@@ -56,6 +57,8 @@ struct OutputFile::State {
   Status open_named_temporary();
   Status sync();
   Status publish();
+  Status link_to_target(const std::string& name);
+  Status rename_to_target(const std::string& name);
   Status check_positioned() const;
   Status check_interrupted() const;
   Status link_as(const std::string& name) const;
@@ -66,21 +69,23 @@ struct OutputFile::State {
 // An unnamed file first. Some file systems (NFS, older overlayfs) have none: then a hidden name.
 Status OutputFile::State::open_temporary() {
   file.reset(::openat(folder.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (file.is_open()) return ok();
+  if (file.is_open()) {
+    claim_temporary(file);  // it may get a name for a moment
+    return ok();
+  }
   if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) return open_named_temporary();
   return system_error("create a file in the output's folder", errno);
 }
 
 Status OutputFile::State::open_named_temporary() {
   for (unsigned attempt = 0; attempt < 100; ++attempt) {
-    std::string name =
-        fmt::format(".{}.{}-{}.partial", file_name_of(target).substr(0, 200), ::getpid(), attempt);
+    std::string name = temporary_name(file_name_of(target), attempt);
     file.reset(::openat(folder.get(), name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
-    if (file.is_open()) {
+    if (!file.is_open() && errno != EEXIST) break;
+    if (file.is_open() && claim_temporary(file)) {
       temporary = name;
       return ok();
     }
-    if (errno != EEXIST) break;
   }
   return system_error("create a file in the output's folder", errno);
 }
@@ -102,27 +107,36 @@ Status OutputFile::State::link_as(const std::string& name) const {
   return system_error("link", errno);
 }
 
-// Gives the file its name. A link never replaces anything, which is what Refuse wants; Replace
-// needs a name to rename from.
-Status OutputFile::State::publish() {
-  std::string name = file_name_of(target);
-  if (overwrite == Overwrite::Refuse) {
-    if (auto linked = link_as(name); !linked) return linked;
-    if (!temporary.empty()) ::unlinkat(folder.get(), temporary.c_str(), 0);
-  } else {
-    if (temporary.empty()) {
-      std::string hidden = fmt::format(".{}.{}.partial", name.substr(0, 200), ::getpid());
-      ::unlinkat(folder.get(), hidden.c_str(), 0);  // only an earlier process of our id wrote that
-      if (auto linked = link_as(hidden); !linked) return linked;
-      temporary = hidden;
-    }
-    if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0) {
-      return system_error("rename", errno);
-    }
+// A link never replaces anything.
+Status OutputFile::State::link_to_target(const std::string& name) {
+  if (auto linked = link_as(name); !linked) return linked;
+  if (temporary.empty() || ::unlinkat(folder.get(), temporary.c_str(), 0) == 0) temporary.clear();
+  return ok();
+}
+
+Status OutputFile::State::rename_to_target(const std::string& name) {
+  if (temporary.empty()) {  // a rename needs a name to begin with
+    std::string hidden = temporary_name(name, 0);
+    if (auto linked = link_as(hidden); !linked) return linked;
+    temporary = hidden;
+  }
+  if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0) {
+    return system_error("rename", errno);
   }
   temporary.clear();
-  if (::fsync(folder.get()) != 0) return system_error("fsync of the folder", errno);
   return ok();
+}
+
+// Gives the file its name.
+Status OutputFile::State::publish() {
+  std::string name = file_name_of(target);
+  auto named = overwrite == Overwrite::Refuse ? link_to_target(name) : rename_to_target(name);
+  if (!named) return named;
+  if (::fsync(folder.get()) == 0) return ok();
+  int error = errno;
+  // A name that may be gone after a crash is none. A file that was replaced cannot be had back.
+  if (overwrite == Overwrite::Refuse) ::unlinkat(folder.get(), name.c_str(), 0);
+  return system_error("fsync of the folder", error);
 }
 
 void OutputFile::State::start_writeback() {
@@ -177,6 +191,7 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
   }
   state->folder.reset(::open(folder_of(state->target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!state->folder.is_open()) return system_error("open the output's folder", errno);
+  remove_leftovers(state->folder, file_name_of(state->target));
   if (auto opened = state->open_temporary(); !opened) return opened.error();
   return std::unique_ptr<OutputFile>(new OutputFile(std::move(state)));
 }
@@ -263,10 +278,10 @@ Result<std::unique_ptr<ByteSource>> OutputFile::read_back() {
 
 Status OutputFile::commit_file() {
   if (auto synced = state_->sync(); !synced) return synced;
-  if (!state_->in_place) {
-    if (auto published = state_->publish(); !published) return published;
-  }
-  return state_->file.close();
+  if (state_->in_place) return state_->file.close();
+  if (auto published = state_->publish(); !published) return published;
+  state_->file.reset();  // what close() could report, fsync() has been asked
+  return ok();
 }
 
 void OutputFile::discard() {

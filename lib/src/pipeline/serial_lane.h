@@ -9,13 +9,15 @@
 #include <functional>
 #include <mutex>
 #include <span>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
 namespace vmstream {
 
-/// Shows every byte it is given to `work`, on one thread of its own, in order.
+/// Shows every byte it is given to `work`, on one thread of its own, in order. A process that may
+/// not have threads does the work in push().
 ///
 /// push() copies, so that the caller may reuse its memory, and waits only while kDepth buffers are
 /// under way: memory is at most (kDepth + 2) * kBufferBytes. Used by one thread. The destructor
@@ -26,7 +28,13 @@ class SerialLane {
   static constexpr size_t kBufferBytes = 256 * 1024;  // large enough that waking costs nothing
   static constexpr size_t kDepth = 8;
 
-  explicit SerialLane(Work work) : work_(std::move(work)), thread_([this] { run(); }) {}
+  explicit SerialLane(Work work) : work_(std::move(work)) {
+    try {
+      thread_ = std::jthread([this] { run(); });
+    } catch (const std::system_error&) {
+      // no thread: push() sees it
+    }
+  }
 
   ~SerialLane() {
     std::lock_guard lock(mutex_);
@@ -36,6 +44,7 @@ class SerialLane {
   }
 
   void push(std::span<const std::byte> bytes) {
+    if (!thread_.joinable()) return work_(bytes);
     while (!bytes.empty()) {
       size_t count = std::min(bytes.size(), kBufferBytes - filling_.size());
       auto part = bytes.first(count);
@@ -47,6 +56,7 @@ class SerialLane {
 
   /// Waits until everything has been worked on. Nothing may be pushed after it.
   void finish() {
+    if (!thread_.joinable()) return;
     hand_over();
     {
       std::lock_guard lock(mutex_);

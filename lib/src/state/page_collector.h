@@ -47,7 +47,7 @@ class PageCollector {
  private:
   void begin_run(size_t number, const Page& page, PagePlace place);
   void learn_page_size(const Page& page);
-  bool extend_pair(const PageRun& run);
+  bool extend_pair(const PageRun& next);
   void add_run(size_t number, const PageRun& run);
   void add_delta(size_t number, uint64_t page, PagePlace place);
   void drop_unreachable_deltas(const std::vector<PageRuns>& blocks);

@@ -57,14 +57,14 @@ void fill(std::span<std::byte> into, uint8_t byte) {
 
 struct RamImage::State {
   RandomSource* plain;
-  StateIndex index;
+  std::shared_ptr<const StateIndex> index;
   std::vector<uint64_t> entry_ends;  // of the blocks whose entry has been seen; else 0
   std::vector<std::byte> stretch{};  // of the stream, with the records at work
 
-  const PageMap& map() const { return *index.pages; }
-  const RamBlock& block(size_t number) const { return index.facts.blocks[number].block; }
+  const PageMap& map() const { return *index->pages; }
+  const RamBlock& block(size_t number) const { return index->facts.blocks[number].block; }
   size_t page_size() const { return map().page_size(); }
-  bool is_flat() const { return index.facts.ram_version == kFlatVersion; }
+  bool is_flat() const { return index->facts.ram_version == kFlatVersion; }
 
   Status check() const;
   Status check_entry(size_t number);
@@ -85,14 +85,14 @@ struct RamImage::State {
 };
 
 Status RamImage::State::check() const {
-  if (plain->length() != index.facts.plain_bytes) {
+  if (plain->length() != index->facts.plain_bytes) {
     return Error{Errc::Malformed,
                  fmt::format("index: made for a stream of {} bytes, this one has {}",
-                             index.facts.plain_bytes, plain->length())};
+                             index->facts.plain_bytes, plain->length())};
   }
-  if (map().block_count() != index.facts.blocks.size()) {
+  if (map().block_count() != index->facts.blocks.size()) {
     return Error{Errc::Malformed, fmt::format("index: pages of {} RAM blocks, {} are listed",
-                                              map().block_count(), index.facts.blocks.size())};
+                                              map().block_count(), index->facts.blocks.size())};
   }
   for (size_t number = 0; number < map().block_count(); ++number) {
     const PageRuns& runs = map().runs(number);
@@ -292,8 +292,12 @@ RamImage::RamImage(RamImage&&) noexcept = default;
 RamImage::~RamImage() = default;
 
 Result<RamImage> RamImage::make(RandomSource& plain, StateIndex index) {
-  if (!index.pages) return Error{Errc::Usage, "the index has no page map"};
-  size_t blocks = index.facts.blocks.size();
+  return make(plain, std::make_shared<const StateIndex>(std::move(index)));
+}
+
+Result<RamImage> RamImage::make(RandomSource& plain, std::shared_ptr<const StateIndex> index) {
+  if (!index->pages) return Error{Errc::Usage, "the index has no page map"};
+  size_t blocks = index->facts.blocks.size();
   auto state =
       std::make_unique<State>(State{&plain, std::move(index), std::vector<uint64_t>(blocks)});
   if (auto checked = state->check(); !checked) return checked.error();
@@ -305,7 +309,7 @@ uint32_t RamImage::page_size() const {
 }
 
 const std::vector<IndexedBlock>& RamImage::blocks() const {
-  return state_->index.facts.blocks;
+  return state_->index->facts.blocks;
 }
 
 const PageMap& RamImage::map() const {

@@ -49,7 +49,8 @@ Status check_mark(const IndexReader& index, RandomSource& file) {
 // Fills in a state whose file is open and packed in `coding`.
 class Opener {
  public:
-  Opener(SeekableState& state, Coding coding) : state_(state), coding_(coding) {}
+  Opener(SeekableState& state, Coding coding, RandomDecodeOptions decode)
+      : state_(state), coding_(coding), decode_(decode) {}
 
   void run(const std::string& path) {
     auto trailer = read_trailer(coding_, *state_.file);
@@ -85,14 +86,15 @@ class Opener {
     if (!blocks_ && state_.index) blocks_ = from_index(&IndexReader::read_blocks);
     if (!blocks_ && coding_ == Coding::Gzip && state_.index) {
       auto points = from_index(&IndexReader::read_points);
-      if (points) return unpack_with(make_resuming_decoder(*state_.file, std::move(*points)));
+      if (points)
+        return unpack_with(make_resuming_decoder(*state_.file, std::move(*points), decode_));
     }
     if (!blocks_) {
       auto found = find_blocks(coding_, *state_.file);
       if (found) blocks_ = std::move(*found);
     }
     if (blocks_ && !blocks_->empty()) {
-      unpack_with(make_random_decoder(coding_, *state_.file, std::move(*blocks_)));
+      unpack_with(make_random_decoder(coding_, *state_.file, std::move(*blocks_), decode_));
     }
   }
 
@@ -125,6 +127,7 @@ class Opener {
 
   SeekableState& state_;
   Coding coding_;
+  RandomDecodeOptions decode_;
   std::optional<BlockTable> blocks_;
 };
 
@@ -151,7 +154,8 @@ std::string sidecar_path(const std::string& file) {
   return file + ".vmsx";
 }
 
-std::optional<SeekableState> open_seekable_state(const std::string& path) {
+std::optional<SeekableState> open_seekable_state(const std::string& path,
+                                                 RandomDecodeOptions decode) {
   auto file = open_random_file(path);
   if (!file) return std::nullopt;
   SeekableState state;
@@ -163,7 +167,7 @@ std::optional<SeekableState> open_seekable_state(const std::string& path) {
   state.is_packed = coding.has_value();
   if (coding) state.containers.push_back({std::string(traits_of(*coding).name)});
   state.containers.push_back({"qevm"});
-  Opener(state, coding.value_or(Coding::None)).run(path);
+  Opener(state, coding.value_or(Coding::None), decode).run(path);
   if (RandomSource* plain = state.plain()) {
     return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;
   }

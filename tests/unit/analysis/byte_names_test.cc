@@ -140,6 +140,15 @@ TEST_CASE("a section that cannot be read is named once", "[analysis]") {
 }
 
 // The end is at hand when the body begins: the fault before it was looked past up to there.
+TEST_CASE("a mapped-ram block that cannot be read is named once", "[analysis]") {
+  StreamBuilder stream;
+  stream.header().configuration("pc").capabilities({"mapped-ram"});
+  stream.start(2, "ram", 4).be64(0x2000 | 0x004);
+  stream.counted("a").be64(0x1000).be32(1).be64(4095).be64(0x1000).be64(0x2000).repeat(50, 1);
+  auto stretches = name_bytes(stream.bytes());
+  check(stretches, stream.bytes());
+}
+
 TEST_CASE("a body without a footer behind damage is named once", "[analysis]") {
   auto stream = StreamBuilder().header().be8(1).be32(7).be8(0xff).bytes();
   auto rest = StreamBuilder().start(3, "iterable").text("body").bytes();

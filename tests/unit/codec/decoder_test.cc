@@ -91,21 +91,22 @@ TEST_CASE("files of the stock tools are read", "[codec]") {
 }
 
 TEST_CASE("units too large to hold are read", "[codec]") {
-  Bytes plain = sample(11 * kMiB);
+  Bytes first = sample(300'000);
+  Bytes plain = sample(9 * kMiB);
   for (const auto& [coding, command] : std::vector<Producer>{{Coding::Gzip, "gzip -1c"},
                                                              {Coding::Bzip2, "lbzip2 -c"},
                                                              {Coding::Zstd, "zstd -1 -T2 -c"}}) {
     CAPTURE(command);
-    Bytes packed = concatenated({encode(coding, plain), run(command, plain)});
+    Bytes packed = concatenated({encode(coding, first), run(command, plain)});
     auto decoded = decode(coding, packed);
     CHECK(decoded.status);
-    CHECK((decoded.bytes == concatenated({plain, plain})));
+    CHECK((decoded.bytes == concatenated({first, plain})));
   }
 }
 
 TEST_CASE("files of several producers in a row are read", "[codec]") {
-  Bytes first = sample(kMiB + 3, 1);
-  Bytes second = sample(2 * kMiB + 1, 2);
+  Bytes first = sample(100'003, 1);
+  Bytes second = sample(kMiB + 1, 2);
   Bytes third = sample(100, 3);
   Bytes plain = concatenated({first, second, third, first});
   for (const auto& [coding, command] : producers()) {
@@ -222,10 +223,10 @@ TEST_CASE("a flipped bit in a member of another program never gives wrong bytes"
 }
 
 TEST_CASE("an error in the middle comes after the bytes before it", "[codec]") {
-  Bytes plain = sample(2 * kMiB);
+  Bytes plain = sample(kMiB + 1);
   for (Coding coding : kPackingCodings) {
     Bytes good = encode(coding, plain);
-    Bytes bad = encode(coding, sample(kMiB, 9));
+    Bytes bad = encode(coding, sample(300'000, 9));
     bad[bad.size() / 2] ^= std::byte{0x40};
     for (unsigned threads : {1U, 2U, 8U}) {
       CAPTURE(traits_of(coding).name, threads);
@@ -234,7 +235,7 @@ TEST_CASE("an error in the middle comes after the bytes before it", "[codec]") {
       CHECK(decoded.status.error().code == Errc::Malformed);
       CHECK(decoded.status.error().file_offset == good.size());
       CHECK(decoded.bytes.size() >= plain.size());
-      check_damage_found(decoded, concatenated({plain, sample(kMiB, 9)}));
+      check_damage_found(decoded, concatenated({plain, sample(300'000, 9)}));
     }
   }
 }
@@ -247,25 +248,30 @@ TEST_CASE("an error stays", "[codec]") {
   CHECK(source->next().error().message == source->next().error().message);
 }
 
+// `packed` unpacks to `plain`.
+void check_padding(Coding coding, const Bytes& packed, const Bytes& plain, const Bytes& zeros) {
+  const Bytes garbage{std::byte{'x'}, std::byte{'y'}, std::byte{'z'}, std::byte{'\n'}};
+  auto padded = decode(coding, concatenated({packed, zeros}));
+  CHECK(padded.status);
+  CHECK(padded.bytes == plain);
+  auto decoded = decode(coding, concatenated({packed, zeros, garbage}));
+  check_damage_found(decoded, plain);
+  CHECK(decoded.status.error().code == Errc::Malformed);
+  check_damage_found(decode(coding, concatenated({packed, zeros, packed})), plain);
+}
+
 TEST_CASE("zeros behind the last unit are padding, anything else is an error", "[codec]") {
   Bytes plain = sample(5000);
-  Bytes zeros(kMiB + 5);
   for (const auto& [coding, command] : producers()) {
     CAPTURE(command);
-    for (const Bytes& packed : {encode(coding, plain), run(command, plain)}) {
-      auto padded = decode(coding, concatenated({packed, zeros}));
-      CHECK(padded.status);
-      CHECK(padded.bytes == plain);
-      for (size_t gap : {size_t{0}, size_t{5}, zeros.size()}) {
-        Bytes padding(gap);
-        Bytes garbage{std::byte{'x'}, std::byte{'y'}, std::byte{'z'}, std::byte{'\n'}};
-        auto decoded = decode(coding, concatenated({packed, padding, garbage}));
-        check_damage_found(decoded, plain);
-        CHECK(decoded.status.error().code == Errc::Malformed);
-        if (gap > 0)
-          check_damage_found(decode(coding, concatenated({packed, padding, packed})), plain);
-      }
-    }
+    Bytes packed = run(command, plain);
+    check_padding(coding, packed, plain, Bytes(5));
+    check_damage_found(decode(coding, concatenated({packed, Bytes(1, std::byte{'x'})})), plain);
+  }
+  Bytes more_than_a_read(kMiB + 5);
+  for (Coding coding : kPackingCodings) {
+    CAPTURE(traits_of(coding).name);
+    check_padding(coding, encode(coding, plain), plain, more_than_a_read);
   }
 }
 
@@ -300,7 +306,7 @@ TEST_CASE("a window of more than 128 MiB is not supported", "[codec]") {
 TEST_CASE("a small file that unpacks to much is read in pieces", "[codec]") {
   for (Coding coding : kPackingCodings) {
     CAPTURE(traits_of(coding).name);
-    Bytes packed = zeros_packed(coding, 100);
+    Bytes packed = zeros_packed(coding, 40);
     auto source = std::move(*make_decoder(coding, make_memory_source(packed), {2}));
     uint64_t total = 0;
     for (;;) {
@@ -310,7 +316,7 @@ TEST_CASE("a small file that unpacks to much is read in pieces", "[codec]") {
       REQUIRE(view->size() <= 8 * kMiB);
       total += view->size();
     }
-    CHECK(total == 100 * kMiB);
+    CHECK(total == 40 * kMiB);
   }
 }
 

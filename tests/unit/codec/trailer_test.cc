@@ -216,20 +216,62 @@ TEST_CASE("the trailer of another file is told", "[codec]") {
   }
 }
 
-TEST_CASE("blocks that were dropped or repeated are told by the trailer", "[codec]") {
+TEST_CASE("blocks that were dropped, repeated or swapped are told by the trailer", "[codec]") {
   Bytes plain = sample(3 * kMiB);
   for (Coding coding : kIndexedCodings) {
-    CAPTURE(traits_of(coding).name);
     BlockTable blocks;
     Bytes packed = encode_indexed(coding, plain, sample(70, 9), &blocks);
-    auto second = packed.begin() + ptrdiff_t(blocks[1].file_offset);
-    auto third = packed.begin() + ptrdiff_t(blocks[2].file_offset);
-    Bytes dropped(packed.begin(), second);
-    dropped.insert(dropped.end(), third, packed.end());
-    CHECK(find(coding, dropped).error);
-    Bytes repeated(packed.begin(), third);
-    repeated.insert(repeated.end(), second, packed.end());
-    CHECK(find(coding, repeated).error);
+    auto block = [&](size_t number) {
+      auto front = packed.begin() + ptrdiff_t(blocks[number].file_offset);
+      return Bytes(front, front + blocks[number].packed_length);
+    };
+    Bytes trailer(packed.begin() + ptrdiff_t(blocks.file_length()), packed.end());
+    Bytes dropped = concatenated({block(0), block(2), trailer});
+    Bytes repeated = concatenated({block(0), block(1), block(1), block(2), trailer});
+    Bytes swapped = concatenated({block(0), block(2), block(1), trailer});
+    for (const Bytes& damaged : {dropped, repeated, swapped}) {
+      CAPTURE(traits_of(coding).name, damaged.size(), packed.size());
+      auto decoded = decode(coding, damaged);
+      REQUIRE_FALSE(decoded.status);
+      CHECK(decoded.status.error().message.starts_with("trailer: checksum of the file before it"));
+      CHECK(decoded.status.error().file_offset > damaged.size() - trailer.size());
+      if (damaged.size() != packed.size()) CHECK(find(coding, damaged).error);
+    }
+    REQUIRE(decode(coding, packed).status);
+  }
+}
+
+TEST_CASE("files in a row have each a checksum of its own", "[codec]") {
+  Bytes first = sample(kMiB + 5);
+  Bytes second = sample(3000, 2);
+  for (Coding coding : kIndexedCodings) {
+    CAPTURE(traits_of(coding).name);
+    Bytes front = encode_indexed(coding, first, sample(70, 9));
+    Bytes back = encode_indexed(coding, second, sample(200, 3));
+    auto decoded = decode(coding, concatenated({front, back, encode(coding, first), front}));
+    // What stands in front of the last file has no trailer of its own.
+    REQUIRE_FALSE(decoded.status);
+    CHECK((decoded.bytes == concatenated({first, second, first, first})));
+    decoded = decode(coding, concatenated({front, back, front}));
+    CHECK(decoded.status);
+    CHECK((decoded.bytes == concatenated({first, second, first})));
+  }
+}
+
+TEST_CASE("a flipped bit in front of the trailer is found, whatever depends on it", "[codec]") {
+  Bytes text = sample(2 * 4096);
+  Bytes plain(text.end() - 300, text.end());
+  for (Coding coding : kIndexedCodings) {
+    BlockTable blocks;
+    Bytes packed = encode_indexed(coding, plain, sample(70, 9), &blocks);
+    for (size_t bit = 0; bit < 8 * blocks.file_length(); ++bit) {
+      Bytes damaged = packed;
+      damaged[bit / 8] ^= static_cast<std::byte>(1 << bit % 8);
+      auto decoded = decode(coding, damaged, 1);
+      if (!decoded.status && (decoded.bytes.empty() || decoded.bytes == plain)) continue;
+      CAPTURE(traits_of(coding).name, bit / 8, bit % 8);
+      FAIL("not found, or only behind wrong bytes");
+    }
   }
 }
 
@@ -242,19 +284,19 @@ TEST_CASE("sizes in a locator that cannot be are refused", "[codec]") {
     for (size_t field : {4UL, 8UL, 12UL, 16UL, 20UL}) {
       for (uint32_t value : {0U, 1U, 0x7fffffffU, 0xffffffffU}) {
         Bytes lying = packed;
-        auto content = std::span(lying).subspan(locator, 32);
+        auto content = std::span(lying).subspan(locator, 36);
         if (read_le32(content, field) == value) continue;
         write_le32(content, field, value);
-        write_le32(content, 28, crc32_of(content.first(28)));
+        write_le32(content, 32, crc32_of(content.first(32)));
         CAPTURE(traits_of(coding).name, field, value);
         Found found = find(coding, lying);
         REQUIRE(found.error);
         CHECK(found.error->code == Errc::Malformed);
       }
     }
-    auto content = std::span(packed).subspan(locator, 32);
+    auto content = std::span(packed).subspan(locator, 36);
     write_le32(content, 0, 2);
-    write_le32(content, 28, crc32_of(content.first(28)));
+    write_le32(content, 32, crc32_of(content.first(32)));
     Found newer = find(coding, packed);
     REQUIRE(newer.error);
     CHECK(newer.error->code == Errc::Unsupported);

@@ -154,7 +154,16 @@ TEST_CASE("a search that could go on for ever is given up") {
   std::string fields = optional_field("f", 3);
   for (int i = 0; i < 40; ++i) fields += "," + optional_field("f", 3);
   CHECK(reason(describe(fields, std::string(62, 'x'))) ==
-        "there are too many optional fields to tell which are sent");
+        "its declaration leaves too many ways open to try all");
+}
+
+TEST_CASE("structs of nothing, by the thousand and nested, end") {
+  std::string nothing = declaration("nothing", "");
+  for (int i = 0; i < 4; ++i) {
+    nothing = declaration("nothing", field("f", 1, R"(, "num": 65536, "Description": )" + nothing));
+  }
+  auto fields = field("f", 1, R"(, "num": 65536, "Description": )" + nothing);
+  CHECK(reason(describe(fields, "x")) == "its declaration leaves too many ways open to try all");
 }
 
 TEST_CASE("what is no dump is refused with the reason") {

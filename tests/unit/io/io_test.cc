@@ -14,6 +14,7 @@
 #include <vmstream/command.h>
 #include <vmstream/output_file.h>
 #include "base/unique_fd.h"
+#include "io/temporary_name.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 
@@ -146,6 +147,34 @@ TEST_CASE("replacing an existing file keeps the old one until the new one is who
   CHECK(read_file(path) == "new");
   CHECK(std::filesystem::is_symlink(folder / "link"));
   CHECK(files_in(folder.path()) == 2);
+}
+
+TEST_CASE("what a killed writer left is removed, and nothing else", "[io]") {
+  TempDir folder;
+  UniqueFd left(::open((folder / ".guest.zst.77-0.partial").c_str(), O_CREAT | O_RDWR, 0600));
+  UniqueFd being_written(
+      ::open((folder / ".guest.zst.78-0.partial").c_str(), O_CREAT | O_RDWR, 0600));
+  REQUIRE(claim_temporary(being_written));
+  for (const char* other : {".guest.zst.partial", ".guest.zst.x-0.partial",
+                            "guest.zst.77-0.partial", ".other.zst.77-0.partial"}) {
+    std::ofstream(folder / other) << "somebody's";
+  }
+  std::filesystem::create_directory(folder / ".guest.zst.79-0.partial");
+  auto file = OutputFile::create(folder / "guest.zst", Overwrite::Refuse);
+  REQUIRE(file);
+  CHECK_FALSE(std::filesystem::exists(folder / ".guest.zst.77-0.partial"));
+  CHECK(files_in(folder.path()) == 6);
+}
+
+TEST_CASE("a writer whose file was taken for a leftover is told", "[io]") {
+  TempDir folder;
+  std::string path = folder / temporary_name("guest.zst", 3);
+  UniqueFd writer(::open(path.c_str(), O_CREAT | O_RDWR, 0600));
+  UniqueFd cleaner(::open(path.c_str(), O_RDONLY));
+  REQUIRE(claim_temporary(cleaner));
+  CHECK_FALSE(claim_temporary(writer));
+  cleaner.reset();
+  CHECK(claim_temporary(writer));
 }
 
 TEST_CASE("devices are written in place, folders and missing folders are refused", "[io]") {

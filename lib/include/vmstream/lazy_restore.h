@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Bringing a guest back at once: it runs while its memory is still on its way.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/lazy_file.h>
+#include <vmstream/qmp.h>
+#include <vmstream/restore.h>
+
+namespace vmstream {
+
+/// Pages of a guest that one run asked for, in that order, for the next run to have them early.
+struct WorkingSet {
+  /// Consecutive pages of a block.
+  struct Range {
+    std::string block;    ///< not escaped
+    uint64_t offset = 0;  ///< bytes from the block's begin
+    uint64_t length = 0;  ///< bytes
+    bool operator==(const Range&) const = default;
+  };
+  std::vector<Range> ranges;
+
+  /// A line a range: offset, length, escaped name. Text of other kinds is Errc::Malformed.
+  std::string to_text() const;
+  static Result<WorkingSet> parse(std::string_view text);
+};
+
+/// How far a lazy restore has come.
+struct LazyCounts {
+  uint64_t requests = 0;      ///< for pages, of guest and devices
+  uint64_t served_pages = 0;  ///< because they were asked for
+  uint64_t pushed_pages = 0;  ///< without
+  uint64_t lost_pages = 0;    ///< that cannot be read
+  uint64_t left_bytes = 0;    ///< that must still be delivered; zeros need not
+  uint64_t sent_bytes = 0;    ///< to QEMU
+  // From the arrival of a request to the moment when its pages have been handed to the system.
+  double median_service_seconds = 0;
+  double p99_service_seconds = 0;
+  double worst_service_seconds = 0;
+};
+
+class LazyObserver {
+ public:
+  virtual ~LazyObserver() = default;
+  /// The devices are about to be handed on: from here on the guest may run.
+  virtual void on_point_of_no_return() {}
+  /// QEMU has loaded the devices; the guest is in the run state that was asked for.
+  virtual void on_loaded(double /*seconds*/) {}
+  virtual void on_progress(const LazyCounts&) {}
+  virtual void on_warning(const std::string&) {}
+};
+
+struct LazyOptions {
+  RunState run_state = RunState::AsSaved;
+  bool push = true;  ///< send what nobody has asked for; else that stays in the file
+  /// Pushed before everything else. Borrowed; may be null.
+  const WorkingSet* early = nullptr;
+  std::optional<uint64_t> max_push_bandwidth = std::nullopt;  ///< bytes a second
+  unsigned threads = 0;                                       ///< that read ahead; 0: one a core
+  /// For how long after the load requests are kept for LazySummary::working_set.
+  std::chrono::milliseconds record_time = std::chrono::seconds(10);
+  WaitLimits limits = {};
+};
+
+/// A guest that has all of its memory.
+struct LazySummary {
+  LazyCounts counts;
+  std::string run_state;      ///< QEMU's own word
+  double loaded_seconds = 0;  ///< until on_loaded()
+  double total_seconds = 0;
+  WorkingSet working_set;  ///< what was asked for, early pages that were pushed in front
+};
+
+/// Restores into a QEMU that waits with `-incoming defer`, as the source of a postcopy migration,
+/// and returns when the guest has all of its memory and the file is no longer needed. Fails before
+/// anything is sent where QEMU, or the host's kernel, has no postcopy.
+///
+/// A page that cannot be read, or fails its checksum, is not delivered: the rest is, and then the
+/// error says which page it was. A virtual CPU that touches such a page waits. After an error
+/// behind on_loaded() the guest waits in QEMU's state "postcopy-paused" for resume_lazily().
+///
+/// Memory: the index, and about 100 MiB, whatever the guest's size.
+Result<LazySummary> restore_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
+                                   LazyObserver* observer = nullptr);
+
+/// Goes on with a guest that restore_lazily() left behind, from the same file or a copy of it. The
+/// run state is left as it is.
+Result<LazySummary> resume_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
+                                  LazyObserver* observer = nullptr);
+
+/// The QMP commands of a lazy restore, as text. `address` may be null.
+std::string explain_lazy_restore(const QmpAddress* address, RunState run_state);
+
+}  // namespace vmstream

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+"""What became of the faults, counted, and the table that shows it."""
+
+import collections
+
+# In the order of the table's columns.
+WHOLE = "succeeded"
+REFUSED = "failed, all as before"
+RESUMED = "resumed by hand"
+UNKNOWN = "claim kept"
+GONE = "QEMU killed"
+OUTCOMES = (WHOLE, REFUSED, RESUMED, UNKNOWN, GONE)
+
+
+class Broken(Exception):
+    """A promise that a fault has broken."""
+
+
+def promise(holds, otherwise):
+    if not holds:
+        raise Broken(otherwise)
+
+
+class Tally:
+    """Outcomes by operation and kind of fault, and the promises that did not hold."""
+
+    def __init__(self):
+        self.rows = collections.defaultdict(collections.Counter)
+        self.broken = []
+
+    def add(self, operation, kind, outcome):
+        self.rows[operation, kind][outcome] += 1
+
+    def add_broken(self, operation, fault, reason):
+        self.broken.append(f"{operation}: {fault}: {reason}")
+
+    def injected(self):
+        return sum(sum(row.values()) for row in self.rows.values()) + len(self.broken)
+
+    def markdown(self):
+        """Two tables, by operation and by kind of fault, of the same faults."""
+        return "\n".join(self._table(title, part) for part, title in
+                         enumerate(("operation", "fault")))
+
+    def _table(self, title, part):
+        merged = collections.defaultdict(collections.Counter)
+        for key, row in self.rows.items():
+            merged[key[part]] += row
+        lines = [f"| {title} | injected | {' | '.join(OUTCOMES)} |",
+                 "|---|--:" + "|--:" * len(OUTCOMES) + "|"]
+        lines += [self._line(name, row) for name, row in merged.items()]
+        lines.append(self._line("**all**", sum(merged.values(), collections.Counter())))
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def _line(name, row):
+        counts = " | ".join(str(row[outcome] or "") for outcome in OUTCOMES)
+        return f"| {name} | {row.total()} | {counts} |"

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/lazy_file.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include <vmstream/codec.h>
+#include <vmstream/lazy_restore.h>
+#include "guest/postcopy_opening.h"
+#include "support/event_log.h"
+#include "support/stream_builder.h"
+#include "support/temp_dir.h"
+
+#include "support/catch.h"
+
+using namespace vmstream;
+using testing::StreamBuilder;
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+struct Fixture {
+  Result<LazyFile> open(const Bytes& content) {
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(content.data()),
+               static_cast<std::streamsize>(content.size()));
+    return LazyFile::open(path,
+                          {.on_begin = [this](const std::string& text) { reason = text; },
+                           .on_end = [this](auto, const std::string& name) { sidecar = name; }});
+  }
+  Error fault(const Bytes& content) {
+    auto file = open(content);
+    REQUIRE_FALSE(file);
+    return file.error();
+  }
+  // The events of what a destination is told, or the error.
+  testing::Outcome opening(const Bytes& content) {
+    auto file = open(content);
+    INFO((file ? "" : file.error().message));
+    REQUIRE(file);
+    auto reader = file->open_reader(LazyCache::kSequential);
+    REQUIRE(reader);
+    auto blocks = served_blocks(file->index(), {});
+    REQUIRE(blocks);
+    Bytes told;
+    auto sink = make_memory_sink(told);
+    auto written = write_opening(*reader, file->index(), *blocks, *sink);
+    if (!written) return {.log = {}, .status = written};
+    told.push_back(std::byte{0});  // EOF
+    return testing::parse_all(told);
+  }
+  bool saved_running(const Bytes& content) {
+    auto file = open(content);
+    REQUIRE(file);
+    auto reader = file->open_reader(LazyCache::kSequential);
+    REQUIRE(reader);
+    auto ran = was_saved_running(*reader, file->index());
+    REQUIRE(ran);
+    return *ran;
+  }
+
+  testing::TempDir folder;
+  std::string path = folder / "guest";
+  std::string reason;
+  std::string sidecar;
+};
+
+Bytes pack(Coding coding, const Bytes& plain) {
+  Bytes packed;
+  auto sink = make_memory_sink(packed);
+  auto encoder = make_encoder(coding, *sink);
+  REQUIRE(encoder);
+  REQUIRE((*encoder)->write(plain));
+  REQUIRE((*encoder)->finish());
+  return packed;
+}
+
+StreamBuilder guest_in(std::string_view run_state) {
+  StreamBuilder stream;
+  stream.header().start(2, "ram", 4).ram_blocks({{"pc.ram", 4096}}).eos().footer();
+  stream.end(2).page("pc.ram", 0, 1).eos().footer();
+  std::string state(run_state);
+  state.resize(100);
+  return stream.full(3, "globalstate").be32(100).text(state).footer().eof();
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "files without an index are read through first", "[guest][lazy]") {
+  auto plain = testing::small_stream().bytes();
+  for (Coding coding : {Coding::None, Coding::Gzip, Coding::Zstd}) {
+    INFO(traits_of(coding).name);
+    auto file = open(pack(coding, plain));
+    REQUIRE(file);
+    CHECK(reason == "it carries no index");
+    CHECK(sidecar.empty());
+    CHECK(file->index().facts.blocks.size() == 2);
+    auto reader = file->open_reader(LazyCache::kScattered);
+    REQUIRE(reader);
+    Bytes page(1024);
+    REQUIRE(reader->image.read(0, 8, page));
+    CHECK(page[5] == std::byte{0xcc});
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "what cannot be restored lazily is refused with a reason",
+                 "[guest][lazy]") {
+  auto stream = testing::small_stream().bytes();
+  SECTION("cut") {
+    CHECK(fault(Bytes(stream.begin(), stream.end() - 300)).code == Errc::Truncated);
+  }
+  SECTION("damaged") {
+    auto damaged = stream;
+    damaged[damaged.size() / 2] ^= std::byte{0xff};
+    damaged.resize(damaged.size() / 2 + 1);
+    CHECK_FALSE(open(damaged));
+  }
+  SECTION("encrypted") {
+    Bytes message{std::byte{0x85}, std::byte{0x01}, std::byte{0x0c}, std::byte{0x03}};
+    message.resize(4096, std::byte{0x5a});
+    auto error = fault(message);
+    CHECK(error.code == Errc::Unsupported);
+    CHECK(error.message.find("OpenPGP") != std::string::npos);
+    CHECK(error.hint == "restore it without --lazy");
+  }
+  SECTION("one container within another") {
+    auto error = fault(pack(Coding::Gzip, pack(Coding::Zstd, stream)));
+    CHECK(error.code == Errc::Unsupported);
+    CHECK(error.message.find("cannot be read by position") != std::string::npos);
+  }
+  SECTION("no guest memory") {
+    StreamBuilder devices;
+    devices.header().device(1, "timer", "0123").eof();
+    CHECK(fault(devices.bytes()).message == "the stream holds no guest memory");
+  }
+  SECTION("not there") {
+    auto file = LazyFile::open(folder / "missing");
+    REQUIRE_FALSE(file);
+    CHECK(file.error().code == Errc::Environment);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a destination is told of devices and disks, not of pages",
+                 "[guest][lazy]") {
+  StreamBuilder stream;
+  stream.header().configuration("pc-10.0").start(1, "slow", 1).text("disk").footer();
+  stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 4096}}).eos().footer();
+  stream.device(7, "early", "abc").part(2).page("pc.ram", 0, 1).eos().footer().command(11);
+  stream.end(2).eos().footer().device(3, "timer", "0123456789").eof();
+  auto told = opening(stream.bytes());
+  REQUIRE(told.status);
+  CHECK(told.log.count("timer") >= 1);
+  CHECK(told.log.count("early") >= 1);
+  CHECK_FALSE(told.log.has("SWITCHOVER"));
+  CHECK(told.log.count("page ") == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "a mapped-ram stream becomes one without places", "[guest][lazy]") {
+  StreamBuilder stream;
+  stream.header().configuration("pc-10.0").capabilities({"mapped-ram"});
+  stream.start(2, "ram", 4).be64(3 * 4096 | 4).mapped_block("pc.ram", {7, 0, 9}).eos().footer();
+  stream.end(2).eos().footer().device(3, "timer", "0123456789").eof();
+  auto told = opening(stream.bytes());
+  REQUIRE(told.status);
+  CHECK_FALSE(told.log.has("mapped"));
+  CHECK(told.log.has("pc.ram"));
+  CHECK(told.log.has("timer"));
+}
+
+TEST_CASE_METHOD(Fixture, "an index that points elsewhere is found out", "[guest][lazy]") {
+  auto bytes = testing::small_stream().bytes();
+  auto file = open(bytes);
+  REQUIRE(file);
+  auto reader = file->open_reader(LazyCache::kSequential);
+  REQUIRE(reader);
+  StateIndex lying = file->index();
+  for (auto& record : *lying.records) {
+    if (record.idstr == "timer") record.idstr = "clock";
+  }
+  Bytes told;
+  auto sink = make_memory_sink(told);
+  auto written = write_opening(*reader, lying, *served_blocks(lying, {}), *sink);
+  REQUIRE_FALSE(written);
+  CHECK(written.error().code == Errc::Malformed);
+  CHECK(written.error().message == "index: no full section of 'clock' is here");
+}
+
+TEST_CASE_METHOD(Fixture, "the saved run state is known", "[guest][lazy]") {
+  CHECK(saved_running(guest_in("running").bytes()));
+  CHECK_FALSE(saved_running(guest_in("paused").bytes()));
+  CHECK_FALSE(saved_running(guest_in("running-not").bytes()));
+  CHECK(saved_running(testing::small_stream().bytes()));
+}
+
+TEST_CASE("a working set is text and comes back", "[guest][lazy]") {
+  WorkingSet set{{{"pc.ram", 0x5000, 0x3000}, {"a name with blanks", 0, 0x1000}}};
+  auto text = set.to_text();
+  CHECK(text == "vmstream working set 1\n0x5000 0x3000 pc.ram\n0x0 0x1000 a name with blanks\n");
+  auto back = WorkingSet::parse(text);
+  REQUIRE(back);
+  CHECK(back->ranges == set.ranges);
+  CHECK(WorkingSet::parse("vmstream working set 1\n")->ranges.empty());
+}
+
+TEST_CASE("text that is no working set is refused", "[guest][lazy]") {
+  for (const char* text : {"", "vmstream working set 2\n", "vmstream working set 1\n0x5000\n",
+                           "vmstream working set 1\n0x1 0x2 \n", "vmstream working set 1\n1 2 a\n",
+                           "vmstream working set 1\n0xfffffffffffffffff 0x1 a\n"}) {
+    CAPTURE(text);
+    auto set = WorkingSet::parse(text);
+    REQUIRE_FALSE(set);
+    CHECK(set.error().code == Errc::Malformed);
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The claim of --once, and what becomes of it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <vmstream/file_claim.h>
+#include "common/tool.h"
+#include "vmrestore/options.h"
+
+namespace vmrestore {
+
+/// The file to be restored, claimed where the options say so. A claim whose guest cannot have run
+/// is given back by the destructor.
+class InputClaim {
+ public:
+  static vmstream::Result<InputClaim> take(const Options& options);
+
+  /// Where the file is now.
+  const std::string& path() const { return path_; }
+
+  /// The guest is back: the status of the tool.
+  vmtools::ExitStatus use_up(vmtools::Session& session, const std::string& name);
+  /// The restore has failed for good.
+  void leave(vmtools::Session& session, const std::string& name, bool guest_may_run);
+
+ private:
+  InputClaim(std::string path, std::optional<vmstream::FileClaim> claim)
+      : path_(std::move(path)), claim_(std::move(claim)) {}
+
+  std::string path_;
+  std::optional<vmstream::FileClaim> claim_;
+};
+
+}  // namespace vmrestore

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+#include "vmrestore/input.h"
+
+#include <unistd.h>
+
+#include <vmstream/command.h>
+#include <vmstream/random_source.h>
+#include <vmstream/verification.h>
+#include "common/progress.h"
+#include "common/terminal.h"
+
+namespace vmrestore {
+namespace {
+
+using vmstream::ByteSource;
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::OpenOptions;
+using vmstream::Result;
+using vmstream::StateFile;
+using vmstream::WaitLimits;
+using vmtools::Session;
+
+Result<std::unique_ptr<ByteSource>> open_input(const Options& options, const std::string& path,
+                                               WaitLimits limits) {
+  if (options.exec) return vmstream::make_command_source(*options.exec, limits);
+  if (path != "-") return vmstream::open_file_source(path, limits);
+  if (vmtools::is_terminal(STDIN_FILENO)) {
+    return Error{Errc::Usage, "a terminal sends no state file"};
+  }
+  return vmstream::make_fd_source(STDIN_FILENO, limits);
+}
+
+// A demanded signature is checked beforehand wherever the file can be read twice.
+bool wants_first_pass(const Options& options, const std::string& path) {
+  if (options.verify_first) return true;
+  return options.required_signer && options.file && path != "-" && vmstream::open_random_file(path);
+}
+
+}  // namespace
+
+Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
+  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  OpenOptions how{.decode = {.threads = options.common.threads},
+                  .openpgp = {.passphrase = *passphrase, .limits = limits}};
+  if (!options.required_signer) return how;
+  auto signer = vmstream::RequiredSigner::find(*options.required_signer, limits);
+  if (!signer) return signer.error();
+  how.required_signer = std::move(*signer);
+  return how;
+}
+
+Result<StateFile> open_state_file(const Options& options, const OpenOptions& how,
+                                  const std::string& path, WaitLimits limits) {
+  auto input = open_input(options, path, limits);
+  if (!input) return input.error();
+  return vmstream::open_state(std::move(*input), how);
+}
+
+vmstream::Status verify_if_wanted(const Options& options, const OpenOptions& how, Session& session,
+                                  const std::string& path, WaitLimits limits) {
+  if (!wants_first_pass(options, path)) return vmstream::ok();
+  auto state = open_state_file(options, how, path, limits);
+  if (!state) return state.error();
+  vmtools::Progress progress(session, "verify");
+  return vmstream::verify_stream(
+      *state->plain, {}, {.on_progress = [&](const auto& counts) { progress.update(counts); }});
+}
+
+}  // namespace vmrestore

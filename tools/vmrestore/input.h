@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The file that is restored: where it comes from, and how it is opened.
+#pragma once
+
+#include <string>
+
+#include <vmstream/state_file.h>
+#include "common/tool.h"
+#include "vmrestore/options.h"
+
+namespace vmrestore {
+
+/// Keys and passphrases, and what else opening needs. Comes first: without them there is no use in
+/// touching the file.
+vmstream::Result<vmstream::OpenOptions> open_options(const Options& options,
+                                                     vmstream::WaitLimits limits);
+
+/// The file at `path` (that of the options, or where a claim moved it), stdin or the command.
+vmstream::Result<vmstream::StateFile> open_state_file(const Options& options,
+                                                      const vmstream::OpenOptions& how,
+                                                      const std::string& path,
+                                                      vmstream::WaitLimits limits);
+
+/// Reads and checks all of the file where the options ask for that before its first byte is handed
+/// on.
+vmstream::Status verify_if_wanted(const Options& options, const vmstream::OpenOptions& how,
+                                  vmtools::Session& session, const std::string& path,
+                                  vmstream::WaitLimits limits);
+
+}  // namespace vmrestore

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "vmrestore/lazy.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include <vmstream/lazy_restore.h>
+#include <vmstream/text.h>
+#include "common/output.h"
+#include "common/progress.h"
+#include "vmrestore/claim.h"
+#include "vmrestore/input.h"
+#include "vmrestore/qemu.h"
+#include "vmrestore/summary.h"
+#include "vmrestore/working_set_file.h"
+
+namespace vmrestore {
+namespace {
+
+using vmstream::Error;
+using vmstream::LazyCounts;
+using vmstream::LazyFile;
+using vmstream::LazyOptions;
+using vmstream::LazySummary;
+using vmstream::QemuProcess;
+using vmstream::QmpClient;
+using vmstream::Result;
+using vmtools::ExitStatus;
+using vmtools::Session;
+
+// Shows what the restore tells.
+class Observer final : public vmstream::LazyObserver {
+ public:
+  Observer(Session& session, std::string subject)
+      : session_(session), subject_(std::move(subject)), progress_(session, "lazy restore") {}
+
+  void on_point_of_no_return() override { guest_may_run_ = true; }
+  void on_loaded(double seconds) override {
+    loaded_ = true;
+    session_.messages().summary(
+        fmt::format("{}: devices loaded after {:.3f} s, memory follows", subject_, seconds));
+  }
+  void on_progress(const LazyCounts& counts) override {
+    if (total_bytes_ == 0) total_bytes_ = counts.left_bytes;
+    progress_.update({.stream_bytes = counts.sent_bytes,
+                      .guest_bytes = total_bytes_,
+                      .page_bytes = total_bytes_ - std::min(total_bytes_, counts.left_bytes)});
+  }
+  void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
+  void enter(std::string_view phase) { progress_.enter(phase); }
+  bool guest_may_run() const { return guest_may_run_; }
+  bool loaded() const { return loaded_; }
+
+ private:
+  Session& session_;
+  std::string subject_;
+  vmtools::Progress progress_;
+  uint64_t total_bytes_ = 0;  // as left at the first report
+  bool guest_may_run_ = false;
+  bool loaded_ = false;
+};
+
+struct LazyRun {
+  const Options& options;
+  Session& session;
+  vmstream::WaitLimits limits;
+  InputClaim claim;
+  LazyFile file;
+  WorkingSetFile working_set;
+
+  std::string name() const { return input_name(options); }
+  ExitStatus run();
+  ExitStatus run_with_monitor();
+  ExitStatus run_with_new_qemu();
+  ExitStatus restore(QmpClient& qmp);
+  ExitStatus report(Observer& observer, const LazySummary& summary);
+};
+
+ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
+  observer.enter("done");
+  if (auto kept = working_set.keep(summary.working_set); !kept) {
+    session.messages().warning(*options.working_set, vmstream::describe(kept.error()));
+  }
+  if (options.common.json) vmtools::print_json(lazy_summary_json(options, file, summary));
+  session.messages().summary(lazy_summary_line(options, summary));
+  return claim.use_up(session, name());
+}
+
+ExitStatus LazyRun::restore(QmpClient& qmp) {
+  Observer observer(session, name());
+  LazyOptions how{.run_state = options.run_state,
+                  .push = options.prefetch != Prefetch::None,
+                  .early = working_set.early(),
+                  .max_push_bandwidth = options.max_bandwidth,
+                  .threads = options.common.threads,
+                  .limits = limits};
+  auto summary = options.resume_lazy ? vmstream::resume_lazily(file, qmp, how, &observer)
+                                     : vmstream::restore_lazily(file, qmp, how, &observer);
+  if (summary) return report(observer, *summary);
+  auto status = session.fail(name(), summary.error());
+  if (status == ExitStatus::Interrupted && observer.loaded() && options.qmp) {
+    session.messages().warning(
+        name(), "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on");
+  }
+  claim.leave(session, name(), observer.guest_may_run());
+  return status;
+}
+
+ExitStatus LazyRun::run_with_monitor() {
+  auto address = vmstream::QmpAddress::parse(*options.qmp);
+  if (!address) return session.fail("--qmp", address.error());
+  auto qmp = QmpClient::connect(*address, limits);
+  if (!qmp) return session.fail(*options.qmp, qmp.error());
+  return restore(*qmp);
+}
+
+ExitStatus LazyRun::run_with_new_qemu() {
+  auto qemu = QemuProcess::start(options.qemu, limits);
+  if (!qemu) return session.fail(options.qemu[0], qemu.error());
+  auto status = restore(qemu->qmp());
+  if (status != ExitStatus::Done) return status;
+  return wait_for_qemu(session, *qemu, options.qemu[0]);
+}
+
+ExitStatus LazyRun::run() {
+  return options.qmp ? run_with_monitor() : run_with_new_qemu();
+}
+
+Result<LazyFile> open_lazy_file(Session& session, const std::string& name,
+                                const std::string& path) {
+  return LazyFile::open(
+      path, {.on_begin =
+                 [&](const std::string& reason) {
+                   session.messages().warning(
+                       name, reason + ": the file is read from front to end for one first");
+                 },
+             .on_end =
+                 [&](std::chrono::duration<double> taken, const std::string& sidecar) {
+                   std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
+                   session.messages().warning(name,
+                                              fmt::format("index made in {:.1f} s{}", taken.count(),
+                                                          vmstream::escape(where)));
+                 }});
+}
+
+}  // namespace
+
+ExitStatus restore_lazy(const Options& options, Session& session) {
+  auto limits = session.limits(options.timeout);
+  auto how = open_options(options, limits);
+  if (!how) return session.fail(input_name(options), how.error());
+  auto working_set = WorkingSetFile::open(options);
+  if (!working_set) return session.fail(*options.working_set, working_set.error());
+  auto claim = InputClaim::take(options);
+  if (!claim) return session.fail(input_name(options), claim.error());
+  auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
+  if (!verified) return session.fail(input_name(options), verified.error());
+  auto file = open_lazy_file(session, input_name(options), claim->path());
+  if (!file) return session.fail(input_name(options), file.error());
+  LazyRun run{options,           session,          limits,
+              std::move(*claim), std::move(*file), std::move(*working_set)};
+  return run.run();
+}
+
+}  // namespace vmrestore
