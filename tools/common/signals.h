@@ -2,8 +2,6 @@
 // SIGINT, SIGTERM and SIGHUP as a request that the work at hand notices and cleans up after.
 #pragma once
 
-#include <csignal>
-
 #include <vmstream/cancellation.h>
 
 namespace vmtools {
