@@ -53,11 +53,11 @@ StatusRequests::StatusRequests() {
   action.sa_handler = on_status_request;
   action.sa_flags = SA_RESTART;  // nothing is to be interrupted
   sigemptyset(&action.sa_mask);
-  ::sigaction(SIGUSR1, &action, &found_);
+  ::sigaction(SIGUSR1, &action, nullptr);
 }
 
 StatusRequests::~StatusRequests() {
-  ::sigaction(SIGUSR1, &found_, nullptr);
+  set_handler(SIGUSR1, SIG_IGN);
 }
 
 bool StatusRequests::take() {
