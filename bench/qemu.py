@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A QEMU for the benchmark: started on a private unix socket, asked through QMP, ended by its pid."""
 import json
+import os
 import socket
 import subprocess
 import time
@@ -37,6 +38,12 @@ class Guest:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def cpu_seconds(self):
+        """Used so far, by all its threads."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _connect(self, timeout=60):
         """The monitor serves one client at a time: connections are short, so that tools get in."""

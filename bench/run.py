@@ -10,7 +10,6 @@ import argparse
 import datetime
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import report
 
 DATA_ADDRESS = 0x1000000  # above the first MiB's holes and the firmware's own use of low memory
 MIB = 1 << 20
+TO_NOWHERE = "exec:cat > /dev/null"  # how fast QEMU itself is
 UNLIMITED = 1 << 50  # bytes a second: QEMU's default would hold every save at 128 MiB/s
 
 
@@ -38,10 +38,15 @@ class Case:
         self.durable = durable
         self.seconds = []
         self.peaks_kib = []
+        self.cpu_seconds = []
         self.file_bytes = None
 
     def median(self):
         return statistics.median(self.seconds)
+
+    def cpu(self):
+        """Of the process, and of QEMU while it was saved."""
+        return statistics.median(self.cpu_seconds)
 
 
 class Bench:
@@ -60,8 +65,8 @@ class Bench:
         return f"{self.folder}/{name}"
 
     def timed(self, command):
-        """The same shell command under /usr/bin/time, which leaves the peak memory behind."""
-        return f"/usr/bin/time -f %M -o {self.peak_file} {command}"
+        """The same shell command under /usr/bin/time, which leaves CPU seconds and peak memory."""
+        return f"/usr/bin/time -f '%U %S %M' -o {self.peak_file} {command}"
 
     def save_by_exec(self, command):
         """From `migrate` until QEMU says completed and the command has ended."""
@@ -118,14 +123,19 @@ class Bench:
         for leftover in (self.peak_file, self.done_file):
             pathlib.Path(leftover).unlink(missing_ok=True)
         if case.group == "save":
-            pathlib.Path(case.file).unlink(missing_ok=True)
+            if case.file != os.devnull:
+                pathlib.Path(case.file).unlink(missing_ok=True)
             self.pause_anew()
         os.sync()  # what earlier cases wrote is not this one's business
+        qemu_cpu = self.source.cpu_seconds() if case.group == "save" else 0
         started = time.monotonic()
         seconds = case.run()
         case.seconds.append(seconds or time.monotonic() - started)
-        peak = re.search(r"(\d+)\s*$", pathlib.Path(self.peak_file).read_text(encoding="ascii"))
-        case.peaks_kib.append(int(peak[1]))
+        if case.group == "save":
+            qemu_cpu = self.source.cpu_seconds() - qemu_cpu
+        user, system, peak = pathlib.Path(self.peak_file).read_text(encoding="ascii").split()[-3:]
+        case.cpu_seconds.append(float(user) + float(system) + qemu_cpu)
+        case.peaks_kib.append(int(peak))
         case.file_bytes = os.path.getsize(case.file)
 
 
@@ -141,6 +151,7 @@ def save_cases(bench):
                     file=target, durable=True)
 
     return [
+        Case("save", TO_NOWHERE, lambda: bench.save_by_exec("cat > /dev/null"), file="/dev/null"),
         by_exec("cat", "cat > {}", "cat"),
         by_exec("cat + fsync", "sh -c 'cat > {0}; sync {0}'", "cat-sync", durable=True),
         by_exec("gzip -1", "gzip -1 -c > {}", "exec-1.gz", slow=True),
@@ -220,7 +231,7 @@ def thread_cases(bench):
 
     return [
         packs("zstd:1", 1), packs("zstd:1", 2), packs("zstd", 1), packs("zstd", 2),
-        packs("gzip", 1), packs("gzip", 2),
+        packs("gzip", 1), packs("gzip", 2), packs("gzip:1", 1), packs("gzip:1", 2),
         unpacks("vmdump-1.zst", 1), unpacks("vmdump-1.zst", 2),
         unpacks("vmdump.gz", 1), unpacks("vmdump.gz", 2),
     ]

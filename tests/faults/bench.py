@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What every bench of faults does: run a tool with a fault, see that nothing of it is left behind."""
+"""What every bench of faults does: run a tool with a fault, see that nothing of it is left."""
 
 import contextlib
 import ctypes
@@ -70,17 +70,16 @@ class Bench:
         planned = (fault.environment(self.log, peer) if fault
                    else faults.counting(counted or name, self.log))
         before = children()
-        with (open(self.root / "out", "w+b") as out, open(self.root / "err", "w+b") as err,
+        with (open(self.root / "out", "wb") as out, open(self.root / "err", "wb") as err,
               open(stdin or os.devnull, "rb") as source):
             process = subprocess.Popen([tool(name), *arguments], stdin=source, stdout=out,
                                        stderr=err, cwd=self.folder,
                                        env={**os.environ, **planned, **(more or {})})
             status = self.await_end(process)
             self.await_no_orphans(before, fault)
-            out.seek(0), err.seek(0)
-            return Ran(status, out.read().decode(errors="replace"),
-                       err.read().decode(errors="replace"),
-                       self.log.exists() and "fired" in self.log.read_text())
+        return Ran(status, (self.root / "out").read_text(errors="replace"),
+                   (self.root / "err").read_text(errors="replace"),
+                   self.log.exists() and "fired" in self.log.read_text())
 
     @staticmethod
     def await_end(process):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Files made from files, without a QEMU: each run with one fault, and what must be true after it."""
+"""Files made from files, without a QEMU, each with one fault, and what must be true after it."""
 
 import dataclasses
 import shutil
@@ -58,10 +58,10 @@ class CopyBench(Bench):
         left = set(there) - {copy.output} - set(self.inputs)
         content = (self.folder / copy.output).read_bytes() if copy.output in there else None
         before = OLD if copy.replaces else None
-        promise(content in (before, self.expected), "a file that is neither the old nor the new one")
+        promise(content in (before, self.expected), "a file that is neither old nor new")
         promise(ran.status != 0 or content == self.expected, "succeeded without the file")
         if left:
             promise(fault.kind.is_kill(), f"left {left}")
             promise(self.attempt(copy, None).status == 0, "the next run fails")
-            promise(set(self.files()) == {*self.inputs, copy.output}, "the next run does not clean up")
+            promise(set(self.files()) == {*self.inputs, copy.output}, "the next run leaves it too")
         return WHOLE if ran.status == 0 else REFUSED

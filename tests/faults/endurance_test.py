@@ -16,8 +16,8 @@ RESTORES = 20
 class Endurance(GuestTest):
     def peak_memory_of_a_save(self, guest, file):
         """Saves, and gives the most memory in KiB that vmdump had."""
-        process = subprocess.Popen([tool("vmdump"), "--qmp", guest.qmp, "-o", file, "--threads", "2",
-                                    "-q"], cwd=self.folder)
+        command = [tool("vmdump"), "-q", "--qmp", guest.qmp, "-o", file, "--threads", "2"]
+        process = subprocess.Popen(command, cwd=self.folder)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         self.assertEqual(0, process.returncode)

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Which of a program's calls into the C library is to go wrong, and how.
 //
-//   VMSTREAM_FAULT       PROGRAM CALL NUMBER ACTION ARGUMENT, such as "vmdump write 3 error 28":
-//   the
-//                        third write of vmdump fails with ENOSPC. "3+" is the third and all behind.
-//   VMSTREAM_FAULT_LOG   a file that is told of the fault, or at the end how often each call was
-//   made
-//
-//   VMSTREAM_FAULT_NO_TMPFILE  set: as on a file system that has no unnamed files
+// VMSTREAM_FAULT says PROGRAM CALL NUMBER ACTION ARGUMENT: "vmdump write 3 error 28" lets the third
+// write of vmdump fail with ENOSPC, "3+" the third and all behind it. VMSTREAM_FAULT_LOG names a
+// file that is told of the fault, or at the end how often each call was made. With
+// VMSTREAM_FAULT_NO_TMPFILE it is as on a file system that has no unnamed files.
 //
 // Actions: error ERRNO; short 0 (half of the bytes); end 0 (as if the other side had closed);
 // signal NUMBER, or signal NUMBER:PID to another process; jump SECONDS (of the clock); count 0.

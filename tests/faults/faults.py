@@ -73,9 +73,11 @@ def read_counts(log):
 
 def spread(count, most):
     """At most `most` of the numbers 1 to `count`: the first, the last, and evenly between."""
+    if most == 1:
+        return [(count + 1) // 2] if count else []
     if count <= most:
         return list(range(1, count + 1))
-    return sorted({1 + round(step * (count - 1) / max(1, most - 1)) for step in range(most)})
+    return sorted({1 + round(step * (count - 1) / (most - 1)) for step in range(most)})
 
 
 def errors(call, *names, lasting=False):

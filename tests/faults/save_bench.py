@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 from bench import Bench
-from outcomes import GONE, REFUSED, RESUMED, WHOLE, promise
+from outcomes import GONE, REFUSED, RESUMED, WHOLE, Broken, promise
 from real_guest import Qemu, wait_until
 from support import tool
 
@@ -45,14 +45,17 @@ class SaveBench(Bench):
         self.restores = 0
 
     def close(self):
+        self.end_guest()
+        super().close()
+
+    def end_guest(self):
         if self.guest:
             self.guest.end()
-        super().close()
+        self.guest = None
 
     def running_guest(self):
         if self.guest and self.guest.has_ended():
-            self.guest.end()
-            self.guest = None
+            self.end_guest()
         if not self.guest:
             self.guest = Qemu(self.root, "guest")
             self.guest.wait_for_tick(40)
@@ -63,6 +66,7 @@ class SaveBench(Bench):
         return ("--qmp", f"../{self.guest.qmp}", *save.arguments, "--json", "--threads", "2")
 
     def counts_of(self, save, program):
+        self.forget_files()
         self.prepare(save)
         ran = self.run(None, "vmdump", *self.arguments(save), counted=program)
         assert ran.status == 0, ran
@@ -70,10 +74,10 @@ class SaveBench(Bench):
         return self.read_counts()
 
     def inject(self, save, fault, sampled=False):
-        """The outcome, or None where the step was not reached. `sampled`: a whole file is loaded."""
+        """The outcome, or None if the step was not reached. `sampled`: a whole file is loaded."""
         self.prepare(save)
-        ran = self.run(fault, "vmdump", *self.arguments(save), peer=self.guest.process.pid)
         try:
+            ran = self.run(fault, "vmdump", *self.arguments(save), peer=self.guest.process.pid)
             if not ran.fired:
                 return None
             self.check_status(fault, ran)
@@ -84,6 +88,9 @@ class SaveBench(Bench):
             if save.ends_qemu and self.check_ended(ran, is_whole):
                 return WHOLE if ran.status == 0 else REFUSED
             return self.check_guest(save, ran)
+        except (Broken, AssertionError):
+            self.end_guest()  # the next fault shall not suffer from this one
+            raise
         finally:
             self.forget_files()
 
@@ -143,7 +150,7 @@ class SaveBench(Bench):
             ran = self.plain_tool("vmrestore", "--qmp", f"../{second.qmp}", "--cont", save.file)
             promise(ran.returncode == 0, f"does not restore: {ran.stderr}")
             second.is_counting()
-            promise(second.ticks()[0] - 1 in self.guest.ticks(), "does not go on where it was saved")
+            promise(second.ticks()[0] - 1 in self.guest.ticks(), "does not go on from there")
             self.restores += 1
         finally:
             second.end()
@@ -174,7 +181,8 @@ class SaveBench(Bench):
     @staticmethod
     def is_given_up(ran):
         """Killed at once, or unable to reach QEMU any more, and saying so."""
-        return ran.status == -9 or "could not be put back" in ran.stderr
+        return (ran.status == -signal.SIGKILL or "could not be put back" in ran.stderr
+                or "type quit or cont" in ran.stderr)
 
     def check_qemu(self, ran):
         """Settings and descriptors are as they were."""
@@ -184,7 +192,8 @@ class SaveBench(Bench):
         ask("migrate-set-parameters", **{"max-bandwidth": BANDWIDTH})
         if self.is_given_up(ran):
             self.counts_of(PLAIN, "vmdump")  # the next run takes back what was left with QEMU
-        wait_until(lambda: self.count_descriptors() <= self.descriptors, "QEMU to close what it got")
+        wait_until(lambda: self.count_descriptors() <= self.descriptors,
+                   "QEMU to close what it was handed")
 
     def count_descriptors(self):
         return len(os.listdir(f"/proc/{self.guest.process.pid}/fd"))

@@ -4,11 +4,12 @@
 import json
 import os
 import signal
+import socket
 import struct
 import time
 import unittest
 
-from real_guest import MACHINE, GuestTest, Qemu, wait_until
+from real_guest import MACHINE, NEWER_QEMU, GuestTest, Qemu, wait_until
 from support import ENVIRONMENT, INTERRUPTED, MALFORMED, UNSUPPORTED, USAGE
 
 SWEEP_IMAGE = os.environ["VMSTREAM_SWEEP_GUEST"]
@@ -51,14 +52,14 @@ class LazyTest(GuestTest):
         self.addCleanup(qemu.end)
         return qemu
 
-    def sweeping_guest(self, *arguments):
+    def sweeping_guest(self, **more):
         content = bytearray(os.urandom(MIB // 2) * (FILLED * 2 // MIB))
         for page in range(0, FILLED, 4096):
             content[page:page + 8] = struct.pack("<Q", page)
         content[:4] = struct.pack("<I", SWEPT)
         self.write("content", content)
         guest = self.start("first", "-device",
-                           f"loader,file=content,addr={REGION},force-raw=on", *arguments)
+                           f"loader,file=content,addr={REGION},force-raw=on", **more)
         wait_until(guest.sums, "the first sum")
         return guest
 
@@ -182,6 +183,32 @@ class Restores(LazyTest):
                    " timeout 5 socat -t2 - unix:new.qmp")
         self.assertEqual(0, process.wait(timeout=20))
         self.assertEqual("running", json.loads(process.stdout.read())["run_state"])
+
+    def test_a_monitor_that_carries_no_descriptor(self):
+        expected = self.saved("a.zst")
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        second = self.start("second", "-incoming", "defer",
+                            "-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off")
+        self.restore("--cont", "--qmp", f"tcp:127.0.0.1:{port}", "a.zst")
+        self.assert_whole(second, expected)
+
+    @unittest.skipUnless(NEWER_QEMU, "no QEMU of 9.0 or later: VMSTREAM_NEWER_QEMU")
+    def test_a_newer_qemu_and_mapped_ram(self):
+        first = self.sweeping_guest(qemu=NEWER_QEMU)
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "a.zst"))
+        expected = first.sums()[0]
+        first.monitor.ask("migrate-set-capabilities",
+                          capabilities=[{"capability": "mapped-ram", "state": True}])
+        first.monitor.ask("migrate", uri=f"file:{self.folder}/mapped")
+        wait_until(lambda: first.monitor.migration() == "completed", "the mapped-ram save")
+        first.end()
+        for file in ("a.zst", "mapped"):
+            with self.subTest(file):
+                second = self.start("second", "-incoming", "defer", qemu=NEWER_QEMU)
+                self.restore("--cont", "--qmp", second.qmp, file)
+                self.assert_whole(second, expected)
+                second.end()
 
     def test_the_working_set_comes_early(self):
         expected = self.saved("a.zst")

@@ -230,7 +230,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   }
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
-    error.hint = "the file is whole all the same";
+    error.hint = "the file is whole all the same; type quit or cont into the human monitor";
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");

@@ -20,10 +20,17 @@ constexpr uint64_t kFooterBytes = 5;
 constexpr uint32_t kUsualVersion = 3;  // the others have records of another form
 constexpr uint32_t kNamedBlocks = 4;   // version of the ram section
 constexpr size_t kPieceBytes = 1u << 20;
+// The RAM's slices lie in all blocks of a compressed file: a few of them, spread over it, stand for
+// all. The records in front of the RAM and behind it lie in a few blocks anyway.
+constexpr uint64_t kSlicesTried = 4;
 
 bool is_section(SectionType type) {
   return type == SectionType::Start || type == SectionType::Part || type == SectionType::End ||
          type == SectionType::Full;
+}
+
+bool is_slice(const IndexedRecord& record) {
+  return record.type == SectionType::Part || record.type == SectionType::End;
 }
 
 SectionHeader header_of(const IndexedRecord& record, uint64_t number) {
@@ -177,7 +184,11 @@ bool confirm_records(const StateIndex& index, RandomSource* plain) {
     return false;
   }
   if (plain == nullptr) return true;
-  return std::ranges::all_of(*index.records, [plain](const IndexedRecord& record) {
+  auto slices = static_cast<uint64_t>(std::ranges::count_if(*index.records, is_slice));
+  uint64_t step = std::max<uint64_t>(slices / kSlicesTried, 1);
+  uint64_t slice = 0;
+  return std::ranges::all_of(*index.records, [&](const IndexedRecord& record) {
+    if (is_slice(record) && slice++ % step != 0) return true;
     Bytes front = front_of(record);
     return begins_at(*plain, record.offset, front) &&
            (record.count == 1 || begins_at(*plain, record.end() - record.length, front));
@@ -203,10 +214,6 @@ struct Stretch {
   uint64_t offset = 0;
   uint64_t length = 0;
 };
-
-bool is_slice(const IndexedRecord& record) {
-  return record.type == SectionType::Part || record.type == SectionType::End;
-}
 
 // Those that are to be read, in order; neighbours are one.
 std::vector<Stretch> stretches_of(const StateIndex& index, const SliceChoice& wanted) {

@@ -9,6 +9,7 @@
 #include "crypto/detached_signer.h"
 #include "crypto/gpg_keys.h"
 #include "crypto/openpgp_packets.h"
+#include "crypto/packet_frames.h"
 
 namespace vmstream {
 namespace {
@@ -47,17 +48,26 @@ class EncryptingSink final : public ByteSink {
         passphrase_(keys.passphrase),
         feed_(
             std::move(context), "encryption",
-            [this](std::span<const std::byte> bytes) { return next_.write(bytes); }, keys.limits) {}
+            [this](std::span<const std::byte> bytes) { return pass_on(bytes); }, keys.limits) {}
 
   Status write(std::span<const std::byte> bytes) override { return feed_.write(bytes); }
 
   Status finish() override {
     if (auto encrypted = feed_.finish(); !encrypted) return encrypted;
+    if (!frames_.at_end()) {
+      return Error{Errc::Environment, "encryption: gpg ended before it had written everything"};
+    }
     return next_.finish();
   }
 
  private:
+  Status pass_on(std::span<const std::byte> bytes) {
+    frames_.follow(bytes);
+    return next_.write(bytes);
+  }
+
   ByteSink& next_;
+  PacketFrames frames_;
   std::shared_ptr<const Secret> passphrase_;  // asked for while gpg runs
   GpgFeed feed_;                              // last: it calls back
 };

@@ -345,7 +345,7 @@ Status GuestCapture::State::give_back() {
     if (!over) return over.error();
     migrating = false;
   }
-  if (link) link->forget(*qmp);
+  MigrationLink::forget(*qmp);
   link.reset();
   if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
   return settings->put_back(*qmp);

@@ -15,7 +15,7 @@ Status IncomingSink::begin() {
   link_.emplace(std::move(*opened));
   auto begun = qmp_.execute("migrate-incoming", to_text({{"uri", link_->uri()}}));
   if (!begun) {
-    link_->forget(qmp_);
+    MigrationLink::forget(qmp_);
     return begun.error();
   }
   if (auto met = link_->await_peer(qmp_, watch_.limits()); !met) return met;

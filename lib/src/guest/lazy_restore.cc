@@ -131,7 +131,7 @@ Status LazyRestore::connect(const char* command) {
   link_.emplace(std::move(*opened));
   auto begun = qmp_.execute(command, to_text({{"uri", link_->uri()}}));
   if (!begun) {
-    link_->forget(qmp_);
+    MigrationLink::forget(qmp_);
     return begun.error();
   }
   if (auto met = link_->await_peer(qmp_, options_.limits); !met) return met;

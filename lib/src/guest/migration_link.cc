@@ -20,6 +20,9 @@
 namespace vmstream {
 namespace {
 
+// A monitor serves one client at a time. What a process that was killed, or whose answer was lost,
+// has left with QEMU is replaced by the next.
+constexpr const char* kFdName = "vmstream";
 constexpr auto kStatusInterval = std::chrono::milliseconds(100);
 
 Result<std::string> random_name() {
@@ -62,15 +65,12 @@ MigrationLink::~MigrationLink() {
 Status MigrationLink::pass_end(QmpClient& qmp) {
   auto pipe = direction_ == Direction::BothWays ? make_socket_pair() : make_pipe();
   if (!pipe) return pipe.error();
-  // The same each time: what a process that was killed has left with QEMU is replaced. A monitor
-  // serves one client at a time.
-  fd_name_ = "vmstream";
   bool from_qemu = direction_ == Direction::FromQemu;
   UniqueFd theirs = std::move(from_qemu ? pipe->writer : pipe->reader);
   end_ = std::move(from_qemu ? pipe->reader : pipe->writer);
-  auto passed = qmp.execute("getfd", to_text({{"fdname", fd_name_}}), theirs.get());
+  auto passed = qmp.execute("getfd", to_text({{"fdname", kFdName}}), theirs.get());
   if (!passed) return passed.error();
-  uri_ = "fd:" + fd_name_;
+  uri_ = fmt::format("fd:{}", kFdName);
   return ok();
 }
 
@@ -133,8 +133,7 @@ Status MigrationLink::accept(QmpClient& qmp, const WaitLimits& limits) {
 }
 
 void MigrationLink::forget(QmpClient& qmp) {
-  if (fd_name_.empty()) return;
-  [[maybe_unused]] auto closed = qmp.execute("closefd", to_text({{"fdname", fd_name_}}));
+  [[maybe_unused]] auto closed = qmp.execute("closefd", to_text({{"fdname", kFdName}}));
 }
 
 }  // namespace vmstream

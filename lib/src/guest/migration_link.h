@@ -29,8 +29,9 @@ class MigrationLink {
   Status await_peer(QmpClient& qmp, const WaitLimits& limits);
   int descriptor() const { return end_.get(); }
   void close() { end_.reset(); }
-  /// Closes QEMU's copy of a descriptor that no migration took over. Errors do not matter.
-  void forget(QmpClient& qmp);
+  /// Closes QEMU's copy of a descriptor that no migration took over, known here or not: its name is
+  /// always the same. Errors do not matter.
+  static void forget(QmpClient& qmp);
 
  private:
   explicit MigrationLink(Direction direction) : direction_(direction) {}
@@ -41,8 +42,7 @@ class MigrationLink {
 
   Direction direction_;
   std::string uri_;
-  std::string fd_name_;  // of the end passed to QEMU
-  std::string folder_;   // sockets: ours alone, removed with the link
+  std::string folder_;  // sockets: ours alone, removed with the link
   std::string path_;
   UniqueFd listener_;
   UniqueFd end_;

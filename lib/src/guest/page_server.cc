@@ -185,7 +185,9 @@ Status PageServer::push_some() {
   if (part_ == batch_.parts.size()) {
     if (auto taken = take_batch(); !taken) return taken;
   }
-  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes) {
+  // What cannot be read takes its time too: requests are looked at behind each such unit.
+  size_t lost = lost_.size();
+  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes && lost_.size() == lost) {
     if (part_units_ == batch_.parts[part_].range.count) {
       ++part_;
       part_units_ = 0;

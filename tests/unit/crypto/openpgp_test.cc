@@ -263,6 +263,13 @@ TEST_CASE("a demanded signer is the one who signed", "[openpgp]") {
   CHECK(unknown.error().code == Errc::Environment);
 }
 
+TEST_CASE("a look-up of a key ends with its limits", "[openpgp]") {
+  GpgHome home;
+  auto late = RequiredSigner::find("jo@example.org", {.deadline = Clock::now()});
+  REQUIRE_FALSE(late);
+  CHECK(late.error().code == Errc::TimedOut);
+}
+
 TEST_CASE("a signer whose key is not here is told, not refused", "[openpgp]") {
   Bytes message;
   {

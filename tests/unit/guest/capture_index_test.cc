@@ -9,6 +9,7 @@
 
 #include "support/catch.h"
 #include "support/stream_builder.h"
+#include "unit/guest/indexed_file.h"
 
 using namespace vmstream;
 
@@ -16,31 +17,12 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-// Captures a stream into a file, whose trailer takes the index.
-Result<Bytes> capture(std::span<const std::byte> stream, Coding coding) {
-  Bytes file;
-  auto target = make_memory_sink(file);
-  std::optional<StateIndex> index;
-  auto make_index = [&](const BlockTable& blocks) -> Result<Bytes> {
-    if (!index) return Error{Errc::Usage, "the sink was finished before the index was given"};
-    return serialise(*index, {.blocks = &blocks});
-  };
-  auto encoder = make_encoder(coding, *target, {.threads = 1, .index = make_index});
-  if (!encoder) return encoder.error();
-  auto source = make_memory_source(stream);
-  CaptureOptions options{.threads = 1,
-                         .index = [&](StateIndex given) { index = std::move(given); }};
-  auto done = capture_stream(*source, **encoder, options);
-  if (!done) return done.error();
-  return file;
-}
-
 }  // namespace
 
 TEST_CASE("a capture leaves an index that leads to the guest's memory", "[guest]") {
   auto coding = GENERATE(Coding::Gzip, Coding::Zstd);
   auto stream = testing::small_stream();
-  auto bytes = capture(stream.bytes(), coding);
+  auto bytes = testing::capture_file(stream.bytes(), coding);
   REQUIRE(bytes);
   auto file = make_random_memory(*bytes);
   auto trailer = read_trailer(coding, *file);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/capture.h>
+#include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
 #include "support/catch.h"
 
@@ -60,4 +61,16 @@ TEST_CASE("a restore is explained", "[explain]") {
   CHECK(contains(paused, "-S -incoming \"exec:vmrestore 'guest.zst'\""));
   auto running = explain_restore("guest.zst", nullptr, {.run_state = RunState::Running});
   CHECK(running.find("\"migrate-incoming\"") < running.find("\"cont\""));
+}
+
+TEST_CASE("a lazy restore is explained with the capability that it needs", "[explain][lazy]") {
+  auto text = explain_lazy_restore(nullptr, RunState::Running);
+  CHECK(contains(text, "{\"capabilities\":[{\"capability\":\"postcopy-ram\",\"state\":true}]}"));
+  CHECK(contains(text, "{\"execute\": \"cont\"}\n"));
+  CHECK(contains(text, "fd:vmstream"));
+  CHECK_FALSE(contains(text, "stop"));
+  auto over_tcp = address("tcp:[::1]:4444");
+  text = explain_lazy_restore(&over_tcp, RunState::AsSaved);
+  CHECK(contains(text, "unix:SOCKET"));
+  CHECK(contains(text, "# if the guest was saved paused:\n{\"execute\": \"stop\"}\n"));
 }
