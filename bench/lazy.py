@@ -160,7 +160,9 @@ def measure_service(bench, megabytes):
 
 
 def milliseconds(seconds):
-    return "" if seconds is None else f"{seconds * 1000:.1f} ms"
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.{2 if seconds < 0.01 else 0}f} ms"
 
 
 def sizes_table(sizes):
@@ -195,7 +197,9 @@ def make_report(options, sizes, service, date):
              f"- versions: {report.first_line(vmrestore, '--version')}; "
              f"{report.first_line('qemu-system-x86_64', '--version')}",
              f"- QEMU emulates (TCG); medians of {options.runs} interleaved rounds; files in the "
-             "page cache", "", "## By size, a quarter in use", "",
+             "page cache",
+             f"- load of the machine by others at the start: {options.load:.1f} processes", "",
+             "## By size, a quarter in use", "",
              *sizes_table(sizes), "", "## Waiting for a page", "",
              f"A guest that reads half of its {options.service_size} MiB page by page, scattered, "
              "from a zstd file in the page cache: from the arrival of a request to the sending of "
@@ -219,6 +223,7 @@ def parse_arguments():
 
 def main():
     options = parse_arguments()
+    options.load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.work) as folder:
         bench = Bench(options, folder)
         sizes = [(size, measure_size(bench, size)) for size in options.sizes]

@@ -67,6 +67,7 @@ class LazyRestore {
   Status prepare();
   Status set_run_state(const LazyReader& reader);
   Status connect(const char* command);
+  Status begin();
   Status hand_over_devices();
   Status deliver(bool loaded);
   Error explain(const Error& error, bool loaded);
@@ -139,6 +140,11 @@ Status LazyRestore::connect(const char* command) {
   return ok();
 }
 
+Status LazyRestore::begin() {
+  if (auto set = set_run_state(*reader_); !set) return set;
+  return connect("migrate-incoming");
+}
+
 Status LazyRestore::hand_over_devices() {
   auto sink = make_fd_sink(link_->descriptor(), options_.limits);
   return write_opening(*reader_, file_.index(), blocks_, *sink, [this] {
@@ -206,8 +212,10 @@ Result<LazySummary> LazyRestore::run() {
   if (auto prepared = prepare(); !prepared) return prepared.error();
   PostcopyCapability capability(qmp_);
   if (auto on = capability.switch_on(); !on) return on.error();
-  if (auto set = set_run_state(*reader_); !set) return set.error();
-  if (auto connected = connect("migrate-incoming"); !connected) return connected.error();
+  if (auto begun = begin(); !begun) {
+    [[maybe_unused]] auto off = capability.put_back();  // QEMU waits as it did before
+    return begun.error();
+  }
   if (auto handed = hand_over_devices(); !handed) return explain(handed.error(), false);
   if (auto delivered = deliver(false); !delivered) return delivered.error();
   auto summary = finish();
