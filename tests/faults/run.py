@@ -2,7 +2,7 @@
 """Runs the bench of faults: every fault of the lists at steps spread over a whole save or restore.
 
     run.py             a few kinds in the middle of each operation, in a minute
-    run.py --all       all kinds at many steps, in a quarter of an hour
+    run.py --all       all kinds at many steps, in a quarter of an hour or less
     run.py --only WORD the operations whose name holds it
     run.py --write F   puts the tables into file F, between its two marks
 """
