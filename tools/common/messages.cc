@@ -19,8 +19,8 @@ constexpr std::string_view kEraseLine = "\r\x1b[K";
 
 // A stderr that cannot be written to leaves nobody to tell.
 void write_stderr(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stderr);
-  std::fflush(stderr);
+  (void)std::fwrite(text.data(), 1, text.size(), stderr);
+  (void)std::fflush(stderr);
 }
 
 }  // namespace

@@ -18,7 +18,6 @@
 namespace vmrestore {
 namespace {
 
-using vmstream::Error;
 using vmstream::LazyCounts;
 using vmstream::LazyFile;
 using vmstream::LazyOptions;

@@ -87,7 +87,7 @@ class SigningSink final : public ByteSink {
   }
 
   SigningSink(std::shared_ptr<const WritingKeys> keys, std::unique_ptr<DetachedSigner> signer,
-              SignaturePacket trial, ByteSink& next)
+              const SignaturePacket& trial, ByteSink& next)
       : next_(next),
         keys_(std::move(keys)),
         announced_(one_pass_packet(trial)),
