@@ -177,7 +177,7 @@ def tables(data):
             f"{data.data_bytes / 1e6:.0f} MB of RAM hold {data.description}.", "",
             "### Saving: from the migrate command to completed, and the command's end", "",
             *save_table(data.group("save"), plain_bytes), "",
-            "At least: the CPU seconds of QEMU and of the process by the number of cores. What the goals"
+            "At least: the CPU seconds of QEMU and of the process by the number of cores. What the goals "
             "come to if nothing but QEMU and the compressor took time:", "", *limits(data), "",
             "### Restoring into a waiting QEMU", "",
             *load_table("restore", data.group("restore"), plain_bytes), "",

@@ -12,11 +12,13 @@ check_format() {
   git ls-files -z '*.cc' '*.h' | xargs -0 clang-format --dry-run --Werror
 }
 
-# Left out: whether a small struct is passed by value is a matter of taste.
+# Left out: whether a small struct is passed by value is a matter of taste; readdir() is safe where an
+# open folder has one reader.
 check_cppcheck() {
   say "cppcheck"
   cppcheck --quiet -j "$jobs" --std=c++20 --language=c++ --library=posix \
-    --enable=warning,performance,portability --suppress=passedByValue --error-exitcode=1 \
+    --enable=warning,performance,portability --suppress=passedByValue \
+    --suppress=readdirCalled --error-exitcode=1 \
     -I lib/include -I lib/src -I tools lib/src tools
 }
 

@@ -11,7 +11,7 @@ import subprocess
 import time
 import unittest
 
-from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, UNSUPPORTED, USAGE,
+from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, USAGE,
                      ToolTest, stream, tool)
 
 STREAM = stream()
@@ -51,6 +51,17 @@ class Arguments(ToolTest):
     def test_options_that_are_not_known_are_refused(self):
         for option in ("--asymmetric", "--bogus"):
             self.assert_usage("--stdin", "-o", "f", option, words=[f"unknown option '{option}'"])
+
+    def test_modes_need_a_monitor(self):
+        for mode in ("live", "background", "auto"):
+            ran = self.run_tool("vmdump", "--stdin", "-o", "x.zst", "--mode", mode)
+            self.assert_fails(USAGE, ran, "--mode needs --qmp")
+
+    def test_compact_needs_a_plain_file(self):
+        for options in (["-o", "-"], ["--exec", "cat"], ["-o", "x.gpg", "-e", "key"]):
+            with self.subTest(options):
+                ran = self.run_tool("vmdump", "--stdin", "--compact", *options)
+                self.assert_fails(USAGE, ran, "--compact")
 
     def test_codings_that_are_only_read_are_refused(self):
         for name in ("xz", "lz4"):

@@ -2,7 +2,7 @@
 """Runs the bench of faults: every fault of the lists at steps spread over a whole save or restore.
 
     run.py             a few kinds in the middle of each operation, in a minute
-    run.py --all       all kinds at many steps, in a quarter of an hour
+    run.py --all       all kinds at many steps, in a quarter of an hour or less
     run.py --only WORD the operations whose name holds it
     run.py --write F   puts the tables into file F, between its two marks
 """
@@ -63,20 +63,22 @@ class Runner:
 
 
 def run_saves(runner, bench, key):
-    runner.run(bench, PLAIN, "vmdump", [*CALLS, *SIGNALS, *QEMU_KILLED], 6)
+    runner.run(bench, PLAIN, "vmdump", [*CALLS, *SIGNALS, *QEMU_KILLED], 5)
+    live = Save("save, live", ("-o", "x.zst", "--mode", "live"))
+    runner.run(bench, live, "vmdump", [*CALLS, *SIGNALS], 2)
     openpgp = Save("save, encrypted and signed",
                    ("-o", "x.zst.gpg", "-e", key, "--sign", key), "x.zst.gpg")
-    runner.run(bench, openpgp, "vmdump", [*CALLS, *SIGNALS], 4)
+    runner.run(bench, openpgp, "vmdump", [*CALLS, *SIGNALS], 3)
     runner.run(bench, openpgp, "gpg", COMMAND, 4)
     command = Save("save, --exec", ("--exec", "cat > x.zst"), leaves_pieces=True)
-    runner.run(bench, command, "vmdump", [*CALLS, *SIGNALS], 3)
+    runner.run(bench, command, "vmdump", [*CALLS, *SIGNALS], 2)
     runner.run(bench, command, "cat", COMMAND, 3)
     filtered = Save("save, --filter", ("-o", "x.gz", "--filter", "gzip -1 -c"), "x.gz")
-    runner.run(bench, filtered, "vmdump", [*CALLS, *SIGNALS], 3)
+    runner.run(bench, filtered, "vmdump", [*CALLS, *SIGNALS], 2)
     runner.run(bench, filtered, "gzip", COMMAND, 3)
     ended = Save("save, --verify --after quit",
                  ("-o", "x.gz", "--verify", "--after", "quit"), "x.gz", ends_qemu=True)
-    runner.run(bench, ended, "vmdump", [*CALLS, *SIGNALS], 4)
+    runner.run(bench, ended, "vmdump", [*CALLS, *SIGNALS], 3)
     paused = Save("save, found paused", ("-o", "x.none", "-c", "none"), "x.none", paused=True)
     runner.run(bench, paused, "vmdump", [*CALLS, *SIGNALS], 2)
 

@@ -76,8 +76,8 @@ class SaveBench(Bench):
     def inject(self, save, fault, sampled=False):
         """The outcome, or None if the step was not reached. `sampled`: a whole file is loaded."""
         self.prepare(save)
-        ran = self.run(fault, "vmdump", *self.arguments(save), peer=self.guest.process.pid)
         try:
+            ran = self.run(fault, "vmdump", *self.arguments(save), peer=self.guest.process.pid)
             if not ran.fired:
                 return None
             self.check_status(fault, ran)

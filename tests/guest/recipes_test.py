@@ -63,7 +63,7 @@ class Recipes(GuestTest):
         self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "guest.zst",
                                             "--after", "pause"))
         second = self.start_tool(
-            "vmrestore", "guest.zst", "--cont", "--", "qemu-system-x86_64", *MACHINE,
+            "vmrestore", "guest.zst", "--cont", "--", "qemu-system-x86_64", *MACHINE, "-m", "32",
             "-serial", "file:second.serial")
         serial = self.folder / "second.serial"
         wait_until(lambda: serial.exists() and serial.read_text().count(" OK ") > 3, "the guest")

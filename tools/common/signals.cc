@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <csignal>
 
 namespace vmtools {
 namespace {
@@ -20,15 +21,15 @@ void on_signal(int) {
 std::atomic<bool> g_status_requested{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
+void on_status_request(int) {
+  g_status_requested = true;
+}
+
 void set_handler(int number, void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;  // no SA_RESTART: waiting calls come back and look
   sigemptyset(&action.sa_mask);
   ::sigaction(number, &action, nullptr);
-}
-
-void on_status_request(int) {
-  g_status_requested = true;
 }
 
 }  // namespace
@@ -49,15 +50,11 @@ SignalGuard::~SignalGuard() {
 }
 
 StatusRequests::StatusRequests() {
-  struct sigaction action {};
-  action.sa_handler = on_status_request;
-  action.sa_flags = SA_RESTART;  // nothing is to be interrupted
-  sigemptyset(&action.sa_mask);
-  ::sigaction(SIGUSR1, &action, &found_);
+  set_handler(SIGUSR1, on_status_request);
 }
 
 StatusRequests::~StatusRequests() {
-  ::sigaction(SIGUSR1, &found_, nullptr);
+  set_handler(SIGUSR1, SIG_IGN);
 }
 
 bool StatusRequests::take() {

@@ -2,8 +2,6 @@
 // SIGINT, SIGTERM and SIGHUP as a request that the work at hand notices and cleans up after.
 #pragma once
 
-#include <csignal>
-
 #include <vmstream/cancellation.h>
 
 namespace vmtools {
@@ -22,7 +20,8 @@ class SignalGuard {
   SignalGuard& operator=(const SignalGuard&) = delete;
 };
 
-/// While it lives, SIGUSR1 asks how far the work has come, as dd has it. At most one at a time.
+/// While it lives, SIGUSR1 asks how far the work has come, as dd has it; after it the signal is
+/// ignored. At most one at a time.
 class StatusRequests {
  public:
   StatusRequests();
@@ -32,9 +31,6 @@ class StatusRequests {
 
   /// Whether one has come since the last call.
   bool take();
-
- private:
-  struct sigaction found_ {};
 };
 
 /// A reader that goes away is an error of the write, not the end of the process.

@@ -62,7 +62,8 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
   }
   line += fmt::format(", {:.2f} s", summary.total_seconds);
   if (!options.qmp) return line;
-  line += fmt::format(", {}, guest paused {:.2f} s", name_of(summary.mode), summary.pause_seconds);
+  if (summary.mode != CaptureMode::Stop) line += fmt::format(", {}", name_of(summary.mode));
+  line += fmt::format(", guest paused {:.2f} s", summary.pause_seconds);
   if (summary.mode == CaptureMode::Live) {
     line += fmt::format(" after {} passes ({})", summary.passes.size(), name_of(summary.ended_by));
   }

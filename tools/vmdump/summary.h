@@ -12,7 +12,7 @@
 
 namespace vmdump {
 
-/// "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, stop, guest paused 2.9 s".
+/// "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, guest paused 2.9 s".
 std::string summary_line(const Options& options, const vmstream::CaptureSummary& summary,
                          uint64_t file_bytes);
 

@@ -23,9 +23,9 @@
 namespace vmstream {
 
 /// Whether the table of records covers the stream without a gap and each record (of those alike in
-/// a row the first and the last) begins in `plain` as the table says; of the slices of sections that
-/// go on, which may be all over a compressed file, some are tried. `plain` may be null where the
-/// file cannot be read by position: then only the table itself is judged.
+/// a row the first and the last) begins in `plain` as the table says; of the slices of sections
+/// that go on, which may be all over a compressed file, some are tried. `plain` may be null where
+/// the file cannot be read by position: then only the table itself is judged.
 bool confirm_records(const StateIndex& index, RandomSource* plain);
 
 /// Calls `receiver` as a RecordLister would. Of an index that was confirmed.

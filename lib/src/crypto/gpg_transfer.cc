@@ -17,7 +17,8 @@ namespace {
 
 constexpr size_t kBufferBytes = 128 * 1024;
 constexpr size_t kPipeBytes = 256 * 1024;
-constexpr size_t kFirstBytes = 512;  // below PIPE_BUF
+constexpr auto kLastWords = std::chrono::seconds(5);  // of a gpg that reads no more
+constexpr size_t kFirstBytes = 512;                   // below PIPE_BUF
 static_assert(kFirstBytes <= PIPE_BUF);
 
 }  // namespace
@@ -128,7 +129,11 @@ bool GpgTransfer::write_past(Watch& watch) {
   ssize_t count = ::write(watch.fd, unwritten_.data(), unwritten_.size());
   if (count < 0) {
     // gpg says elsewhere why. GPGME would wait for room in a pipe that nobody empties.
-    if (errno == EPIPE) watch.broken = true;
+    if (errno == EPIPE) {
+      watch.broken = true;
+      auto patience = Clock::now() + kLastWords;
+      limits_.deadline = std::min(limits_.deadline.value_or(patience), patience);
+    }
     bool is_passing = errno == EPIPE || errno == EINTR || errno == EAGAIN;
     if (!is_passing) fail(system_error("write to gpg", errno));
     return true;

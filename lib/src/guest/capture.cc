@@ -305,11 +305,8 @@ void GuestCapture::State::cancel() {
   [[maybe_unused]] auto cancelled = qmp->execute("migrate_cancel");
 }
 
-// To nowhere, as fast as it goes, and for as long as something comes.
+// To nowhere, for as long as something comes.
 Status GuestCapture::State::run_dry() {
-  qmp->set_limits(fresh_limits(kCancelPatience));
-  [[maybe_unused]] auto asked =
-      qmp->post("migrate-set-parameters", to_text({{"max-bandwidth", kUnlimitedBandwidth}}));
   std::vector<std::byte> nowhere(kDryReadBytes);
   for (;;) {
     auto count = read_some(link->descriptor(), nowhere, fresh_limits(kRecoveryPatience));

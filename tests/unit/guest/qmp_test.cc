@@ -17,10 +17,13 @@ WaitLimits within(std::chrono::milliseconds time) {
   return {.deadline = Clock::now() + time};
 }
 
-const WaitLimits kPatient = within(std::chrono::seconds(30));
+// From now on, however long the tests before took.
+WaitLimits patient() {
+  return within(std::chrono::seconds(30));
+}
 
 // A session whose monitor goes on with `script` once it has greeted.
-Result<QmpClient> session(ScriptedMonitor& monitor, WaitLimits limits = kPatient) {
+Result<QmpClient> session(ScriptedMonitor& monitor, WaitLimits limits = patient()) {
   return QmpClient::adopt(monitor.client_end(), limits);
 }
 
@@ -63,13 +66,13 @@ TEST_CASE("what is no address is refused with the forms there are", "[qmp]") {
 
 TEST_CASE("nobody at the address: the error names it and says how to start QEMU", "[qmp]") {
   testing::TempDir folder;
-  auto client = QmpClient::connect(*QmpAddress::parse(folder / "none"), kPatient);
+  auto client = QmpClient::connect(*QmpAddress::parse(folder / "none"), patient());
   REQUIRE_FALSE(client);
   CHECK(client.error().code == Errc::Environment);
   CHECK(contains(client.error().message, folder / "none"));
   CHECK(contains(client.error().message, "No such file"));
   CHECK(contains(client.error().hint, "-qmp unix:"));
-  auto refused = QmpClient::connect(*QmpAddress::parse("tcp:127.0.0.1:1"), kPatient);
+  auto refused = QmpClient::connect(*QmpAddress::parse("tcp:127.0.0.1:1"), patient());
   REQUIRE_FALSE(refused);
   CHECK(contains(refused.error().message, "Connection refused"));
 }
@@ -260,7 +263,7 @@ TEST_CASE("silence ends with the deadline, and the session can go on", "[qmp]") 
   auto answer = client->execute("slow");
   REQUIRE_FALSE(answer);
   CHECK(answer.error().code == Errc::TimedOut);
-  client->set_limits(kPatient);
+  client->set_limits(patient());
   CHECK(*client->execute("next") == R"("mine")");
 }
 
