@@ -101,7 +101,7 @@ def own_header(path, layer, root):
     if path.suffix != ".cc":
         return None
     if path.with_suffix(".h").exists():
-        return f"{layer}/{path.stem}.h"
+        return path.with_suffix(".h").relative_to(root / "lib/src").as_posix()
     public = root / "lib/include/vmstream" / f"{path.stem}.h"
     if public.exists() and public_header_layer(public.name) == layer:
         return f"vmstream/{path.stem}.h"

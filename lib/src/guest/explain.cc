@@ -8,7 +8,7 @@
 #include <vmstream/text.h>
 #include "base/json.h"
 #include "guest/migration_settings.h"
-#include "guest/qmp_address.h"
+#include "guest/monitor/qmp_address.h"
 
 namespace vmstream {
 namespace {

@@ -13,8 +13,8 @@
 #include <cerrno>
 
 #include "base/json.h"
-#include "guest/qmp_address.h"
-#include "guest/query.h"
+#include "guest/monitor/qmp_address.h"
+#include "guest/monitor/query.h"
 #include "io/wait.h"
 
 namespace vmstream {

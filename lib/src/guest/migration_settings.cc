@@ -2,7 +2,7 @@
 #include "guest/migration_settings.h"
 
 #include "base/json.h"
-#include "guest/query.h"
+#include "guest/monitor/query.h"
 
 namespace vmstream {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/lazy_restore.h>
-#include "guest/postcopy_opening.h"
+#include "guest/lazy/postcopy_opening.h"
 #include "support/event_log.h"
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"

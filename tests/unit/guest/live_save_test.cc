@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A live save's dealings with a monitor that tells of passes as the test likes.
-#include "guest/live_save.h"
+#include "guest/capture/live_save.h"
 
 #include <fmt/format.h>
 
 #include <atomic>
 #include <thread>
 
-#include "guest/pass_meter.h"
-#include "guest/pause_clock.h"
+#include "guest/capture/pass_meter.h"
+#include "guest/capture/pause_clock.h"
 #include "support/catch.h"
 #include "unit/guest/scripted_monitor.h"
 

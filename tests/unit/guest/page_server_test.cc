@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The source of a postcopy migration against a destination that keeps what it gets.
-#include "guest/page_server.h"
+#include "guest/lazy/page_server.h"
 
 #include <fstream>
 
-#include "guest/postcopy_recovery.h"
+#include "guest/lazy/postcopy_recovery.h"
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"
 #include "unit/guest/fake_destination.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/postcopy_capability.h"
+#include "guest/lazy/postcopy_capability.h"
 
 #include "support/catch.h"
 #include "unit/guest/scripted_monitor.h"

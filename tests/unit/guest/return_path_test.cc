@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/return_path.h"
+#include "guest/lazy/return_path.h"
 
 #include "format/records.h"
 #include "support/catch.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "guest/served_blocks.h"
+#include "guest/lazy/served_blocks.h"
 
-#include "guest/latency_histogram.h"
+#include "guest/lazy/latency_histogram.h"
 #include "support/catch.h"
 
 using namespace vmstream;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/stream_guard.h"
+#include "guest/restore/stream_guard.h"
 
 #include <vmstream/digest.h>
 #include <vmstream/restore.h>

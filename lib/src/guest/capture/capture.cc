@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: MIT
+// Saving a guest, and giving it back as it was found whatever happens.
+#include <vmstream/capture.h>
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <chrono>
+
+#include "base/json.h"
+#include "guest/capture/capture_mode.h"
+#include "guest/capture/capture_tap.h"
+#include "guest/capture/guest_state.h"
+#include "guest/capture/live_save.h"
+#include "guest/capture/pause_clock.h"
+#include "guest/migration_link.h"
+#include "guest/monitor/monitored_io.h"
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+// What is done after a failure has time of its own: the limits may be what has failed.
+constexpr auto kCancelPatience = std::chrono::milliseconds(500);
+constexpr auto kRecoveryPatience = std::chrono::seconds(5);
+constexpr auto kQuitPatience = std::chrono::seconds(10);
+constexpr size_t kDryReadBytes = 1 << 20;
+
+WaitLimits fresh_limits(Clock::duration patience) {
+  return {.deadline = Clock::now() + patience};
+}
+
+// As QEMU stamps its events.
+double system_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Hears STOP and RESUME, and steers a live save.
+class CaptureListener final : public MonitorListener {
+ public:
+  CaptureListener(PauseClock& pause, LiveSave* live) : pause_(pause), live_(live) {}
+
+  Status on_event(const QmpEvent& event) override {
+    pause_.on_event(event);
+    if (live_ && event.name == "MIGRATION_PASS") live_->on_pass();
+    return ok();
+  }
+  Status on_turn() override { return live_ ? live_->on_turn(pause_.stands_still()) : ok(); }
+
+ private:
+  PauseClock& pause_;
+  LiveSave* live_;
+};
+
+// What QEMU found dirty belongs to the pass that had sent as many pages by then.
+void add_looks(const std::vector<LiveSave::Look>& looks, std::vector<CapturePass>& passes) {
+  uint64_t sent = 0;
+  auto look = looks.begin();
+  for (CapturePass& pass : passes) {
+    sent += pass.pages;
+    for (; look != looks.end() && (look->pages_sent <= sent || &pass == &passes.back()); ++look) {
+      pass.dirtied += look->pass.dirtied;
+      pass.left = look->pass.left;
+    }
+  }
+}
+
+Error another_migration(const MigrationStatus& status) {
+  return Error{
+      .code = Errc::Environment,
+      .message = "another migration of this guest is under way (status '" + status.name + "')",
+      .hint = "wait for its end, or end it with migrate_cancel"};
+}
+
+std::string unsafe_live_save(const std::string& qemu_version) {
+  return fmt::format(
+      "QEMU {} emulates this guest without KVM and, before 9.0, can lose pages that it writes "
+      "while "
+      "it is saved live; --mode stop and background are safe",
+      qemu_version);
+}
+
+}  // namespace
+
+struct GuestCapture::State {
+  State(QmpAddress where, CaptureOptions how, CaptureObserver* who, QmpClient client)
+      : address(std::move(where)), options(how), observer(who), qmp(std::move(client)) {}
+
+  Status look();
+  Status choose_mode();
+  Status begin();
+  Status start_migration();
+  Status transfer(ByteSink& sink, StreamTap& tap);
+  std::optional<Pace> pace() const;
+  Status migrate(CaptureTap& tap, ByteSink& sink);
+  Status expect_completed();
+  Status settle_guest();
+  void hear_events();
+  Result<CaptureSummary> capture(ByteSink& sink);
+  CaptureSummary summarize(const CaptureTap& tap);
+  Status pause();
+  Status quit();
+  void abandon();
+  Status give_back();
+  void end_migration();
+  void cancel();
+  Status run_dry();
+  Status revive();
+
+  QmpAddress address;
+  CaptureOptions options;
+  CaptureObserver* observer;
+  std::optional<QmpClient> qmp;
+  std::optional<GuestState> guest = std::nullopt;
+  std::optional<MigrationSettings> settings = std::nullopt;
+  std::optional<MigrationLink> link = std::nullopt;
+  std::optional<LiveSave> live = std::nullopt;
+  ChosenMode chosen = {};
+  PauseClock pause_clock = {};
+  double pause_seconds = 0;
+  bool touched = false;    // something of the guest or of QEMU is owed
+  bool migrating = false;  // from `migrate` until its end has been seen
+  bool saved = false;      // the sink has taken a complete stream
+  std::optional<Error> recovery_error = std::nullopt;
+};
+
+Status GuestCapture::State::look() {
+  auto migration = query_migration(*qmp);
+  if (!migration) return migration.error();
+  if (!migration->is_over()) return another_migration(*migration);
+  auto found = GuestState::read(*qmp);
+  if (!found) return found.error();
+  if (found->found_name() == "inmigrate") {
+    return Error{Errc::Environment,
+                 "there is no guest to save: this QEMU waits for an incoming stream"};
+  }
+  guest.emplace(std::move(*found));
+  auto set = MigrationSettings::read(*qmp);
+  if (!set) return set.error();
+  settings.emplace(std::move(*set));
+  return ok();
+}
+
+Status GuestCapture::State::choose_mode() {
+  touched = true;
+  auto prepared = prepare_mode(*qmp, *settings, options, guest->was_running());
+  if (!prepared) return prepared.error();
+  chosen = std::move(*prepared);
+  if (chosen.mode != CaptureMode::Live) return ok();
+  auto unsafe = loses_dirty_pages(*qmp);
+  if (!unsafe) return unsafe.error();
+  if (*unsafe && observer) observer->on_warning(unsafe_live_save(qmp->qemu_version()));
+  return ok();
+}
+
+// Everything up to the first byte of the stream.
+Status GuestCapture::State::begin() {
+  uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
+  if (auto done = settings->set_parameter(*qmp, "max-bandwidth", bandwidth); !done) return done;
+  if (options.downtime_limit && chosen.mode == CaptureMode::Live) {
+    auto limit = static_cast<uint64_t>(options.downtime_limit->count());
+    if (auto done = settings->set_parameter(*qmp, "downtime-limit", limit); !done) return done;
+  }
+  auto opened = MigrationLink::open(*qmp, MigrationLink::Direction::FromQemu);
+  if (!opened) return opened.error();
+  link.emplace(std::move(*opened));
+  if (chosen.mode == CaptureMode::Stop) {
+    if (auto done = guest->stop(*qmp); !done) return done;
+  }
+  if (auto begun = start_migration(); !begun) return begun;
+  return link->await_peer(*qmp, options.limits);
+}
+
+Status GuestCapture::State::start_migration() {
+  auto begun = qmp->execute("migrate", to_text({{"uri", link->uri()}}));
+  migrating = true;
+  if (begun) return ok();
+  // After a refusal the session goes on, and what may be migrating is not ours to cancel; after a
+  // lost answer nothing is known.
+  if (query_run_status(*qmp)) migrating = false;
+  Error error = begun.error();
+  if (guest->found_name() == "postmigrate") {
+    error.hint = "it stands still since it was last saved: QEMU wants a cont before the next save";
+  }
+  return error;
+}
+
+// QEMU sends a background snapshot as fast as it is read, whatever it is set to.
+std::optional<Pace> GuestCapture::State::pace() const {
+  if (chosen.mode != CaptureMode::Background || !options.max_bandwidth) return std::nullopt;
+  return Pace(*options.max_bandwidth);
+}
+
+Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
+  if (chosen.mode == CaptureMode::Live) {
+    settings->owe_parameter("downtime-limit");  // by which it is ended
+    live.emplace(*qmp, options, observer);
+  }
+  CaptureListener listener(pause_clock, live ? &*live : nullptr);
+  MonitorWatch watch(
+      *qmp, options.limits, [&tap] { tap.report(); }, &listener);
+  MonitoredSource source(link->descriptor(), watch, pace());
+  if (auto moved = pump(source, sink, &tap); !moved) return moved.error();
+  return expect_completed();
+}
+
+Status GuestCapture::State::expect_completed() {
+  auto status = await_migration_end(*qmp, options.limits);
+  if (!status) return status.error();
+  migrating = false;
+  if (status->name == "completed") return ok();
+  return Error{Errc::Environment,
+               fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
+                           status->error.empty() ? "" : ": ", status->error)};
+}
+
+// Events that have come while an answer was awaited.
+void GuestCapture::State::hear_events() {
+  auto event = qmp->take_event();
+  for (; event && *event; event = qmp->take_event()) pause_clock.on_event(**event);
+}
+
+// QEMU has sent everything: what was borrowed of it goes back, before the output is finished.
+Status GuestCapture::State::settle_guest() {
+  link->close();
+  if (options.after == After::Keep) {
+    if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
+  }
+  hear_events();
+  pause_seconds = pause_clock.seconds(system_time());
+  return settings->put_back(*qmp);
+}
+
+Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
+  if (auto begun = begin(); !begun) return begun;
+  if (auto moved = transfer(sink, tap.stream()); !moved) return moved;
+  if (auto whole = tap.finish(); !whole) return whole;
+  if (auto settled = settle_guest(); !settled) return settled;
+  tap.give_index({.mode = std::string(name_of(chosen.mode)),
+                  .time = tap.time(),
+                  .qemu_version = qmp->qemu_version(),
+                  .run_state = guest->found_name()});
+  return sink.finish();
+}
+
+Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
+  auto done = choose_mode();
+  CaptureTap tap(chosen.mode, options, observer);
+  if (done) done = migrate(tap, sink);
+  if (!done) {
+    abandon();
+    return done.error();
+  }
+  saved = true;
+  return summarize(tap);
+}
+
+CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
+  CaptureSummary summary = tap.summary();
+  summary.mode = chosen.mode;
+  summary.mode_reason = chosen.reason;
+  summary.qemu_version = qmp->qemu_version();
+  summary.pause_seconds = pause_seconds;
+  if (chosen.mode == CaptureMode::Background) summary.ended_by = EndedBy::Background;
+  if (!live) return summary;
+  summary.ended_by = live->ended_by();
+  summary.shortfall = live->shortfall();
+  add_looks(live->looks(), summary.passes);
+  return summary;
+}
+
+// Only after a background save the guest still runs.
+Status GuestCapture::State::pause() {
+  return chosen.mode == CaptureMode::Background ? guest->stop(*qmp) : ok();
+}
+
+// The monitor's close is what proves that QEMU has gone.
+Status GuestCapture::State::quit() {
+  WaitLimits patience = fresh_limits(kQuitPatience);
+  qmp->set_limits(patience);
+  if (auto asked = qmp->execute("quit"); !asked) return asked.error();
+  MonitorWatch watch(*qmp, patience, [] {});
+  auto closed = watch.await(qmp->descriptor(), POLLIN);
+  while (closed) closed = watch.await(qmp->descriptor(), POLLIN);
+  return closed.error().code == Errc::TimedOut ? closed : ok();
+}
+
+void GuestCapture::State::abandon() {
+  if (!std::exchange(touched, false)) return;
+  auto given_back = give_back();
+  if (given_back) return;
+  recovery_error = given_back.error();
+  recovery_error->message =
+      "the guest could not be put back as it was found: " + recovery_error->message;
+  recovery_error->hint =
+      guest->was_running()
+          ? "if QEMU still runs: type migrate_cancel, then cont, into its human monitor"
+          : "if QEMU still runs: type migrate_cancel into its human monitor";
+}
+
+// An answer that takes long here would be one that QEMU gives only after our end is closed: while
+// it blocks in a write it may hold the lock that its monitor needs.
+void GuestCapture::State::cancel() {
+  qmp->set_limits(fresh_limits(kCancelPatience));
+  [[maybe_unused]] auto cancelled = qmp->execute("migrate_cancel");
+}
+
+// To nowhere, for as long as something comes.
+Status GuestCapture::State::run_dry() {
+  std::vector<std::byte> nowhere(kDryReadBytes);
+  for (;;) {
+    auto count = read_some(link->descriptor(), nowhere, fresh_limits(kRecoveryPatience));
+    if (!count) return count.error();
+    if (*count == 0) return ok();
+  }
+}
+
+void GuestCapture::State::end_migration() {
+  bool must_end_well =
+      chosen.mode == CaptureMode::Background && stays_protected(qmp->qemu_version());
+  if (must_end_well && link && link->descriptor() >= 0 && run_dry()) return;
+  cancel();
+}
+
+// The session may be what is broken, and QEMU be well: then it gets a new one.
+Status GuestCapture::State::revive() {
+  qmp->set_limits(fresh_limits(kRecoveryPatience));
+  if (query_run_status(*qmp)) return ok();
+  qmp.reset();
+  auto again = QmpClient::connect(address, fresh_limits(kRecoveryPatience));
+  if (!again) return again.error();
+  qmp.emplace(std::move(*again));
+  if (migrating) cancel();
+  return ok();
+}
+
+Status GuestCapture::State::give_back() {
+  if (migrating) end_migration();
+  if (link) link->close();
+  if (auto alive = revive(); !alive) return alive;
+  WaitLimits patience = fresh_limits(kRecoveryPatience);
+  qmp->set_limits(patience);
+  if (migrating) {
+    auto over = await_migration_end(*qmp, patience);
+    if (!over) return over.error();
+    migrating = false;
+  }
+  MigrationLink::forget(*qmp);
+  link.reset();
+  if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
+  return settings->put_back(*qmp);
+}
+
+GuestCapture::GuestCapture(std::unique_ptr<State> state) : state_(std::move(state)) {}
+GuestCapture::GuestCapture(GuestCapture&&) noexcept = default;
+GuestCapture::~GuestCapture() {
+  if (state_) state_->abandon();
+}
+
+Result<GuestCapture> GuestCapture::open(const QmpAddress& address, CaptureOptions options,
+                                        CaptureObserver* observer) {
+  auto client = QmpClient::connect(address, options.limits);
+  if (!client) return client.error();
+  auto state = std::make_unique<State>(address, options, observer, std::move(*client));
+  if (auto looked = state->look(); !looked) return looked.error();
+  return GuestCapture(std::move(state));
+}
+
+Result<CaptureSummary> GuestCapture::capture(ByteSink& sink) {
+  return state_->capture(sink);
+}
+
+Status GuestCapture::complete() {
+  if (!state_->saved) return Error{Errc::Usage, "complete() without a capture that succeeded"};
+  state_->touched = false;
+  switch (state_->options.after) {
+    case After::Keep:
+      return ok();
+    case After::Pause:
+      return state_->pause();
+    case After::Quit:
+      return state_->quit();
+  }
+  return ok();
+}
+
+const std::optional<Error>& GuestCapture::recovery_error() const {
+  return state_->recovery_error;
+}
+
+void GuestCapture::abandon() {
+  state_->abandon();
+}
+
+Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, CaptureOptions options,
+                                      CaptureObserver* observer) {
+  CaptureTap tap(CaptureMode::Stop, options, observer);
+  if (auto moved = pump(source, sink, &tap.stream()); !moved) return moved.error();
+  if (auto whole = tap.finish(); !whole) return whole.error();
+  tap.give_index({.mode = "stream"});
+  if (auto finished = sink.finish(); !finished) return finished.error();
+  return tap.summary();
+}
+
+}  // namespace vmstream

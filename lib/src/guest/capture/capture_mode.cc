@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "guest/capture/capture_mode.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <compare>
+
+#include "guest/monitor/query.h"
+
+namespace vmstream {
+namespace {
+
+using Capabilities = MigrationSettings::Capabilities;
+
+constexpr const char* kBackground = "background-snapshot";
+
+// With these a stream needs a second channel or a partner, lacks memory, stops half-way, or takes
+// the memory away from the guest that is to go on.
+constexpr std::array kDisturbing = {
+    "multifd", "postcopy-ram", "postcopy-preempt", "return-path",
+    "x-colo",  "release-ram",  "zero-copy-send",   "pause-before-switchover",
+    "block",   "mapped-ram",   "x-ignore-shared",  "switchover-ack"};
+
+// These QEMU refuses beside a background snapshot.
+constexpr std::array kNotInBackground = {
+    "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "auto-converge", "rdma-pin-all",
+    "xbzrle",        "compress",           "validate-uuid"};
+
+Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options) {
+  Capabilities wanted;
+  for (const char* name : kDisturbing) wanted.emplace_back(name, false);
+  wanted.emplace_back(kBackground, mode == CaptureMode::Background);
+  if (mode == CaptureMode::Background) {
+    for (const char* name : kNotInBackground) wanted.emplace_back(name, false);
+  }
+  if (mode == CaptureMode::Live) {
+    wanted.emplace_back("events", true);  // tells the passes
+    if (options.auto_converge) wanted.emplace_back("auto-converge", true);
+  }
+  return wanted;
+}
+
+std::string hint_for(const std::string& refusal) {
+  if (refusal.find("host kernel") != refusal.npos) {
+    return "the kernel must let QEMU use userfaultfd with write protection: Linux 5.7, and QEMU "
+           "run "
+           "as root or vm.unprivileged_userfaultfd=1; --mode live and stop do without";
+  }
+  if (refusal.find("guest memory") != refusal.npos) {
+    return "shared and huge-page memory cannot be write-protected; --mode live and stop do without";
+  }
+  return "--mode live and stop do without";
+}
+
+Status prepare_background(QmpClient& qmp, MigrationSettings& settings,
+                          const CaptureOptions& options) {
+  if (!settings.knows_capability(kBackground)) {
+    return Error{.code = Errc::Unsupported,
+                 .message = fmt::format("QEMU {} makes no background snapshots, 6.0 was the first",
+                                        qmp.qemu_version()),
+                 .hint = hint_for("")};
+  }
+  auto set = settings.set_capabilities(qmp, capabilities_for(CaptureMode::Background, options));
+  if (set || set.error().code != Errc::Environment) return set;
+  return Error{.code = Errc::Unsupported,
+               .message = "QEMU refuses a background snapshot: " + set.error().message,
+               .hint = hint_for(set.error().message)};
+}
+
+struct Version {
+  unsigned major = 0;
+  unsigned minor = 0;
+  auto operator<=>(const Version&) const = default;
+};
+
+// QEMU before 9.0 clears dirty bits of an emulated guest too late to see every write.
+constexpr Version kSafeEmulator{9, 0};
+// QEMU before 8.1 lifts the protection at the good end of a background snapshot only.
+constexpr Version kLiftsProtection{8, 1};
+
+Version parse_version(std::string_view text) {
+  Version version;
+  const char* end = text.data() + text.size();
+  auto parsed = std::from_chars(text.data(), end, version.major);
+  if (parsed.ptr < end) std::from_chars(parsed.ptr + 1, end, version.minor);
+  return version;
+}
+
+Result<ChosenMode> next_best(QmpClient& qmp, const Error& refusal) {
+  auto unsafe = loses_dirty_pages(qmp);
+  if (!unsafe) return unsafe.error();
+  if (!*unsafe) return ChosenMode{CaptureMode::Live, refusal.message};
+  return ChosenMode{CaptureMode::Stop, refusal.message + "; live saves of this QEMU are not safe"};
+}
+
+}  // namespace
+
+std::string_view name_of(CaptureMode mode) {
+  switch (mode) {
+    case CaptureMode::Stop:
+      return "stop";
+    case CaptureMode::Live:
+      return "live";
+    case CaptureMode::Background:
+      return "background";
+    case CaptureMode::Auto:
+      return "auto";
+  }
+  return "unknown";
+}
+
+Result<bool> loses_dirty_pages(QmpClient& qmp) {
+  if (parse_version(qmp.qemu_version()) >= kSafeEmulator) return false;
+  auto kvm = query_kvm(qmp);
+  if (!kvm) return kvm.error();
+  return !*kvm;
+}
+
+bool stays_protected(const std::string& qemu_version) {
+  return parse_version(qemu_version) < kLiftsProtection;
+}
+
+Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
+                                const CaptureOptions& options, bool guest_runs) {
+  ChosenMode chosen{guest_runs ? options.mode : CaptureMode::Stop, {}};
+  if (chosen.mode == CaptureMode::Background || chosen.mode == CaptureMode::Auto) {
+    auto prepared = prepare_background(qmp, settings, options);
+    if (prepared) return ChosenMode{CaptureMode::Background, {}};
+    bool may_choose =
+        chosen.mode == CaptureMode::Auto && prepared.error().code == Errc::Unsupported;
+    if (!may_choose) return prepared.error();
+    auto next = next_best(qmp, prepared.error());
+    if (!next) return next.error();
+    chosen = *next;
+  }
+  auto set = settings.set_capabilities(qmp, capabilities_for(chosen.mode, options));
+  if (!set) return set.error();
+  return chosen;
+}
+
+}  // namespace vmstream

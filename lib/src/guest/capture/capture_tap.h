@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// What a capture learns of its stream while it passes.
+#pragma once
+
+#include <string>
+
+#include <vmstream/capture.h>
+#include <vmstream/index_builder.h>
+#include "format/visitor_list.h"
+#include "guest/capture/pass_meter.h"
+#include "guest/stream_tap.h"
+
+namespace vmstream {
+
+/// Counts, passes, digest, and the index where one is asked for. Borrows options and observer.
+class CaptureTap {
+ public:
+  /// Only a live save is known to make passes.
+  CaptureTap(CaptureMode mode, const CaptureOptions& options, CaptureObserver* observer);
+
+  StreamTap& stream() { return stream_; }
+  /// The stream has ended: complete, or Errc::Truncated.
+  Status finish();
+
+  /// After finish(), before the sink is finished: hands the index to whom it was promised. Where
+  /// `how` has no time the stream came by itself, and its index is the same each time.
+  void give_index(CaptureCircumstances how);
+  /// The start of the capture, for CaptureCircumstances.
+  const std::string& time() const { return time_; }
+
+  CaptureSummary summary() const;
+
+ private:
+  const CaptureOptions& options_;
+  Clock::time_point start_ = Clock::now();
+  std::string time_;
+  IndexBuilder builder_;
+  PassMeter passes_;
+  VisitorList visitors_;
+  StreamTap stream_;
+  std::vector<CapturePass> finished_passes_;
+};
+
+}  // namespace vmstream

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "guest/capture/pass_meter.h"
+
+#include <tuple>
+
+namespace vmstream {
+namespace {
+
+double seconds_between(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+}  // namespace
+
+Status PassMeter::on_page(const Page& page) {
+  // Blocks of one list lie in its order in memory too.
+  bool goes_back = std::tie(page.block, page.block_offset) <= std::tie(block_, block_offset_);
+  if (passes_.empty() || (rounds_ && goes_back)) begin_pass();
+  block_ = page.block;
+  block_offset_ = page.block_offset;
+  ++passes_.back().pages;
+  passes_.back().bytes += page.payload_offset - page.offset + page.payload.size();
+  return ok();
+}
+
+void PassMeter::begin_pass() {
+  auto now = Clock::now();
+  if (!passes_.empty()) passes_.back().seconds = seconds_between(begun_, now);
+  begun_ = now;
+  passes_.emplace_back();
+}
+
+std::vector<CapturePass> PassMeter::passes() const {
+  auto passes = passes_;
+  if (!passes.empty()) passes.back().seconds = seconds_between(begun_, Clock::now());
+  return passes;
+}
+
+}  // namespace vmstream

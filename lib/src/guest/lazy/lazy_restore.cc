@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// A saved guest handed over as the source of a postcopy migration would.
+#include <vmstream/lazy_restore.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <vmstream/text.h>
+#include "base/json.h"
+#include "guest/capture/guest_state.h"
+#include "guest/lazy/page_server.h"
+#include "guest/lazy/postcopy_capability.h"
+#include "guest/lazy/postcopy_opening.h"
+#include "guest/lazy/postcopy_recovery.h"
+#include "guest/migration_link.h"
+#include "guest/restore/incoming_guest.h"
+
+namespace vmstream {
+namespace {
+
+constexpr auto kLastWords = std::chrono::seconds(2);
+
+// The units that hold a working set's pages. What the guest does not have is passed over: the set
+// may be of an earlier save.
+std::vector<UnitRange> units_of(const WorkingSet& set, const std::vector<ServedBlock>& blocks) {
+  std::vector<UnitRange> units;
+  for (const WorkingSet::Range& range : set.ranges) {
+    auto block = std::ranges::find(blocks, range.block, &ServedBlock::name);
+    if (block == blocks.end() || range.length == 0) continue;
+    uint64_t first = range.offset / block->unit_bytes;
+    uint64_t count = (range.length + block->unit_bytes - 1) / block->unit_bytes;
+    if (first >= block->unit_count()) continue;
+    units.push_back({static_cast<size_t>(block - blocks.begin()), first,
+                     std::min(count, block->unit_count() - first)});
+  }
+  return units;
+}
+
+WorkingSet set_of(const std::vector<UnitRange>& units, const std::vector<ServedBlock>& blocks) {
+  WorkingSet set;
+  for (const UnitRange& unit : units) {
+    const ServedBlock& block = blocks[unit.block];
+    WorkingSet::Range next{block.name, unit.unit * block.unit_bytes, unit.count * block.unit_bytes};
+    bool goes_on = !set.ranges.empty() && set.ranges.back().block == next.block &&
+                   set.ranges.back().offset + set.ranges.back().length == next.offset;
+    if (goes_on) {
+      set.ranges.back().length += next.length;
+    } else {
+      set.ranges.push_back(std::move(next));
+    }
+  }
+  return set;
+}
+
+// What both ways into a lazy restore share.
+class LazyRestore {
+ public:
+  LazyRestore(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
+              LazyObserver* observer)
+      : file_(file), qmp_(qmp), options_(options), observer_(observer ? *observer : silent_) {}
+
+  Result<LazySummary> run();
+  Result<LazySummary> resume();
+
+ private:
+  Status prepare();
+  Status set_run_state(const LazyReader& reader);
+  Status connect(const char* command);
+  Status begin();
+  Status hand_over_devices();
+  Status deliver(bool loaded);
+  Error explain(const Error& error, bool loaded);
+  Result<LazySummary> finish();
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+  const LazyFile& file_;
+  QmpClient& qmp_;
+  const LazyOptions& options_;
+  LazyObserver silent_;
+  LazyObserver& observer_;
+  Clock::time_point start_ = Clock::now();
+
+  std::optional<LazyReader> reader_;
+  std::vector<ServedBlock> blocks_;
+  RamSection section_;
+  std::vector<UnitRange> order_;
+  std::optional<DeliveryLedger> ledger_;
+  std::optional<MigrationLink> link_;
+  std::optional<PostcopyChannel> channel_;
+  LazySummary summary_;
+};
+
+// Everything that can fail without QEMU's having been sent a byte.
+Status LazyRestore::prepare() {
+  auto reader = file_.open_reader(LazyCache::kScattered);
+  if (!reader) return reader.error();
+  reader_.emplace(std::move(*reader));
+  auto section = find_ram_section(file_.index());
+  if (!section) return section.error();
+  section_ = *section;
+  auto blocks = served_blocks(file_.index(), query_host_pages(qmp_));
+  if (!blocks) return blocks.error();
+  blocks_ = std::move(*blocks);
+  ledger_.emplace(blocks_);
+  order_ = units_in_file_order(*file_.index().pages, blocks_);
+  for (const UnitRange& range : order_) ledger_->want(range);
+  if (!options_.early) return ok();
+  auto early = units_of(*options_.early, blocks_);
+  order_.insert(order_.begin(), early.begin(), early.end());
+  return ok();
+}
+
+// Before the load `stop` and `cont` are QEMU's way to say whether the guest shall start after it.
+// In postcopy QEMU does not look at the run state that was saved.
+Status LazyRestore::set_run_state(const LazyReader& reader) {
+  RunState wanted = options_.run_state;
+  if (wanted == RunState::AsSaved) {
+    auto ran = was_saved_running(reader, file_.index());
+    if (!ran) return ran.error();
+    if (!*ran) wanted = RunState::Paused;
+  }
+  if (wanted == RunState::AsSaved) return ok();
+  auto done = qmp_.execute(wanted == RunState::Paused ? "stop" : "cont");
+  if (!done) return done.error();
+  return ok();
+}
+
+Status LazyRestore::connect(const char* command) {
+  auto opened = MigrationLink::open(qmp_, MigrationLink::Direction::BothWays);
+  if (!opened) return opened.error();
+  link_.emplace(std::move(*opened));
+  auto begun = qmp_.execute(command, to_text({{"uri", link_->uri()}}));
+  if (!begun) {
+    MigrationLink::forget(qmp_);
+    return begun.error();
+  }
+  if (auto met = link_->await_peer(qmp_, options_.limits); !met) return met;
+  channel_.emplace(link_->descriptor());
+  return ok();
+}
+
+Status LazyRestore::begin() {
+  if (auto set = set_run_state(*reader_); !set) return set;
+  return connect("migrate-incoming");
+}
+
+Status LazyRestore::hand_over_devices() {
+  auto sink = make_fd_sink(link_->descriptor(), options_.limits);
+  return write_opening(*reader_, file_.index(), blocks_, *sink, [this] {
+    observer_.on_point_of_no_return();
+    return ok();
+  });
+}
+
+Status LazyRestore::deliver(bool loaded) {
+  std::unique_ptr<PageReadahead> push;
+  if (options_.push) {
+    auto opened = PageReadahead::open(file_, blocks_, std::move(order_), options_.threads);
+    if (!opened) return opened.error();
+    push = std::move(*opened);
+  }
+  auto on_loaded = [this] {
+    summary_.loaded_seconds = seconds();
+    observer_.on_loaded(summary_.loaded_seconds);
+  };
+  PageServer server({*channel_, *reader_, blocks_, section_, *ledger_, push.get()},
+                    {.max_push_bandwidth = options_.max_push_bandwidth,
+                     .record_time = options_.record_time,
+                     .monitor = &qmp_,
+                     .limits = options_.limits,
+                     .loaded = loaded,
+                     .on_loaded = on_loaded,
+                     .on_progress = [this](const auto& counts) { observer_.on_progress(counts); }});
+  auto served = server.serve();
+  summary_.counts = server.counts();
+  summary_.working_set = set_of(server.asked(), blocks_);
+  if (served) return ok();
+  return explain(served.error(), server.loaded());
+}
+
+// QEMU knows best why it closed the connection; and a guest that runs is not lost.
+Error LazyRestore::explain(const Error& error, bool loaded) {
+  link_.reset();
+  if (!loaded && error.code == Errc::Environment) {
+    auto load = explain_broken_load(qmp_, options_.limits, error);
+    return load ? error : load.error();
+  }
+  if (!loaded) return error;
+  qmp_.set_limits({.deadline = Clock::now() + kLastWords});
+  auto status = query_migration(qmp_);
+  Error told = error;
+  if (status || status.error().code == Errc::TimedOut) {
+    told.hint = "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on";
+  } else {
+    told.message = "QEMU ended before it had all of its guest's memory";
+  }
+  return told;
+}
+
+Result<LazySummary> LazyRestore::finish() {
+  if (auto loaded = await_loaded(qmp_, options_.limits); !loaded) return loaded.error();
+  auto state = query_run_status(qmp_);
+  if (!state) return state.error();
+  summary_.run_state = state->name;
+  summary_.total_seconds = seconds();
+  return std::move(summary_);
+}
+
+Result<LazySummary> LazyRestore::run() {
+  if (auto looked = require_waiting(qmp_); !looked) return looked.error();
+  if (auto prepared = prepare(); !prepared) return prepared.error();
+  PostcopyCapability capability(qmp_);
+  if (auto on = capability.switch_on(); !on) return on.error();
+  if (auto begun = begin(); !begun) {
+    [[maybe_unused]] auto off = capability.put_back();  // QEMU waits as it did before
+    return begun.error();
+  }
+  if (auto handed = hand_over_devices(); !handed) return explain(handed.error(), false);
+  if (auto delivered = deliver(false); !delivered) return delivered.error();
+  auto summary = finish();
+  if (!summary) return summary;
+  if (auto off = capability.put_back(); !off) observer_.on_warning(off.error().message);
+  return summary;
+}
+
+Result<LazySummary> LazyRestore::resume() {
+  auto status = query_migration(qmp_);
+  if (!status) return status.error();
+  if (status->name != "postcopy-paused") {
+    return Error{Errc::Environment,
+                 fmt::format("there is no lazy restore to go on with: migration status '{}', "
+                             "wanted 'postcopy-paused'",
+                             status->name)};
+  }
+  if (auto prepared = prepare(); !prepared) return prepared.error();
+  if (auto connected = connect("migrate-recover"); !connected) return connected.error();
+  auto recovered = recover_postcopy(*channel_, blocks_, *ledger_, options_.limits);
+  if (!recovered) return explain(recovered.error(), true);
+  if (auto delivered = deliver(true); !delivered) return delivered.error();
+  return finish();
+}
+
+}  // namespace
+
+Result<LazySummary> restore_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
+                                   LazyObserver* observer) {
+  qmp.set_limits(options.limits);
+  return LazyRestore(file, qmp, options, observer).run();
+}
+
+Result<LazySummary> resume_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
+                                  LazyObserver* observer) {
+  qmp.set_limits(options.limits);
+  return LazyRestore(file, qmp, options, observer).resume();
+}
+
+}  // namespace vmstream

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+#include "guest/lazy/page_server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <vmstream/text.h>
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+// What is on its way stands in front of the answer to the next request.
+constexpr size_t kSliceBytes = 64 * 1024;
+constexpr auto kReportInterval = std::chrono::milliseconds(100);
+// Workers have no descriptor to wait for.
+constexpr auto kWorkersInterval = std::chrono::milliseconds(1);
+
+}  // namespace
+
+PageServer::PageServer(const PageServing& serving, PageServerOptions options)
+    : serving_(serving),
+      options_(std::move(options)),
+      writer_(out_, serving.section, serving.reader.image.page_size()),
+      loaded_(options_.loaded) {
+  if (loaded_) record_until_ = Clock::now() + options_.record_time;
+}
+
+Status PageServer::serve() {
+  while (!shut_) {
+    if (auto heard = hear(); !heard) return heard;
+    if (sent_ == out_.size()) {
+      if (auto filled = refill(); !filled) return filled;
+    }
+    if (auto spoken = speak(); !spoken) return spoken;
+    if (has_all() && first_loss_ && sent_ == out_.size()) return *first_loss_;
+    if (!shut_) {
+      if (auto waited = await(); !waited) return waited;
+    }
+  }
+  report(Clock::now());
+  return ok();
+}
+
+LazyCounts PageServer::counts() const {
+  LazyCounts counts = counts_;
+  counts.left_bytes = serving_.ledger.left_bytes();
+  counts.median_service_seconds = service_.quantile(0.5).count();
+  counts.p99_service_seconds = service_.quantile(0.99).count();
+  counts.worst_service_seconds = service_.worst().count();
+  return counts;
+}
+
+Status PageServer::hear() {
+  if (auto received = serving_.channel.receive(); !received) return received;
+  for (;;) {
+    auto message = serving_.channel.take();
+    if (!message) return message.error();
+    if (!*message) return ok();
+    if (auto obeyed = obey(**message); !obeyed) return obeyed;
+  }
+}
+
+Status PageServer::obey(const ReturnMessage& message) {
+  switch (message.type) {
+    case ReturnType::RequestBlockPages:
+    case ReturnType::RequestPages:
+      return note_request(message);
+    case ReturnType::Pong:
+      if (message.value != kDevicesLoadedPing || loaded_) return ok();
+      loaded_ = true;
+      record_until_ = Clock::now() + options_.record_time;
+      if (options_.on_loaded) options_.on_loaded();
+      return ok();
+    case ReturnType::Shut:
+      shut_ = true;
+      if (message.value == 0 && ended_) return ok();
+      return Error{Errc::Environment, fmt::format("QEMU gave up, with {}", message.value)};
+    case ReturnType::ReceivedBitmap:
+    case ReturnType::ResumeAck:
+    case ReturnType::SwitchoverAck:
+      return ok();
+  }
+  return ok();
+}
+
+Status PageServer::note_request(const ReturnMessage& message) {
+  auto block = std::ranges::find(serving_.blocks, message.block, &ServedBlock::name);
+  uint64_t unit = 0;
+  uint64_t count = 0;
+  if (block != serving_.blocks.end()) {
+    unit = message.start / block->unit_bytes;
+    count = (uint64_t{message.length} + block->unit_bytes - 1) / block->unit_bytes;
+  }
+  bool is_there = block != serving_.blocks.end() && unit < block->unit_count() &&
+                  count <= block->unit_count() - unit;
+  if (!is_there) {
+    return Error{Errc::Environment,
+                 fmt::format("QEMU asks for {} bytes at {:#x} of RAM block '{}', "
+                             "which the file does not have",
+                             message.length, message.start, escape(message.block))};
+  }
+  auto now = Clock::now();
+  UnitRange range{static_cast<size_t>(block - serving_.blocks.begin()), unit, count};
+  ++counts_.requests;
+  requests_.push_back({range, now});
+  if (now < record_until_) asked_.push_back(range);
+  return ok();
+}
+
+// Requests go first; the rest in small slices, so that no request waits for long.
+Status PageServer::refill() {
+  out_.clear();
+  sent_ = 0;
+  Status filled = !requests_.empty() ? answer_requests() : may_push() ? push_some() : ok();
+  if (!filled) return filled;
+  writer_.close();
+  if (out_.empty() && has_all() && !first_loss_ && !ended_) {
+    writer_.end_stream();
+    ended_ = true;
+  }
+  return ok();
+}
+
+Status PageServer::answer_requests() {
+  while (!requests_.empty() && out_.size() < kSliceBytes) {
+    Request request = requests_.front();
+    requests_.pop_front();
+    const UnitRange& range = request.range;
+    for (uint64_t unit = range.unit; unit < range.unit + range.count; ++unit) {
+      if (serving_.ledger.is_delivered(range.block, unit)) continue;
+      auto added = read_and_add(range.block, unit, counts_.served_pages);
+      if (!added) return added;
+    }
+    answering_.push_back(request.arrival);
+  }
+  return ok();
+}
+
+// A unit that cannot be read is left out.
+Status PageServer::read_and_add(size_t block, uint64_t unit, uint64_t& count) {
+  if (lost_.contains({block, unit})) return ok();
+  const ServedBlock& shape = serving_.blocks[block];
+  unit_.resize(static_cast<size_t>(shape.pages_of(unit)) * serving_.reader.image.page_size());
+  auto read = serving_.reader.image.read(block, unit * shape.unit_pages, unit_);
+  if (read) return add(block, unit, unit_, count);
+  lose(block, unit, read.error());
+  return ok();
+}
+
+Status PageServer::add(size_t block, uint64_t unit, std::span<const std::byte> pages,
+                       uint64_t& count) {
+  const ServedBlock& shape = serving_.blocks[block];
+  serving_.ledger.mark(block, unit);
+  count += shape.pages_of(unit);
+  return writer_.add(shape, unit, pages);
+}
+
+void PageServer::lose(size_t block, uint64_t unit, const Error& fault) {
+  const ServedBlock& shape = serving_.blocks[block];
+  lost_.insert({block, unit});
+  counts_.lost_pages += shape.pages_of(unit);
+  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
+  if (first_loss_) return;
+  first_loss_ = fault;
+  std::string where =
+      fault.file_offset ? fmt::format(" (file offset {:#x})", *fault.file_offset) : std::string();
+  first_loss_->message =
+      fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
+                  unit * shape.unit_bytes, escape(shape.name), fault.message, where);
+}
+
+// Everything but zeros and what cannot be read.
+bool PageServer::has_all() const {
+  return loaded_ && serving_.ledger.left_bytes() == lost_bytes_;
+}
+
+bool PageServer::may_push() const {
+  return serving_.push && Clock::now() >= next_push_;
+}
+
+Status PageServer::push_some() {
+  if (part_ == batch_.parts.size()) {
+    if (auto taken = take_batch(); !taken) return taken;
+  }
+  // What cannot be read takes its time too: requests are looked at behind each such unit.
+  size_t lost = lost_.size();
+  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes && lost_.size() == lost) {
+    if (part_units_ == batch_.parts[part_].range.count) {
+      ++part_;
+      part_units_ = 0;
+    } else if (auto pushed = push_unit(batch_.parts[part_], part_units_++); !pushed) {
+      return pushed;
+    }
+  }
+  if (!options_.max_push_bandwidth) return ok();
+  std::chrono::duration<double> taken(static_cast<double>(out_.size()) /
+                                      static_cast<double>(*options_.max_push_bandwidth));
+  next_push_ =
+      std::max(next_push_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(taken);
+  return ok();
+}
+
+// Of a part that could not be read as a whole each unit is tried by itself.
+Status PageServer::push_unit(const PageBatch::Part& part, uint64_t index) {
+  size_t number = part.range.block;
+  const ServedBlock& block = serving_.blocks[number];
+  uint64_t unit = part.range.unit + index;
+  if (serving_.ledger.is_delivered(number, unit)) return ok();
+  if (part.fault) return read_and_add(number, unit, counts_.pushed_pages);
+  uint64_t page_size = serving_.reader.image.page_size();
+  auto pages = std::span(batch_.bytes)
+                   .subspan(part.begin + static_cast<size_t>(index * block.unit_pages * page_size),
+                            static_cast<size_t>(block.pages_of(unit) * page_size));
+  return add(number, unit, pages, counts_.pushed_pages);
+}
+
+Status PageServer::take_batch() {
+  serving_.push->advance(serving_.ledger);
+  if (serving_.push->done() || !serving_.push->ready()) return ok();
+  auto batch = serving_.push->take();
+  if (!batch) return batch.error();
+  batch_ = std::move(*batch);
+  part_ = 0;
+  part_units_ = 0;
+  serving_.push->advance(serving_.ledger);
+  return ok();
+}
+
+Status PageServer::speak() {
+  while (sent_ < out_.size()) {
+    auto count = serving_.channel.write_some(std::span(out_).subspan(sent_));
+    if (!count) return count.error();
+    if (*count == 0) return ok();
+    sent_ += *count;
+    counts_.sent_bytes += *count;
+  }
+  auto now = Clock::now();
+  for (auto arrival : answering_) service_.add(now - arrival);
+  answering_.clear();
+  return ok();
+}
+
+// When something is to be done although no descriptor is ready.
+Clock::time_point PageServer::wake_time(Clock::time_point now) {
+  if (sent_ < out_.size()) return next_report_;
+  if (!requests_.empty()) return now;
+  if (has_all() && !ended_) return now;
+  if (!serving_.push || has_all()) return next_report_;
+  bool has_batch = part_ < batch_.parts.size();
+  if (!has_batch && serving_.push->done()) return next_report_;
+  if (now < next_push_) return std::min(next_push_, next_report_);
+  return has_batch || serving_.push->ready() ? now : now + kWorkersInterval;
+}
+
+Status PageServer::await() {
+  auto now = Clock::now();
+  if (now >= next_report_) report(now);
+  auto wake = wake_time(now);
+  if (wake <= now) return check_limits(options_.limits, "QEMU to take its memory");
+  int monitor = options_.monitor ? options_.monitor->descriptor() : -1;
+  auto wanted = static_cast<short>(sent_ < out_.size() ? POLLIN | POLLOUT : POLLIN);
+  std::array<pollfd, 2> waiting{pollfd{serving_.channel.descriptor(), wanted, 0},
+                                pollfd{monitor, POLLIN, 0}};
+  WaitLimits interval{options_.limits.cancellation,
+                      std::min(wake, options_.limits.deadline.value_or(wake))};
+  auto ready = wait_ready(std::span(waiting).first(monitor < 0 ? 1 : 2), interval, "QEMU");
+  if (auto within = check_limits(options_.limits, "QEMU to take its memory"); !within)
+    return within;
+  if (!ready && ready.error().code != Errc::TimedOut) return ready;
+  if (!ready || waiting[1].revents == 0) return ok();
+  // A monitor that closes is no reason to keep memory from a guest.
+  for (auto event = options_.monitor->take_event();; event = options_.monitor->take_event()) {
+    if (!event) options_.monitor = nullptr;
+    if (!event || !*event) return ok();
+  }
+}
+
+void PageServer::report(Clock::time_point now) {
+  next_report_ = now + kReportInterval;
+  if (options_.on_progress) options_.on_progress(counts());
+}
+
+}  // namespace vmstream

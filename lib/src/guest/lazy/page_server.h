@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Delivers a guest's memory: what is asked for first, everything else behind.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <set>
+#include <utility>
+
+#include <vmstream/lazy_restore.h>
+#include "guest/lazy/latency_histogram.h"
+#include "guest/lazy/page_readahead.h"
+#include "guest/lazy/part_writer.h"
+#include "guest/lazy/postcopy_channel.h"
+
+namespace vmstream {
+
+/// What a page server works with. All is borrowed.
+struct PageServing {
+  PostcopyChannel& channel;
+  LazyReader& reader;
+  const std::vector<ServedBlock>& blocks;
+  RamSection section;
+  DeliveryLedger& ledger;
+  PageReadahead* push = nullptr;  ///< null: only what is asked for is sent
+};
+
+struct PageServerOptions {
+  std::optional<uint64_t> max_push_bandwidth = std::nullopt;
+  Clock::duration record_time = std::chrono::seconds(10);
+  QmpClient* monitor = nullptr;  ///< its events are taken in and dropped meanwhile
+  WaitLimits limits = {};
+  bool loaded = false;  ///< the devices are, and the guest was running before
+  std::function<void()> on_loaded = {};
+  std::function<void(const LazyCounts&)> on_progress = {};  ///< several times a second
+};
+
+/// The source's part from the end of the package on. One thread, which never waits for anything but
+/// all of its descriptors at once; only a page that was asked for is read on it.
+class PageServer {
+ public:
+  PageServer(const PageServing& serving, PageServerOptions options);
+
+  /// Serves until QEMU says that it has everything. An error of a page that could not be read comes
+  /// after all others have been delivered.
+  Status serve();
+
+  bool loaded() const { return loaded_; }
+  LazyCounts counts() const;
+  /// Ranges asked for within the time to record, in that order.
+  const std::vector<UnitRange>& asked() const { return asked_; }
+
+ private:
+  struct Request {
+    UnitRange range;
+    Clock::time_point arrival;
+  };
+
+  Status hear();
+  Status obey(const ReturnMessage& message);
+  Status note_request(const ReturnMessage& message);
+  Status refill();
+  Status answer_requests();
+  Status push_some();
+  Status take_batch();
+  Status push_unit(const PageBatch::Part& part, uint64_t index);
+  Status read_and_add(size_t block, uint64_t unit, uint64_t& count);
+  Status add(size_t block, uint64_t unit, std::span<const std::byte> pages, uint64_t& count);
+  void lose(size_t block, uint64_t unit, const Error& fault);
+  bool has_all() const;
+  bool may_push() const;
+  Status speak();
+  Status await();
+  Clock::time_point wake_time(Clock::time_point now);
+  void report(Clock::time_point now);
+
+  PageServing serving_;
+  PageServerOptions options_;
+  Bytes out_;  // on its way, the first sent_ bytes of it sent
+  size_t sent_ = 0;
+  PartWriter writer_;
+  std::vector<std::byte> unit_;  // read on request
+
+  std::deque<Request> requests_;
+  std::vector<Clock::time_point> answering_;  // arrivals of the requests that out_ answers
+  LatencyHistogram service_;
+  LazyCounts counts_;
+
+  PageBatch batch_;  // being pushed, from here on:
+  size_t part_ = 0;
+  uint64_t part_units_ = 0;
+  Clock::time_point next_push_ = Clock::time_point::min();
+
+  std::set<std::pair<size_t, uint64_t>> lost_;  // units
+  uint64_t lost_bytes_ = 0;                     // of those that have to be delivered
+  std::optional<Error> first_loss_;
+
+  bool loaded_;
+  bool ended_ = false;  // the stream's end has been written
+  bool shut_ = false;   // QEMU's last word
+  Clock::time_point record_until_ = Clock::time_point::max();
+  std::vector<UnitRange> asked_;
+  Clock::time_point next_report_ = Clock::now();
+};
+
+}  // namespace vmstream

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT
+#include "guest/lazy/postcopy_opening.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <vmstream/text.h>
+#include "format/ram_records.h"
+#include "format/records.h"
+#include "format/wire.h"
+
+namespace vmstream {
+namespace {
+
+constexpr std::string_view kRam = "ram";
+constexpr uint64_t kPieceBytes = 1u << 20;
+constexpr uint64_t kMostDeviceBytes = 64u << 20;
+
+bool is_ram(const IndexedRecord& record) {
+  return record.idstr == kRam && record.type != SectionType::Full;
+}
+
+bool is_slice(const IndexedRecord& record) {
+  return record.type == SectionType::Part || record.type == SectionType::End;
+}
+
+Bytes command_bytes(CommandType type, std::span<const std::byte> payload = {}) {
+  Bytes bytes;
+  // A short payload is never refused.
+  [[maybe_unused]] auto appended =
+      append_command(bytes, Command{.type = type, .payload = payload, .package_length = {}});
+  return bytes;
+}
+
+Error contradiction(const IndexedRecord& record) {
+  return Error{Errc::Malformed,
+               fmt::format("index: no {} section of '{}' is here", name_of(record.type),
+                           escape(record.idstr)),
+               record.offset};
+}
+
+// Writes the opening, record by record of the index.
+class OpeningWriter {
+ public:
+  OpeningWriter(const LazyReader& reader, const StateIndex& index,
+                const std::vector<ServedBlock>& blocks, ByteSink& out)
+      : plain_(reader.plain()), index_(index), blocks_(blocks), out_(out) {}
+
+  Status write_front();
+  Status write_package();
+
+ private:
+  using Record = std::vector<IndexedRecord>::const_iterator;
+
+  const std::vector<IndexedRecord>& records() const { return *index_.records; }
+  // The first record behind the sections that open the stream.
+  Record first_slice() const { return std::ranges::find_if(records(), is_slice); }
+  bool is_mapped() const {
+    return std::ranges::any_of(index_.facts.blocks, [](const IndexedBlock& entry) {
+      return entry.block.mapped.has_value();
+    });
+  }
+
+  Status write_head();
+  Status write_configuration(const IndexedRecord& record);
+  Status write_advice();
+  Status write_ram_start(const IndexedRecord& record);
+  Status write_discard();
+  Status check_head(const IndexedRecord& record, uint64_t offset);
+  Status copy(const IndexedRecord& record);
+  Status copy_devices(Record from, bool early);
+
+  RandomSource& plain_;
+  const StateIndex& index_;
+  const std::vector<ServedBlock>& blocks_;
+  ByteSink& out_;
+};
+
+Status OpeningWriter::write_head() {
+  Bytes header(wire::kHeaderBytes);
+  if (auto read = plain_.read_at(0, header); !read) return read;
+  if (auto written = out_.write(header); !written) return written;
+  auto record = std::ranges::find(records(), SectionType::Configuration, &IndexedRecord::type);
+  if (record == records().end()) return ok();
+  return is_mapped() ? write_configuration(*record) : copy(*record);
+}
+
+// The capabilities that are listed concern how the file was written, not how it is read now.
+Status OpeningWriter::write_configuration(const IndexedRecord& record) {
+  // One byte more: only what stands behind the record says where it ends.
+  Bytes found(static_cast<size_t>(std::min(record.length, kPieceBytes)) + 1);
+  if (auto read = plain_.read_at(record.offset, found); !read) return read;
+  ByteReader in(found, record.offset);
+  Configuration configuration = read_configuration(in, {});
+  if (!in.ok()) return in.error();
+  configuration.capabilities.reset();
+  Bytes written;
+  if (auto done = append_configuration(written, configuration); !done) return done;
+  return out_.write(written);
+}
+
+Status OpeningWriter::write_advice() {
+  if (auto done = out_.write(command_bytes(CommandType::OpenReturnPath)); !done) return done;
+  uint64_t page_sizes = 0;
+  for (const ServedBlock& block : blocks_) page_sizes |= block.unit_bytes;
+  Bytes payload;
+  append_be(payload, page_sizes);
+  append_be(payload, uint64_t{index_.pages->page_size()});
+  return out_.write(command_bytes(CommandType::PostcopyAdvise, payload));
+}
+
+// A destination that was told of postcopy expects the page size of blocks made of huge pages.
+Status OpeningWriter::write_ram_start(const IndexedRecord& record) {
+  if (auto checked = check_head(record, record.offset); !checked) return checked;
+  Bytes bytes;
+  SectionHeader header{.type = SectionType::Start,
+                       .section_id = record.section_id,
+                       .idstr = record.idstr,
+                       .instance_id = record.instance_id,
+                       .version_id = record.version_id};
+  if (auto done = append_section_header(bytes, header); !done) return done;
+  append_be(bytes, index_.facts.ram_bytes | wire::kRamMemSize);
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    RamBlock block{.name = blocks_[i].name,
+                   .used_length = index_.facts.blocks[i].block.used_length};
+    if (blocks_[i].is_huge) block.page_size = blocks_[i].unit_bytes;
+    if (auto done = append_block_entry(bytes, block); !done) return done;
+  }
+  append_ram_mark(bytes, RamMark::EndOfSlice);
+  if (record.footer) append_footer(bytes, record.section_id);
+  return out_.write(bytes);
+}
+
+// A destination that is told to listen without a discard before hangs on its first page. One range
+// that was not sent is enough.
+Status OpeningWriter::write_discard() {
+  Bytes payload;
+  append_be(payload, uint8_t{0});
+  if (auto done = append_counted_string(payload, blocks_[0].name); !done) return done;
+  append_be(payload, uint8_t{0});
+  append_be(payload, uint64_t{0});
+  append_be(payload, blocks_[0].unit_bytes);
+  return out_.write(command_bytes(CommandType::PostcopyRamDiscard, payload));
+}
+
+// Whether the section that the index speaks of begins at `offset`.
+Status OpeningWriter::check_head(const IndexedRecord& record, uint64_t offset) {
+  std::array<std::byte, wire::kMaxSectionHeaderBytes> bytes;
+  auto room =
+      std::span(bytes).first(static_cast<size_t>(std::min<uint64_t>(bytes.size(), record.length)));
+  if (auto read = plain_.read_at(offset, room); !read) return read;
+  ByteReader in(room, offset);
+  SectionHeader found = read_section_header(in);
+  bool is_named =
+      is_slice(record) || (found.idstr == record.idstr && found.instance_id == record.instance_id &&
+                           found.version_id == record.version_id);
+  bool fits =
+      in.ok() && is_named && found.type == record.type && found.section_id == record.section_id;
+  return fits ? ok() : contradiction(record);
+}
+
+Status OpeningWriter::copy(const IndexedRecord& record) {
+  if (record.type != SectionType::Configuration) {
+    for (uint64_t i = 0; i < record.count; ++i) {
+      auto checked = check_head(record, record.offset + i * record.length);
+      if (!checked) return checked;
+    }
+  }
+  auto source = make_stretch_source(plain_, record.offset, record.end() - record.offset);
+  auto moved = pump(*source, out_);
+  if (!moved) return moved.error();
+  return ok();
+}
+
+// Sections that stand before the memory are loaded before it, disks and bitmaps in full; those of
+// devices behind it are for the package.
+Status OpeningWriter::write_front() {
+  if (auto done = write_head(); !done) return done;
+  if (auto done = write_advice(); !done) return done;
+  auto slice = first_slice();
+  for (auto record = records().begin(); record != records().end(); ++record) {
+    bool is_early = record < slice;
+    Status done = ok();
+    if (record->type == SectionType::Start) {
+      done = is_ram(*record) ? write_ram_start(*record) : copy(*record);
+    } else if (is_slice(*record) && !is_ram(*record)) {
+      done = copy(*record);
+    } else if (record->type == SectionType::Full && is_early) {
+      done = copy(*record);
+    }
+    if (!done) return done;
+  }
+  return write_discard();
+}
+
+Status OpeningWriter::write_package() {
+  Bytes front = command_bytes(CommandType::PostcopyListen);
+  Bytes ping;
+  append_be(ping, kDevicesLoadedPing);
+  Bytes back = command_bytes(CommandType::Ping, ping);
+  append_bytes(back, command_bytes(CommandType::PostcopyRun));
+  uint64_t length = front.size() + back.size();
+  auto slice = first_slice();
+  for (auto record = slice; record != records().end(); ++record) {
+    if (record->type == SectionType::Full) length += record->end() - record->offset;
+  }
+  if (length > kMostDeviceBytes) {
+    return Error{Errc::Unsupported, fmt::format("{} bytes of devices, at most {} are sent at once",
+                                                length, kMostDeviceBytes)};
+  }
+  Bytes payload;
+  append_be(payload, static_cast<uint32_t>(length));
+  Bytes head = command_bytes(CommandType::Packaged, payload);
+  append_bytes(head, front);
+  if (auto done = out_.write(head); !done) return done;
+  for (auto record = slice; record != records().end(); ++record) {
+    if (record->type != SectionType::Full) continue;
+    if (auto done = copy(*record); !done) return done;
+  }
+  return out_.write(back);
+}
+
+}  // namespace
+
+Status write_opening(const LazyReader& reader, const StateIndex& index,
+                     const std::vector<ServedBlock>& blocks, ByteSink& out,
+                     const std::function<Status()>& before_package) {
+  OpeningWriter writer(reader, index, blocks, out);
+  if (auto done = writer.write_front(); !done) return done;
+  if (before_package) {
+    if (auto done = before_package(); !done) return done;
+  }
+  return writer.write_package();
+}
+
+// "globalstate" holds a length that is always the same, then the state's name, ended by NUL.
+Result<bool> was_saved_running(const LazyReader& reader, const StateIndex& index) {
+  constexpr uint64_t kLengthBytes = 4;
+  constexpr std::string_view kRunning("running\0", 8);
+  auto record =
+      std::ranges::find(*index.records, std::string_view("globalstate"), &IndexedRecord::idstr);
+  bool is_known = record != index.records->end() && record->type == SectionType::Full &&
+                  record->body_length >= kLengthBytes + kRunning.size();
+  if (!is_known) return true;
+  uint64_t footer = record->footer ? wire::kFooterBytes : 0;
+  Bytes name(kRunning.size());
+  auto read = reader.plain().read_at(
+      record->offset + record->length - footer - record->body_length + kLengthBytes, name);
+  if (!read) return read.error();
+  return std::ranges::equal(name, std::as_bytes(std::span(kRunning)));
+}
+
+Result<RamSection> find_ram_section(const StateIndex& index) {
+  auto start = std::ranges::find_if(*index.records, [](const IndexedRecord& record) {
+    return is_ram(record) && record.type == SectionType::Start;
+  });
+  if (start != index.records->end()) return RamSection{start->section_id, start->footer};
+  return Error{Errc::Unsupported, "the stream has no section that lists its RAM"};
+}
+
+}  // namespace vmstream

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "guest/lazy/postcopy_recovery.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <vmstream/text.h>
+#include "format/records.h"
+
+namespace vmstream {
+namespace {
+
+Status ask_for_bitmaps(PostcopyChannel& channel, const std::vector<ServedBlock>& blocks,
+                       const WaitLimits& limits) {
+  Bytes bytes;
+  for (const ServedBlock& block : blocks) {
+    Bytes name;
+    if (auto done = append_counted_string(name, block.name); !done) return done;
+    auto done = append_command(bytes, Command{.type = CommandType::RecvBitmap, .payload = name});
+    if (!done) return done;
+  }
+  return channel.write_all(bytes, limits);
+}
+
+Status enter_bitmap(const ReturnMessage& message, const std::vector<ServedBlock>& blocks,
+                    DeliveryLedger& ledger) {
+  auto block = std::ranges::find(blocks, message.block, &ServedBlock::name);
+  auto number = static_cast<size_t>(block - blocks.begin());
+  if (block != blocks.end() && ledger.mark_received(number, *block, message.bitmap)) return ok();
+  return Error{Errc::Environment,
+               fmt::format("QEMU tells of {} bits for RAM block '{}', which the file does not have",
+                           message.bitmap.size() * 8, escape(message.block))};
+}
+
+}  // namespace
+
+Status recover_postcopy(PostcopyChannel& channel, const std::vector<ServedBlock>& blocks,
+                        DeliveryLedger& ledger, const WaitLimits& limits) {
+  if (auto asked = ask_for_bitmaps(channel, blocks, limits); !asked) return asked;
+  for (size_t known = 0; known < blocks.size();) {
+    auto message = channel.await_message(limits);
+    if (!message) return message.error();
+    if (message->type != ReturnType::ReceivedBitmap) continue;
+    if (auto entered = enter_bitmap(*message, blocks, ledger); !entered) return entered;
+    ++known;
+  }
+  Bytes resume;
+  if (auto done = append_command(resume, Command{.type = CommandType::PostcopyResume}); !done) {
+    return done;
+  }
+  if (auto said = channel.write_all(resume, limits); !said) return said;
+  for (;;) {
+    auto message = channel.await_message(limits);
+    if (!message) return message.error();
+    if (message->type == ReturnType::ResumeAck) return ok();
+  }
+}
+
+}  // namespace vmstream

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Moving a stream while an eye is kept on the monitor and on the clock.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
+#include <vmstream/qmp.h>
+#include "guest/capture/pace.h"
+#include "io/fd.h"
+
+namespace vmstream {
+
+/// Is told what the monitor says while a stream moves. An error ends the move.
+class MonitorListener {
+ public:
+  virtual ~MonitorListener() = default;
+  virtual Status on_event(const QmpEvent&) { return ok(); }
+  /// Before each wait, and several times a second: the time to post() and to take_answer(). To wait
+  /// for an answer here could take for ever: QEMU may be unable to give it before its stream moves.
+  virtual Status on_turn() { return ok(); }
+};
+
+/// Waits for a descriptor without losing sight of the monitor. All is borrowed.
+class MonitorWatch {
+ public:
+  /// `on_silence` is called several times a second while nothing moves. `listener` may be null.
+  MonitorWatch(QmpClient& qmp, WaitLimits limits, std::function<void()> on_silence,
+               MonitorListener* listener = nullptr)
+      : qmp_(qmp), limits_(limits), on_silence_(std::move(on_silence)), listener_(listener) {}
+
+  /// Fails when a limit strikes or the monitor closes.
+  Status await(int fd, short events);
+  const WaitLimits& limits() const { return limits_; }
+
+ private:
+  Status hear();
+
+  QmpClient& qmp_;
+  WaitLimits limits_;
+  std::function<void()> on_silence_;
+  MonitorListener* listener_;
+  bool heard_ = false;  // what came before the first wait, between a command and its answer
+};
+
+/// What QEMU writes into its end of a link.
+class MonitoredSource final : public ByteSource {
+ public:
+  /// With a `pace` it is read no faster.
+  MonitoredSource(int fd, MonitorWatch& watch, std::optional<Pace> pace = std::nullopt)
+      : fd_(fd), watch_(watch), pace_(pace) {}
+  Result<size_t> read(std::span<std::byte> into) override;
+
+ private:
+  int fd_;
+  MonitorWatch& watch_;
+  std::optional<Pace> pace_;
+};
+
+/// What QEMU reads from its end of a link. finish() does nothing: closing the end is the owner's.
+class MonitoredSink final : public ByteSink {
+ public:
+  MonitoredSink(int fd, MonitorWatch& watch) : writer_(fd), watch_(watch) {}
+  Status write(std::span<const std::byte> bytes) override;
+  Status finish() override { return ok(); }
+
+ private:
+  Writer writer_;
+  MonitorWatch& watch_;
+};
+
+}  // namespace vmstream

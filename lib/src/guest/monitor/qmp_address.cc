@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+#include "guest/monitor/qmp_address.h"
+
+#include <fmt/format.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include <vmstream/text.h>
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+constexpr auto kRetryInterval = std::chrono::milliseconds(50);
+
+Error bad_address(std::string_view text, std::string_view why) {
+  return Error{.code = Errc::Usage,
+               .message = fmt::format("monitor address '{}': {}", escape(text), why),
+               .hint = "addresses are PATH, unix:PATH or tcp:HOST:PORT"};
+}
+
+Error connect_error(const QmpAddress& address, int error_number) {
+  Error error = system_error("connect to " + to_text(address), error_number);
+  error.hint = address.kind == QmpAddress::Kind::Unix
+                   ? fmt::format("is QEMU running with -qmp unix:{},server=on,wait=off ?",
+                                 escape(address.path))
+                   : fmt::format("is QEMU running with -qmp tcp:{}:{},server=on,wait=off ?",
+                                 escape(address.host), escape(address.port));
+  return error;
+}
+
+// Finishes a connect() that was begun without blocking; the errno of its outcome.
+Result<int> await_connect(int fd, const WaitLimits& limits) {
+  auto ready = wait_ready(fd, POLLOUT, limits, "the monitor's socket");
+  if (!ready) return ready.error();
+  int outcome = 0;
+  socklen_t size = sizeof outcome;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &outcome, &size) != 0) return errno;
+  return outcome;
+}
+
+// The errno of connecting `fd`, 0 for success.
+Result<int> try_connect(int fd, const sockaddr* where, socklen_t size, const WaitLimits& limits) {
+  for (;;) {
+    if (::connect(fd, where, size) == 0) return 0;
+    if (errno == EINPROGRESS || errno == EINTR) return await_connect(fd, limits);
+    if (errno != EAGAIN) return errno;
+    // A unix socket whose queue is full: QEMU serves one client and lets one more wait.
+    auto waited = pause_within(kRetryInterval, limits, "the monitor's socket");
+    if (!waited) return waited.error();
+  }
+}
+
+Result<UniqueFd> open_and_connect(int family, const sockaddr* where, socklen_t size,
+                                  const QmpAddress& address, const WaitLimits& limits) {
+  UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.is_open()) return system_error("socket", errno);
+  auto outcome = try_connect(fd.get(), where, size, limits);
+  if (!outcome) return outcome.error();
+  if (*outcome != 0) return connect_error(address, *outcome);
+  return fd;
+}
+
+Result<UniqueFd> connect_tcp(const QmpAddress& address, const WaitLimits& limits) {
+  addrinfo wanted{};
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  int failed = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &wanted, &list);
+  if (failed != 0) {
+    return Error{Errc::Environment,
+                 fmt::format("look up {}: {}", to_text(address), ::gai_strerror(failed))};
+  }
+  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+  Error last = connect_error(address, ECONNREFUSED);
+  for (const addrinfo* one = list; one; one = one->ai_next) {
+    auto fd = open_and_connect(one->ai_family, one->ai_addr, one->ai_addrlen, address, limits);
+    if (fd || fd.error().code != Errc::Environment) return fd;
+    last = fd.error();
+  }
+  return last;
+}
+
+}  // namespace
+
+Result<QmpAddress> QmpAddress::parse(std::string_view text) {
+  QmpAddress address;
+  if (text.starts_with("tcp:")) {
+    auto rest = text.substr(4);
+    auto colon = rest.rfind(':');
+    if (colon == std::string_view::npos) return bad_address(text, "no port");
+    auto host = rest.substr(0, colon);
+    if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+    address.kind = Kind::Tcp;
+    address.host = host.empty() ? "localhost" : host;
+    address.port = rest.substr(colon + 1);
+    if (address.port.empty()) return bad_address(text, "no port");
+    return address;
+  }
+  address.path = text.starts_with("unix:") ? text.substr(5) : text;
+  if (address.path.empty()) return bad_address(text, "no path");
+  if (auto fits = unix_address(address.path); !fits) return fits.error();
+  return address;
+}
+
+std::string to_text(const QmpAddress& address) {
+  if (address.kind == QmpAddress::Kind::Unix) return "unix:" + escape(address.path);
+  bool is_v6 = address.host.find(':') != std::string::npos;
+  return fmt::format(fmt::runtime(is_v6 ? "tcp:[{}]:{}" : "tcp:{}:{}"), escape(address.host),
+                     escape(address.port));
+}
+
+Result<sockaddr_un> unix_address(const std::string& path) {
+  sockaddr_un where{};
+  where.sun_family = AF_UNIX;
+  if (path.size() >= sizeof where.sun_path) {
+    return bad_address(path, fmt::format("the path has {} bytes, a unix socket's at most {}",
+                                         path.size(), sizeof where.sun_path - 1));
+  }
+  std::memcpy(where.sun_path, path.data(), path.size());
+  return where;
+}
+
+Result<UniqueFd> connect_socket(const QmpAddress& address, const WaitLimits& limits) {
+  if (address.kind == QmpAddress::Kind::Tcp) return connect_tcp(address, limits);
+  auto where = unix_address(address.path);
+  if (!where) return where.error();
+  return open_and_connect(AF_UNIX, reinterpret_cast<const sockaddr*>(&*where), sizeof *where,
+                          address, limits);
+}
+
+}  // namespace vmstream

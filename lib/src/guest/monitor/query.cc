@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "guest/monitor/query.h"
+
+#include <algorithm>
+
+#include <vmstream/text.h>
+#include "io/wait.h"
+
+namespace vmstream {
+namespace {
+
+constexpr auto kFirstInterval = std::chrono::milliseconds(1);
+constexpr auto kLongestInterval = std::chrono::milliseconds(50);
+constexpr uint64_t kUsualPageBytes = 4096;  // QEMU before 2.11 does not say
+
+Result<Json> parse_answer(std::string_view text) {
+  Json answer = Json::parse(text, nullptr, false);
+  if (answer.is_discarded()) return Error{Errc::Environment, "malformed answer to a query"};
+  return answer;
+}
+
+RamProgress read_ram(const Json& ram) {
+  auto number = [&ram](const char* key) { return number_member(ram, key).value_or(0); };
+  uint64_t page_bytes =
+      std::max<uint64_t>(1, number_member(ram, "page-size").value_or(kUsualPageBytes));
+  return {.syncs = number("dirty-sync-count"),
+          .pages_sent = number("normal") + number("duplicate"),
+          .pages_left = number("remaining") / page_bytes,
+          .bytes_left = number("remaining"),
+          .pages_dirtied = number("dirty-pages-rate")};
+}
+
+}  // namespace
+
+Result<Json> ask(QmpClient& qmp, const char* command) {
+  auto text = qmp.execute(command);
+  if (!text) return text.error();
+  return parse_answer(*text);
+}
+
+Result<RunStatus> query_run_status(QmpClient& qmp) {
+  auto answer = ask(qmp, "query-status");
+  if (!answer) return answer.error();
+  return RunStatus{escape(text_member(*answer, "status")), true_member(*answer, "running")};
+}
+
+bool MigrationStatus::is_over() const {
+  return name == "none" || name == "completed" || name == "failed" || name == "cancelled";
+}
+
+Result<MigrationStatus> read_migration_status(std::string_view text) {
+  auto answer = parse_answer(text);
+  if (!answer) return answer.error();
+  std::string name = text_member(*answer, "status");
+  MigrationStatus status{name.empty() ? "none" : escape(name),
+                         escape(text_member(*answer, "error-desc"))};
+  if (const Json* ram = find_member(*answer, "ram")) {
+    status.ram = read_ram(*ram);
+    status.ram->throttle_percent = number_member(*answer, "cpu-throttle-percentage").value_or(0);
+  }
+  return status;
+}
+
+Result<MigrationStatus> query_migration(QmpClient& qmp) {
+  auto answer = qmp.execute("query-migrate");
+  if (!answer) return answer.error();
+  return read_migration_status(*answer);
+}
+
+Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& limits) {
+  for (Clock::duration interval = kFirstInterval;;) {
+    auto status = query_migration(qmp);
+    if (!status || status->is_over()) return status;
+    auto waited = pause_within(interval, limits, "the end of the migration");
+    if (!waited) return waited.error();
+    interval = std::min<Clock::duration>(interval * 2, kLongestInterval);
+  }
+}
+
+Result<bool> query_kvm(QmpClient& qmp) {
+  auto answer = ask(qmp, "query-kvm");
+  if (!answer) return answer.error();
+  return true_member(*answer, "enabled");
+}
+
+}  // namespace vmstream

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#include "guest/restore/incoming_guest.h"
+
+#include <fmt/format.h>
+
+#include "guest/capture/guest_state.h"
+
+namespace vmstream {
+namespace {
+
+// How long QEMU is given to say why it stopped reading.
+constexpr auto kLastWords = std::chrono::seconds(2);
+
+Error qemu_ended() {
+  return Error{.code = Errc::Environment,
+               .message = "QEMU ended while it loaded the guest",
+               .hint = "QEMU says why on its own stderr; often machine type or devices differ"};
+}
+
+}  // namespace
+
+Status require_waiting(QmpClient& qmp) {
+  auto status = query_run_status(qmp);
+  if (!status) return status.error();
+  if (status->name == "inmigrate") return ok();
+  return Error{.code = Errc::Environment,
+               .message = fmt::format("this QEMU waits for no guest: run state '{}', wanted "
+                                      "'inmigrate'",
+                                      status->name),
+               .hint = "start the QEMU that is to take the guest with -incoming defer"};
+}
+
+Status await_loaded(QmpClient& qmp, const WaitLimits& limits) {
+  auto status = await_migration_end(qmp, limits);
+  if (!status) {
+    return status.error().code == Errc::Environment ? qemu_ended() : status.error();
+  }
+  if (status->name == "completed") return ok();
+  return Error{Errc::Environment,
+               fmt::format("QEMU could not load the guest: status '{}'{}{}", status->name,
+                           status->error.empty() ? "" : ": ", status->error)};
+}
+
+Status explain_broken_load(QmpClient& qmp, const WaitLimits& limits, const Error& error) {
+  WaitLimits patience{limits.cancellation, Clock::now() + kLastWords};
+  qmp.set_limits(patience);
+  auto loaded = await_loaded(qmp, patience);
+  qmp.set_limits(limits);
+  return !loaded && loaded.error().code == Errc::TimedOut ? error : loaded;
+}
+
+Result<std::string> settle_run_state(QmpClient& qmp, RunState wanted) {
+  auto status = query_run_status(qmp);
+  if (!status) return status.error();
+  if (wanted == RunState::Running && !status->running) {
+    if (auto done = qmp.execute("cont"); !done) return done.error();
+    status = query_run_status(qmp);
+    if (!status) return status.error();
+  }
+  return status->name;
+}
+
+}  // namespace vmstream
