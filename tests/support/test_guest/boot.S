@@ -13,33 +13,11 @@
 
         .set    STRIPES, 32
         .set    STRIPE_WORDS, 0x4000
-        .set    REGION, 0x100000
         .set    DIVISOR, 29830                  # of 1193182 Hz: 40 ticks a second
-        .set    SERIAL, 0x3f8
 
-        .code16
-        .globl  _start
-_start: cli
-        xorw    %ax, %ax
-        movw    %ax, %ds
-        lgdtl   gdt_pointer
-        inb     $0x92, %al                      # A20 open
-        orb     $2, %al
-        outb    %al, $0x92
-        movl    %cr0, %eax
-        orb     $1, %al
-        movl    %eax, %cr0
-        ljmpl   $8, $protected
+        .include "protected_mode.inc"
 
-        .code32
-protected:
-        movw    $16, %ax
-        movw    %ax, %ds
-        movw    %ax, %es
-        movw    %ax, %ss
-        movl    $0x7c00, %esp
-        cld
-        lidt    idt_pointer
+main:   lidt    idt_pointer
         movb    $0xfe, %al                      # only the timer may interrupt
         outb    %al, $0x21
         movb    $0xff, %al
@@ -118,30 +96,6 @@ print:  lodsb
         jmp     print
 1:      ret
 
-print_sum:
-        movl    $8, %ecx
-1:      roll    $4, %edx
-        movb    %dl, %al
-        andb    $15, %al
-        cmpb    $10, %al
-        jb      2f
-        addb    $('a' - '0' - 10), %al
-2:      addb    $'0', %al
-        call    put
-        loop    1b
-        movb    $'\n', %al
-put:    pushl   %edx
-        movb    %al, %ah
-        movw    $(SERIAL + 5), %dx
-1:      inb     %dx, %al
-        testb   $0x20, %al
-        jz      1b
-        movb    %ah, %al
-        movw    $SERIAL, %dx
-        outb    %al, %dx
-        popl    %edx
-        ret
-
 # Adds one to the decimal digits
 count:  movl    $last_digit, %edi
 1:      incb    (%edi)
@@ -166,14 +120,6 @@ bad:    .asciz  "BAD "
         .balign 4
 verdict:
         .long   good
-
-        .balign 8
-gdt:    .quad   0
-        .quad   0x00cf9a000000ffff              # 8: flat code
-        .quad   0x00cf92000000ffff              # 16: flat data
-gdt_pointer:
-        .word   23
-        .long   gdt
 
 # Vector 8, where the BIOS left the timer's interrupt, is the only gate there is.
         .balign 8

@@ -10,34 +10,11 @@
 #
 # It writes nothing there: as long as the memory is whole, every line is the same.
 
-        .set    REGION, 0x100000
         .set    STRIDE, 0x9e5                   # pages; odd, so that all pages come
-        .set    SERIAL, 0x3f8
 
-        .code16
-        .globl  _start
-_start: cli
-        xorw    %ax, %ax
-        movw    %ax, %ds
-        lgdtl   gdt_pointer
-        inb     $0x92, %al                      # A20 open
-        orb     $2, %al
-        outb    %al, $0x92
-        movl    %cr0, %eax
-        orb     $1, %al
-        movl    %eax, %cr0
-        ljmpl   $8, $protected
+        .include "protected_mode.inc"
 
-        .code32
-protected:
-        movw    $16, %ax
-        movw    %ax, %ds
-        movw    %ax, %es
-        movw    %ax, %ss
-        movl    $0x7c00, %esp
-        cld
-
-sweep:  movl    REGION, %ebp
+main:   movl    REGION, %ebp
         shrl    $12, %ebp                       # pages left
         leal    -1(%ebp), %edi                  # mask of a page's number
         xorl    %ebx, %ebx                      # number of the page
@@ -59,39 +36,8 @@ page:   movl    %ebx, %esi
         call    put
         movb    $' ', %al
         call    put
-        movl    $8, %ecx
-1:      roll    $4, %edx
-        movb    %dl, %al
-        andb    $15, %al
-        cmpb    $10, %al
-        jb      2f
-        addb    $('a' - '0' - 10), %al
-2:      addb    $'0', %al
-        call    put
-        loop    1b
-        movb    $'\n', %al
-        call    put
-        jmp     sweep
-
-put:    pushl   %edx
-        movb    %al, %ah
-        movw    $(SERIAL + 5), %dx
-1:      inb     %dx, %al
-        testb   $0x20, %al
-        jz      1b
-        movb    %ah, %al
-        movw    $SERIAL, %dx
-        outb    %al, %dx
-        popl    %edx
-        ret
-
-        .balign 8
-gdt:    .quad   0
-        .quad   0x00cf9a000000ffff              # 8: flat code
-        .quad   0x00cf92000000ffff              # 16: flat data
-gdt_pointer:
-        .word   23
-        .long   gdt
+        call    print_sum
+        jmp     main
 
         .org    510
         .word   0xaa55
