@@ -7,7 +7,6 @@ are to be independent of the RAM; a whole reading is to run at the speed of memo
 the script analyze-migration.py of QEMU's sources is run on the same file, once. Nothing here is a
 pass-or-fail test.
 """
-import argparse
 import datetime
 import os
 import pathlib
@@ -20,7 +19,7 @@ import time
 import guest_memory
 from guest_memory import MIB
 from qemu import Guest
-from report import add_output_option, cpu_name, first_line, memory_gib, row, write
+from report import cpu_name, first_line, memory_gib, parser_of_questions, row, write
 from run import DATA_ADDRESS, UNLIMITED
 
 def timed(command, runs, peak_file, makes=None):
@@ -76,16 +75,8 @@ def measure(options, folder):
 
 
 def parse_arguments():
-    here = pathlib.Path(__file__).resolve().parent
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="of each question (default: 5)")
-    parser.add_argument("--memory", type=int, default=16384, help="MiB of guest RAM (default: 16384)")
-    parser.add_argument("--data", type=int, default=1000, help="MB of real data in it (default: 1000)")
+    parser = parser_of_questions(__doc__, "offline")
     parser.add_argument("--analyzer", help="QEMU's analyze-migration.py, to run beside")
-    parser.add_argument("--build", default=here.parent / "build/release",
-                        help="folder of the build (default: build/release)")
-    parser.add_argument("--dir", help="where the files go (default: a new temporary folder)")
-    add_output_option(parser, "offline")
     return parser.parse_args()
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the reports in bench/results have in common, and the one of bench/run.py."""
+import argparse
 import dataclasses
 import os
 import pathlib
@@ -14,6 +15,19 @@ MIB = 1 << 20
 def add_output_option(parser, name):
     parser.add_argument("--output", default=pathlib.Path(__file__).resolve().parent / f"results/{name}.md",
                         help=f"the report (default: bench/results/{name}.md; - is stdout)")
+
+
+def parser_of_questions(description, name, build="folder of the build"):
+    """Options of the scripts that ask vmstream-inspect about a large guest."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=5, help="of each question (default: 5)")
+    parser.add_argument("--memory", type=int, default=16384, help="MiB of guest RAM (default: 16384)")
+    parser.add_argument("--data", type=int, default=1000, help="MB of real data in it (default: 1000)")
+    parser.add_argument("--build", default=pathlib.Path(__file__).resolve().parent.parent / "build/release",
+                        help=f"{build} (default: build/release)")
+    parser.add_argument("--dir", help="where the files go (default: a new temporary folder)")
+    add_output_option(parser, name)
+    return parser
 
 
 def write(output, text):

@@ -6,7 +6,6 @@ QEMU makes the file: a guest whose RAM looks like that of an idle Linux and is e
 much a question reads is what the kernel counted for the process, its libraries included. Nothing
 here is a pass-or-fail test.
 """
-import argparse
 import datetime
 import json
 import os
@@ -20,7 +19,7 @@ import time
 import guest_memory
 from guest_memory import MIB
 from qemu import Guest
-from report import add_output_option, cpu_name, first_line, memory_gib, row, write
+from report import cpu_name, first_line, memory_gib, parser_of_questions, row, write
 from run import DATA_ADDRESS, UNLIMITED
 
 CODINGS = {"zstd:1": "state-1.zst", "zstd": "state.zst", "gzip": "state.gz"}
@@ -80,21 +79,8 @@ def page_table(options, folder):
     return lines
 
 
-def parse_arguments():
-    here = pathlib.Path(__file__).resolve().parent
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="of each question (default: 5)")
-    parser.add_argument("--memory", type=int, default=16384, help="MiB of guest RAM (default: 16384)")
-    parser.add_argument("--data", type=int, default=1000, help="MB of real data in it (default: 1000)")
-    parser.add_argument("--build", default=here.parent / "build/release",
-                        help="folder of the build, with random_page (default: build/release)")
-    parser.add_argument("--dir", help="where the files go (default: a new temporary folder)")
-    add_output_option(parser, "seekable")
-    return parser.parse_args()
-
-
 def main():
-    options = parse_arguments()
+    options = parser_of_questions(__doc__, "seekable", "folder of the build, with random_page").parse_args()
     with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
         save(options, folder)
         questions = question_table(options, folder)

@@ -8,12 +8,14 @@
 #include <vmstream/lazy_restore.h>
 #include "guest/lazy/postcopy_opening.h"
 #include "support/event_log.h"
+#include "support/state_files.h"
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"
 
 #include "support/catch.h"
 
 using namespace vmstream;
+using testing::pack;
 using testing::StreamBuilder;
 
 namespace {
@@ -65,16 +67,6 @@ struct Fixture {
   std::string reason;
   std::string sidecar;
 };
-
-Bytes pack(Coding coding, const Bytes& plain) {
-  Bytes packed;
-  auto sink = make_memory_sink(packed);
-  auto encoder = make_encoder(coding, *sink);
-  REQUIRE(encoder);
-  REQUIRE((*encoder)->write(plain));
-  REQUIRE((*encoder)->finish());
-  return packed;
-}
 
 StreamBuilder guest_in(std::string_view run_state) {
   StreamBuilder stream;

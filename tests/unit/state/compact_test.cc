@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/compact.h>
 
-#include <vmstream/index_builder.h>
-#include <vmstream/parser.h>
 #include <vmstream/ram_image.h>
 
 #include "support/catch.h"
+#include "support/state_files.h"
 #include "support/stream_builder.h"
 
 namespace vmstream {
 namespace {
 
+using testing::index_of;
 using testing::StreamBuilder;
 using Bytes = std::vector<std::byte>;
 
 constexpr size_t kPage = 4096;
-
-StateIndex index_of(std::span<const std::byte> bytes) {
-  IndexBuilder builder;
-  StreamParser parser(builder);
-  REQUIRE(parser.feed(bytes));
-  REQUIRE(parser.finish());
-  return builder.finish(bytes.size(), parser.stream_length(), true);
-}
 
 Result<Bytes> compact(std::span<const std::byte> bytes, size_t piece = 1 << 16) {
   auto plain = make_random_memory(bytes);

@@ -3,15 +3,14 @@
 
 #include <zlib.h>
 
-#include <vmstream/index_builder.h>
-#include <vmstream/parser.h>
-
 #include "support/catch.h"
+#include "support/state_files.h"
 #include "support/stream_builder.h"
 
 namespace vmstream {
 namespace {
 
+using testing::index_of;
 using testing::StreamBuilder;
 
 constexpr size_t kPage = 4096;
@@ -39,14 +38,6 @@ StreamBuilder every_kind() {
   stream.page_head("", 5 * kPage, 0x100).be32(packed.size()).text(packed);
   stream.eos().footer().end(2).eos().footer().eof();
   return stream;
-}
-
-StateIndex index_of(std::span<const std::byte> bytes) {
-  IndexBuilder builder;
-  StreamParser parser(builder);
-  REQUIRE(parser.feed(bytes));
-  REQUIRE(parser.finish());
-  return builder.finish(bytes.size(), parser.stream_length(), true);
 }
 
 struct Fixture {

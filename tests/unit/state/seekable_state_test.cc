@@ -6,23 +6,16 @@
 #include <vmstream/codec.h>
 
 #include "support/catch.h"
+#include "support/state_files.h"
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"
 
 namespace vmstream {
 namespace {
 
-using Bytes = std::vector<std::byte>;
+using testing::pack;
 
-Bytes pack(Coding coding, const Bytes& plain) {
-  Bytes packed;
-  auto sink = make_memory_sink(packed);
-  auto encoder = make_encoder(coding, *sink);
-  REQUIRE(encoder);
-  REQUIRE((*encoder)->write(plain));
-  REQUIRE((*encoder)->finish());
-  return packed;
-}
+using Bytes = std::vector<std::byte>;
 
 // A stream of some MiB: several blocks in every coding.
 Bytes some_stream() {

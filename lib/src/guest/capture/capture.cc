@@ -8,11 +8,10 @@
 #include <chrono>
 
 #include "base/json.h"
+#include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_tap.h"
 #include "guest/capture/guest_state.h"
-#include "guest/capture/live_save.h"
-#include "guest/capture/pause_clock.h"
 #include "guest/migration_link.h"
 #include "guest/monitor/monitored_io.h"
 #include "io/wait.h"
@@ -35,36 +34,6 @@ double system_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Hears STOP and RESUME, and steers a live save.
-class CaptureListener final : public MonitorListener {
- public:
-  CaptureListener(PauseClock& pause, LiveSave* live) : pause_(pause), live_(live) {}
-
-  Status on_event(const QmpEvent& event) override {
-    pause_.on_event(event);
-    if (live_ && event.name == "MIGRATION_PASS") live_->on_pass();
-    return ok();
-  }
-  Status on_turn() override { return live_ ? live_->on_turn(pause_.stands_still()) : ok(); }
-
- private:
-  PauseClock& pause_;
-  LiveSave* live_;
-};
-
-// What QEMU found dirty belongs to the pass that had sent as many pages by then.
-void add_looks(const std::vector<LiveSave::Look>& looks, std::vector<CapturePass>& passes) {
-  uint64_t sent = 0;
-  auto look = looks.begin();
-  for (CapturePass& pass : passes) {
-    sent += pass.pages;
-    for (; look != looks.end() && (look->pages_sent <= sent || &pass == &passes.back()); ++look) {
-      pass.dirtied += look->pass.dirtied;
-      pass.left = look->pass.left;
-    }
-  }
-}
-
 Error another_migration(const MigrationStatus& status) {
   return Error{
       .code = Errc::Environment,
@@ -75,8 +44,7 @@ Error another_migration(const MigrationStatus& status) {
 std::string unsafe_live_save(const std::string& qemu_version) {
   return fmt::format(
       "QEMU {} emulates this guest without KVM and, before 9.0, can lose pages that it writes "
-      "while "
-      "it is saved live; --mode stop and background are safe",
+      "while it is saved live; --mode stop and background are safe",
       qemu_version);
 }
 
@@ -265,7 +233,7 @@ CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
   if (!live) return summary;
   summary.ended_by = live->ended_by();
   summary.shortfall = live->shortfall();
-  add_looks(live->looks(), summary.passes);
+  live->tell_dirtied(summary.passes);
   return summary;
 }
 

@@ -93,6 +93,20 @@ void LiveSave::report(const RamProgress& ram) {
                       .throttle_percent = ram.throttle_percent});
 }
 
+// What QEMU found dirty belongs to the pass that had sent as many pages by then.
+void LiveSave::tell_dirtied(std::vector<CapturePass>& passes) const {
+  uint64_t sent = 0;
+  auto look = looks_.begin();
+  for (CapturePass& pass : passes) {
+    sent += pass.pages;
+    bool is_last = &pass == &passes.back();
+    for (; look != looks_.end() && (look->pages_sent <= sent || is_last); ++look) {
+      pass.dirtied += look->pass.dirtied;
+      pass.left = look->pass.left;
+    }
+  }
+}
+
 std::optional<Shortfall> LiveSave::shortfall() const {
   bool fell_short = ended_by_ && *ended_by_ != EndedBy::DirtyPages;
   if (!fell_short || looks_.empty()) return std::nullopt;

@@ -36,6 +36,8 @@ class LiveSave {
   /// The rule that ended the save; Downtime where QEMU found the end by itself.
   EndedBy ended_by() const { return ended_by_.value_or(EndedBy::Downtime); }
   const std::vector<Look>& looks() const { return looks_; }
+  /// Writes into `passes`, as the stream shows them, what QEMU found dirty in each.
+  void tell_dirtied(std::vector<CapturePass>& passes) const;
   /// By how much it missed converging, where it had to be ended.
   std::optional<Shortfall> shortfall() const;
 
