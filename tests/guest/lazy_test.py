@@ -4,12 +4,11 @@
 import json
 import os
 import signal
-import socket
 import struct
 import time
 import unittest
 
-from real_guest import MACHINE, NEWER_QEMU, GuestTest, Qemu, wait_until
+from real_guest import MACHINE, NEWER_QEMU, GuestTest, Qemu, free_port, wait_until, why_not
 from support import ENVIRONMENT, INTERRUPTED, MALFORMED, UNSUPPORTED, USAGE
 
 SWEEP_IMAGE = os.environ["VMSTREAM_SWEEP_GUEST"]
@@ -34,18 +33,8 @@ class SweepQemu(Qemu):
 class LazyTest(GuestTest):
     def setUp(self):
         super().setUp()
-        self.require_postcopy()
-
-    def require_postcopy(self):
-        """Says by name where QEMU or the kernel has no postcopy: then nothing here can be tested."""
-        probe = self.qemu("probe", "-incoming", "defer")
-        try:
-            probe.monitor.ask("migrate-set-capabilities",
-                              capabilities=[{"capability": "postcopy-ram", "state": True}])
-        except AssertionError as refusal:
-            self.skipTest(f"no userfaultfd for postcopy: {refusal}")
-        finally:
-            probe.end()
+        if refusal := why_not(self.folder, "postcopy-ram"):
+            self.skipTest(refusal)
 
     def start(self, name, *arguments, **more):
         qemu = SweepQemu(self.folder, name, *arguments, **more)
@@ -186,8 +175,7 @@ class Restores(LazyTest):
 
     def test_a_monitor_that_carries_no_descriptor(self):
         expected = self.saved("a.zst")
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         second = self.start("second", "-incoming", "defer",
                             "-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off")
         self.restore("--cont", "--qmp", f"tcp:127.0.0.1:{port}", "a.zst")

@@ -11,7 +11,7 @@ import signal
 import time
 import unittest
 
-from real_guest import IMAGE, NEWER_QEMU, QEMU, GuestTest, wait_until
+from real_guest import IMAGE, NEWER_QEMU, QEMU, GuestTest, wait_until, why_not
 from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
 from writing_guest import writing_image
 
@@ -191,19 +191,8 @@ class StopSaves(ModeTest):
 class BackgroundSaves(ModeTest):
     def setUp(self):
         super().setUp()
-        if not self.can_protect(QEMU):
-            self.skipTest("this kernel gives QEMU no userfaultfd with write protection")
-
-    def can_protect(self, qemu):
-        probe = self.qemu("second", "-S", qemu=qemu)
-        try:
-            probe.monitor.ask("migrate-set-capabilities",
-                              capabilities=[{"capability": "background-snapshot", "state": True}])
-        except AssertionError:
-            return False
-        finally:
-            probe.end()
-        return True
+        if refusal := why_not(self.folder, "background-snapshot"):
+            self.skipTest(refusal)
 
     def test_the_guest_runs_on_and_each_page_is_saved_once(self):
         guest = self.writing_guest()
