@@ -2,6 +2,7 @@
 #include "vmrestore/lazy.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -31,10 +32,13 @@ using vmtools::Session;
 // Shows what the restore tells.
 class Observer final : public vmstream::LazyObserver {
  public:
-  Observer(Session& session, std::string subject)
-      : session_(session), subject_(std::move(subject)), progress_(session, "lazy restore") {}
+  Observer(Session& session, std::string subject, InputClaim& claim)
+      : session_(session),
+        subject_(std::move(subject)),
+        progress_(session, "lazy restore"),
+        claim_(claim) {}
 
-  void on_point_of_no_return() override { guest_may_run_ = true; }
+  void on_point_of_no_return() override { claim_.keep(); }
   void on_loaded(double seconds) override {
     loaded_ = true;
     session_.messages().summary(
@@ -48,15 +52,14 @@ class Observer final : public vmstream::LazyObserver {
   }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
   void enter(std::string_view phase) { progress_.enter(phase); }
-  bool guest_may_run() const { return guest_may_run_; }
   bool loaded() const { return loaded_; }
 
  private:
   Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
+  InputClaim& claim_;
   uint64_t total_bytes_ = 0;  // as left at the first report
-  bool guest_may_run_ = false;
   bool loaded_ = false;
 };
 
@@ -67,6 +70,7 @@ struct LazyRun {
   InputClaim claim;
   LazyFile file;
   WorkingSetFile working_set;
+  bool restored = false;  // the guest is whole, whatever came of the report
 
   std::string name() const { return input_name(options); }
   ExitStatus run();
@@ -77,6 +81,7 @@ struct LazyRun {
 };
 
 ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
+  restored = true;
   observer.enter("done");
   if (auto kept = working_set.keep(summary.working_set); !kept) {
     session.messages().warning(*options.working_set, vmstream::describe(kept.error()));
@@ -87,7 +92,7 @@ ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
 }
 
 ExitStatus LazyRun::restore(QmpClient& qmp) {
-  Observer observer(session, name());
+  Observer observer(session, name(), claim);
   LazyOptions how{.run_state = options.run_state,
                   .push = options.prefetch != Prefetch::None,
                   .early = working_set.early(),
@@ -102,7 +107,7 @@ ExitStatus LazyRun::restore(QmpClient& qmp) {
     session.messages().warning(
         name(), "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on");
   }
-  claim.leave(session, name(), observer.guest_may_run());
+  claim.leave(session, name());
   return status;
 }
 
@@ -118,16 +123,36 @@ ExitStatus LazyRun::run_with_new_qemu() {
   auto qemu = QemuProcess::start(options.qemu, limits);
   if (!qemu) return session.fail(options.qemu[0], qemu.error());
   auto status = restore(qemu->qmp());
-  if (status != ExitStatus::Done) return status;
-  return wait_for_qemu(session, *qemu, options.qemu[0]);
+  if (!restored) return status;
+  return wait_for_qemu(session, *qemu, options.qemu[0], status);
 }
 
 ExitStatus LazyRun::run() {
   return options.qmp ? run_with_monitor() : run_with_new_qemu();
 }
 
-Result<LazyFile> open_lazy_file(Session& session, const std::string& name,
-                                const std::string& path) {
+// The index that was made for a claimed file goes with that file's name.
+class MadeIndex {
+ public:
+  explicit MadeIndex(bool of_claim) : of_claim_(of_claim) {}
+  MadeIndex(const MadeIndex&) = delete;
+  ~MadeIndex() {
+    bool is_left = of_claim_ && !name_.empty() && ::access(file_.c_str(), F_OK) != 0;
+    if (is_left) ::unlink(name_.c_str());
+  }
+  void note(const std::string& file, const std::string& name) {
+    file_ = file;
+    name_ = name;
+  }
+
+ private:
+  bool of_claim_;
+  std::string file_;
+  std::string name_;
+};
+
+Result<LazyFile> open_lazy_file(Session& session, const std::string& name, const std::string& path,
+                                MadeIndex& made) {
   return LazyFile::open(
       path, {.on_begin =
                  [&](const std::string& reason) {
@@ -136,6 +161,7 @@ Result<LazyFile> open_lazy_file(Session& session, const std::string& name,
                  },
              .on_end =
                  [&](std::chrono::duration<double> taken, const std::string& sidecar) {
+                   made.note(path, sidecar);
                    std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
                    session.messages().warning(name,
                                               fmt::format("index made in {:.1f} s{}", taken.count(),
@@ -151,11 +177,12 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   if (!how) return session.fail(input_name(options), how.error());
   auto working_set = WorkingSetFile::open(options);
   if (!working_set) return session.fail(*options.working_set, working_set.error());
+  MadeIndex made(options.once);  // looks when the claim has been given back or used up
   auto claim = InputClaim::take(options);
   if (!claim) return session.fail(input_name(options), claim.error());
   auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
   if (!verified) return session.fail(input_name(options), verified.error());
-  auto file = open_lazy_file(session, input_name(options), claim->path());
+  auto file = open_lazy_file(session, input_name(options), claim->path(), made);
   if (!file) return session.fail(input_name(options), file.error());
   LazyRun run{options,           session,          limits,
               std::move(*claim), std::move(*file), std::move(*working_set)};
