@@ -18,7 +18,7 @@ import faults
 from outcomes import promise
 from support import tool
 
-PATIENCE = 30  # seconds; a tool that takes longer hangs
+PATIENCE = 60  # seconds; a tool that takes longer hangs
 TO_FILL = 0.3  # seconds in which a stream fills its pipes
 STATUSES = (0, 1, 2, 3, 4, 5, 130)  # what the manual pages name
 # GPGME 1.18 follows a null pointer when it cannot read what gpgconf prints.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Runs the bench of faults: every fault of the lists at steps spread over a whole save or restore.
 
-    run.py             a few kinds in the middle of each operation, in a minute
+    run.py             a few kinds, each in the middle of an operation, in less than a minute
     run.py --all       all kinds at many steps
     run.py --only WORD the operations whose name holds it
-    run.py --jobs N    so many groups of operations at once (2)
+    run.py --jobs N    so many groups of operations at once (4: they wait more than they work)
     run.py --write F   puts the tables into file F, between its two marks
 """
 
@@ -24,7 +24,7 @@ from outcomes import Broken, Tally
 from save_bench import SaveBench
 from support import tool
 
-STRIDE = 24  # without --all an operation meets every so many-th kind, another one than the last
+STRIDE = 50  # without --all, of all that a group meets every so many-th kind is tried
 BEGIN, END = "<!-- faults: begin -->\n", "<!-- faults: end -->\n"
 
 
@@ -36,29 +36,43 @@ class Runner:
         self.only = arguments.only
         self.state, self.plain = state, plain  # a file of a guest, and what is in it
         self.last_tick = last_tick  # where that guest stands in it
-        self.operations = 0
+        self.met = 0  # kinds of fault so far
         self.tally = Tally()
 
     def run(self, bench, operation, program, kinds, most):
         """Every kind of fault at up to `most` steps of `operation`."""
-        self.operations += 1
         if self.only and self.only not in operation.name:
             return
-        counts = bench.counts_of(operation, program)
-        for kind in kinds if self.all else kinds[5 * self.operations % STRIDE::STRIDE]:
+        chosen = kinds if self.all else self.choose(kinds)
+        if not chosen:
+            return
+        try:
+            counts = bench.counts_of(operation, program)
+        except AssertionError as failure:
+            self.note_broken(operation, "no fault", failure)
+            return
+        for kind in chosen:
             numbers = spread(counts[kind.call], most if self.all else 1)
             for number in numbers:
                 self.inject(bench, operation, Fault(program, kind, number), number == numbers[-1])
+
+    def choose(self, kinds):
+        """So that each operation has its turn, and other kinds than the one before."""
+        begun, self.met = self.met, self.met + len(kinds)
+        return [kind for number, kind in enumerate(kinds, begun) if number % STRIDE == STRIDE // 2]
 
     def inject(self, bench, operation, fault, sampled):
         try:
             outcome = bench.inject(operation, fault, sampled)
         except (Broken, AssertionError) as broken:
-            self.tally.add_broken(operation.name, fault, broken)
-            print(f"BROKEN {operation.name}: {fault}: {broken}", flush=True)
+            self.note_broken(operation, fault, broken)
             return
         if outcome:
             self.tally.add(operation.name, fault.row(), outcome)
+
+    def note_broken(self, operation, fault, reason):
+        self.tally.add_broken(operation.name, fault, reason)
+        print(f"BROKEN {operation.name}: {fault}: {reason}", flush=True)
 
     def note_restores(self, bench):
         self.tally.restores += bench.restores
@@ -68,6 +82,7 @@ def run_group(group, *how):
     adopt_orphans()
     runner = Runner(*how)
     group(runner)
+    print(f"{group.__name__}: {runner.tally.injected()} faults", flush=True)
     return runner.tally
 
 
@@ -105,7 +120,7 @@ def main():
     parser = argparse.ArgumentParser(description="inject faults into saves and restores")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--only", metavar="WORD")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N")
+    parser.add_argument("--jobs", type=int, default=4, metavar="N")
     parser.add_argument("--write", metavar="FILE")
     arguments = parser.parse_args()
     adopt_orphans()

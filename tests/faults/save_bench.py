@@ -114,6 +114,7 @@ class SaveBench(Bench):
 
     def prepare(self, save):
         guest = self.running_guest()
+        guest.monitor.ask("cont")
         if save.paused:
             guest.monitor.ask("stop")
 
