@@ -46,6 +46,8 @@ class RestoreBench(Bench):
             if not ran.fired:
                 return None
             self.check_status(fault, ran)
+            if fault.kind.to_peer and fault.kind.is_kill():
+                qemu.process.wait()  # killed it is, but perhaps not dead yet
             outcome = self.check(ran, qemu)
         if restore.over_tcp:
             self.check_links(links, fault, lambda: self.counts_of(restore, "vmrestore"))
