@@ -50,6 +50,14 @@ class Verify(FileTest):
         self.assertEqual((answer["ok"], answer["trailing_bytes"]), (True, 9))
         self.assertIn("9 bytes behind the end", self.inspect("verify", content=small_stream() + b"\0" * 9).text)
 
+    def test_pages_that_went_another_way_are_told_of(self):
+        content = small_stream(pages=4).replace(zero_page(2), b"")
+        answer = self.inspect("verify", "--json", content=content).json
+        self.assertEqual((answer["ok"], answer["absent_pages"]), (True, 1))
+        self.assertIn("1 page of RAM is not in this stream", self.inspect("verify", content=content).text)
+        self.assertIn("1 page is not in the stream", self.inspect("info", "--full-scan", content=content).text)
+        self.assertEqual(self.inspect("verify", "--json").json["absent_pages"], 0)
+
     def test_every_flipped_byte_of_the_framing_is_found(self):
         content = small_stream()
         tail = content.index(ram_end())
