@@ -174,6 +174,24 @@ class Hexdump(FileTest):
         self.assertEqual(shown, content[page + 100:page + 132])
         self.assertEqual(run.json["bytes"][0]["offset"], page + 100)
 
+    def test_reading_ends_behind_a_range(self):
+        content = small_stream()
+        page = content.index(data_page(1, 0x41))
+        args = ("hexdump", "--json", "--offset", str(page), "--length", "8")
+        for rest in (b"", b"\xff" * 100000):  # nothing looks at what comes behind
+            run = Run(*args, "-", stdin=content[:page + len(data_page(1, 0x41))] + rest)
+            self.assertEqual(run.status, 0, run.err)
+            self.assertEqual([stretch["meaning"] for stretch in run.json["bytes"]], ["page 0x1000, flags 0x8: page"])
+            self.assertEqual((run.json["complete"], run.json["problems"]), (None, []))
+
+    def test_a_row_of_pages_is_told_of_in_full(self):
+        row = b"".join(be64(page * PAGE | 0x22) + b"\0" for page in range(1, 4096))
+        content = HEADER + ram_start(4096) + ram_part(zero_page(0) + row) + ram_end() + EOF
+        lines = self.inspect("hexdump", content=content).text.splitlines()
+        at = next(number for number, line in enumerate(lines) if "more pages" in line)
+        self.assertEqual(lines[at][37:], "4095 more pages, 0x1000 to 0xfff000: 0")
+        self.assertEqual(lines[at + 1], " " * 37 + f"data, 4095 zero ({len(row)} bytes)")
+
     def test_lines_fit_and_names_are_escaped(self):
         text = self.inspect("hexdump", content=small_stream(pages=400, idstr="\x1b[2J" + "x" * 90)).text
         self.assertLessEqual(max(len(line) for line in text.splitlines()), 80)
