@@ -26,9 +26,9 @@ FILE_MEMORY = ["-object", "memory-backend-file,id=ram,size=32M,share=on,mem-path
 
 
 class ModeTest(GuestTest):
-    def writing_guest(self, pages_per_second=FAST, pages=PAGES, qemu=QEMU):
+    def writing_guest(self, *arguments, pages_per_second=FAST, pages=PAGES, qemu=QEMU):
         image = writing_image(IMAGE, self.folder / "first.img", pages, pages_per_second)
-        guest = self.qemu("first", qemu=qemu, image=image)
+        guest = self.qemu("first", *arguments, qemu=qemu, image=image)
         guest.wait_for_tick(pages // 16 + 8)  # everything has been written, and checked here and there
         return guest
 
@@ -45,10 +45,21 @@ class ModeTest(GuestTest):
         self.assertEqual(before, self.settings(guest))
         return json.loads(run.stdout)
 
-    def passes_in(self, file):
+    def require_background(self):
+        with self.qemu("second", "-S") as probe:
+            try:
+                probe.monitor.ask("migrate-set-capabilities", capabilities=[
+                    {"capability": "background-snapshot", "state": True}])
+            except AssertionError:
+                self.skipTest("this kernel gives QEMU no userfaultfd with write protection")
+
+    def ram_in(self, file):
         run = self.run_tool("vmstream-inspect", "ram", "--json", file)
         self.assert_status(0, run)
-        return [(each["pages"], each["bytes"]) for each in json.loads(run.stdout)["passes"]]
+        return json.loads(run.stdout)
+
+    def passes_in(self, file):
+        return [(each["pages"], each["bytes"]) for each in self.ram_in(file)["passes"]]
 
     def assert_passes_agree(self, summary, file="guest.zst"):
         told = [(each["pages"], each["bytes"]) for each in summary["passes"]]
@@ -191,19 +202,7 @@ class StopSaves(ModeTest):
 class BackgroundSaves(ModeTest):
     def setUp(self):
         super().setUp()
-        if not self.can_protect(QEMU):
-            self.skipTest("this kernel gives QEMU no userfaultfd with write protection")
-
-    def can_protect(self, qemu):
-        probe = self.qemu("second", "-S", qemu=qemu)
-        try:
-            probe.monitor.ask("migrate-set-capabilities",
-                              capabilities=[{"capability": "background-snapshot", "state": True}])
-        except AssertionError:
-            return False
-        finally:
-            probe.end()
-        return True
+        self.require_background()
 
     def test_the_guest_runs_on_and_each_page_is_saved_once(self):
         guest = self.writing_guest()

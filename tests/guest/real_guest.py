@@ -46,7 +46,7 @@ class Monitor:
         request = {"execute": command, "arguments": arguments}
         self.socket.sendall(json.dumps(request).encode() + b"\n")
         while True:
-            answer = json.loads(self.lines.readline())
+            answer = json.loads(self.lines.readline() or '{"error": {"desc": "QEMU has ended"}}')
             if "error" in answer:
                 raise AssertionError(f"{command}: {answer['error']['desc']}")
             if "return" in answer:
@@ -80,7 +80,18 @@ class Qemu:
         self.process = subprocess.Popen([*command, *arguments], cwd=folder,
                                         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.monitor = Monitor(folder / f"{name}.own")
+        self.monitor = None
+        try:
+            self.monitor = Monitor(folder / f"{name}.own")
+        except Exception:
+            self.end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
 
     @property
     def qmp(self):
@@ -109,7 +120,8 @@ class Qemu:
         """Ends the process, once; what it left behind makes room for another of the name."""
         if self.process.stderr.closed:
             return
-        self.monitor.close()
+        if self.monitor:
+            self.monitor.close()
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
@@ -133,10 +145,10 @@ class GuestTest(ToolTest):
     def state_files(self):
         return [name for name in self.files() if not name.startswith(("first", "second"))]
 
-    def start_tool(self, name, *arguments):
+    def start_tool(self, name, *arguments, **more):
         """The tool in the background; ended with the test if it has not by then."""
         process = subprocess.Popen([tool(name), *arguments], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
