@@ -8,9 +8,12 @@ import socket
 import time
 import unittest
 
-from lazy_guest import FILLED, SLOW, SWEEP_IMAGE, LazyTest
-from real_guest import MACHINE, NEWER_QEMU, wait_until
-from support import ENVIRONMENT, INTERRUPTED, MALFORMED, UNSUPPORTED, USAGE
+from gpg_home import GpgHomeTest
+from lazy_guest import FILLED, MIB, SLOW, SWEEP_IMAGE, LazyTest
+from real_guest import MACHINE, NEWER_QEMU, boot_from, wait_until
+from support import ENVIRONMENT, INTERRUPTED, MALFORMED, UNSUPPORTED, USAGE, tool
+
+SERVER_MEMORY = 100 * MIB  # that the manual promises, of a small file's index
 
 
 class Restores(LazyTest):
@@ -29,6 +32,20 @@ class Restores(LazyTest):
                                             summary["lazy"]["served_pages"], FILLED // 4096)
                     self.assert_whole(second, expected)
         self.assertIn("foreign.gz.vmsx", self.files())
+
+    def test_an_index_stays_with_the_name_of_a_file_that_is_used_once(self):
+        expected = self.saved("a.zst")
+        self.shell(f"{tool('vmrestore')} a.zst | gzip -1 > foreign.gz")
+        for _ in range(2):
+            with self.start("second", "-incoming", "defer") as second:
+                ran = self.run_tool("vmrestore", "--lazy", "--once", "--cont", "--qmp", second.qmp,
+                                    "foreign.gz")
+                self.assert_status(0, ran)
+                self.assert_whole(second, expected)
+            names = [name for name in self.files() if name.startswith("foreign")]
+            self.assertEqual(["foreign.gz.restored", "foreign.gz.vmsx"], names)
+            (self.folder / "foreign.gz.restored").rename(self.folder / "foreign.gz")
+        self.assertNotIn(b"index made", ran.stderr)  # the second time
 
     def test_memory_that_is_only_asked_for(self):
         expected = self.saved("a.zst")
@@ -69,8 +86,8 @@ class Restores(LazyTest):
         expected = self.saved("a.zst")
         process = self.start_tool(
             "vmrestore", "--lazy", "--cont", "--json", "a.zst", "--", "qemu-system-x86_64",
-            *MACHINE, "-m", "32", "-serial", "file:new.serial",
-            "-drive", f"file={SWEEP_IMAGE},format=raw,if=floppy,readonly=on", "-qmp", "unix:new.qmp,server=on,wait=off")
+            *MACHINE, "-m", "32", "-serial", "file:new.serial", *boot_from(SWEEP_IMAGE), "-qmp",
+            "unix:new.qmp,server=on,wait=off")
         serial = self.folder / "new.serial"
         wait_until(lambda: serial.exists() and serial.read_text().count("\n") > 2, "sums")
         self.assertEqual({expected}, set(line[2:] for line in
@@ -182,6 +199,21 @@ class Refusals(LazyTest):
                           ["--lazy", "--require-signature", "me", "--qmp", "x", "a.zst"]):
             with self.subTest(arguments):
                 self.assert_status(USAGE, self.run_tool("vmrestore", *arguments))
+
+
+class EncryptedFiles(GpgHomeTest, LazyTest):
+    def test_the_way_out_is_told_and_works(self):
+        expected = self.saved("a.zst.gpg", "-e", self.jo)
+        with self.start("second", "-incoming", "defer") as second:
+            message = self.restore("--cont", "--qmp", second.qmp, "a.zst.gpg", status=UNSUPPORTED)
+            self.assertEqual(
+                "vmrestore: a.zst.gpg: the file cannot be read by position: an OpenPGP message, "
+                "which is not to be decrypted\n"
+                "hint: restore it without --lazy, or unpack it with vmrestore -o first\n", message)
+            self.assertEqual("inmigrate", second.monitor.status())
+            self.assert_status(0, self.run_tool("vmrestore", "-o", "plain", "a.zst.gpg"))
+            self.restore("--cont", "--qmp", second.qmp, "plain")
+            self.assert_whole(second, expected)
 
 
 if __name__ == "__main__":

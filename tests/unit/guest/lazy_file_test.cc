@@ -114,7 +114,7 @@ TEST_CASE_METHOD(Fixture, "what cannot be restored lazily is refused with a reas
     auto error = fault(message);
     CHECK(error.code == Errc::Unsupported);
     CHECK(error.message.find("OpenPGP") != std::string::npos);
-    CHECK(error.hint == "restore it without --lazy");
+    CHECK(error.hint == "restore it without --lazy, or unpack it with vmrestore -o first");
   }
   SECTION("one container within another") {
     auto error = fault(pack(Coding::Gzip, pack(Coding::Zstd, stream)));
