@@ -8,7 +8,7 @@ import time
 import unittest
 from pathlib import Path
 
-from lazy_guest import SLOW, LazyTest
+from lazy_guest import MIB, REGION, SLOW, LazyTest
 from real_guest import wait_until
 from support import ENVIRONMENT, MALFORMED
 
@@ -100,6 +100,19 @@ class Interruptions(LazyTest):
         self.await_paused(second)
         self.resume(second, "a.zst")
         self.assert_whole(second, expected)
+
+    def test_a_qemu_that_waits_for_a_page_itself(self):
+        self.saved("a.zst")
+        second = self.start("second", "-incoming", "defer")
+        restore = self.start_tool("vmrestore", "--lazy", "--paused", "--qmp", second.qmp, "-v",
+                                  "--prefetch", "none", "a.zst")
+        self.assertIn(b"devices loaded", restore.stderr.readline())
+        restore.kill()
+        self.await_paused(second)
+        second.monitor.send("human-monitor-command", **{"command-line": f"xp /1wx {REGION + MIB}"})
+        ran = self.run_tool("vmrestore", "--resume-lazy", "--qmp", second.qmp, "a.zst")
+        self.assert_fails(ENVIRONMENT, ran, "second.qmp is there but does not answer")
+        self.assertIn(b"waits for a page", ran.stderr)
 
     def test_nothing_to_resume(self):
         self.saved("a.zst")

@@ -50,9 +50,12 @@ class Monitor:
         self.lines.readline()
         self.ask("qmp_capabilities")
 
-    def ask(self, command, **arguments):
+    def send(self, command, **arguments):
         request = {"execute": command, "arguments": arguments}
         self.socket.sendall(json.dumps(request).encode() + b"\n")
+
+    def ask(self, command, **arguments):
+        self.send(command, **arguments)
         while True:
             answer = json.loads(self.lines.readline() or '{"error": {"desc": "QEMU has ended"}}')
             if "error" in answer:
