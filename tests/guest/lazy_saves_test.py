@@ -6,8 +6,8 @@ import unittest
 from pathlib import Path
 
 from lazy_guest import missing_postcopy
-from modes_test import NEEDS_NEWER, PAGES, SLOW_LINK, ModeTest
-from real_guest import NEWER_QEMU, QEMU, wait_until
+from modes_test import NEEDS_LIVE_QEMU, PAGES, SLOW_LINK, ModeTest
+from real_guest import LIVE_QEMU, QEMU, wait_until
 
 # The guest's memory in two RAM blocks, both of which it writes to. With the lower one made first
 # QEMU 10.0 aborts in live saves, whoever takes the stream (tlb_reset_dirty_range_all).
@@ -73,19 +73,19 @@ class Background(LazySaves):
         self.assert_comes_back(guest, *TWO_BLOCKS)
 
 
-@NEEDS_NEWER
+@NEEDS_LIVE_QEMU
 class Live(LazySaves):
     """The same pages stand in the file several times."""
 
     def check(self, *arguments, save=()):
-        guest = self.writing_guest(*arguments, qemu=NEWER_QEMU)
+        guest = self.writing_guest(*arguments, qemu=LIVE_QEMU)
         if "xbzrle" in save:
             guest.monitor.ask("migrate-set-capabilities",
                               capabilities=[{"capability": "xbzrle", "state": True}])
         self.save(guest, *LIVE)
         self.assertGreater(self.count("resent"), PAGES)
         self.assertEqual("xbzrle" in save, self.count("xbzrle") > 0)
-        self.assert_comes_back(guest, *arguments, qemu=NEWER_QEMU)
+        self.assert_comes_back(guest, *arguments, qemu=LIVE_QEMU)
 
     def test_one_block(self):
         self.check()

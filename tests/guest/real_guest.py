@@ -19,6 +19,8 @@ ACCEL = os.environ.get("VMSTREAM_ACCEL", "tcg")
 QEMU = ["qemu-system-x86_64"]
 # A QEMU of 9.0 or later beside the installed one, with its arguments such as -L, if there is one.
 NEWER_QEMU = shlex.split(os.environ.get("VMSTREAM_NEWER_QEMU", ""))
+# One whose live saves lose nothing: any under KVM, but of those that emulate only newer ones.
+LIVE_QEMU = QEMU if ACCEL == "kvm" else NEWER_QEMU
 
 MACHINE = ["-M", "pc", "-accel", ACCEL, "-display", "none", "-nodefaults"]
 
