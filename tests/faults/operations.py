@@ -153,11 +153,11 @@ GROUPS = [
 ]
 
 
-def choose_groups(folder):
+def choose_groups():
     """Those that can be run here, and why each of the others cannot."""
     chosen, left_out = [], []
     for group, qemu, capability in GROUPS:
-        refusal = capability and why_not(folder, capability, qemu)
+        refusal = capability and why_not(capability, qemu)
         if refusal:
             left_out.append(f"{group.__name__}: {refusal}")
         else:

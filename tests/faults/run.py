@@ -102,7 +102,7 @@ def run_all(arguments):
     tally = Tally()
     with contextlib.closing(SaveBench()) as bench:
         saved = save_once(bench)
-        groups, left_out = operations.choose_groups(bench.root)
+        groups, left_out = operations.choose_groups()
         with multiprocessing.Pool(arguments.jobs, maxtasksperchild=1) as pool:
             running = [pool.apply_async(run_group, (group, arguments, *saved)) for group in groups]
             for group in running:

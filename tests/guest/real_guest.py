@@ -7,19 +7,31 @@ import re
 import shlex
 import socket
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from support import BIN, ToolTest, tool
 
 IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
 STRIPES = 32  # of the guest's memory: after so many ticks it has checked all of it
-PATIENCE = 20  # seconds; an emulated guest on a busy machine is slow
+# Seconds; an emulated guest on a busy machine is slow.
+PATIENCE = int(os.environ.get("VMSTREAM_PATIENCE", "20"))
 
+ACCEL = os.environ.get("VMSTREAM_ACCEL", "tcg")
 QEMU = ["qemu-system-x86_64"]
 # A QEMU of 9.0 or later beside the installed one, with its arguments such as -L, if there is one.
 NEWER_QEMU = shlex.split(os.environ.get("VMSTREAM_NEWER_QEMU", ""))
+# One whose live saves lose nothing: any under KVM, but of those that emulate only newer ones.
+LIVE_QEMU = QEMU if ACCEL == "kvm" else NEWER_QEMU
 
-MACHINE = ["-M", "pc", "-accel", "tcg", "-display", "none", "-nodefaults"]
+MACHINE = ["-M", "pc", "-accel", ACCEL, "-display", "none", "-nodefaults"]
+
+
+def boot_from(image):
+    """A floppy; some KVMs lose its interrupt in real mode, but not a disk's."""
+    how = "if=floppy,readonly=on" if ACCEL == "tcg" else "if=ide,snapshot=on"
+    return ["-drive", f"file={image},format=raw,{how}"]
 
 
 def wait_until(condition, what):
@@ -43,11 +55,14 @@ class Monitor:
         self.lines.readline()
         self.ask("qmp_capabilities")
 
-    def ask(self, command, **arguments):
+    def send(self, command, **arguments):
         request = {"execute": command, "arguments": arguments}
         self.socket.sendall(json.dumps(request).encode() + b"\n")
+
+    def ask(self, command, **arguments):
+        self.send(command, **arguments)
         while True:
-            answer = json.loads(self.lines.readline())
+            answer = json.loads(self.lines.readline() or '{"error": {"desc": "QEMU has ended"}}')
             if "error" in answer:
                 raise AssertionError(f"{command}: {answer['error']['desc']}")
             if "return" in answer:
@@ -81,20 +96,20 @@ class Guest:
         self.folder, self.name = folder, name
         self.serial = folder / f"{name}.serial"
 
-    @property
-    def qmp(self):
-        return f"{self.name}.qmp"
-
     def command(self, qemu=QEMU, image=IMAGE, megabytes=32):
         """That makes a QEMU with two monitors: `name`.qmp for the tools, another for the test."""
         command = [*qemu, *MACHINE, "-m", str(megabytes), "-serial", f"file:{self.serial}",
-                   "-drive", f"file={image},format=raw,if=floppy,readonly=on"]
+                   *boot_from(image)]
         for monitor in (self.qmp, f"{self.name}.own"):
             command += ["-qmp", f"unix:{self.folder / monitor},server=on,wait=off"]
         return command
 
     def open_monitor(self):
         return Monitor(self.folder / f"{self.name}.own")
+
+    @property
+    def qmp(self):
+        return f"{self.name}.qmp"
 
     def ticks(self):
         """Numbers of the whole lines of the guest's count so far; it must not have said BAD."""
@@ -126,7 +141,18 @@ class Qemu(Guest):
         self.process = subprocess.Popen([*self.command(**how), *arguments], cwd=folder,
                                         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.monitor = self.open_monitor()
+        self.monitor = None
+        try:
+            self.monitor = self.open_monitor()
+        except Exception:
+            self.end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
 
     def has_ended(self):
         return self.process.poll() is not None
@@ -135,25 +161,25 @@ class Qemu(Guest):
         """Ends the process, once."""
         if self.process.stderr.closed:
             return
-        self.monitor.close()
+        if self.monitor:
+            self.monitor.close()
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
         self.forget()
 
 
-def why_not(folder, capability, qemu=QEMU):
-    """Why this QEMU or the kernel will not have the capability; None if they will."""
+def why_not(capability, qemu=QEMU):
+    """Why this QEMU, or the kernel, will not have the capability; None where they will."""
     if not qemu:
         return "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later"
-    probe = Qemu(folder, "probe", "-S", qemu=qemu)
-    try:
-        probe.monitor.ask("migrate-set-capabilities",
-                          capabilities=[{"capability": capability, "state": True}])
-    except AssertionError as refusal:
-        return str(refusal)
-    finally:
-        probe.end()
+    with tempfile.TemporaryDirectory() as folder:
+        with Qemu(Path(folder), "probe", "-S", qemu=qemu) as probe:
+            try:
+                probe.monitor.ask("migrate-set-capabilities",
+                                  capabilities=[{"capability": capability, "state": True}])
+            except AssertionError as refusal:
+                return str(refusal)
     return None
 
 
@@ -173,10 +199,10 @@ class GuestTest(ToolTest):
     def state_files(self):
         return [name for name in self.files() if not name.startswith(("first", "second"))]
 
-    def start_tool(self, name, *arguments):
+    def start_tool(self, name, *arguments, **more):
         """The tool in the background; ended with the test if it has not by then."""
         process = subprocess.Popen([tool(name), *arguments], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)

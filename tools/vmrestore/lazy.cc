@@ -2,7 +2,6 @@
 #include "vmrestore/lazy.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -131,42 +130,25 @@ ExitStatus LazyRun::run() {
   return options.qmp ? run_with_monitor() : run_with_new_qemu();
 }
 
-// The index that was made for a claimed file goes with that file's name.
-class MadeIndex {
- public:
-  explicit MadeIndex(bool of_claim) : of_claim_(of_claim) {}
-  MadeIndex(const MadeIndex&) = delete;
-  ~MadeIndex() {
-    bool is_left = of_claim_ && !name_.empty() && ::access(file_.c_str(), F_OK) != 0;
-    if (is_left) ::unlink(name_.c_str());
-  }
-  void note(const std::string& file, const std::string& name) {
-    file_ = file;
-    name_ = name;
-  }
+vmstream::IndexingObserver indexing_observer(Session& session, const std::string& name) {
+  return {.on_begin =
+              [&session, name](const std::string& reason) {
+                session.messages().warning(
+                    name, reason + ": the file is read from front to end for one first");
+              },
+          .on_end =
+              [&session, name](std::chrono::duration<double> taken, const std::string& sidecar) {
+                std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
+                session.messages().warning(name,
+                                           fmt::format("index made in {:.1f} s{}", taken.count(),
+                                                       vmstream::escape(where)));
+              }};
+}
 
- private:
-  bool of_claim_;
-  std::string file_;
-  std::string name_;
-};
-
-Result<LazyFile> open_lazy_file(Session& session, const std::string& name, const std::string& path,
-                                MadeIndex& made) {
-  return LazyFile::open(
-      path, {.on_begin =
-                 [&](const std::string& reason) {
-                   session.messages().warning(
-                       name, reason + ": the file is read from front to end for one first");
-                 },
-             .on_end =
-                 [&](std::chrono::duration<double> taken, const std::string& sidecar) {
-                   made.note(path, sidecar);
-                   std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
-                   session.messages().warning(name,
-                                              fmt::format("index made in {:.1f} s{}", taken.count(),
-                                                          vmstream::escape(where)));
-                 }});
+// A claimed file has another name for the while; its index stays with the one that it is known by.
+Result<LazyFile> open_lazy_file(Session& session, const std::string& name,
+                                const std::string& path) {
+  return LazyFile::open(path, indexing_observer(session, name), vmstream::sidecar_path(name));
 }
 
 }  // namespace
@@ -177,12 +159,11 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   if (!how) return session.fail(input_name(options), how.error());
   auto working_set = WorkingSetFile::open(options);
   if (!working_set) return session.fail(*options.working_set, working_set.error());
-  MadeIndex made(options.once);  // looks when the claim has been given back or used up
   auto claim = InputClaim::take(options);
   if (!claim) return session.fail(input_name(options), claim.error());
   auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
   if (!verified) return session.fail(input_name(options), verified.error());
-  auto file = open_lazy_file(session, input_name(options), claim->path(), made);
+  auto file = open_lazy_file(session, input_name(options), claim->path());
   if (!file) return session.fail(input_name(options), file.error());
   LazyRun run{options,           session,          limits,
               std::move(*claim), std::move(*file), std::move(*working_set)};
