@@ -9,6 +9,7 @@
 #include "format/ram_records.h"
 #include "format/records.h"
 #include "format/wire.h"
+#include "state/wanted_feed.h"
 
 namespace vmstream {
 namespace {
@@ -37,24 +38,11 @@ class HeadVisitor final : public StreamVisitor {
   static Status stop() { return Error{Errc::Interrupted, "the head has ended"}; }
 };
 
-// One step towards `end`: what the parser wants is fed, the rest passed over.
-Status advance(RandomSource& plain, StreamParser& parser, Bytes& buffer, uint64_t end) {
-  uint64_t left = end - parser.offset();
-  if (uint64_t count = parser.skippable(); count > 0 && count <= left) return parser.skip(count);
-  buffer.resize(static_cast<size_t>(std::min(left, kPieceBytes - parser.offset() % kPieceBytes)));
-  if (auto read = plain.read_at(parser.offset(), buffer); !read) return read;
-  return parser.feed(buffer);
-}
-
 // The records of the stream and its list of RAM blocks.
 Result<StateIndex> survey(RandomSource& plain) {
   IndexBuilder builder;
   StreamParser parser(builder, {}, {.mapped_pages = MappedPages::None});
-  Bytes buffer;
-  while (parser.offset() < plain.length()) {
-    if (auto taken = advance(plain, parser, buffer, plain.length()); !taken) return taken.error();
-  }
-  if (auto whole = parser.finish(); !whole) return whole.error();
+  if (auto whole = WantedFeed(plain, parser).run(); !whole) return whole.error();
   return builder.finish(parser.offset(), parser.stream_length(), true);
 }
 
@@ -84,7 +72,7 @@ class UnmappedSource final : public ByteSource, private StreamVisitor {
   Status make_piece() {
     if (zeros_left_ > 0) return add_zeros();
     if (!in_memory_) return copy_behind();
-    if (parser_.offset() < ram_.end()) return advance(plain_, parser_, buffer_, ram_.end());
+    if (parser_.offset() < ram_.end()) return feed_.step(ram_.end());
     in_memory_ = false;
     behind_ = ram_.end();
     append_ram_mark(piece_, RamMark::EndOfSlice);
@@ -132,7 +120,7 @@ class UnmappedSource final : public ByteSource, private StreamVisitor {
   Bytes piece_;
   size_t given_ = 0;  // of it
   StreamParser parser_{*this};
-  Bytes buffer_;
+  WantedFeed feed_{plain_, parser_};
   bool in_memory_ = true;
   uint64_t behind_ = 0;
   RamBlock block_;
@@ -209,10 +197,8 @@ Error too_many_records() {
 bool is_mapped_ram(RandomSource& plain) {
   HeadVisitor visitor;
   StreamParser parser(visitor);
-  Bytes buffer;
-  while (parser.offset() < plain.length()) {
-    if (!advance(plain, parser, buffer, plain.length())) break;
-  }
+  // Ends by an error, be it the visitor's.
+  [[maybe_unused]] auto looked = WantedFeed(plain, parser).run();
   return visitor.is_mapped;
 }
 
@@ -230,8 +216,8 @@ Result<std::unique_ptr<ByteSource>> make_unmapped_source(RandomSource& plain) {
   }
   auto front = FrontWriter(plain, *index).write(*configuration, *ram);
   if (!front) return front.error();
-  return std::unique_ptr<ByteSource>(std::make_unique<UnmappedSource>(
-      plain, *ram, index->facts.stream_bytes, std::move(*front)));
+  return std::unique_ptr<ByteSource>(
+      std::make_unique<UnmappedSource>(plain, *ram, index->facts.stream_bytes, std::move(*front)));
 }
 
 }  // namespace vmstream
