@@ -193,7 +193,7 @@ class Restores(LazyTest):
         self.restore("--cont", "--qmp", f"tcp:127.0.0.1:{port}", "a.zst")
         self.assert_whole(second, expected)
 
-    @unittest.skipUnless(NEWER_QEMU, "no QEMU of 9.0 or later: VMSTREAM_NEWER_QEMU")
+    @unittest.skipUnless(NEWER_QEMU, "no QEMU of 9.0 or later, see scripts/newer-qemu.sh")
     def test_a_newer_qemu_and_mapped_ram(self):
         first = self.sweeping_guest(qemu=NEWER_QEMU)
         self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "a.zst"))
@@ -202,8 +202,11 @@ class Restores(LazyTest):
                           capabilities=[{"capability": "mapped-ram", "state": True}])
         first.monitor.ask("migrate", uri=f"file:{self.folder}/mapped")
         wait_until(lambda: first.monitor.migration() == "completed", "the mapped-ram save")
+        first.monitor.ask("cont")
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "own",
+                                            "--mapped-ram"))
         first.end()
-        for file in ("a.zst", "mapped"):
+        for file in ("a.zst", "mapped", "own"):
             with self.subTest(file):
                 second = self.start("second", "-incoming", "defer", qemu=NEWER_QEMU)
                 self.restore("--cont", "--qmp", second.qmp, file)

@@ -9,14 +9,28 @@ import socket
 import subprocess
 import time
 
-from support import BIN, ToolTest, tool
+from support import BIN, SOURCE, ToolTest, tool
 
 IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
 PATIENCE = 20  # seconds; an emulated guest on a busy machine is slow
 
 QEMU = ["qemu-system-x86_64"]
-# A QEMU of 9.0 or later beside the installed one, with its arguments such as -L, if there is one.
-NEWER_QEMU = shlex.split(os.environ.get("VMSTREAM_NEWER_QEMU", ""))
+
+
+def find_newer_qemu():
+    """A QEMU of 9.0 or later, with its arguments such as -L, or nothing: what VMSTREAM_NEWER_QEMU
+    says, what scripts/newer-qemu.sh has unpacked, or the installed one."""
+    if "VMSTREAM_NEWER_QEMU" in os.environ:
+        return shlex.split(os.environ["VMSTREAM_NEWER_QEMU"])
+    unpacked = SOURCE / "build" / "newer-qemu" / QEMU[0]
+    if unpacked.exists():
+        return [str(unpacked)]
+    version = subprocess.run([*QEMU, "--version"], capture_output=True, text=True, check=False)
+    major = re.search(r"version (\d+)", version.stdout)
+    return QEMU if major and int(major[1]) >= 9 else []
+
+
+NEWER_QEMU = find_newer_qemu()
 
 MACHINE = ["-M", "pc", "-accel", "tcg", "-display", "none", "-nodefaults"]
 
