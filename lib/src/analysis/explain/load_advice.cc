@@ -151,7 +151,7 @@ void Adviser::advise_devices() {
     const SectionHeader& header = device.header;
     check_device(device);
     if (header.idstr == "cpu_common") ++vcpus;
-    if (header.idstr.find(":") == std::string::npos || header.idstr.ends_with("/")) continue;
+    if (header.idstr.find(':') == std::string::npos || header.idstr.ends_with("/")) continue;
     if (!first) first = header.offset;
     paths += fmt::format("{}{}", paths.empty() ? "" : ", ", escape(header.idstr));
   }

@@ -294,7 +294,7 @@ bool fill_in(StreamSummary& summary, const StateIndex& index) {
   return true;
 }
 
-Result<RamImageInfo> extract_block(RamImage& image, std::optional<std::string> name,
+Result<RamImageInfo> extract_block(RamImage& image, const std::optional<std::string>& name,
                                    OutputFile& out) {
   auto block = choose_block(image, name);
   if (!block) return block.error();

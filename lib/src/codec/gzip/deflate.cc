@@ -17,7 +17,6 @@ struct Rung {
   int engine_level;
 };
 
-#if defined(VMSTREAM_HAVE_LIBDEFLATE) && defined(VMSTREAM_HAVE_ISAL)
 // Measured on 270 MB of guest-like data (pages with the files of /usr, in stream framing), blocks
 // of 1 MiB, on one core of an AMD EPYC. For comparison there: gzip -1 77 MB/s and 2.746, pigz (6)
 // 32 MB/s and 3.061.
@@ -29,51 +28,43 @@ struct Rung {
 // Left out: ISA-L 0 (no faster than 1), libdeflate 3 (128 MB/s, but 2.983: more than 2 % behind
 // pigz) and 6 (next to 5 and 7), 9 and above (19 MB/s and less for 0.1 %). Blocks of 2 MiB gain
 // 0.1 %.
-constexpr std::array<Rung, 9> kLadder{{{Engine::Isal, 1},
-                                       {Engine::Isal, 2},
-                                       {Engine::Isal, 3},
-                                       {Engine::Libdeflate, 1},
-                                       {Engine::Libdeflate, 2},
-                                       {Engine::Libdeflate, 4},
-                                       {Engine::Libdeflate, 5},
-                                       {Engine::Libdeflate, 7},
-                                       {Engine::Libdeflate, 8}}};
+using FastRungs = std::array<Rung, 3>;      // levels 1 to 3
+using ThoroughRungs = std::array<Rung, 6>;  // levels 4 to 9
+
+#if defined(VMSTREAM_HAVE_ISAL)
+constexpr FastRungs kFast{{{Engine::Isal, 1}, {Engine::Isal, 2}, {Engine::Isal, 3}}};
 #elif defined(VMSTREAM_HAVE_LIBDEFLATE)
-constexpr std::array<Rung, 9> kLadder{{{Engine::Libdeflate, 1},
-                                       {Engine::Libdeflate, 1},
-                                       {Engine::Libdeflate, 1},
-                                       {Engine::Libdeflate, 1},
-                                       {Engine::Libdeflate, 2},
-                                       {Engine::Libdeflate, 4},
-                                       {Engine::Libdeflate, 5},
-                                       {Engine::Libdeflate, 7},
-                                       {Engine::Libdeflate, 8}}};
-#elif defined(VMSTREAM_HAVE_ISAL)
-constexpr std::array<Rung, 9> kLadder{{{Engine::Isal, 1},
-                                       {Engine::Isal, 2},
-                                       {Engine::Isal, 3},
-                                       {Engine::Zlib, 4},
-                                       {Engine::Zlib, 5},
-                                       {Engine::Zlib, 6},
-                                       {Engine::Zlib, 7},
-                                       {Engine::Zlib, 8},
-                                       {Engine::Zlib, 9}}};
+constexpr FastRungs kFast{
+    {{Engine::Libdeflate, 1}, {Engine::Libdeflate, 1}, {Engine::Libdeflate, 1}}};
 #else
-constexpr std::array<Rung, 9> kLadder{{{Engine::Zlib, 1},
-                                       {Engine::Zlib, 2},
-                                       {Engine::Zlib, 3},
-                                       {Engine::Zlib, 4},
-                                       {Engine::Zlib, 5},
-                                       {Engine::Zlib, 6},
-                                       {Engine::Zlib, 7},
-                                       {Engine::Zlib, 8},
-                                       {Engine::Zlib, 9}}};
+constexpr FastRungs kFast{{{Engine::Zlib, 1}, {Engine::Zlib, 2}, {Engine::Zlib, 3}}};
 #endif
+
+#ifdef VMSTREAM_HAVE_LIBDEFLATE
+constexpr ThoroughRungs kThorough{{{Engine::Libdeflate, 1},
+                                   {Engine::Libdeflate, 2},
+                                   {Engine::Libdeflate, 4},
+                                   {Engine::Libdeflate, 5},
+                                   {Engine::Libdeflate, 7},
+                                   {Engine::Libdeflate, 8}}};
+#else
+constexpr ThoroughRungs kThorough{{{Engine::Zlib, 4},
+                                   {Engine::Zlib, 5},
+                                   {Engine::Zlib, 6},
+                                   {Engine::Zlib, 7},
+                                   {Engine::Zlib, 8},
+                                   {Engine::Zlib, 9}}};
+#endif
+
+Rung rung_of(int level) {
+  auto at = static_cast<size_t>(level - 1);
+  return at < kFast.size() ? kFast[at] : kThorough[at - kFast.size()];
+}
 
 }  // namespace
 
 std::unique_ptr<Deflater> make_deflater(int level) {
-  Rung rung = kLadder[static_cast<size_t>(level - 1)];
+  Rung rung = rung_of(level);
 #ifdef VMSTREAM_HAVE_ISAL
   if (rung.engine == Engine::Isal) return make_isal_deflater(rung.engine_level);
 #endif
@@ -100,11 +91,10 @@ std::unique_ptr<StreamInflater> make_stream_inflater() {
 }
 
 uint32_t crc32_of(std::span<const std::byte> bytes, uint32_t so_far) {
+  if (bytes.empty()) return so_far;  // the libraries take a null pointer for a new start
 #ifdef VMSTREAM_HAVE_LIBDEFLATE
-  if (bytes.empty()) return so_far;  // libdeflate takes a null pointer for a new start
   return libdeflate_crc32_of(bytes, so_far);
 #else
-  if (bytes.empty()) return so_far;
   return zlib_crc32(bytes, so_far);
 #endif
 }
