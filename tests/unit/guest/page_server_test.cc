@@ -172,6 +172,19 @@ TEST_CASE_METHOD(Fixture, "without a push only what is asked for is sent", "[gue
         std::vector<FakeDestination::PageKey>{{"pc.ram", 5 * kPage}, {"pc.ram", kPage}});
 }
 
+TEST_CASE_METHOD(Fixture, "a request behind the stream's end is not answered", "[guest][lazy]") {
+  Bytes request;
+  FakeDestination::append_request(request, "pc.ram", 900 * kPage, kPage);  // zeros
+  FakeDestination destination({.at_end = request});
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  auto served = serve(destination.source_end());
+  INFO((served ? "" : served.error().message));
+  CHECK(served);
+  CHECK(counts.requests == 0);
+  destination.end();
+}
+
 TEST_CASE_METHOD(Fixture, "requests for what the guest does not have are refused",
                  "[guest][lazy]") {
   Bytes request;
