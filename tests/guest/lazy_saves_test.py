@@ -6,8 +6,8 @@ import unittest
 from pathlib import Path
 
 from lazy_guest import missing_postcopy
-from modes_test import NEEDS_LIVE_QEMU, PAGES, SLOW_LINK, ModeTest
-from real_guest import LIVE_QEMU, QEMU, wait_until
+from modes_test import PAGES, SLOW_LINK, ModeTest
+from real_guest import LIVE_QEMU, NEEDS_LIVE_QEMU, QEMU, wait_until
 
 # The guest's memory in two RAM blocks, both of which it writes to. With the lower one made first
 # QEMU 10.0 aborts in live saves, whoever takes the stream (tlb_reset_dirty_range_all).

@@ -36,6 +36,11 @@ struct RamBlockSummary {
   PageCounts pages;
 };
 
+/// The pages of `block` that no record tells of, at least: there are only so many `records`, and
+/// some may be of a page that was sent before. A complete stream has them where pages went another
+/// way: through other channels (multifd), in shared memory (x-ignore-shared).
+uint64_t count_absent_pages(const RamBlock& block, uint64_t records, uint64_t page_size);
+
 /// An iterable section: ram, block, dirty-bitmap, … with all of its slices.
 struct IterableSummary {
   SectionHeader start;
