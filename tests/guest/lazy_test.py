@@ -9,7 +9,7 @@ import unittest
 
 from gpg_home import GpgHomeTest
 from lazy_guest import FILLED, MIB, SLOW, SWEEP_IMAGE, LazyTest
-from real_guest import MACHINE, NEWER_QEMU, boot_from, free_port, wait_until
+from real_guest import MACHINE, NEEDS_NEWER_QEMU, NEWER_QEMU, boot_from, free_port, wait_until
 from support import ENVIRONMENT, INTERRUPTED, MALFORMED, UNSUPPORTED, USAGE, tool
 
 SERVER_MEMORY = 140 * MIB  # as the manual says
@@ -104,7 +104,7 @@ class Restores(LazyTest):
         self.restore("--cont", "--qmp", f"tcp:127.0.0.1:{port}", "a.zst")
         self.assert_whole(second, expected)
 
-    @unittest.skipUnless(NEWER_QEMU, "no QEMU of 9.0 or later: VMSTREAM_NEWER_QEMU")
+    @NEEDS_NEWER_QEMU
     def test_a_newer_qemu_and_mapped_ram(self):
         first = self.sweeping_guest(qemu=NEWER_QEMU)
         self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "a.zst"))
@@ -113,8 +113,11 @@ class Restores(LazyTest):
                           capabilities=[{"capability": "mapped-ram", "state": True}])
         first.monitor.ask("migrate", uri=f"file:{self.folder}/mapped")
         wait_until(lambda: first.monitor.migration() == "completed", "the mapped-ram save")
+        first.monitor.ask("cont")
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "own",
+                                            "--mapped-ram"))
         first.end()
-        for file in ("a.zst", "mapped"):
+        for file in ("a.zst", "mapped", "own"):
             with self.subTest(file):
                 with self.start("second", "-incoming", "defer", qemu=NEWER_QEMU) as second:
                     self.restore("--cont", "--qmp", second.qmp, file)

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 from pathlib import Path
 
-from support import BIN, ToolTest, tool
+from support import BIN, SOURCE, ToolTest, tool
 
 IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
 STRIPES = 32  # of the guest's memory: after so many ticks it has checked all of it
@@ -20,10 +21,28 @@ PATIENCE = int(os.environ.get("VMSTREAM_PATIENCE", "20"))
 
 ACCEL = os.environ.get("VMSTREAM_ACCEL", "tcg")
 QEMU = ["qemu-system-x86_64"]
-# A QEMU of 9.0 or later beside the installed one, with its arguments such as -L, if there is one.
-NEWER_QEMU = shlex.split(os.environ.get("VMSTREAM_NEWER_QEMU", ""))
+
+
+def find_newer_qemu():
+    """A QEMU of 9.0 or later, with its arguments such as -L, or nothing: what VMSTREAM_NEWER_QEMU
+    says, what scripts/newer-qemu.sh has unpacked, or the installed one."""
+    if "VMSTREAM_NEWER_QEMU" in os.environ:
+        return shlex.split(os.environ["VMSTREAM_NEWER_QEMU"])
+    unpacked = SOURCE / "build" / "newer-qemu" / QEMU[0]
+    if unpacked.exists():
+        return [str(unpacked)]
+    version = subprocess.run([*QEMU, "--version"], capture_output=True, text=True, check=False)
+    major = re.search(r"version (\d+)", version.stdout)
+    return QEMU if major and int(major[1]) >= 9 else []
+
+
+NEWER_QEMU = find_newer_qemu()
 # One whose live saves lose nothing: any under KVM, but of those that emulate only newer ones.
 LIVE_QEMU = QEMU if ACCEL == "kvm" else NEWER_QEMU
+
+NO_NEWER_QEMU = "no QEMU of 9.0 or later, see scripts/newer-qemu.sh"
+NEEDS_NEWER_QEMU = unittest.skipUnless(NEWER_QEMU, NO_NEWER_QEMU)
+NEEDS_LIVE_QEMU = unittest.skipUnless(LIVE_QEMU, NO_NEWER_QEMU)
 
 MACHINE = ["-M", "pc", "-accel", ACCEL, "-display", "none", "-nodefaults"]
 

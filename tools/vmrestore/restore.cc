@@ -199,7 +199,7 @@ ExitStatus restore(const Options& options, Session& session) {
   if (!claim) return session.fail(input_name(options), claim.error());
   auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
   if (!verified) return session.fail(input_name(options), verified.error());
-  auto state = open_state_file(options, *how, claim->path(), limits);
+  auto state = open_to_restore(options, *how, claim->path(), limits);
   if (!state) return session.fail(input_name(options), state.error());
   Restore restore{options, session, limits, std::move(*claim), std::move(*state)};
   return run(restore);

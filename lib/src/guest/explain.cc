@@ -7,6 +7,7 @@
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
 #include "base/json.h"
+#include "guest/capture/mapped_save.h"
 #include "guest/migration_settings.h"
 #include "guest/monitor/qmp_address.h"
 
@@ -61,24 +62,35 @@ std::string queries() {
          command("query-migrate-capabilities");
 }
 
-// What the mode needs before the migration; nothing for Auto, which chooses when it has asked.
-std::string preparation(CaptureMode mode) {
-  auto capability = [](const char* name) {
-    Json entry{{"capability", name}, {"state", true}};
-    return command("migrate-set-capabilities", {{"capabilities", Json::array({entry})}});
+// What is needed before the migration; for the mode nothing with Auto, which chooses when it has
+// asked.
+std::string preparation(const CaptureOptions& options) {
+  Json list = Json::array();
+  auto wants = [&list](const char* name) {
+    list.push_back({{"capability", name}, {"state", true}});
   };
-  if (mode == CaptureMode::Background) return capability("background-snapshot");
-  return mode == CaptureMode::Live ? capability("events") : std::string();
+  if (options.mode == CaptureMode::Background) wants("background-snapshot");
+  if (options.mode == CaptureMode::Live || options.mapped_ram) wants("events");
+  if (options.mapped_ram) wants("mapped-ram");
+  if (writes_in_parallel(options)) wants("multifd");
+  return list.empty() ? std::string()
+                      : command("migrate-set-capabilities", {{"capabilities", list}});
+}
+
+// Where QEMU is told to write to.
+std::string capture_uri(const CaptureOptions& options, bool by_fd) {
+  if (options.mapped_ram) return "file:/dev/fdset/N,offset=0";
+  return by_fd ? "fd:vmstream" : "unix:SOCKET";
 }
 
 std::string capture_recipe(const QmpAddress& address, const CaptureOptions& options,
                            const Json& bandwidth, const std::string& shell_command) {
   bool stops = options.mode == CaptureMode::Stop;
-  std::string text =
-      shell_commands(address, command("qmp_capabilities") + preparation(options.mode) +
-                                  command("migrate-set-parameters", bandwidth) +
-                                  (stops ? command("stop") : std::string()) +
-                                  command("migrate", {{"uri", "exec:" + shell_command}}));
+  std::string text = shell_commands(
+      address,
+      command("qmp_capabilities") + preparation(options) +
+          command("migrate-set-parameters", bandwidth) + (stops ? command("stop") : std::string()) +
+          command("migrate", {{"uri", (options.mapped_ram ? "file:" : "exec:") + shell_command}}));
   std::string end = end_commands(options);
   if (end.empty()) return text;
   return text + "# then, once query-migrate says completed:\n" +
@@ -94,16 +106,21 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   std::string text = fmt::format("# Asked of QEMU at {}:\n", to_text(address));
   text += command("qmp_capabilities") + queries();
   if (options.mode == CaptureMode::Auto) text += "# as for background, else live, else stop:\n";
-  text += preparation(options.mode);
+  text += preparation(options);
   text += command("migrate-set-parameters", bandwidth);
-  if (by_fd) text += command("getfd", {{"fdname", "vmstream"}});
+  if (options.mapped_ram) {
+    text += command("add-fd", {{"opaque", "vmstream"}});
+  } else if (by_fd) {
+    text += command("getfd", {{"fdname", "vmstream"}});
+  }
   if (options.mode == CaptureMode::Stop) text += "# if the guest runs:\n" + command("stop");
-  text += command("migrate", {{"uri", by_fd ? "fd:vmstream" : "unix:SOCKET"}});
+  text += command("migrate", {{"uri", capture_uri(options, by_fd)}});
   text += "# until it says completed:\n" + command("query-migrate");
   if (options.mode == CaptureMode::Live) {
     text += "# when a rule says that the guest must stop:\n" +
             command("migrate-set-parameters", {{"downtime-limit", kLongestDowntime}});
   }
+  if (options.mapped_ram) text += "# the number that add-fd gave:\n" + command("remove-fd");
   std::string end = end_commands(options);
   if (options.after == After::Keep && !end.empty()) text += "# if the guest ran:\n" + end;
   text += "# the value that was found, here QEMU's default:\n";

@@ -2,6 +2,7 @@
 // The source of a postcopy migration against a destination that keeps what it gets.
 #include "guest/lazy/page_server.h"
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 
@@ -9,10 +10,12 @@
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"
 #include "unit/guest/fake_destination.h"
+#include "unit/guest/scripted_monitor.h"
 
 using namespace vmstream;
 using namespace std::chrono_literals;
 using testing::FakeDestination;
+using testing::ScriptedMonitor;
 using testing::StreamBuilder;
 
 namespace {
@@ -140,6 +143,33 @@ TEST_CASE_METHOD(Fixture, "a guest gets all of its memory, each page once", "[gu
   check_memory(destination);
   CHECK(counts.left_bytes == 0);
   CHECK(counts.pushed_pages == destination.pages.size());
+}
+
+TEST_CASE_METHOD(Fixture, "devices are loaded when the monitor answers again", "[guest][lazy]") {
+  std::string question;
+  std::atomic<bool> answered = false;
+  ScriptedMonitor monitor([&](ScriptedMonitor& qemu) {
+    qemu.greet();
+    question = qemu.hear();
+    std::this_thread::sleep_for(50ms);
+    answered = true;
+    qemu.say(R"({"return": {"status": "running"}, "id": 2})"
+             "\r\n");
+    qemu.hear();
+  });
+  auto qmp = QmpClient::adopt(monitor.client_end());
+  REQUIRE(qmp);
+  FakeDestination destination;
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  bool loaded_behind_answer = false;
+  auto served = serve(destination.source_end(),
+                      {.monitor = &*qmp, .on_loaded = [&] { loaded_behind_answer = answered; }});
+  REQUIRE(served);
+  CHECK(loaded_behind_answer);
+  CHECK(question.find("query-status") != std::string::npos);
+  destination.end();
+  check_memory(destination);
 }
 
 TEST_CASE_METHOD(Fixture, "what is asked for comes before what is pushed", "[guest][lazy]") {

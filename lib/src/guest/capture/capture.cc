@@ -12,6 +12,7 @@
 #include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_tap.h"
 #include "guest/capture/guest_state.h"
+#include "guest/capture/mapped_save.h"
 #include "guest/capture/stream_drain.h"
 #include "guest/migration_link.h"
 #include "guest/monitor/monitored_io.h"
@@ -58,9 +59,11 @@ struct GuestCapture::State {
   Status look();
   Status choose_mode();
   Status begin();
-  Status start_migration();
+  Status set_parameters();
+  Status start_migration(const std::string& uri);
   bool must_end_well() const;
   Status provide_drain();
+  void begin_live();
   Status transfer(ByteSink& sink, StreamTap& tap);
   std::optional<Pace> pace() const;
   Status migrate(CaptureTap& tap, ByteSink& sink);
@@ -68,7 +71,10 @@ struct GuestCapture::State {
   Status settle_guest();
   void hear_events();
   Result<CaptureSummary> capture(ByteSink& sink);
-  CaptureSummary summarize(const CaptureTap& tap);
+  CaptureSummary summarize(CaptureSummary summary);
+  Status write_mapped(MappedSave& save, const OutputFile& file);
+  Result<CaptureSummary> save_mapped(MappedSave& save, const OutputFile& file);
+  Result<CaptureSummary> capture_mapped(OutputFile& file);
   Status pause();
   Status quit();
   void abandon();
@@ -125,14 +131,19 @@ Status GuestCapture::State::choose_mode() {
   return ok();
 }
 
-// Everything up to the first byte of the stream.
-Status GuestCapture::State::begin() {
+Status GuestCapture::State::set_parameters() {
   uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
   if (auto done = settings->set_parameter(*qmp, "max-bandwidth", bandwidth); !done) return done;
   if (options.downtime_limit && chosen.mode == CaptureMode::Live) {
     auto limit = static_cast<uint64_t>(options.downtime_limit->count());
     if (auto done = settings->set_parameter(*qmp, "downtime-limit", limit); !done) return done;
   }
+  return ok();
+}
+
+// Everything up to the first byte of the stream.
+Status GuestCapture::State::begin() {
+  if (auto set = set_parameters(); !set) return set;
   auto opened = MigrationLink::open(*qmp, MigrationLink::Direction::FromQemu);
   if (!opened) return opened.error();
   link.emplace(std::move(*opened));
@@ -140,7 +151,7 @@ Status GuestCapture::State::begin() {
     if (auto done = guest->stop(*qmp); !done) return done;
   }
   if (auto provided = provide_drain(); !provided) return provided;
-  if (auto begun = start_migration(); !begun) return begun;
+  if (auto begun = start_migration(link->uri()); !begun) return begun;
   if (auto met = link->await_peer(*qmp, options.limits); !met) return met;
   return provide_drain();
 }
@@ -159,8 +170,8 @@ Status GuestCapture::State::provide_drain() {
   return ok();
 }
 
-Status GuestCapture::State::start_migration() {
-  auto begun = qmp->execute("migrate", to_text({{"uri", link->uri()}}));
+Status GuestCapture::State::start_migration(const std::string& uri) {
+  auto begun = qmp->execute("migrate", to_text({{"uri", uri}}));
   migrating = true;
   if (begun) return ok();
   // After a refusal the session goes on, and what may be migrating is not ours to cancel; after a
@@ -179,11 +190,14 @@ std::optional<Pace> GuestCapture::State::pace() const {
   return Pace(*options.max_bandwidth);
 }
 
+void GuestCapture::State::begin_live() {
+  if (chosen.mode != CaptureMode::Live) return;
+  settings->owe_parameter("downtime-limit");  // by which it is ended
+  live.emplace(*qmp, options, observer);
+}
+
 Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
-  if (chosen.mode == CaptureMode::Live) {
-    settings->owe_parameter("downtime-limit");  // by which it is ended
-    live.emplace(*qmp, options, observer);
-  }
+  begin_live();
   CaptureListener listener(pause_clock, live ? &*live : nullptr);
   MonitorWatch watch(
       *qmp, options.limits, [&tap] { tap.report(); }, &listener);
@@ -210,8 +224,9 @@ void GuestCapture::State::hear_events() {
 
 // QEMU has sent everything: what was borrowed of it goes back, before the output is finished.
 Status GuestCapture::State::settle_guest() {
-  link->close();
+  if (link) link->close();
   drain.reset();
+  if (options.mapped_ram) LentFile::take_back(*qmp);
   if (options.after == After::Keep) {
     if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
   }
@@ -241,11 +256,48 @@ Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
     return done.error();
   }
   saved = true;
-  return summarize(tap);
+  return summarize(tap.summary());
 }
 
-CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
-  CaptureSummary summary = tap.summary();
+// Until QEMU has written the file, and the guest goes on.
+Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& file) {
+  if (auto set = set_parameters(); !set) return set;
+  if (auto prepared = save.prepare(*settings, file); !prepared) return prepared;
+  if (chosen.mode == CaptureMode::Stop) {
+    if (auto done = guest->stop(*qmp); !done) return done;
+  }
+  if (auto begun = start_migration(save.uri()); !begun) return begun;
+  begin_live();
+  CaptureListener listener(pause_clock, live ? &*live : nullptr);
+  if (auto ended = save.await_end(listener); !ended) return ended;
+  if (auto completed = expect_completed(); !completed) return completed;
+  return settle_guest();
+}
+
+Result<CaptureSummary> GuestCapture::State::save_mapped(MappedSave& save, const OutputFile& file) {
+  std::string time = current_time();
+  if (auto chose = choose_mode(); !chose) return chose.error();
+  if (auto written = write_mapped(save, file); !written) return written.error();
+  return save.survey(file, live ? &*live : nullptr,
+                     {.mode = std::string(name_of(chosen.mode)),
+                      .time = std::move(time),
+                      .qemu_version = qmp->qemu_version(),
+                      .run_state = guest->found_name()});
+}
+
+Result<CaptureSummary> GuestCapture::State::capture_mapped(OutputFile& file) {
+  MappedSave save(*qmp, options, observer);
+  if (auto possible = save.check(*settings); !possible) return possible.error();
+  auto summary = save_mapped(save, file);
+  if (!summary) {
+    abandon();
+    return summary;
+  }
+  saved = true;
+  return summarize(std::move(*summary));
+}
+
+CaptureSummary GuestCapture::State::summarize(CaptureSummary summary) {
   summary.mode = chosen.mode;
   summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp->qemu_version();
@@ -254,7 +306,7 @@ CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
   if (!live) return summary;
   summary.ended_by = live->ended_by();
   summary.shortfall = live->shortfall();
-  live->tell_dirtied(summary.passes);
+  if (!options.mapped_ram) live->tell_dirtied(summary.passes);
   return summary;
 }
 
@@ -335,6 +387,7 @@ Status GuestCapture::State::give_back() {
     migrating = false;
   }
   MigrationLink::forget(*qmp);
+  if (options.mapped_ram) LentFile::take_back(*qmp);
   link.reset();
   if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
   return settings->put_back(*qmp);
@@ -357,6 +410,13 @@ Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const Capture
 
 Result<CaptureSummary> GuestCapture::capture(ByteSink& sink) {
   return state_->capture(sink);
+}
+
+Result<CaptureSummary> GuestCapture::capture_mapped(OutputFile& file) {
+  if (!state_->options.mapped_ram) {
+    return Error{Errc::Usage, "capture_mapped() without CaptureOptions::mapped_ram"};
+  }
+  return state_->capture_mapped(file);
 }
 
 Status GuestCapture::complete() {
