@@ -80,7 +80,9 @@ void remove_left_folders() {
 }  // namespace
 
 SocketFolder::~SocketFolder() {
-  if (!path_.empty()) remove_folder(path_);
+  if (path_.empty()) return;
+  ::unlink(socket_.c_str());
+  ::rmdir(path_.c_str());
 }
 
 Result<SocketFolder> SocketFolder::create(mode_t mode) {
