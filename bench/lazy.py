@@ -186,14 +186,8 @@ def milliseconds(seconds):
 
 def against_full(way, ways):
     """How long a lazy restore takes to bring everything, in times of the full one of its file."""
-    if "--lazy " not in way.name:
-        return ""
     full = next(each for each in ways if each.name == way.name.replace("--lazy ", ""))
     return f"{way.median('all') / full.median('all'):.2f}"
-
-
-def mebibytes(size):
-    return f"{size / MIB:.0f} MiB" if size else ""
 
 
 def sizes_table(sizes):
@@ -202,10 +196,12 @@ def sizes_table(sizes):
              report.row("---:", "---", "---:", "---:", "---:", "---:")]
     for megabytes, ways in sizes:
         for way in ways:
+            is_lazy = "--lazy " in way.name
             lines.append(report.row(f"{megabytes / 1024:g} GiB", f"`{way.name}`",
                                     milliseconds(way.median("first")),
-                                    milliseconds(way.median("all")), against_full(way, ways),
-                                    mebibytes(way.median("memory"))))
+                                    milliseconds(way.median("all")),
+                                    against_full(way, ways) if is_lazy else "",
+                                    f"{way.median('memory') / MIB:.0f} MiB" if is_lazy else ""))
     return lines
 
 
@@ -233,8 +229,8 @@ def make_report(options, sizes, service, date):
              "page cache",
              f"- load of the machine by others at the start: {options.load:.1f} processes", "",
              "## By size, a quarter in use", "",
-             "Memory is the most that vmrestore had at a time; `guest.vms.gz` is a gzip file of "
-             "vmdump's.", "",
+             "Memory is the most that a lazy restore had at a time; `guest.vms.gz` is a gzip file "
+             "of vmdump's.", "",
              *sizes_table(sizes), "", "## Waiting for a page", "",
              f"A guest that reads half of its {options.service_size} MiB page by page, scattered, "
              "from a zstd file in the page cache: from the arrival of a request to the sending of "
