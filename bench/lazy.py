@@ -146,6 +146,8 @@ class Bench:
     @staticmethod
     def told(process, watch, run):
         watch.join()
+        if process.returncode != 0:
+            raise RuntimeError(f"vmrestore ended with {process.returncode}")
         with process.stdout as output:
             summary = json.load(output)
         return {"all": summary["total_seconds"], **run, **summary.get("lazy", {})}
