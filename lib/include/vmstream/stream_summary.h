@@ -80,6 +80,11 @@ struct StreamSummary {
   ProblemLog problems;
 
   bool complete = false;
+  /// With neither footers nor a description a zero byte at the end of the file is taken for the
+  /// stream's end mark: a stream that was cut behind one looks the same.
+  bool end_is_inferred() const {
+    return complete && !devices.empty() && devices.back().bounded_by == BoundedBy::NextHeader;
+  }
   /// False where only the ends of the stream were scanned: page counts, commands and the slices of
   /// iterables are unknown then. The caller sets it.
   bool ram_read = true;

@@ -58,6 +58,18 @@ class Verify(FileTest):
         self.assertIn("1 page is not in the stream", self.inspect("info", "--full-scan", content=content).text)
         self.assertEqual(self.inspect("verify", "--json").json["absent_pages"], 0)
 
+    def test_an_end_that_nothing_confirms_is_said_to_be_inferred(self):
+        bare = HEADER + bytes([4]) + be32(3) + counted("timer") + be32(0) + be32(1) + b"\1\0\0\2" + EOF
+        cut = bare[:bare.index(b"\1\0\0\2") + 2]  # its last byte passes for EOF
+        for content, inferred in ((bare, True), (cut, True), (small_stream(), False)):
+            answer = self.inspect("verify", "--json", content=content).json
+            self.assertEqual((answer["ok"], answer["end_inferred"]), (True, inferred))
+            info = self.inspect("info", "--json", content=content).json
+            self.assertIs(info["stream"]["end_inferred"], inferred)
+            for command in ("verify", "info"):
+                text = self.inspect(command, content=content).text
+                self.assertEqual("a cut file may look like this too" in text, inferred)
+
     def test_every_flipped_byte_of_the_framing_is_found(self):
         content = small_stream()
         tail = content.index(ram_end())
@@ -173,6 +185,8 @@ class Hexdump(FileTest):
         shown = b"".join(bytes.fromhex(stretch["bytes"]) for stretch in run.json["bytes"])
         self.assertEqual(shown, content[page + 100:page + 132])
         self.assertEqual(run.json["bytes"][0]["offset"], page + 100)
+        behind = self.inspect("hexdump", "--offset", hex(len(content)), status=2)
+        self.assertIn(f"none from {len(content):#x} on".encode(), behind.err)
 
     def test_reading_ends_behind_a_range(self):
         content = small_stream()

@@ -186,6 +186,16 @@ bool hold_range(const vmstream::StreamEnds& parts, const InspectOptions& options
   });
 }
 
+// Why a whole stream has nothing of what was asked for; empty where nothing was.
+std::string why_nothing(const InspectOptions& options, uint64_t plain_bytes) {
+  if (options.section) {
+    return fmt::format("there is no section '{}'", vmstream::escape(*options.section));
+  }
+  if (!options.offset || *options.offset < plain_bytes) return {};
+  return fmt::format("the stream has {:#x} bytes, none from {:#x} on", plain_bytes,
+                     *options.offset);
+}
+
 // Where not all bytes are asked for, those that are may be had without the rest.
 std::optional<vmstream::StreamEnds> read_wanted_parts(Session& session,
                                                       const InspectOptions& options) {
@@ -232,10 +242,10 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
     if (cut_short) tail["complete"] = nullptr;
     print("\n],\n" + compact_json(tail).substr(1) + "\n");
   }
-  if (options.section && !rows.any() && scan.complete()) {
-    return session.fail(
-        shown_name(options),
-        {Errc::Usage, fmt::format("there is no section '{}'", vmstream::escape(*options.section))});
+  if (!rows.any() && scan.complete() && !cut_short) {
+    if (auto reason = why_nothing(options, scan.plain_bytes); !reason.empty()) {
+      return session.fail(shown_name(options), {Errc::Usage, std::move(reason)});
+    }
   }
   return judge(session, options, scan, problems);
 }

@@ -40,6 +40,7 @@ void print_verdict_json(const Verified& verified) {
   for (const auto& gap : scan.gaps) gaps.push_back({{"from", gap.from}, {"to", gap.to}});
   json["ok"] = found.ok();
   json["complete"] = found.complete;
+  json["end_inferred"] = found.end_is_inferred;
   json["sha256"] = subject.sha256.value_or("");
   json["stream_bytes"] = scan.stream_bytes;
   json["plain_bytes"] = scan.plain_bytes;
@@ -68,6 +69,9 @@ void print_verdict(bool color, const Verified& verified) {
   print(fmt::format("  {} bytes of stream, {} sections, {} devices ({} held against the vmdesc)\n",
                     scan.stream_bytes, found.sections, found.devices, found.described));
   print(fmt::format("  SHA-256 {}\n", subject.sha256.value_or("")));
+  if (found.end_is_inferred) {
+    print("  without footers and vmdesc a cut file may look like this too\n");
+  }
   if (absent_pages > 0) {
     print(fmt::format(
         "  {} not in this stream (see explain)\n",
@@ -78,7 +82,7 @@ void print_verdict(bool color, const Verified& verified) {
                       found.trailing_bytes));
   }
   if (scan.gap_count > 0) {
-    print(fmt::format("  {} bytes are lost in {} places; the rest could be read\n", scan.lost_bytes,
+    print(fmt::format("  {} bytes are lost (gaps: {}); the rest could be read\n", scan.lost_bytes,
                       scan.gap_count));
   }
   for (const auto& problem : found.problems.kept()) {

@@ -255,6 +255,9 @@ void TextPrinter::print_facts(const Subject& subject,
   std::string complete = summary.complete ? "yes" : painted(kRed, "NO");
   fact("complete", fmt::format("{}, {}{}", complete, size_text(summary.stream_bytes),
                                summary.ram_read ? "" : "; RAM not read (see --full-scan)"));
+  if (summary.end_is_inferred()) {
+    fact("", "without footers and vmdesc a cut file may look like this too");
+  }
   if (summary.trailing_bytes > 0) {
     fact("trailing", size_text(summary.trailing_bytes) + " behind the end of the stream");
   }
