@@ -6,8 +6,8 @@
 
 #include <vmstream/index_builder.h>
 #include <vmstream/parser.h>
-#include "format/ram_records.h"
-#include "format/records.h"
+#include "format/ram/ram_records.h"
+#include "format/stream/records.h"
 #include "format/wire.h"
 #include "state/wanted_feed.h"
 
