@@ -7,8 +7,8 @@ import signal
 import socket
 import unittest
 
-from modes_test import NEEDS_NEWER, ModeTest
-from real_guest import NEWER_QEMU, QEMU, GuestTest, wait_until
+from modes_test import ModeTest
+from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
 from support import ENVIRONMENT, INTERRUPTED, REFUSED, UNSUPPORTED, USAGE
 
 MAPPED = ["--mapped-ram", "--verify"]
@@ -28,7 +28,7 @@ class MappedTest(ModeTest):
         return summary
 
 
-@NEEDS_NEWER
+@NEEDS_NEWER_QEMU
 class MappedSaves(MappedTest):
     def restored(self, begun, ended, *arguments, file="guest.mapped", qemu=NEWER_QEMU):
         second = self.qemu("second", "-incoming", "defer", *arguments, qemu=qemu)
@@ -107,7 +107,7 @@ class MappedSaves(MappedTest):
         self.assertNotIn("plain", self.files())
 
 
-@NEEDS_NEWER
+@NEEDS_NEWER_QEMU
 class FailedSaves(MappedTest):
     def setUp(self):
         super().setUp()
@@ -186,7 +186,7 @@ class Refusals(GuestTest):
             self.skipTest("the installed QEMU is of 9.0 or later")
         self.assert_refused(guest, guest.qmp, "writes no mapped-ram files, 9.0 was the first")
 
-    @NEEDS_NEWER
+    @NEEDS_NEWER_QEMU
     def test_a_monitor_that_carries_no_descriptor(self):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
@@ -194,7 +194,7 @@ class Refusals(GuestTest):
         guest = self.qemu("first", "-qmp", f"{address},server=on,wait=off", qemu=NEWER_QEMU)
         self.assert_refused(guest, address, "TCP monitor")
 
-    @NEEDS_NEWER
+    @NEEDS_NEWER_QEMU
     def test_a_background_save(self):
         guest = self.qemu("first", qemu=NEWER_QEMU)
         self.assert_refused(guest, guest.qmp, "without pages", how=["--mode", "background"])

@@ -8,12 +8,15 @@ import shlex
 import socket
 import subprocess
 import time
+import unittest
 
 from support import BIN, SOURCE, ToolTest, tool
 
 IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
-PATIENCE = 20  # seconds; an emulated guest on a busy machine is slow
+# Seconds; an emulated guest on a busy machine is slow.
+PATIENCE = int(os.environ.get("VMSTREAM_PATIENCE", "20"))
 
+ACCEL = os.environ.get("VMSTREAM_ACCEL", "tcg")
 QEMU = ["qemu-system-x86_64"]
 
 
@@ -31,8 +34,20 @@ def find_newer_qemu():
 
 
 NEWER_QEMU = find_newer_qemu()
+# One whose live saves lose nothing: any under KVM, but of those that emulate only newer ones.
+LIVE_QEMU = QEMU if ACCEL == "kvm" else NEWER_QEMU
 
-MACHINE = ["-M", "pc", "-accel", "tcg", "-display", "none", "-nodefaults"]
+NO_NEWER_QEMU = "no QEMU of 9.0 or later, see scripts/newer-qemu.sh"
+NEEDS_NEWER_QEMU = unittest.skipUnless(NEWER_QEMU, NO_NEWER_QEMU)
+NEEDS_LIVE_QEMU = unittest.skipUnless(LIVE_QEMU, NO_NEWER_QEMU)
+
+MACHINE = ["-M", "pc", "-accel", ACCEL, "-display", "none", "-nodefaults"]
+
+
+def boot_from(image):
+    """A floppy; some KVMs lose its interrupt in real mode, but not a disk's."""
+    how = "if=floppy,readonly=on" if ACCEL == "tcg" else "if=ide,snapshot=on"
+    return ["-drive", f"file={image},format=raw,{how}"]
 
 
 def wait_until(condition, what):
@@ -56,11 +71,14 @@ class Monitor:
         self.lines.readline()
         self.ask("qmp_capabilities")
 
-    def ask(self, command, **arguments):
+    def send(self, command, **arguments):
         request = {"execute": command, "arguments": arguments}
         self.socket.sendall(json.dumps(request).encode() + b"\n")
+
+    def ask(self, command, **arguments):
+        self.send(command, **arguments)
         while True:
-            answer = json.loads(self.lines.readline())
+            answer = json.loads(self.lines.readline() or '{"error": {"desc": "QEMU has ended"}}')
             if "error" in answer:
                 raise AssertionError(f"{command}: {answer['error']['desc']}")
             if "return" in answer:
@@ -88,13 +106,24 @@ class Qemu:
         self.folder, self.name = folder, name
         self.serial = folder / f"{name}.serial"
         command = [*qemu, *MACHINE, "-m", str(megabytes), "-serial", f"file:{self.serial}",
-                   "-drive", f"file={image},format=raw,if=floppy,readonly=on"]
+                   *boot_from(image)]
         for monitor in (self.qmp, f"{name}.own"):
             command += ["-qmp", f"unix:{monitor},server=on,wait=off"]
         self.process = subprocess.Popen([*command, *arguments], cwd=folder,
                                         env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.monitor = Monitor(folder / f"{name}.own")
+        self.monitor = None
+        try:
+            self.monitor = Monitor(folder / f"{name}.own")
+        except Exception:
+            self.end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
 
     @property
     def qmp(self):
@@ -123,7 +152,8 @@ class Qemu:
         """Ends the process, once; what it left behind makes room for another of the name."""
         if self.process.stderr.closed:
             return
-        self.monitor.close()
+        if self.monitor:
+            self.monitor.close()
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
@@ -147,10 +177,10 @@ class GuestTest(ToolTest):
     def state_files(self):
         return [name for name in self.files() if not name.startswith(("first", "second"))]
 
-    def start_tool(self, name, *arguments):
+    def start_tool(self, name, *arguments, **more):
         """The tool in the background; ended with the test if it has not by then."""
         process = subprocess.Popen([tool(name), *arguments], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)

@@ -126,21 +126,25 @@ ExitStatus LazyRun::run() {
   return options.qmp ? run_with_monitor() : run_with_new_qemu();
 }
 
+vmstream::IndexingObserver indexing_observer(Session& session, const std::string& name) {
+  return {.on_begin =
+              [&session, name](const std::string& reason) {
+                session.messages().warning(
+                    name, reason + ": the file is read from front to end for one first");
+              },
+          .on_end =
+              [&session, name](std::chrono::duration<double> taken, const std::string& sidecar) {
+                std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
+                session.messages().warning(name,
+                                           fmt::format("index made in {:.1f} s{}", taken.count(),
+                                                       vmstream::escape(where)));
+              }};
+}
+
+// A claimed file has another name for the while; its index stays with the one that it is known by.
 Result<LazyFile> open_lazy_file(Session& session, const std::string& name,
                                 const std::string& path) {
-  return LazyFile::open(
-      path, {.on_begin =
-                 [&](const std::string& reason) {
-                   session.messages().warning(
-                       name, reason + ": the file is read from front to end for one first");
-                 },
-             .on_end =
-                 [&](std::chrono::duration<double> taken, const std::string& sidecar) {
-                   std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
-                   session.messages().warning(name,
-                                              fmt::format("index made in {:.1f} s{}", taken.count(),
-                                                          vmstream::escape(where)));
-                 }});
+  return LazyFile::open(path, indexing_observer(session, name), vmstream::sidecar_path(name));
 }
 
 }  // namespace

@@ -2,16 +2,19 @@
 // The source of a postcopy migration against a destination that keeps what it gets.
 #include "guest/lazy/page_server.h"
 
+#include <atomic>
 #include <fstream>
 
 #include "guest/lazy/postcopy_recovery.h"
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"
 #include "unit/guest/fake_destination.h"
+#include "unit/guest/scripted_monitor.h"
 
 using namespace vmstream;
 using namespace std::chrono_literals;
 using testing::FakeDestination;
+using testing::ScriptedMonitor;
 using testing::StreamBuilder;
 
 namespace {
@@ -132,6 +135,33 @@ TEST_CASE_METHOD(Fixture, "a guest gets all of its memory, each page once", "[gu
   CHECK(counts.pushed_pages == destination.pages.size());
 }
 
+TEST_CASE_METHOD(Fixture, "devices are loaded when the monitor answers again", "[guest][lazy]") {
+  std::string question;
+  std::atomic<bool> answered = false;
+  ScriptedMonitor monitor([&](ScriptedMonitor& qemu) {
+    qemu.greet();
+    question = qemu.hear();
+    std::this_thread::sleep_for(50ms);
+    answered = true;
+    qemu.say(R"({"return": {"status": "running"}, "id": 2})"
+             "\r\n");
+    qemu.hear();
+  });
+  auto qmp = QmpClient::adopt(monitor.client_end());
+  REQUIRE(qmp);
+  FakeDestination destination;
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  bool loaded_behind_answer = false;
+  auto served = serve(destination.source_end(),
+                      {.monitor = &*qmp, .on_loaded = [&] { loaded_behind_answer = answered; }});
+  REQUIRE(served);
+  CHECK(loaded_behind_answer);
+  CHECK(question.find("query-status") != std::string::npos);
+  destination.end();
+  check_memory(destination);
+}
+
 TEST_CASE_METHOD(Fixture, "what is asked for comes before what is pushed", "[guest][lazy]") {
   Bytes requests;
   FakeDestination::append_request(requests, "pc.ram", 900 * kPage, 2 * kPage);  // one is zero
@@ -170,6 +200,19 @@ TEST_CASE_METHOD(Fixture, "without a push only what is asked for is sent", "[gue
   destination.end();
   CHECK(destination.order ==
         std::vector<FakeDestination::PageKey>{{"pc.ram", 5 * kPage}, {"pc.ram", kPage}});
+}
+
+TEST_CASE_METHOD(Fixture, "a request behind the stream's end is not answered", "[guest][lazy]") {
+  Bytes request;
+  FakeDestination::append_request(request, "pc.ram", 900 * kPage, kPage);  // zeros
+  FakeDestination destination({.at_end = request});
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  auto served = serve(destination.source_end());
+  INFO((served ? "" : served.error().message));
+  CHECK(served);
+  CHECK(counts.requests == 0);
+  destination.end();
 }
 
 TEST_CASE_METHOD(Fixture, "requests for what the guest does not have are refused",

@@ -67,12 +67,10 @@ Status PageServer::obey(const ReturnMessage& message) {
   switch (message.type) {
     case ReturnType::RequestBlockPages:
     case ReturnType::RequestPages:
-      return note_request(message);
+      // QEMU takes what the stream did not hold for zeros, and closes.
+      return ended_ ? ok() : note_request(message);
     case ReturnType::Pong:
-      if (message.value != kDevicesLoadedPing || loaded_) return ok();
-      loaded_ = true;
-      record_until_ = Clock::now() + options_.record_time;
-      if (options_.on_loaded) options_.on_loaded();
+      if (message.value == kDevicesLoadedPing && !loaded_) await_run();
       return ok();
     case ReturnType::Shut:
       shut_ = true;
@@ -84,6 +82,19 @@ Status PageServer::obey(const ReturnMessage& message) {
       return ok();
   }
   return ok();
+}
+
+// Behind the ping stands the command to run, and until QEMU has obeyed that a broken connection is
+// its end. It does so before it answers its monitor again.
+void PageServer::await_run() {
+  bool can_ask = options_.monitor && options_.monitor->post("query-status");
+  if (!can_ask) note_loaded();
+}
+
+void PageServer::note_loaded() {
+  loaded_ = true;
+  record_until_ = Clock::now() + options_.record_time;
+  if (options_.on_loaded) options_.on_loaded();
 }
 
 Status PageServer::note_request(const ReturnMessage& message) {
@@ -232,7 +243,10 @@ Status PageServer::take_batch() {
 Status PageServer::speak() {
   while (sent_ < out_.size()) {
     auto count = serving_.channel.write_some(std::span(out_).subspan(sent_));
-    if (!count) return count.error();
+    if (!count) {
+      auto heard = hear();  // QEMU's last word tells more than that it closed
+      return heard ? count.error() : heard;
+    }
     if (*count == 0) return ok();
     sent_ += *count;
     counts_.sent_bytes += *count;
@@ -270,12 +284,19 @@ Status PageServer::await() {
   if (auto within = check_limits(options_.limits, "QEMU to take its memory"); !within)
     return within;
   if (!ready && ready.error().code != Errc::TimedOut) return ready;
-  if (!ready || waiting[1].revents == 0) return ok();
-  // A monitor that closes is no reason to keep memory from a guest.
-  for (auto event = options_.monitor->take_event();; event = options_.monitor->take_event()) {
-    if (!event) options_.monitor = nullptr;
-    if (!event || !*event) return ok();
-  }
+  if (ready && waiting[1].revents != 0) listen_to_monitor();
+  return ok();
+}
+
+// A monitor that closes is no reason to keep memory from a guest.
+void PageServer::listen_to_monitor() {
+  bool awaited = options_.monitor->awaits_answer();
+  auto event = options_.monitor->take_event();
+  while (event && *event) event = options_.monitor->take_event();
+  auto answer = options_.monitor->take_answer();
+  bool answered = !answer || *answer;
+  if (awaited && (answered || !event) && !loaded_) note_loaded();
+  if (!event) options_.monitor = nullptr;
 }
 
 void PageServer::report(Clock::time_point now) {

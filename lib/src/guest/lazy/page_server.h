@@ -28,7 +28,8 @@ struct PageServing {
 struct PageServerOptions {
   std::optional<uint64_t> max_push_bandwidth = std::nullopt;
   Clock::duration record_time = std::chrono::seconds(10);
-  QmpClient* monitor = nullptr;  ///< its events are taken in and dropped meanwhile
+  /// Asked whether QEMU has loaded the devices; its events are taken in and dropped meanwhile.
+  QmpClient* monitor = nullptr;
   WaitLimits limits = {};
   bool loaded = false;  ///< the devices are, and the guest was running before
   std::function<void()> on_loaded = {};
@@ -58,6 +59,8 @@ class PageServer {
 
   Status hear();
   Status obey(const ReturnMessage& message);
+  void await_run();
+  void note_loaded();
   Status note_request(const ReturnMessage& message);
   Status refill();
   Status answer_requests();
@@ -71,6 +74,7 @@ class PageServer {
   bool may_push() const;
   Status speak();
   Status await();
+  void listen_to_monitor();
   Clock::time_point wake_time(Clock::time_point now);
   void report(Clock::time_point now);
 

@@ -43,7 +43,7 @@ struct MigrationStatus {
   bool is_over() const;
 };
 /// From the answer's text.
-Result<MigrationStatus> read_migration_status(std::string_view answer);
+Result<MigrationStatus> read_migration_status(std::string_view text);
 Result<MigrationStatus> query_migration(QmpClient& qmp);
 
 /// Asks until the migration under way is over.
