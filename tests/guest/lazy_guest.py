@@ -5,10 +5,8 @@ import functools
 import json
 import os
 import struct
-import tempfile
-from pathlib import Path
 
-from real_guest import QEMU, GuestTest, Qemu, wait_until
+from real_guest import GuestTest, Qemu, wait_until, why_not
 
 SWEEP_IMAGE = os.environ["VMSTREAM_SWEEP_GUEST"]
 MIB = 1 << 20
@@ -19,16 +17,9 @@ SLOW = ["--max-bandwidth", "4M/s"]
 
 
 @functools.cache
-def missing_postcopy(qemu):
-    """Why this QEMU, or the kernel, has no postcopy; None where it has."""
-    with tempfile.TemporaryDirectory() as folder:
-        with Qemu(Path(folder), "probe", "-incoming", "defer", qemu=qemu) as probe:
-            try:
-                probe.monitor.ask("migrate-set-capabilities",
-                                  capabilities=[{"capability": "postcopy-ram", "state": True}])
-            except AssertionError as refusal:
-                return f"no userfaultfd for postcopy: {refusal}"
-    return None
+def missing_postcopy():
+    """Why QEMU, or the kernel, has no postcopy; None where it has."""
+    return why_not("postcopy-ram")
 
 
 class SweepQemu(Qemu):
@@ -45,7 +36,7 @@ class SweepQemu(Qemu):
 class LazyTest(GuestTest):
     def setUp(self):
         super().setUp()
-        if reason := missing_postcopy(tuple(QEMU)):
+        if reason := missing_postcopy():
             self.skipTest(reason)
 
     def start(self, name, *arguments, **more):

@@ -25,7 +25,7 @@ LIVE = ["--mode", "live", *SLOW_LINK, "--max-passes", "3", "--converge", "stalls
 class LazySaves(ModeTest):
     def setUp(self):
         super().setUp()
-        if reason := missing_postcopy(tuple(QEMU)):
+        if reason := missing_postcopy():
             self.skipTest(reason)
 
     def assert_comes_back(self, guest, *arguments, file="guest.zst", qemu=QEMU):

@@ -4,13 +4,12 @@
 import json
 import os
 import signal
-import socket
 import time
 import unittest
 
 from gpg_home import GpgHomeTest
 from lazy_guest import FILLED, MIB, SLOW, SWEEP_IMAGE, LazyTest
-from real_guest import MACHINE, NEEDS_NEWER_QEMU, NEWER_QEMU, boot_from, wait_until
+from real_guest import MACHINE, NEEDS_NEWER_QEMU, NEWER_QEMU, boot_from, free_port, wait_until
 from support import ENVIRONMENT, INTERRUPTED, MALFORMED, UNSUPPORTED, USAGE, tool
 
 SERVER_MEMORY = 140 * MIB  # as the manual says
@@ -99,8 +98,7 @@ class Restores(LazyTest):
 
     def test_a_monitor_that_carries_no_descriptor(self):
         expected = self.saved("a.zst")
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         second = self.start("second", "-incoming", "defer",
                             "-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off")
         self.restore("--cont", "--qmp", f"tcp:127.0.0.1:{port}", "a.zst")

@@ -12,7 +12,7 @@ import time
 import unittest
 
 from real_guest import (ACCEL, IMAGE, LIVE_QEMU, NEEDS_LIVE_QEMU, NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest,
-                        wait_until)
+                        wait_until, why_not)
 from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
 from writing_guest import writing_image
 
@@ -47,12 +47,8 @@ class ModeTest(GuestTest):
         return json.loads(run.stdout)
 
     def require_background(self):
-        with self.qemu("second", "-S") as probe:
-            try:
-                probe.monitor.ask("migrate-set-capabilities", capabilities=[
-                    {"capability": "background-snapshot", "state": True}])
-            except AssertionError:
-                self.skipTest("this kernel gives QEMU no userfaultfd with write protection")
+        if refusal := why_not("background-snapshot"):
+            self.skipTest(refusal)
 
     def ram_in(self, file):
         run = self.run_tool("vmstream-inspect", "ram", "--json", file)

@@ -7,12 +7,15 @@ import re
 import shlex
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
+from pathlib import Path
 
 from support import BIN, SOURCE, ToolTest, tool
 
 IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
+STRIPES = 32  # of the guest's memory: after so many ticks it has checked all of it
 # Seconds; an emulated guest on a busy machine is slow.
 PATIENCE = int(os.environ.get("VMSTREAM_PATIENCE", "20"))
 
@@ -99,31 +102,29 @@ class Monitor:
         self.socket.close()
 
 
-class Qemu:
-    """A process with two monitors: `name`.qmp for the tools, another for the test."""
+def free_port():
+    """A number of TCP that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
-    def __init__(self, folder, name, *arguments, qemu=QEMU, image=IMAGE, megabytes=32):
+
+class Guest:
+    """What a QEMU shows of its guest, in files of `folder` that begin with `name`."""
+
+    def __init__(self, folder, name):
         self.folder, self.name = folder, name
         self.serial = folder / f"{name}.serial"
+
+    def command(self, qemu=QEMU, image=IMAGE, megabytes=32):
+        """That makes a QEMU with two monitors: `name`.qmp for the tools, another for the test."""
         command = [*qemu, *MACHINE, "-m", str(megabytes), "-serial", f"file:{self.serial}",
                    *boot_from(image)]
-        for monitor in (self.qmp, f"{name}.own"):
-            command += ["-qmp", f"unix:{monitor},server=on,wait=off"]
-        self.process = subprocess.Popen([*command, *arguments], cwd=folder,
-                                        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.monitor = None
-        try:
-            self.monitor = Monitor(folder / f"{name}.own")
-        except Exception:
-            self.end()
-            raise
+        for monitor in (self.qmp, f"{self.name}.own"):
+            command += ["-qmp", f"unix:{self.folder / monitor},server=on,wait=off"]
+        return command
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.end()
+    def open_monitor(self):
+        return Monitor(self.folder / f"{self.name}.own")
 
     @property
     def qmp(self):
@@ -145,11 +146,38 @@ class Qemu:
         self.wait_for_tick(self.last_tick() + 3)
         return True
 
+    def forget(self):
+        """What it left behind makes room for another of the name."""
+        for leftover in self.folder.glob(f"{self.name}.*"):
+            leftover.unlink()
+
+
+class Qemu(Guest):
+    """A process of the test's own."""
+
+    def __init__(self, folder, name, *arguments, **how):
+        super().__init__(folder, name)
+        self.process = subprocess.Popen([*self.command(**how), *arguments], cwd=folder,
+                                        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.monitor = None
+        try:
+            self.monitor = self.open_monitor()
+        except Exception:
+            self.end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
     def has_ended(self):
         return self.process.poll() is not None
 
     def end(self):
-        """Ends the process, once; what it left behind makes room for another of the name."""
+        """Ends the process, once."""
         if self.process.stderr.closed:
             return
         if self.monitor:
@@ -157,8 +185,21 @@ class Qemu:
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
-        for leftover in self.folder.glob(f"{self.name}.*"):
-            leftover.unlink()
+        self.forget()
+
+
+def why_not(capability, qemu=QEMU):
+    """Why this QEMU, or the kernel, will not have the capability; None where they will."""
+    if not qemu:
+        return "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later"
+    with tempfile.TemporaryDirectory() as folder:
+        with Qemu(Path(folder), "probe", "-S", qemu=qemu) as probe:
+            try:
+                probe.monitor.ask("migrate-set-capabilities",
+                                  capabilities=[{"capability": capability, "state": True}])
+            except AssertionError as refusal:
+                return str(refusal)
+    return None
 
 
 class GuestTest(ToolTest):

@@ -13,6 +13,7 @@
 #include "guest/capture/capture_tap.h"
 #include "guest/capture/guest_state.h"
 #include "guest/capture/mapped_save.h"
+#include "guest/capture/stream_drain.h"
 #include "guest/migration_link.h"
 #include "guest/monitor/monitored_io.h"
 #include "io/wait.h"
@@ -60,6 +61,8 @@ struct GuestCapture::State {
   Status begin();
   Status set_parameters();
   Status start_migration(const std::string& uri);
+  bool must_end_well() const;
+  Status provide_drain();
   void begin_live();
   Status transfer(ByteSink& sink, StreamTap& tap);
   std::optional<Pace> pace() const;
@@ -88,6 +91,7 @@ struct GuestCapture::State {
   std::optional<GuestState> guest = std::nullopt;
   std::optional<MigrationSettings> settings = std::nullopt;
   std::optional<MigrationLink> link = std::nullopt;
+  std::optional<StreamDrain> drain = std::nullopt;
   std::optional<LiveSave> live = std::nullopt;
   ChosenMode chosen = {};
   PauseClock pause_clock = {};
@@ -146,8 +150,24 @@ Status GuestCapture::State::begin() {
   if (chosen.mode == CaptureMode::Stop) {
     if (auto done = guest->stop(*qmp); !done) return done;
   }
+  if (auto provided = provide_drain(); !provided) return provided;
   if (auto begun = start_migration(link->uri()); !begun) return begun;
-  return link->await_peer(*qmp, options.limits);
+  if (auto met = link->await_peer(*qmp, options.limits); !met) return met;
+  return provide_drain();
+}
+
+bool GuestCapture::State::must_end_well() const {
+  return chosen.mode == CaptureMode::Background && stays_protected(qmp->qemu_version());
+}
+
+// As soon as there is what can be drained: a pipe before the stream begins, a socket when QEMU has
+// connected to it.
+Status GuestCapture::State::provide_drain() {
+  if (!must_end_well() || drain || link->descriptor() < 0) return ok();
+  auto started = StreamDrain::start(link->descriptor());
+  if (!started) return started.error();
+  drain.emplace(std::move(*started));
+  return ok();
 }
 
 Status GuestCapture::State::start_migration(const std::string& uri) {
@@ -205,6 +225,7 @@ void GuestCapture::State::hear_events() {
 // QEMU has sent everything: what was borrowed of it goes back, before the output is finished.
 Status GuestCapture::State::settle_guest() {
   if (link) link->close();
+  drain.reset();
   if (options.mapped_ram) LentFile::take_back(*qmp);
   if (options.after == After::Keep) {
     if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
@@ -336,9 +357,8 @@ Status GuestCapture::State::run_dry() {
 }
 
 void GuestCapture::State::end_migration() {
-  bool must_end_well =
-      chosen.mode == CaptureMode::Background && stays_protected(qmp->qemu_version());
-  if (must_end_well && link && link->descriptor() >= 0 && run_dry()) return;
+  if (must_end_well() && link && link->descriptor() >= 0 && run_dry()) return;
+  if (drain) drain->take_over();  // from a QEMU that stands still
   cancel();
 }
 
@@ -357,6 +377,7 @@ Status GuestCapture::State::revive() {
 Status GuestCapture::State::give_back() {
   if (migrating) end_migration();
   if (link) link->close();
+  drain.reset();
   if (auto alive = revive(); !alive) return alive;
   WaitLimits patience = fresh_limits(kRecoveryPatience);
   qmp->set_limits(patience);

@@ -35,7 +35,7 @@ Status PageServer::serve() {
       if (auto filled = refill(); !filled) return filled;
     }
     if (auto spoken = speak(); !spoken) return spoken;
-    if (has_all() && first_loss_ && sent_ == out_.size()) return *first_loss_;
+    if (has_all() && !lost_.empty() && sent_ == out_.size()) return lost_.begin()->second;
     if (!shut_) {
       if (auto waited = await(); !waited) return waited;
     }
@@ -128,7 +128,7 @@ Status PageServer::refill() {
   Status filled = !requests_.empty() ? answer_requests() : may_push() ? push_some() : ok();
   if (!filled) return filled;
   writer_.close();
-  if (out_.empty() && has_all() && !first_loss_ && !ended_) {
+  if (out_.empty() && has_all() && lost_.empty() && !ended_) {
     writer_.end_stream();
     ended_ = true;
   }
@@ -164,6 +164,7 @@ Status PageServer::read_and_add(size_t block, uint64_t unit, uint64_t& count) {
 Status PageServer::add(size_t block, uint64_t unit, std::span<const std::byte> pages,
                        uint64_t& count) {
   const ServedBlock& shape = serving_.blocks[block];
+  find_again(block, unit);
   serving_.ledger.mark(block, unit);
   count += shape.pages_of(unit);
   return writer_.add(shape, unit, pages);
@@ -171,16 +172,22 @@ Status PageServer::add(size_t block, uint64_t unit, std::span<const std::byte> p
 
 void PageServer::lose(size_t block, uint64_t unit, const Error& fault) {
   const ServedBlock& shape = serving_.blocks[block];
-  lost_.insert({block, unit});
-  counts_.lost_pages += shape.pages_of(unit);
-  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
-  if (first_loss_) return;
-  first_loss_ = fault;
+  Error told = fault;
   std::string where =
       fault.file_offset ? fmt::format(" (file offset {:#x})", *fault.file_offset) : std::string();
-  first_loss_->message =
-      fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
-                  unit * shape.unit_bytes, escape(shape.name), fault.message, where);
+  told.message = fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
+                             unit * shape.unit_bytes, escape(shape.name), fault.message, where);
+  lost_.emplace(std::pair(block, unit), std::move(told));
+  counts_.lost_pages += shape.pages_of(unit);
+  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
+}
+
+// What failed for the one who asked may have been read ahead.
+void PageServer::find_again(size_t block, uint64_t unit) {
+  if (lost_.erase({block, unit}) == 0) return;
+  const ServedBlock& shape = serving_.blocks[block];
+  counts_.lost_pages -= shape.pages_of(unit);
+  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ -= shape.unit_bytes;
 }
 
 // Everything but zeros and what cannot be read.

@@ -4,7 +4,7 @@
 
 #include <deque>
 #include <functional>
-#include <set>
+#include <map>
 #include <utility>
 
 #include <vmstream/lazy_restore.h>
@@ -69,6 +69,7 @@ class PageServer {
   Status push_unit(const PageBatch::Part& part, uint64_t index);
   Status read_and_add(size_t block, uint64_t unit, uint64_t& count);
   Status add(size_t block, uint64_t unit, std::span<const std::byte> pages, uint64_t& count);
+  void find_again(size_t block, uint64_t unit);
   void lose(size_t block, uint64_t unit, const Error& fault);
   bool has_all() const;
   bool may_push() const;
@@ -95,9 +96,8 @@ class PageServer {
   uint64_t part_units_ = 0;
   Clock::time_point next_push_ = Clock::time_point::min();
 
-  std::set<std::pair<size_t, uint64_t>> lost_;  // units
-  uint64_t lost_bytes_ = 0;                     // of those that have to be delivered
-  std::optional<Error> first_loss_;
+  std::map<std::pair<size_t, uint64_t>, Error> lost_;  // units; one may be read later after all
+  uint64_t lost_bytes_ = 0;                            // of those that have to be delivered
 
   bool loaded_;
   bool ended_ = false;  // the stream's end has been written
