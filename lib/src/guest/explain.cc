@@ -120,7 +120,7 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
     text += "# when a rule says that the guest must stop:\n" +
             command("migrate-set-parameters", {{"downtime-limit", kLongestDowntime}});
   }
-  if (options.mapped_ram) text += "# the number that add-fd gave:\n" + command("remove-fd");
+  if (options.mapped_ram) text += command("remove-fd", {{"fdset-id", "N"}});
   std::string end = end_commands(options);
   if (options.after == After::Keep && !end.empty()) text += "# if the guest ran:\n" + end;
   text += "# the value that was found, here QEMU's default:\n";
