@@ -66,6 +66,23 @@ struct Pipe {
   }
 };
 
+// A session of a tool that was given no options.
+struct ToySession {
+  vmstream::Cancellation cancellation = std::move(*vmstream::Cancellation::create());
+  vmtools::ToolText text{"toy", "", "", ""};
+  vmtools::CommonOptions options;
+  vmtools::Session session{text, options, cancellation};
+};
+
+// One that tells a pipe how far it has come.
+struct ToyProgress : ToySession {
+  Pipe pipe;
+  ToyProgress() {
+    options.progress = vmtools::ProgressMode::Json;
+    options.progress_fd = pipe.ends[1];
+  }
+};
+
 }  // namespace
 
 TEST_CASE("every kind of error has an exit status", "[tools]") {
@@ -165,32 +182,21 @@ TEST_CASE("under nohup a SIGHUP stays ignored", "[tools]") {
 }
 
 TEST_CASE("an interrupt decides the status, whatever it broke first", "[tools]") {
-  auto cancellation = vmstream::Cancellation::create();
-  REQUIRE(cancellation);
-  vmtools::ToolText text{"toy", "", "", ""};
-  vmtools::CommonOptions options;
-  vmtools::Session session(text, options, *cancellation);
+  ToySession toy;
   vmstream::Error broken{vmstream::Errc::Malformed, "cut"};
-  CHECK(session.fail("f", broken) == ExitStatus::Malformed);
-  cancellation->request();
-  CHECK(session.fail("f", broken) == ExitStatus::Interrupted);
+  CHECK(toy.session.fail("f", broken) == ExitStatus::Malformed);
+  toy.cancellation.request();
+  CHECK(toy.session.fail("f", broken) == ExitStatus::Interrupted);
 }
 
 TEST_CASE("progress is one object a line", "[tools]") {
-  auto cancellation = vmstream::Cancellation::create();
-  REQUIRE(cancellation);
-  Pipe pipe;
-  vmtools::ToolText text{"toy", "", "", ""};
-  vmtools::CommonOptions options;
-  options.progress = vmtools::ProgressMode::Json;
-  options.progress_fd = pipe.ends[1];
-  vmtools::Session session(text, options, *cancellation);
-  vmtools::Progress progress(session, "save");
+  ToyProgress toy;
+  vmtools::Progress progress(toy.session, "save");
   for (unsigned i = 0; i < 1000; ++i) progress.update({.guest_bytes = 4096});
   progress.update({.stream_bytes = 1200, .guest_bytes = 4096, .page_bytes = 1024});
   progress.enter("done");
 
-  std::string lines = pipe.read();
+  std::string lines = toy.pipe.read();
   REQUIRE(lines.ends_with('\n'));
   CHECK(std::count(lines.begin(), lines.end(), '\n') < 50);  // at most ten a second are drawn
   size_t last = lines.rfind('\n', lines.size() - 2);
@@ -206,16 +212,9 @@ TEST_CASE("progress is one object a line", "[tools]") {
 }
 
 TEST_CASE("progress says nothing of what it does not know", "[tools]") {
-  auto cancellation = vmstream::Cancellation::create();
-  REQUIRE(cancellation);
-  Pipe pipe;
-  vmtools::ToolText text{"toy", "", "", ""};
-  vmtools::CommonOptions options;
-  options.progress = vmtools::ProgressMode::Json;
-  options.progress_fd = pipe.ends[1];
-  vmtools::Session session(text, options, *cancellation);
-  vmtools::Progress(session, "save").enter("sync");
-  auto line = nlohmann::json::parse(pipe.read(), nullptr, false);
+  ToyProgress toy;
+  vmtools::Progress(toy.session, "save").enter("sync");
+  auto line = nlohmann::json::parse(toy.pipe.read(), nullptr, false);
   REQUIRE(line.is_object());
   CHECK(line["percent"].is_null());
   CHECK(line["seconds_left"].is_null());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // vmstream-inspect: a state file in, answers out.
 #include "common/tool.h"
-#include "vmstream-inspect/inspect.h"
+#include "vmstream-inspect/commands/inspect.h"
 #include "vmstream-inspect/options.h"
 
 int main(int argc, char** argv) {

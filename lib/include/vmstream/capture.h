@@ -102,7 +102,7 @@ struct CaptureSummary {
 class GuestCapture {
  public:
   /// Connects and looks; nothing of the guest changes. Fails if another migration runs.
-  static Result<GuestCapture> open(const QmpAddress& address, CaptureOptions options,
+  static Result<GuestCapture> open(const QmpAddress& address, const CaptureOptions& options,
                                    CaptureObserver* observer = nullptr);
   GuestCapture(GuestCapture&&) noexcept;
   ~GuestCapture();
@@ -129,7 +129,8 @@ class GuestCapture {
 };
 
 /// The same for a stream that arrives in `source`: moves, parses, counts, finishes the sink.
-Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, CaptureOptions options,
+Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink,
+                                      const CaptureOptions& options,
                                       CaptureObserver* observer = nullptr);
 
 /// The QMP commands that a capture would issue and the shell recipe that comes nearest, as text.

@@ -51,7 +51,7 @@ bool fill_in(StreamSummary& summary, const StateIndex& index);
 
 /// Writes a block as RamExtractor does, page by page. Errc::Usage where there is no such block, or
 /// no name and several. `out` is borrowed.
-Result<RamImageInfo> extract_block(RamImage& image, std::optional<std::string> name,
+Result<RamImageInfo> extract_block(RamImage& image, const std::optional<std::string>& name,
                                    OutputFile& out);
 
 /// What an index that a file carries says otherwise than one made while its stream was read: a line

@@ -8,7 +8,7 @@
 #include <array>
 #include <limits>
 
-#include "codec/block_codec.h"
+#include "codec/blocks/block_codec.h"
 
 namespace vmstream {
 namespace {

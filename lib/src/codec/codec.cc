@@ -8,12 +8,12 @@
 #include <array>
 #include <cstring>
 
-#include "codec/block_codec.h"
-#include "codec/block_decoder.h"
-#include "codec/block_encoder.h"
+#include "codec/blocks/block_codec.h"
+#include "codec/blocks/block_decoder.h"
+#include "codec/blocks/block_encoder.h"
 #include "codec/bzip2_split.h"
 #include "codec/little_endian.h"
-#include "codec/trailer.h"
+#include "codec/trailer/trailer.h"
 
 namespace vmstream {
 namespace {

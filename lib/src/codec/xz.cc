@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 
-#include "codec/stream_only_codec.h"
+#include "codec/blocks/stream_only_codec.h"
 
 namespace vmstream {
 namespace {

@@ -7,9 +7,9 @@
 #include <algorithm>
 
 #include "base/hash.h"
-#include "codec/block_codec.h"
+#include "codec/blocks/block_codec.h"
 #include "codec/little_endian.h"
-#include "codec/trailer.h"
+#include "codec/trailer/trailer.h"
 
 namespace vmstream {
 namespace {

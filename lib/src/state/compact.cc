@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include <vmstream/ram_image.h>
-#include "format/ram_records.h"
-#include "format/records.h"
+#include "format/ram/ram_records.h"
+#include "format/stream/records.h"
 
 namespace vmstream {
 namespace {

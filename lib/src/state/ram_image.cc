@@ -9,11 +9,11 @@
 #include <utility>
 
 #include <vmstream/text.h>
-#include "format/compressed_page.h"
-#include "format/ram_records.h"
-#include "format/window.h"
+#include "format/ram/compressed_page.h"
+#include "format/ram/ram_records.h"
+#include "format/ram/xbzrle.h"
+#include "format/stream/window.h"
 #include "format/wire.h"
-#include "format/xbzrle.h"
 
 namespace vmstream {
 namespace {

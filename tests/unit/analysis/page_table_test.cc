@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the table keeps in runs against what a plain map keeps.
-#include "analysis/page_table.h"
+#include "analysis/ram/page_table.h"
 
 #include <map>
 #include <random>

@@ -2,7 +2,7 @@
 #include <array>
 
 #include <vmstream/qemu_version.h>
-#include "analysis/qemu_clues.h"
+#include "analysis/summary/qemu_clues.h"
 #include "support/catch.h"
 
 using namespace vmstream;

@@ -76,6 +76,20 @@ inline Decoded decode(Coding coding, const Bytes& packed, unsigned threads = 2) 
   return drain(**source);
 }
 
+/// How many bytes a decoder gives in all, none of which is kept, in views of `most` or fewer.
+inline uint64_t count_in_pieces(Coding coding, const Bytes& packed, uint64_t most) {
+  auto source = vmstream::make_decoder(coding, vmstream::make_memory_source(packed), {2});
+  REQUIRE(source);
+  uint64_t total = 0;
+  for (;;) {
+    auto view = (*source)->next();
+    REQUIRE(view);
+    if (view->empty()) return total;
+    REQUIRE(view->size() <= most);
+    total += view->size();
+  }
+}
+
 inline Bytes read_bytes(const std::string& path) {
   Bytes bytes(std::filesystem::file_size(path));
   std::ifstream(path, std::ios::binary)

@@ -6,8 +6,8 @@
 
 #include "codec/crc32.h"
 #include "codec/little_endian.h"
-#include "codec/seek_table.h"
-#include "codec/trailer_wrap.h"
+#include "codec/trailer/seek_table.h"
+#include "codec/trailer/trailer_wrap.h"
 #include "unit/codec/trailer_fixture.h"
 
 using namespace vmstream;

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "format/known_layout.h"
+#include "format/layout/known_layout.h"
 #include "support/catch.h"
 
 using namespace vmstream;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/xbzrle.h"
+#include "format/ram/xbzrle.h"
 
 #include <string>
 #include <string_view>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guest/lazy/return_path.h"
 
-#include "format/records.h"
+#include "format/stream/records.h"
 #include "support/catch.h"
 
 using namespace vmstream;

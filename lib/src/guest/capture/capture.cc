@@ -52,7 +52,7 @@ std::string unsafe_live_save(const std::string& qemu_version) {
 
 struct GuestCapture::State {
   State(QmpAddress where, CaptureOptions how, CaptureObserver* who, QmpClient client)
-      : address(std::move(where)), options(how), observer(who), qmp(std::move(client)) {}
+      : address(std::move(where)), options(std::move(how)), observer(who), qmp(std::move(client)) {}
 
   Status look();
   Status choose_mode();
@@ -325,7 +325,7 @@ GuestCapture::~GuestCapture() {
   if (state_) state_->abandon();
 }
 
-Result<GuestCapture> GuestCapture::open(const QmpAddress& address, CaptureOptions options,
+Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const CaptureOptions& options,
                                         CaptureObserver* observer) {
   auto client = QmpClient::connect(address, options.limits);
   if (!client) return client.error();
@@ -360,8 +360,8 @@ void GuestCapture::abandon() {
   state_->abandon();
 }
 
-Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink, CaptureOptions options,
-                                      CaptureObserver* observer) {
+Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink,
+                                      const CaptureOptions& options, CaptureObserver* observer) {
   CaptureTap tap(CaptureMode::Stop, options, observer);
   if (auto moved = pump(source, sink, &tap.stream()); !moved) return moved.error();
   if (auto whole = tap.finish(); !whole) return whole.error();

@@ -43,11 +43,11 @@ Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options) {
 }
 
 std::string hint_for(const std::string& refusal) {
-  if (refusal.find("host kernel") != refusal.npos) {
+  if (refusal.find("host kernel") != std::string::npos) {
     return "the kernel must let QEMU use userfaultfd with write protection: Linux 5.7, and QEMU "
            "run as root or vm.unprivileged_userfaultfd=1; --mode live and stop do without";
   }
-  if (refusal.find("guest memory") != refusal.npos) {
+  if (refusal.find("guest memory") != std::string::npos) {
     return "shared and huge-page memory cannot be write-protected; --mode live and stop do without";
   }
   return "--mode live and stop do without";

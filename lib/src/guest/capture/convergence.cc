@@ -50,11 +50,12 @@ Result<ConvergenceRules> ConvergenceRules::parse(std::string_view text) {
     size_t comma = text.find(',');
     std::string_view rule = text.substr(0, comma);
     size_t equals = rule.find('=');
-    if (equals == rule.npos || !read_rule(rule.substr(0, equals), rule.substr(equals + 1), rules)) {
+    if (equals == std::string_view::npos ||
+        !read_rule(rule.substr(0, equals), rule.substr(equals + 1), rules)) {
       return Error{Errc::Usage,
                    fmt::format("'{}' is none of dirty-pages=N, stalls=N, passes=N", escape(rule))};
     }
-    more = comma != text.npos;
+    more = comma != std::string_view::npos;
     if (more) text.remove_prefix(comma + 1);
   }
   return rules;

@@ -2,7 +2,7 @@
 #include "guest/lazy/part_writer.h"
 
 #include "base/zero.h"
-#include "format/ram_records.h"
+#include "format/ram/ram_records.h"
 
 namespace vmstream {
 

@@ -7,8 +7,8 @@
 #include <array>
 
 #include <vmstream/text.h>
-#include "format/ram_records.h"
-#include "format/records.h"
+#include "format/ram/ram_records.h"
+#include "format/stream/records.h"
 #include "format/wire.h"
 
 namespace vmstream {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include <vmstream/text.h>
-#include "format/records.h"
+#include "format/stream/records.h"
 
 namespace vmstream {
 namespace {

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// What of a stream matters to the QEMU that is to load it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include <vmstream/load_advice.h>
+#include <vmstream/vmdesc.h>
+
+#include "analysis/scan/device_keeper.h"
+
+namespace vmstream::analysis {
+
+struct LoadFindings {
+  StreamSummary summary;
+  DeviceKeeper devices;
+  std::unique_ptr<Vmdesc> vmdesc;
+  uint64_t vmdesc_offset = 0;
+  std::map<CommandType, uint64_t> commands;  // the first of each type
+  std::map<PageKind, uint64_t> pages;        // the first of each kind
+  std::optional<uint64_t> multifd_flush;
+  std::optional<uint64_t> hook;
+  std::vector<StreamGap> gaps;
+  std::optional<Error> fault;
+};
+
+/// What a destination needs, and what a release `qemu` cannot load.
+std::vector<Advice> advise(const LoadFindings& found, const ScanResult& scan,
+                           std::optional<QemuVersion> qemu);
+
+/// What a message of QEMU speaks of. Empty if it is not known.
+std::vector<Advice> explain_message(const LoadFindings& found, std::string_view message);
+
+}  // namespace vmstream::analysis

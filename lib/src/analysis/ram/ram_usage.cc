@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/ram_usage.h>
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "analysis/ram/page_table.h"
+#include "analysis/ram/pass_finder.h"
+#include "format/ram/target_page.h"
+
+namespace vmstream {
+
+using analysis::PageEntry;
+using analysis::PageTable;
+
+std::string_view name_of(RamCell cell) {
+  switch (cell) {
+    case RamCell::Absent:
+      return "absent";
+    case RamCell::Zero:
+      return "zero";
+    case RamCell::Fill:
+      return "fill";
+    case RamCell::Data:
+      return "data";
+    case RamCell::Resent:
+      return "resent";
+  }
+  return "absent";
+}
+
+namespace {
+
+struct Block {
+  RamBlockUsage usage;
+  PageTable table;
+};
+
+RamCell cell_of(const PageEntry& entry) {
+  if (entry.times() == 0) return RamCell::Absent;
+  if (entry.times() > 1) return RamCell::Resent;
+  if (entry.kind() == PageKind::Zero) return RamCell::Zero;
+  return entry.kind() == PageKind::Fill ? RamCell::Fill : RamCell::Data;
+}
+
+// The record's head and payload. A mapped-ram page has no head and, while it is zero, no content.
+uint64_t bytes_of(const Page& page) {
+  if (page.block && page.block->mapped) return page.kind == PageKind::Zero ? 0 : page.size;
+  return page.payload_offset - page.offset + page.payload.size();
+}
+
+void count_run(uint64_t first, uint64_t count, const PageEntry& entry, RamBlockUsage& usage,
+               std::vector<uint64_t>& resends) {
+  if (resends.size() < entry.times()) resends.resize(entry.times());
+  resends[entry.times() - 1] += count;
+  usage.absent_pages -= count;
+  if (entry.times() > 1) usage.resent_pages += count;
+  uint64_t last_cell = (first + count - 1) / usage.pages_per_cell;
+  for (uint64_t at = first / usage.pages_per_cell; at <= last_cell; ++at) {
+    RamCell& cell = usage.map[static_cast<size_t>(at)];
+    cell = std::max(cell, cell_of(entry));
+  }
+}
+
+void measure(Block& block, std::vector<uint64_t>& resends) {
+  RamBlockUsage& usage = block.usage;
+  uint64_t page_size = block.table.page_size();
+  usage.block_pages = usage.size / page_size + (usage.size % page_size != 0 ? 1 : 0);
+  usage.absent_pages = usage.block_pages;
+  auto cells = [&usage] {
+    return usage.block_pages / usage.pages_per_cell +
+           (usage.block_pages % usage.pages_per_cell != 0 ? 1 : 0);
+  };
+  while (cells() > RamUsage::kMostCells) usage.pages_per_cell *= 2;
+  usage.map.resize(static_cast<size_t>(cells()));
+  block.table.each_run([&](uint64_t first, uint64_t count, const PageEntry& entry) {
+    count_run(first, count, entry, usage, resends);
+  });
+}
+
+}  // namespace
+
+struct RamUsageCollector::State {
+  RamUsage usage;
+  std::vector<Block> blocks;
+  std::unordered_map<std::string, size_t> by_name;  // -> place in blocks
+  analysis::PassFinder passes;
+  uint32_t page_size = 0;          // as far as known
+  const RamBlock* last = nullptr;  // pages of one block come in runs
+  size_t last_index = 0;
+  uint64_t table_bytes = 0;
+
+  std::optional<size_t> find(const RamBlock* block);
+  void refine_page_size(const Page& page);
+};
+
+// The parser's list may move in memory while it grows: remembered only until the next list.
+std::optional<size_t> RamUsageCollector::State::find(const RamBlock* block) {
+  if (block == nullptr) return blocks.empty() ? std::nullopt : std::optional<size_t>(0);
+  if (block == last) return last_index;
+  auto found = by_name.find(block->name);
+  if (found == by_name.end()) return std::nullopt;
+  last = block;
+  last_index = found->second;
+  return last_index;
+}
+
+void RamUsageCollector::State::refine_page_size(const Page& page) {
+  uint32_t size = analysis::refine_page_size(page, page_size);
+  if (size == page_size) return;
+  page_size = size;
+  for (Block& block : blocks) block.table.set_page_size(size);
+}
+
+RamUsageCollector::RamUsageCollector() : state_(std::make_unique<State>()) {}
+RamUsageCollector::~RamUsageCollector() = default;
+
+// A mapped-ram stream shows the list again with each block; the blocks known keep their counts.
+Status RamUsageCollector::on_ram_blocks(const RamBlockList& list) {
+  state_->last = nullptr;
+  auto add = [this](std::string name, uint64_t size) {
+    state_->by_name.emplace(name, state_->blocks.size());
+    state_->blocks.push_back({{.name = std::move(name), .size = size, .pages = {}, .map = {}},
+                              PageTable(kUsualPageBytes)});
+    if (state_->page_size != 0) state_->blocks.back().table.set_page_size(state_->page_size);
+  };
+  if (list.blocks.empty() && state_->blocks.empty()) add("", list.total_bytes);
+  for (size_t i = state_->blocks.size(); i < list.blocks.size(); ++i) {
+    add(list.blocks[i].name, list.blocks[i].used_length);
+    if (list.blocks[i].mapped) state_->usage.mapped = true;
+  }
+  return ok();
+}
+
+Status RamUsageCollector::on_page(const Page& page) {
+  auto index = state_->find(page.block);
+  if (!index) return ok();
+  Block& block = state_->blocks[*index];
+  if (page.block_offset >= block.usage.size) return ok();  // of a list that contradicts the first
+  state_->refine_page_size(page);
+  uint64_t before = block.table.bytes();
+  PageEntry& entry = block.table.at(page.block_offset);
+  state_->table_bytes += block.table.bytes() - before;
+  if (state_->table_bytes > PageTable::kMostBytes) return PageTable::too_large(page);
+  state_->passes.add({*index, page.block_offset}, page, entry.times() == 0, bytes_of(page));
+  entry.send(page.kind);
+  block.usage.pages.add(page.kind);
+  return ok();
+}
+
+Status RamUsageCollector::on_command(const Command& command) {
+  if (command.type != CommandType::PostcopyRun) return ok();
+  state_->usage.postcopy = true;
+  state_->passes.enter_postcopy();
+  return ok();
+}
+
+Status RamUsageCollector::on_problem(const Problem& problem) {
+  state_->usage.problems.add(problem);
+  return ok();
+}
+
+RamUsage RamUsageCollector::finish() {
+  RamUsage usage = std::move(state_->usage);
+  usage.page_size = state_->page_size;
+  usage.table_bytes = state_->table_bytes;
+  usage.passes = state_->passes.take_passes();
+  if (!usage.passes.empty() && usage.passes.back().pages == 0) usage.passes.pop_back();
+  for (Block& block : state_->blocks) {
+    measure(block, usage.resends);
+    usage.blocks.push_back(std::move(block.usage));
+  }
+  return usage;
+}
+
+}  // namespace vmstream

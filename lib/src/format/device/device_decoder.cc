@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+#include "format/device/device_decoder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "format/device/device_value.h"
+#include "format/layout/known_layout.h"
+
+#include <vmstream/byte_reader.h>
+#include <vmstream/format.h>
+#include <vmstream/text.h>
+
+namespace vmstream {
+namespace {
+
+constexpr uint64_t kSubsectionFrameBytes = 1 + 1 + 4;  // type byte, length of the name, version
+constexpr uint8_t kMoreElements = 1;
+constexpr uint8_t kNoMoreElements = 0;
+
+bool is_list(const VmdescField& field) {
+  return field.type == "qtailq" || field.type == "qlist";
+}
+
+bool is_struct(const VmdescField& field) {
+  return field.type == "struct" || field.type == "vstruct" || field.type == "tmp";
+}
+
+}  // namespace
+
+DeviceDecoder::DeviceDecoder(const VmdescDevice& device, std::span<const std::byte> body,
+                             uint64_t body_offset, DescriptionTrust trust)
+    : device_(device), body_(body), body_offset_(body_offset), trust_(trust), end_(body.size()) {}
+
+DeviceState DeviceDecoder::decode() {
+  walk({device_.fields, device_.subsections}, state_.fields, state_.subsections);
+  if (left() > 0) {
+    report(offset(), fmt::format("{} bytes follow the last field described", left()));
+    state_.covers_body = false;
+    state_.fields.push_back(make_field(kUndescribed, "unknown", offset(), body_.subspan(pos_)));
+  }
+  return std::move(state_);
+}
+
+std::optional<uint64_t> DeviceDecoder::described_size(const Declaration& declaration) {
+  uint64_t sum = 0;
+  for (const VmdescField& field : declaration.fields) {
+    uint64_t size = 0;
+    if (__builtin_mul_overflow(field.size, field.array_len, &size)) return std::nullopt;
+    if (__builtin_add_overflow(sum, size, &sum)) return std::nullopt;
+  }
+  for (const VmdescSubsection& subsection : declaration.subsections) {
+    auto size = described_size({subsection.fields, subsection.subsections});
+    if (!size || __builtin_add_overflow(sum, *size, &sum)) return std::nullopt;
+    uint64_t frame = kSubsectionFrameBytes + subsection.vmsd_name.size();
+    if (__builtin_add_overflow(sum, frame, &sum)) return std::nullopt;
+  }
+  return sum;
+}
+
+DeviceDecoder::Declaration DeviceDecoder::element_of(const VmdescField& field, size_t number) {
+  const VmdescElement& first = field.elements[number];
+  VmdescElement behind{field.fields.size(), field.subsections.size()};
+  if (number + 1 < field.elements.size()) behind = field.elements[number + 1];
+  return {
+      std::span(field.fields).subspan(first.first_field, behind.first_field - first.first_field),
+      std::span(field.subsections)
+          .subspan(first.first_subsection, behind.first_subsection - first.first_subsection)};
+}
+
+void DeviceDecoder::walk(const Declaration& declaration, std::vector<DeviceField>& fields,
+                         std::vector<DeviceSubsection>& subsections) {
+  auto rest = declaration;
+  for (const VmdescField& field : declaration.fields) {
+    path_.push_back(field.name);
+    bool whole = walk_hidden_elements(field, rest, fields) || walk_field(field, fields);
+    path_.pop_back();
+    if (!whole) return;
+    rest.fields = rest.fields.subspan(1);
+  }
+  for (const VmdescSubsection& subsection : declaration.subsections) {
+    walk_subsection(subsection, subsections);
+  }
+}
+
+// False where the bytes end before the field does: nothing behind it can be there.
+bool DeviceDecoder::walk_field(const VmdescField& field, std::vector<DeviceField>& into) {
+  if (field.array_len == 0) return true;
+  if (field.array_len > 1) return walk_array(field, into);
+  if (field.size > left()) {
+    report(offset(), fmt::format("it is described with {} bytes, {} are left", field.size, left()));
+    if (left() > 0) add(into, node(field, left()));
+    return false;
+  }
+  DeviceField decoded = decode_one(field);
+  decoded.index = field.index;
+  add(into, std::move(decoded));
+  return true;
+}
+
+bool DeviceDecoder::walk_array(const VmdescField& field, std::vector<DeviceField>& into) {
+  uint64_t fitting = field.size == 0 ? field.array_len : left() / field.size;
+  uint64_t count = std::min(field.array_len, fitting);
+  bool whole = count == field.array_len;
+  if (!whole) {
+    report(offset(), fmt::format("it is described with {} elements of {} bytes, {} bytes are left",
+                                 field.array_len, field.size, left()));
+  }
+  bool composite = is_struct(field) || !field.elements.empty() || has_known_layout(field.type);
+  if (count == 0) return whole;
+  if (!composite || is_null_pointer(field) ||
+      count > kDeviceNodes - std::min(nodes_, kDeviceNodes)) {
+    if (composite && !is_null_pointer(field)) too_many_nodes();
+    DeviceField array = node(field, count * field.size);
+    array.kind = is_null_pointer(field) ? ValueKind::Null : scalar_kind(field.type, field.size);
+    if (field.size > 0) array.array_len = count;  // no more than there are bytes
+    check_scalar(array);
+    add(into, std::move(array));
+    return whole;
+  }
+  DeviceField list = node(field, 0);
+  list.kind = ValueKind::List;
+  list.vmsd_name = field.vmsd_name;
+  for (uint64_t i = 0; i < count; ++i) {
+    list.fields.push_back(decode_one(field));
+    list.fields.back().index = i;
+  }
+  list.bytes = between(list.offset - body_offset_, pos_);
+  add(into, std::move(list));
+  return whole;
+}
+
+void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
+                                    std::vector<DeviceSubsection>& into) {
+  ByteReader in(between(pos_, end_), offset());
+  bool marked = in.be<uint8_t>("subsection") == static_cast<uint8_t>(SectionType::Subsection);
+  std::string_view name = in.counted_string("name of the subsection");
+  uint32_t version = in.be<uint32_t>("version of the subsection");
+  if (!in.ok() || !marked || name != described.vmsd_name) {
+    if (trust_ == DescriptionTrust::Own) {
+      std::string other =
+          in.ok() && marked ? fmt::format(": found the name '{}'", escape(name)) : "";
+      report(offset(), fmt::format("subsection '{}' is described, but does not stand here{}",
+                                   escape(described.vmsd_name), other));
+    }
+    return;
+  }
+  if (version != described.version) {
+    report(offset(), fmt::format("subsection '{}' has version {}, described as {}",
+                                 escape(described.vmsd_name), version, described.version));
+  }
+  uint64_t start = pos_;
+  pos_ += in.offset() - offset();
+  DeviceSubsection subsection{
+      .name = described.vmsd_name, .version = version, .offset = body_offset_ + start};
+  path_.push_back(described.vmsd_name);
+  walk({described.fields, described.subsections}, subsection.fields, subsection.subsections);
+  path_.pop_back();
+  subsection.size = pos_ - start;
+  into.push_back(std::move(subsection));
+}
+
+// The caller has checked that its bytes are there.
+DeviceField DeviceDecoder::decode_one(const VmdescField& field) {
+  if (is_null_pointer(field)) return decode_scalar(field);
+  if (is_list(field)) return decode_list(field);
+  if (field.type == "gtree") return decode_tree(field);
+  if (const VmdescField* layout = known_layout(field)) {
+    DeviceField opened = decode_struct(*layout);
+    opened.built_in_layout = true;
+    return opened;
+  }
+  bool described = !field.fields.empty() || !field.subsections.empty() || field.size == 0;
+  return is_struct(field) && described ? decode_struct(field) : decode_scalar(field);
+}
+
+DeviceField DeviceDecoder::decode_scalar(const VmdescField& field) {
+  DeviceField value = node(field, field.size);
+  value.kind = scalar_kind(field.type, field.size);
+  if (is_null_pointer(field)) value.kind = ValueKind::Null;
+  check_scalar(value);
+  return value;
+}
+
+// The inside of bytes that are described as mere bytes; null where nothing is known that fits them.
+const VmdescField* DeviceDecoder::known_layout(const VmdescField& field) {
+  bool is_old_device = device_.vmsd_name.empty() && path_.size() == 1;
+  if (!is_old_device && !has_known_layout(field.type)) return nullptr;
+  if (nodes_ > kDeviceNodes) return nullptr;
+  auto bytes = between(pos_, pos_ + field.size);
+  auto layout = is_old_device ? find_device_layout(field, bytes, device_.idstr)
+                              : find_layout(field, bytes, device_.vmsd_name);
+  if (!layout) return nullptr;
+  return state_.layouts.emplace_back(std::move(layout)).get();
+}
+
+DeviceField DeviceDecoder::decode_struct(const VmdescField& field) {
+  uint64_t start = pos_;
+  DeviceField whole = node(field, field.size);
+  if (too_many_nodes()) return whole;
+  whole.kind = ValueKind::Struct;
+  whole.vmsd_name = field.vmsd_name;
+  pos_ = start;
+  uint64_t outer_end = std::exchange(end_, start + field.size);
+  walk({field.fields, field.subsections}, whole.fields, whole.subsections);
+  if (pos_ != end_) {
+    report(offset(), fmt::format("it is described with {} bytes, its fields take {}", field.size,
+                                 pos_ - start));
+  }
+  pos_ = start + field.size;
+  end_ = outer_end;
+  return whole;
+}
+
+// Per element a byte 1 and the element; then a byte 0.
+DeviceField DeviceDecoder::decode_list(const VmdescField& field) {
+  uint64_t start = pos_;
+  DeviceField list = node(field, 0);
+  uint64_t outer_end = std::exchange(end_, start + field.size);
+  list.kind = ValueKind::List;
+  bool good = true;
+  for (size_t i = 0; good && i < field.elements.size(); ++i) {
+    good = next_is(kMoreElements) && take_element(field, i, list);
+  }
+  if (!good || !next_is(kNoMoreElements) || left() > 0) {
+    report(offset(), "its elements do not agree with their description");
+    list = make_field(field.name, field.type, body_offset_ + start);
+  }
+  pos_ = start + field.size;
+  end_ = outer_end;
+  list.bytes = between(start, pos_);
+  return list;
+}
+
+// be32 number of nodes; per node a byte 1, the key (be64, or described), the value; then a byte 0.
+DeviceField DeviceDecoder::decode_tree(const VmdescField& field) {
+  uint64_t start = pos_;
+  DeviceField tree = node(field, 0);
+  uint64_t outer_end = std::exchange(end_, start + field.size);
+  tree.kind = ValueKind::List;
+  ByteReader in(between(pos_, end_), offset());
+  uint64_t count = in.be<uint32_t>("number of nodes");
+  bool keys_described = field.elements.size() == 2 * count;
+  bool good = in.ok() && (keys_described || field.elements.size() == count);
+  pos_ = std::min(end_, pos_ + sizeof(uint32_t));
+  for (size_t i = 0; good && i < field.elements.size(); ++i) {
+    bool begins_node = !keys_described || i % 2 == 0;
+    good = (!begins_node || next_is(kMoreElements)) && (keys_described || take_key(field, tree)) &&
+           take_element(field, i, tree);
+  }
+  if (!good || !next_is(kNoMoreElements) || left() > 0) {
+    report(offset(), "its nodes do not agree with their description");
+    tree = make_field(field.name, field.type, body_offset_ + start);
+  }
+  pos_ = start + field.size;
+  end_ = outer_end;
+  tree.bytes = between(start, pos_);
+  return tree;
+}
+
+bool DeviceDecoder::take_element(const VmdescField& field, size_t number, DeviceField& list) {
+  Declaration declaration = element_of(field, number);
+  auto size = described_size(declaration);
+  if (!size || *size > left()) return false;
+  uint64_t start = pos_;
+  DeviceField element = node(field, 0);
+  element.kind = ValueKind::Struct;
+  element.type = "struct";
+  walk(declaration, element.fields, element.subsections);
+  element.bytes = between(start, pos_);
+  append_elements(list, std::move(element));
+  return true;
+}
+
+bool DeviceDecoder::take_key(const VmdescField& field, DeviceField& list) {
+  constexpr uint64_t kKeyBytes = 8;
+  if (left() < kKeyBytes) return false;
+  DeviceField key = node(field, kKeyBytes);
+  key.type = "uint64";
+  key.kind = ValueKind::Unsigned;
+  append_elements(list, std::move(key));
+  return true;
+}
+
+bool DeviceDecoder::walk_hidden_elements(const VmdescField& field, const Declaration& rest,
+                                         std::vector<DeviceField>& into) {
+  if (field.array_len < 2 || !is_null_pointer(field) || field.type == "nullptr") return false;
+  auto described = described_size(rest);
+  if (!described || *described >= left()) return false;
+  uint64_t hidden = left() - *described;
+  report(offset(),
+         fmt::format("pointers: {} bytes belong to elements that are not described", hidden), true);
+  add(into, node(field, field.array_len + hidden));
+  return true;
+}
+
+// Elements of an array may come in several entries of one name, each a run of equal ones.
+void DeviceDecoder::add(std::vector<DeviceField>& into, DeviceField field) {
+  bool continues = !into.empty() && into.back().name == field.name;
+  if (!continues && !field.index) {
+    into.push_back(std::move(field));
+    return;
+  }
+  if (!continues || into.back().kind != ValueKind::List) {
+    DeviceField list = make_field(field.name, field.type, field.offset);
+    list.kind = ValueKind::List;
+    list.vmsd_name = field.vmsd_name;
+    if (continues) {
+      list.offset = into.back().offset;
+      append_elements(list, std::exchange(into.back(), {}));
+      into.pop_back();
+    }
+    into.push_back(std::move(list));
+  }
+  append_elements(into.back(), std::move(field));
+}
+
+void DeviceDecoder::append_elements(DeviceField& list, DeviceField field) {
+  uint64_t end = field.offset - body_offset_ + field.size();
+  auto push = [&](DeviceField element) {
+    element.index = list.fields.size();
+    list.fields.push_back(std::move(element));
+  };
+  if (field.kind == ValueKind::List) {
+    for (DeviceField& element : field.fields) push(std::move(element));
+  } else if (field.array_len && nodes_ + *field.array_len <= kDeviceNodes) {
+    nodes_ += *field.array_len;
+    for (uint64_t i = 0; i < *field.array_len; ++i) push(field.element(i));
+  } else {
+    push(std::move(field));
+  }
+  list.bytes = between(list.offset - body_offset_, end);
+}
+
+void DeviceDecoder::check_scalar(const DeviceField& field) {
+  if (field.kind == ValueKind::Boolean && field.type == "bool") {
+    auto bad =
+        std::ranges::find_if(field.bytes, [](std::byte byte) { return byte > std::byte{1}; });
+    if (bad != field.bytes.end()) {
+      report(field.offset + static_cast<uint64_t>(bad - field.bytes.begin()),
+             fmt::format("it holds {}, wanted 0 or 1", std::to_integer<unsigned>(*bad)));
+    }
+  }
+  if (field.kind == ValueKind::Null) {
+    auto bad = std::ranges::find_if(field.bytes, [](std::byte b) { return b != kNullPointer; });
+    if (bad != field.bytes.end()) {
+      report(field.offset + static_cast<uint64_t>(bad - field.bytes.begin()),
+             fmt::format("it holds 0x{:02x}, wanted 0x30 for a pointer that is null",
+                         std::to_integer<unsigned>(*bad)));
+    }
+  }
+}
+
+// The cursor steps over it.
+DeviceField DeviceDecoder::node(const VmdescField& field, uint64_t size) {
+  ++nodes_;
+  auto made = make_field(field.name, field.type, offset(), between(pos_, pos_ + size));
+  pos_ += size;
+  return made;
+}
+
+std::span<const std::byte> DeviceDecoder::between(uint64_t start, uint64_t end) const {
+  return body_.subspan(start, end - start);
+}
+
+bool DeviceDecoder::next_is(uint8_t byte) {
+  if (left() == 0 || body_[pos_] != std::byte{byte}) return false;
+  ++pos_;
+  return true;
+}
+
+bool DeviceDecoder::too_many_nodes() {
+  if (nodes_ <= kDeviceNodes) return false;
+  report(offset(),
+         fmt::format("there are more than {} fields: the rest is shown as bytes", kDeviceNodes));
+  return true;
+}
+
+void DeviceDecoder::report(uint64_t at, std::string message, bool known_flaw) {
+  if (!known_flaw) state_.covers_body = false;
+  if (state_.problems.size() == kDeviceProblems) return;
+  std::string place = fmt::format("device '{}'", escape(device_.idstr));
+  if (!path_.empty())
+    place += fmt::format(": field '{}'", escape(fmt::format("{}", fmt::join(path_, "."))));
+  state_.problems.push_back({at, fmt::format("{}: {}", place, message), known_flaw});
+}
+
+}  // namespace vmstream

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/vmdesc.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "format/device/vmdesc_builder.h"
+
+#include <vmstream/text.h>
+
+namespace vmstream {
+namespace {
+
+// type byte, name length, name, version
+constexpr uint64_t kSubsectionFrameBytes = 1 + 1 + 4;
+
+// Adds to a sum of sizes; false once it no longer fits 64 bits.
+class CheckedSum {
+ public:
+  void add(uint64_t value) { overflow_ |= __builtin_add_overflow(sum_, value, &sum_); }
+  void add_product(uint64_t count, uint64_t size) {
+    uint64_t product = 0;
+    overflow_ |= __builtin_mul_overflow(count, size, &product);
+    add(product);
+  }
+  bool fits() const { return !overflow_; }
+  uint64_t value() const { return sum_; }
+
+ private:
+  uint64_t sum_ = 0;
+  bool overflow_ = false;
+};
+
+void add_fields(CheckedSum& sum, const std::vector<VmdescField>& fields) {
+  for (const VmdescField& field : fields) sum.add_product(field.array_len, field.size);
+}
+
+void add_subsections(CheckedSum& sum, const std::vector<VmdescSubsection>& subsections) {
+  for (const VmdescSubsection& subsection : subsections) {
+    sum.add(kSubsectionFrameBytes + subsection.vmsd_name.size());
+    add_fields(sum, subsection.fields);
+    add_subsections(sum, subsection.subsections);
+  }
+}
+
+CheckedSum sum_of(const VmdescDevice& device) {
+  CheckedSum sum;
+  add_fields(sum, device.fields);
+  add_subsections(sum, device.subsections);
+  return sum;
+}
+
+std::pair<std::string_view, uint32_t> key_of(const VmdescDevice& device) {
+  return {device.idstr, device.instance_id};
+}
+
+// A NULL pointer is one byte, described as a struct of nothing.
+bool hides_elements(const VmdescField& field) {
+  bool is_null = field.type == "struct" && field.size == 1 && field.fields.empty();
+  return (is_null && field.array_len > 1) || std::ranges::any_of(field.fields, hides_elements);
+}
+
+Error malformed(std::string_view reason) {
+  return Error{Errc::Malformed, fmt::format("vmdesc: {}", reason)};
+}
+
+}  // namespace
+
+uint64_t VmdescDevice::body_length() const {
+  return sum_of(*this).value();
+}
+
+uint64_t VmdescDevice::field_count() const {
+  return fields.size();
+}
+
+bool VmdescDevice::hides_elements() const {
+  return std::ranges::any_of(fields, vmstream::hides_elements);
+}
+
+uint64_t VmdescDevice::subsection_count() const {
+  return subsections.size();
+}
+
+Result<Vmdesc> Vmdesc::parse(std::string_view json) {
+  VmdescBuilder builder;
+  if (!nlohmann::json::sax_parse(json.begin(), json.end(), &builder)) {
+    return malformed(builder.error);
+  }
+  Vmdesc description;
+  description.page_size_ = builder.page_size;
+  description.devices_ = std::move(builder.devices);
+  for (const VmdescDevice& device : description.devices_) {
+    if (device.idstr.empty()) return malformed("a device has no name");
+    if (!sum_of(device).fits()) {
+      return malformed(fmt::format("the sizes of device '{}' add up to more than 64 bits hold",
+                                   escape(device.idstr)));
+    }
+  }
+  auto& order = description.by_key_;
+  order.resize(description.devices_.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::stable_sort(order, {},
+                           [&](uint32_t index) { return key_of(description.devices_[index]); });
+  return description;
+}
+
+const VmdescDevice* Vmdesc::find(std::string_view idstr, uint32_t instance_id) const {
+  auto wanted = std::pair(idstr, instance_id);
+  auto key = [this](uint32_t index) { return key_of(devices_[index]); };
+  auto found = std::ranges::lower_bound(by_key_, wanted, {}, key);
+  return found != by_key_.end() && key(*found) == wanted ? &devices_[*found] : nullptr;
+}
+
+}  // namespace vmstream

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The records of the ram section, read and written: entries of the block list, and pages.
+#pragma once
+
+#include <cstdint>
+
+#include <vmstream/byte_reader.h>
+#include <vmstream/format.h>
+
+#include "format/stream/records.h"
+
+namespace vmstream {
+
+/// Which optional words an entry of the block list carries.
+struct BlockEntryShape {
+  bool ignore_shared = false;
+  bool mapped_ram = false;
+  uint64_t bytes_left = 0;  ///< of the list's total, this entry included
+};
+
+/// Looks ahead at what follows the entry, for nothing else tells of the optional page-size word.
+RamBlock read_block_entry(ByteReader& in, const BlockEntryShape& shape);
+Status append_block_entry(Bytes& out, const RamBlock& block);
+
+/// A page record with its payload.
+Status append_page(Bytes& out, const Page& page);
+void append_ram_mark(Bytes& out, RamMark mark);
+
+}  // namespace vmstream

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/stream_statistics.h>
+
+#include <vmstream/text.h>
+#include "format/stream/stream_counter.h"
+#include "format/stream/visitor_list.h"
+
+namespace vmstream {
+namespace {
+
+// Counts, and notes what else a tap tells of.
+class Tally final : public StreamCounter {
+ public:
+  std::string machine;
+  LastRamSection ram;
+
+  Status on_configuration(const Configuration& configuration) override {
+    machine = escape(configuration.machine);
+    return ok();
+  }
+  Status on_section(const SectionHeader& header) override {
+    if (header.idstr == "ram") ram = {header.offset, true};
+    return ok();
+  }
+  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override {
+    if (header.idstr == "ram") ram.open = false;
+    return StreamCounter::on_section_end(header, end);
+  }
+};
+
+}  // namespace
+
+struct StatisticsTap::State {
+  State(const ParseLimits& limits, StreamVisitor* also)
+      : visitors{&tally, also}, parser(visitors, limits) {}
+
+  Tally tally;
+  VisitorList visitors;
+  StreamParser parser;
+};
+
+StatisticsTap::StatisticsTap(ParseLimits limits, StreamVisitor* also)
+    : state_(std::make_unique<State>(limits, also)) {}
+StatisticsTap::~StatisticsTap() = default;
+
+Status StatisticsTap::on_bytes(std::span<const std::byte> bytes) {
+  auto status = state_->parser.feed(bytes);
+  state_->tally.counts.stream_bytes = state_->parser.offset();
+  return status;
+}
+
+Status StatisticsTap::finish() {
+  auto status = state_->parser.finish();
+  state_->tally.counts.stream_bytes = state_->parser.offset();
+  return status;
+}
+
+const StreamCounts& StatisticsTap::counts() const {
+  return state_->tally.counts;
+}
+
+const std::string& StatisticsTap::machine() const {
+  return state_->tally.machine;
+}
+
+const StreamParser& StatisticsTap::parser() const {
+  return state_->parser;
+}
+
+const LastRamSection& StatisticsTap::last_ram_section() const {
+  return state_->tally.ram;
+}
+
+}  // namespace vmstream

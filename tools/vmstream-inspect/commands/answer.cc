@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/commands/answer.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include <vmstream/byte_source.h>
+#include <vmstream/seekable_state.h>
+#include <vmstream/stream_ends.h>
+#include "common/progress.h"
+
+namespace vmtools {
+
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::Result;
+using vmstream::StateFile;
+using vmstream::Status;
+
+Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
+  auto limits = session.limits();
+  auto passphrase = read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads},
+                            .openpgp = {.passphrase = *passphrase, .limits = limits}};
+  if (options.file == "-") {
+    return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
+  }
+  auto file = vmstream::open_file_source(options.file, limits);
+  if (!file) return file.error();
+  return vmstream::open_state(std::move(*file), how);
+}
+
+vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options, StateFile& state,
+                                  vmstream::StreamVisitor& visitor, std::string_view what,
+                                  vmstream::MappedPages pages, vmstream::Sha256* digest) {
+  Progress progress(session, what);
+  vmstream::ScanOptions how{
+      .digest = digest,
+      .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); },
+      .mapped_pages = pages};
+  auto seekable = options.file == "-" ? std::nullopt : vmstream::open_seekable_state(options.file);
+  // Compressed blocks are decoded faster in a row, on all cores.
+  bool by_position = seekable && seekable->plain() && !seekable->is_packed;
+  auto scan = by_position ? vmstream::scan_seekable(*seekable->plain(), visitor, how)
+                          : vmstream::scan_stream(*state.plain, visitor, how);
+  progress.enter("done");
+  session.messages().erase_bar();
+  return scan;
+}
+
+std::string shown_name(const InspectOptions& options) {
+  return options.file == "-" ? "stdin" : options.file;
+}
+
+namespace {
+
+Result<vmstream::StateIndex> read_tables(const vmstream::IndexReader& reader, IndexTables tables) {
+  auto facts = reader.read_facts();
+  if (!facts) return facts.error();
+  vmstream::StateIndex index{.facts = std::move(*facts)};
+  if (tables == IndexTables::Records) {
+    auto records = reader.read_records();
+    if (!records) return records.error();
+    index.records = std::move(*records);
+    return index;
+  }
+  auto pages = reader.read_pages();
+  if (!pages) return pages.error();
+  index.pages = std::move(*pages);
+  return index;
+}
+
+}  // namespace
+
+std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
+                                           IndexTables tables) {
+  if (options.full_scan || options.file == "-") return std::nullopt;
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state) return std::nullopt;
+  auto fault = state->index_fault;
+  if (state->index) {
+    auto index = read_tables(*state->index, tables);
+    if (index) return IndexedSubject{std::move(*state), std::move(*index)};
+    fault = index.error();
+  }
+  if (fault) {
+    session.messages().warning(shown_name(options),
+                               "it is read without its index: " + vmstream::describe(*fault));
+  }
+  return std::nullopt;
+}
+
+namespace {
+
+// Sees whether any section comes in slices that are wanted.
+class SliceFinder final : public vmstream::StreamVisitor {
+ public:
+  explicit SliceFinder(const vmstream::SliceChoice& wanted) : wanted_(wanted) {}
+  Status on_section(const vmstream::SectionHeader& header) override {
+    bool in_slices = header.type != vmstream::SectionType::Full;
+    found = found || (in_slices && wanted_ && wanted_(header));
+    return vmstream::ok();
+  }
+  bool found = false;
+
+ private:
+  const vmstream::SliceChoice& wanted_;
+};
+
+}  // namespace
+
+std::optional<vmstream::StreamEnds> read_parts(Session& session, const InspectOptions& options,
+                                               const vmstream::SliceChoice& wanted) {
+  if (options.full_scan || options.file == "-") return std::nullopt;
+  if (auto indexed = open_indexed(session, options, IndexTables::Records)) {
+    vmstream::RandomSource* plain = indexed->state.plain();
+    if (!plain || !vmstream::confirm_records(indexed->index, plain)) return std::nullopt;
+    return vmstream::read_records(indexed->index, *plain, wanted);
+  }
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state || !state->plain()) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*state->plain());
+  if (!ends) return std::nullopt;
+  SliceFinder slices(wanted);
+  bool is_whole = vmstream::scan_ends(*ends, slices).complete();
+  if (!is_whole || slices.found) return std::nullopt;
+  return ends;
+}
+
+ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
+                 const vmstream::ProblemLog& problems) {
+  if (scan.fault) return session.fail(shown_name(options), *scan.fault);
+  if (problems.damage() == 0) return ExitStatus::Done;
+  const auto& kept = problems.kept();
+  auto first = std::ranges::find(kept, false, &vmstream::Problem::known_flaw);
+  if (first == kept.end()) first = kept.begin();
+  std::string more =
+      problems.damage() > 1 ? fmt::format(" (and {} more problems)", problems.damage() - 1) : "";
+  return session.fail(shown_name(options),
+                      Error{Errc::Malformed, first->message + more, first->offset});
+}
+
+Status check_output() {
+  if (std::ferror(stdout) == 0) return vmstream::ok();
+  return Error{Errc::Environment, "cannot write to stdout"};
+}
+
+namespace {
+
+// From the two ends of the stream, where they can be had alone and nothing in them is wrong.
+std::optional<Reading> read_ends(const InspectOptions& options,
+                                 const std::function<vmstream::StreamVisitor&()>& start,
+                                 const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state || !state->plain()) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*state->plain());
+  if (!ends) return std::nullopt;
+  auto scan = vmstream::scan_ends(*ends, start());
+  if (!scan.complete() || !is_sound(scan)) return std::nullopt;
+  return Reading{scan, {options.file, state->containers}, false};
+}
+
+}  // namespace
+
+Result<Reading> read_subject(Session& session, const InspectOptions& options,
+                             const std::function<vmstream::StreamVisitor&()>& start,
+                             const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
+  if (!options.full_scan && options.file != "-") {
+    if (auto reading = read_ends(options, start, is_sound)) return *reading;
+  }
+  auto state = open_subject(session, options);
+  if (!state) return state.error();
+  auto scan =
+      scan_subject(session, options, *state, start(), "read", vmstream::MappedPages::Places);
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return *scan.fault;
+  return Reading{scan, {options.file, state->containers}};
+}
+
+}  // namespace vmtools

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// What all answers begin and end with.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <vmstream/index_answers.h>
+#include <vmstream/problem_log.h>
+#include <vmstream/result.h>
+#include <vmstream/seekable_state.h>
+#include <vmstream/state_file.h>
+#include <vmstream/stream_scan.h>
+#include "common/tool.h"
+#include "vmstream-inspect/options.h"
+#include "vmstream-inspect/print/printer.h"
+
+namespace vmtools {
+
+vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options);
+
+/// The file's name in messages.
+std::string shown_name(const InspectOptions& options);
+
+/// Reads the whole stream, with progress of `what`. A file that can be read by position is: of
+/// mapped-ram no more of the pages than `pages` says.
+vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options,
+                                  vmstream::StateFile& state, vmstream::StreamVisitor& visitor,
+                                  std::string_view what, vmstream::MappedPages pages,
+                                  vmstream::Sha256* digest = nullptr);
+
+/// What the scan found wrong decides the status. Problems that did not end it have been printed
+/// with the answer; here they get a line of their own for those who read only stderr.
+ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
+                 const vmstream::ProblemLog& problems);
+
+/// A reader that went away ends the scan: there is nobody to read it for.
+vmstream::Status check_output();
+
+/// A file and what its index tells.
+struct IndexedSubject {
+  vmstream::SeekableState state;
+  vmstream::StateIndex index;
+};
+
+/// Which tables of an index are wanted.
+enum class IndexTables { Records, Pages };
+
+/// The file's index, or its sidecar's, unless the options want everything read. One that is there
+/// but cannot be used is told of; empty then.
+std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
+                                           IndexTables tables);
+
+/// The parts of a file that hold all device sections and the `wanted` slices of others, for
+/// scan_ends(): by its index, or its two ends. Empty where only a whole reading shows them, and
+/// where the options want one.
+std::optional<vmstream::StreamEnds> read_parts(Session& session, const InspectOptions& options,
+                                               const vmstream::SliceChoice& wanted);
+
+/// A file that has been read.
+struct Reading {
+  vmstream::ScanResult scan;
+  Subject subject;
+  bool ram_read = true;
+};
+
+/// Reads the file for a question about devices: only its ends, where they hold the answer.
+/// `start` gives a fresh visitor each time it is called; `is_sound` is asked about the last one,
+/// after the ends. Fails where the stream could not be read at all.
+vmstream::Result<Reading> read_subject(
+    Session& session, const InspectOptions& options,
+    const std::function<vmstream::StreamVisitor&()>& start,
+    const std::function<bool(const vmstream::ScanResult&)>& is_sound);
+
+}  // namespace vmtools

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// Everything decoded, one device after the other, so that only one tree is in memory.
+#include <fmt/format.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include <vmstream/device_collector.h>
+#include <vmstream/text.h>
+#include "common/output.h"
+#include "vmstream-inspect/commands/answer.h"
+#include "vmstream-inspect/commands/description.h"
+#include "vmstream-inspect/commands/device_answer.h"
+#include "vmstream-inspect/print/device_view.h"
+
+namespace vmtools {
+
+using nlohmann::ordered_json;
+using vmstream::escape;
+
+namespace {
+
+struct DumpInput {
+  const Subject& subject;
+  const vmstream::StreamSummary& summary;
+  const vmstream::DeviceCollector& collector;
+};
+
+void add_problems(const vmstream::DecodedDevice& device, vmstream::ProblemLog& problems) {
+  for (const auto& problem : device.state.problems) problems.add(problem);
+}
+
+// What info says, with the devices opened.
+void dump_json(const DumpInput& input, vmstream::ProblemLog& problems) {
+  auto head = info_json(input.subject, input.summary);
+  head["schema"] = "vmstream.state/1";
+  for (const char* key : {"devices", "problems", "problem_count"}) head.erase(key);
+  std::string text = compact_json(head);
+  text.pop_back();
+  print(text + ",\n\"devices\": [");
+  bool first = true;
+  for (const auto& section : input.collector.sections()) {
+    auto device = input.collector.decode(section);
+    add_problems(device, problems);
+    print((first ? "\n" : ",\n") + compact_json(device_json(device)));
+    first = false;
+  }
+  ordered_json tail{{"problems", problems_json(problems)}, {"problem_count", problems.total()}};
+  print("\n],\n" + compact_json(tail).substr(1) + "\n");
+}
+
+void dump_xml(const DumpInput& input, vmstream::ProblemLog& problems) {
+  const auto& summary = input.summary;
+  std::string machine = summary.configuration ? summary.configuration->machine : "";
+  print(
+      fmt::format("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                  "<stream file=\"{}\" version=\"{}\" machine=\"{}\" complete=\"{}\" "
+                  "length=\"{}\">\n",
+                  xml_text(input.subject.file), summary.header ? summary.header->version : 0,
+                  xml_text(machine), summary.complete, summary.stream_bytes));
+  print(fmt::format("  <ram size=\"{}\">\n", summary.ram_bytes));
+  for (const auto& block : summary.blocks) {
+    print(fmt::format("    <block name=\"{}\" size=\"{}\"/>\n", xml_text(block.block.name),
+                      block.block.used_length));
+  }
+  print("  </ram>\n");
+  for (const auto& section : input.collector.sections()) {
+    auto device = input.collector.decode(section);
+    add_problems(device, problems);
+    print(device_xml(device));
+  }
+  // Messages are escaped already.
+  for (const auto& problem : problems.kept()) {
+    print(fmt::format("  <problem offset=\"{}\" known_flaw=\"{}\">{}</problem>\n", problem.offset,
+                      problem.known_flaw, xml_text(problem.message)));
+  }
+  print("</stream>\n");
+}
+
+// Sections in the order in which they begin, devices and those in parts alike; the script knows
+// the content of ram only.
+class AnalyserDump {
+ public:
+  void add(std::string_view idstr, uint32_t section_id, const ordered_json& value) {
+    std::string key = ordered_json(fmt::format("{} ({})", escape(idstr), section_id)).dump();
+    std::string text = value.dump(4, ' ', true, ordered_json::error_handler_t::replace);
+    print(fmt::format("{}\n    {}: ", first_ ? "{" : ",", key));
+    for (char letter : text) {
+      indented_ += letter;
+      if (letter == '\n') indented_ += "    ";
+    }
+    print(indented_);
+    indented_.clear();
+    first_ = false;
+  }
+
+  void end() { print(first_ ? "{}\n" : "\n}\n"); }
+
+ private:
+  bool first_ = true;
+  std::string indented_;
+};
+
+ordered_json analysed_ram(const vmstream::StreamSummary& summary) {
+  auto sizes = ordered_json::object();
+  for (const auto& block : summary.blocks) {
+    sizes[escape(block.block.name)] = fmt::format("0x{:016x}", block.block.used_length);
+  }
+  return {{"section sizes", std::move(sizes)}};
+}
+
+void dump_analysed(const DumpInput& input, vmstream::ProblemLog& problems) {
+  AnalyserDump out;
+  auto iterable = input.summary.iterables.begin();
+  auto add_iterables_before = [&](uint64_t offset) {
+    for (; iterable != input.summary.iterables.end() && iterable->start.offset < offset;
+         ++iterable) {
+      const auto& start = iterable->start;
+      auto value = start.idstr == "ram" ? analysed_ram(input.summary) : ordered_json("");
+      out.add(start.idstr, start.section_id, value);
+    }
+  };
+  for (const auto& section : input.collector.sections()) {
+    add_iterables_before(section.header.offset);
+    auto device = input.collector.decode(section);
+    add_problems(device, problems);
+    out.add(section.header.idstr, section.header.section_id, analyser_json(device));
+  }
+  add_iterables_before(std::numeric_limits<uint64_t>::max());
+  out.end();
+}
+
+}  // namespace
+
+ExitStatus answer_dump(Session& session, const InspectOptions& options) {
+  auto schema = read_schema(session, options);
+  if (!schema) return session.fail(*options.schema, schema.error());
+  std::optional<vmstream::DeviceCollector> collector;
+  std::optional<vmstream::StreamSummary> summary;
+  auto start = [&]() -> vmstream::StreamVisitor& {
+    collector.emplace();
+    if (*schema) collector->use_schema(**schema);
+    return *collector;
+  };
+  auto is_sound = [&](const vmstream::ScanResult& scan) {
+    summary = collector->finish(scan);
+    return summary->problems.damage() == 0;
+  };
+  auto reading = read_subject(session, options, start, is_sound);
+  if (!reading) return session.fail(shown_name(options), reading.error());
+  if (reading->ram_read) summary = collector->finish(reading->scan);
+  summary->ram_read = reading->ram_read;
+  auto problems = summary->problems;
+  DumpInput input{reading->subject, *summary, *collector};
+  switch (options.format) {
+    case DumpFormat::Json:
+      dump_json(input, problems);
+      break;
+    case DumpFormat::Xml:
+      dump_xml(input, problems);
+      break;
+    case DumpFormat::Qemu:
+      dump_analysed(input, problems);
+      break;
+  }
+  return judge(session, options, reading->scan, problems);
+}
+
+}  // namespace vmtools

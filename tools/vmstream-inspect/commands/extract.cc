@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/commands/extract.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <functional>
+
+#include <vmstream/extract.h>
+#include <vmstream/index_answers.h>
+#include <vmstream/output_file.h>
+#include <vmstream/stream_scan.h>
+#include <vmstream/text.h>
+#include "common/progress.h"
+#include "common/terminal.h"
+#include "vmstream-inspect/commands/answer.h"
+
+namespace vmtools {
+namespace {
+
+using vmstream::ByteSink;
+using vmstream::ByteSource;
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::OutputFile;
+using vmstream::Result;
+using vmstream::ScanResult;
+using vmstream::Status;
+
+// Of a stream that is not complete.
+Error first_fault(const ScanResult& scan) {
+  return scan.gaps.empty() ? *scan.fault : scan.gaps.front().fault;
+}
+
+// Hands on what it reads to a sink as well.
+class CopyingSource final : public ByteSource {
+ public:
+  CopyingSource(ByteSource& source, ByteSink& copy) : source_(source), copy_(copy) {}
+  Result<size_t> read(std::span<std::byte> into) override {
+    auto count = source_.read(into);
+    if (!count) return count;
+    if (auto copied = copy_.write(into.first(*count)); !copied) return copied.error();
+    return count;
+  }
+  Result<std::span<const std::byte>> next() override {
+    auto piece = source_.next();
+    if (!piece) return piece;
+    if (auto copied = copy_.write(*piece); !copied) return copied.error();
+    return piece;
+  }
+
+ private:
+  ByteSource& source_;
+  ByteSink& copy_;
+};
+
+// One run: reads the stream, then publishes the part, if all of it was there.
+class Extraction {
+ public:
+  Extraction(Session& session, const InspectOptions& options, vmstream::StateFile& state)
+      : session_(session), options_(options), state_(state) {}
+
+  ExitStatus run() {
+    auto opened = open_output();
+    if (!opened) return session_.fail(options_.output.value_or(""), opened.error());
+    switch (options_.part) {
+      case Part::Ram:
+        return run_ram();
+      case Part::Block:
+        return run_disk();
+      case Part::Section:
+        return run_section();
+      case Part::Vmdesc:
+        return run_vmdesc();
+      case Part::Stream:
+        break;
+    }
+    return run_stream();
+  }
+
+ private:
+  Status open_output();
+  ExitStatus run_ram();
+  std::optional<ExitStatus> pick_ram();
+  Status finish_image(const Result<vmstream::RamImageInfo>& image);
+  ExitStatus run_disk();
+  ExitStatus run_section();
+  ExitStatus run_vmdesc();
+  ExitStatus run_stream();
+
+  ScanResult scan(ByteSource& source, vmstream::StreamVisitor& visitor);
+  ExitStatus end(const ScanResult& scan, const std::function<Status()>& finish);
+  ByteSink& sink() {
+    if (file_) return *file_;
+    return *stdout_;
+  }
+
+  Session& session_;
+  const InspectOptions& options_;
+  vmstream::StateFile& state_;
+  std::unique_ptr<OutputFile> file_;
+  std::unique_ptr<ByteSink> stdout_;
+};
+
+Status Extraction::open_output() {
+  if (!options_.output) return Error{Errc::Usage, "extract wants -o FILE"};
+  if (*options_.output != "-") {
+    auto overwrite = options_.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
+    auto file = OutputFile::create(*options_.output, overwrite, session_.limits());
+    if (!file) return file.error();
+    file_ = std::move(*file);
+    return vmstream::ok();
+  }
+  if (options_.part == Part::Ram || options_.part == Part::Block) {
+    return Error{.code = Errc::Usage,
+                 .message = "an image is written by position, stdout cannot take it",
+                 .hint = "give a file with -o FILE"};
+  }
+  stdout_ = vmstream::make_fd_sink(STDOUT_FILENO, session_.limits());
+  if (options_.part == Part::Vmdesc) return vmstream::ok();
+  return refuse_binary_to_terminal(STDOUT_FILENO, options_.force);
+}
+
+ScanResult Extraction::scan(ByteSource& source, vmstream::StreamVisitor& visitor) {
+  Progress progress(session_, "extract");
+  auto scan = vmstream::scan_stream(
+      source, visitor,
+      {.on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
+  progress.enter("done");
+  session_.messages().erase_bar();
+  return scan;
+}
+
+// A fault elsewhere in the stream does not spoil a part that was there as a whole; it still decides
+// the status.
+ExitStatus Extraction::end(const ScanResult& scan, const std::function<Status()>& finish) {
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
+    return session_.fail(shown_name(options_), *scan.fault);
+  }
+  auto finished = finish();
+  if (!finished) {
+    bool broken_off = finished.error().code == Errc::Truncated;
+    return session_.fail(shown_name(options_),
+                         broken_off && !scan.complete() ? first_fault(scan) : finished.error());
+  }
+  if (file_) {
+    if (auto committed = file_->commit_file(); !committed) {
+      return session_.fail(*options_.output, committed.error());
+    }
+  }
+  if (scan.complete()) return ExitStatus::Done;
+  session_.messages().warning(*options_.output, "is whole, but the stream it comes from is not");
+  return session_.fail(shown_name(options_), first_fault(scan));
+}
+
+Status Extraction::finish_image(const Result<vmstream::RamImageInfo>& image) {
+  if (!image) return image.error();
+  if (image->absent_pages > 0) {
+    session_.messages().warning(
+        *options_.output, fmt::format("{} pages of the block were never sent; they are zero here",
+                                      image->absent_pages));
+  }
+  session_.messages().detail(
+      fmt::format("RAM block '{}': {} bytes", vmstream::escape(image->block), image->bytes));
+  return vmstream::ok();
+}
+
+// Whether a block is worth being picked out of the file: most of it is read faster in a row, on all
+// cores. A block without pages may have gone another way, which only the stream tells.
+bool is_worth_picking(const vmstream::StateIndex& index, const std::optional<std::string>& name) {
+  if (!index.pages || !name || !index.facts.complete || index.facts.problems > 0) return false;
+  for (size_t number = 0; number < index.facts.blocks.size(); ++number) {
+    const auto& block = index.facts.blocks[number].block;
+    if (block.name != *name) continue;
+    return number < index.pages->block_count() && index.pages->count_pages(number) > 0 &&
+           block.used_length < index.facts.ram_bytes / 2;
+  }
+  return false;
+}
+
+// Empty where the stream is to be read.
+std::optional<ExitStatus> Extraction::pick_ram() {
+  auto indexed = open_indexed(session_, options_, IndexTables::Pages);
+  if (!indexed || !indexed->state.plain()) return std::nullopt;
+  if (!is_worth_picking(indexed->index, options_.block)) return std::nullopt;
+  auto image = vmstream::RamImage::make(*indexed->state.plain(), std::move(indexed->index));
+  if (!image) return std::nullopt;
+  auto picked = vmstream::extract_block(*image, options_.block, *file_);
+  if (!picked) {
+    Error error = picked.error();
+    error.hint = "--full-scan reads the file without its index";
+    return session_.fail(shown_name(options_), error);
+  }
+  return end({}, [&] { return finish_image(picked); });
+}
+
+ExitStatus Extraction::run_ram() {
+  if (auto picked = pick_ram()) return *picked;
+  vmstream::RamExtractor extractor(*file_, options_.block);
+  auto done = scan_subject(session_, options_, state_, extractor, "extract",
+                           vmstream::MappedPages::Content);
+  return end(done, [&] { return finish_image(extractor.finish()); });
+}
+
+ExitStatus Extraction::run_disk() {
+  vmstream::DiskExtractor extractor(*file_, options_.block);
+  auto done = scan(*state_.plain, extractor);
+  return end(done, [&]() -> Status {
+    auto length = extractor.finish();
+    if (!length) return length.error();
+    session_.messages().detail(fmt::format("disk: {} bytes in chunks of 1 MiB", *length));
+    return vmstream::ok();
+  });
+}
+
+ExitStatus Extraction::run_section() {
+  auto choice = vmstream::SectionChoice::parse(options_.section.value_or(""));
+  vmstream::SectionExtractor extractor(sink(), choice);
+  auto parts = read_parts(session_, options_, [&](const vmstream::SectionHeader& header) {
+    return choice.names(header);
+  });
+  auto done = parts ? vmstream::scan_ends(*parts, extractor) : scan(*state_.plain, extractor);
+  return end(done, [&] { return extractor.finish(); });
+}
+
+ExitStatus Extraction::run_vmdesc() {
+  vmstream::VmdescExtractor extractor(sink());
+  auto parts = read_parts(session_, options_, {});
+  auto done = parts ? vmstream::scan_ends(*parts, extractor) : scan(*state_.plain, extractor);
+  return end(done, [&] { return extractor.finish(); });
+}
+
+ExitStatus Extraction::run_stream() {
+  vmstream::StreamVisitor watcher;
+  CopyingSource source(*state_.plain, sink());
+  auto done = scan(source, watcher);
+  return end(done, [&]() -> Status {
+    if (!done.complete()) return first_fault(done);
+    return vmstream::ok();
+  });
+}
+
+}  // namespace
+
+ExitStatus extract(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
+  if (options.part == Part::Section && !options.section) {
+    return session.fail(shown_name(options),
+                        Error{Errc::Usage, "extract section wants --section ID or IDSTR"});
+  }
+  return Extraction(session, options, state).run();
+}
+
+}  // namespace vmtools

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/commands/index.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include <vmstream/index_builder.h>
+#include <vmstream/output_file.h>
+#include <vmstream/seekable_state.h>
+#include <vmstream/sidecar.h>
+#include <vmstream/text.h>
+#include "common/output.h"
+#include "common/progress.h"
+#include "vmstream-inspect/commands/answer.h"
+
+namespace vmtools {
+namespace {
+
+using nlohmann::ordered_json;
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::Result;
+using vmstream::SidecarMaker;
+using vmstream::StateIndex;
+
+// Reads the stream to its end. An index of half a stream would be no index.
+Result<StateIndex> read_stream(Session& session, SidecarMaker& maker) {
+  Progress progress(session, "index");
+  vmstream::IndexBuilder builder;
+  vmstream::Sha256 digest;
+  auto scan = vmstream::scan_stream(
+      maker.plain(), builder,
+      {.digest = &digest,
+       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
+  progress.enter("done");
+  session.messages().erase_bar();
+  if (scan.fault) return *scan.fault;
+  if (!scan.complete()) return scan.gaps.front().fault;
+  auto index = builder.finish(scan.plain_bytes, scan.stream_bytes, true);
+  index.facts.sha256 = digest.finish();
+  return index;
+}
+
+vmstream::Status write_file(const InspectOptions& options, const std::string& path,
+                            std::span<const std::byte> bytes, vmstream::WaitLimits limits) {
+  auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
+  auto file = vmstream::OutputFile::create(path, overwrite, limits);
+  if (!file) return file.error();
+  if (auto written = (*file)->write(bytes); !written) return written;
+  return (*file)->commit_file();
+}
+
+uint64_t count_runs(const StateIndex& index) {
+  uint64_t runs = 0;
+  if (!index.pages) return runs;
+  for (size_t i = 0; i < index.pages->block_count(); ++i) runs += index.pages->runs(i).size();
+  return runs;
+}
+
+void report_json(const Subject& subject, const std::string& path, const SidecarMaker& maker,
+                 const StateIndex& index, size_t bytes) {
+  auto json = opening_json("vmstream.index/1", subject);
+  json["index"] = path;
+  json["index_bytes"] = bytes;
+  json["sha256"] = index.facts.sha256;
+  json["plain_bytes"] = index.facts.plain_bytes;
+  json["records"] = index.records ? ordered_json(index.records->size()) : ordered_json(nullptr);
+  json["page_runs"] = index.pages ? ordered_json(count_runs(index)) : ordered_json(nullptr);
+  json["by_position"] = maker.allows_positions();
+  json["left_out"] = index.facts.left_out;
+  print_json(json);
+}
+
+void report_text(const InspectOptions& options, const std::string& path, const SidecarMaker& maker,
+                 const StateIndex& index, size_t bytes) {
+  print(fmt::format("{}: index of {}, {}\n", vmstream::escape(path), shown_name(options),
+                    vmstream::format_size(bytes)));
+  if (index.records) print(fmt::format("  {} records of the stream\n", index.records->size()));
+  if (index.pages) print(fmt::format("  {} runs of pages\n", count_runs(index)));
+  for (const auto& part : index.facts.left_out) {
+    print(fmt::format("  left out: {}\n", vmstream::escape(part)));
+  }
+  if (!maker.allows_positions()) {
+    print("  the file itself can still be read from front to end only: its blocks are too large\n");
+  }
+}
+
+}  // namespace
+
+ExitStatus make_index(Session& session, const InspectOptions& options) {
+  if (options.file == "-") {
+    return session.fail("stdin", Error{Errc::Usage, "an index belongs to a file, stdin is none"});
+  }
+  std::string path = options.output.value_or(vmstream::sidecar_path(options.file));
+  auto maker = SidecarMaker::open(options.file, {.decode = {.threads = options.common.threads}});
+  if (!maker) return session.fail(shown_name(options), maker.error());
+  auto index = read_stream(session, *maker);
+  if (!index) return session.fail(shown_name(options), index.error());
+  auto bytes = maker->finish(*index);
+  if (!bytes) return session.fail(shown_name(options), bytes.error());
+  auto written = write_file(options, path, *bytes, session.limits());
+  if (!written) return session.fail(path, written.error());
+  if (options.common.json) {
+    report_json({options.file, maker->containers()}, path, *maker, *index, bytes->size());
+  } else {
+    report_text(options, path, *maker, *index, bytes->size());
+  }
+  return ExitStatus::Done;
+}
+
+}  // namespace vmtools

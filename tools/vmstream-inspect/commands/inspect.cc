@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/commands/inspect.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include <vmstream/byte_source.h>
+#include <vmstream/index_answers.h>
+#include <vmstream/record_list.h>
+#include <vmstream/seekable_state.h>
+#include <vmstream/state_file.h>
+#include <vmstream/stream_ends.h>
+#include <vmstream/stream_summary.h>
+#include "common/output.h"
+#include "common/progress.h"
+#include "common/terminal.h"
+#include "vmstream-inspect/commands/answer.h"
+#include "vmstream-inspect/commands/device_answer.h"
+#include "vmstream-inspect/commands/explain.h"
+#include "vmstream-inspect/commands/extract.h"
+#include "vmstream-inspect/commands/hexdump.h"
+#include "vmstream-inspect/commands/index.h"
+#include "vmstream-inspect/commands/ram.h"
+#include "vmstream-inspect/commands/verify.h"
+#include "vmstream-inspect/print/printer.h"
+
+namespace vmtools {
+
+using vmstream::Errc;
+using vmstream::Error;
+using vmstream::Result;
+using vmstream::StateFile;
+using vmstream::Status;
+
+namespace {
+
+std::unique_ptr<Printer> make_printer(const CommonOptions& options) {
+  if (options.json) return make_json_printer();
+  return make_text_printer(use_color(options.color, STDOUT_FILENO));
+}
+
+void print_summary(const InspectOptions& options, const Subject& subject,
+                   const vmstream::StreamSummary& summary) {
+  auto printer = make_printer(options.common);
+  if (options.question == Question::Devices) {
+    printer->devices(subject, summary);
+  } else {
+    printer->info(subject, summary);
+  }
+}
+
+// How the stream was captured, by an index that is of this very stream.
+std::optional<vmstream::CaptureCircumstances> find_circumstances(
+    const std::optional<vmstream::SeekableState>& state, const vmstream::StreamSummary& summary) {
+  if (!state || !state->index) return std::nullopt;
+  auto facts = state->index->read_facts();
+  if (!facts || facts->stream_bytes != summary.stream_bytes) return std::nullopt;
+  return facts->capture;
+}
+
+// Answers from the two ends of a large stream, where nothing in them is wrong.
+bool answered_by_ends(Session& session, const InspectOptions& options) {
+  // A full scan of less is over before anybody notices.
+  constexpr uint64_t kWorthSkippingBytes = 64u << 20;
+  if (options.full_scan || options.digest || options.file == "-") return false;
+  auto state = vmstream::open_seekable_state(options.file);
+  if (!state || !state->plain()) return false;
+  auto ends = vmstream::read_stream_ends(*state->plain());
+  if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
+  vmstream::SummaryCollector collector;
+  auto scan = vmstream::scan_ends(*ends, collector);
+  auto summary = collector.finish(scan);
+  if (!scan.complete() || summary.problems.damage() > 0) return false;
+  auto indexed = open_indexed(session, options, IndexTables::Records);
+  summary.ram_read = indexed && vmstream::confirm_records(indexed->index, state->plain()) &&
+                     vmstream::fill_in(summary, indexed->index);
+  Subject subject{options.file, state->containers};
+  subject.capture = find_circumstances(state, summary);
+  print_summary(options, subject, summary);
+  return true;
+}
+
+ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& state) {
+  vmstream::Sha256 digest;
+  vmstream::SummaryCollector collector;
+  auto scan = scan_subject(session, options, state, collector, "read",
+                           vmstream::MappedPages::Places, options.digest ? &digest : nullptr);
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
+    return session.fail(shown_name(options), *scan.fault);
+  }
+  auto summary = collector.finish(scan);
+  Subject subject{options.file, state.containers};
+  if (options.digest) subject.sha256 = digest.finish();
+  if (options.file != "-") {
+    subject.capture = find_circumstances(vmstream::open_seekable_state(options.file), summary);
+  }
+  print_summary(options, subject, summary);
+  return judge(session, options, scan, summary.problems);
+}
+
+// The bar would run through the rows where both go to the same terminal.
+bool rows_and_bar_collide(const CommonOptions& options) {
+  return options.progress == ProgressMode::Auto && is_terminal(STDOUT_FILENO);
+}
+
+bool answered_by_index(Session& session, const InspectOptions& options) {
+  auto indexed = open_indexed(session, options, IndexTables::Records);
+  if (!indexed || !vmstream::confirm_records(indexed->index, indexed->state.plain())) return false;
+  auto printer = make_printer(options.common);
+  printer->begin_sections({options.file, indexed->state.containers});
+  // A reader that went away is noticed when the output is flushed.
+  [[maybe_unused]] auto listed =
+      vmstream::list_records(indexed->index, [&](const vmstream::StreamRecord& record) {
+        printer->record(record);
+        return check_output();
+      });
+  const auto& facts = indexed->index.facts;
+  printer->end_sections({.plain_bytes = facts.plain_bytes,
+                         .parsed_bytes = facts.stream_bytes,
+                         .stream_bytes = facts.stream_bytes},
+                        {});
+  return true;
+}
+
+ExitStatus answer_with_records(Session& session, const InspectOptions& options, StateFile& state) {
+  Progress progress(session, "read");
+  bool silent = rows_and_bar_collide(options.common);
+  auto printer = make_printer(options.common);
+  printer->begin_sections({options.file, state.containers});
+  vmstream::RecordLister lister([&](const vmstream::StreamRecord& record) {
+    printer->record(record);
+    return check_output();
+  });
+  auto scan = vmstream::scan_stream(*state.plain, lister,
+                                    {.on_progress = [&](const vmstream::StreamCounts& counts) {
+                                      if (!silent) progress.update(counts);
+                                    }});
+  if (!silent) progress.enter("done");
+  session.messages().erase_bar();
+  if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  if (auto listed = lister.finish(scan); !listed) {
+    return session.fail(shown_name(options), listed.error());
+  }
+  printer->end_sections(scan, lister.problems());
+  return judge(session, options, scan, lister.problems());
+}
+
+}  // namespace
+
+ExitStatus inspect(Session& session, const InspectOptions& options) {
+  if (options.question == Question::Device) return answer_device(session, options);
+  if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
+  if (options.question == Question::Dump) return answer_dump(session, options);
+  if (options.question == Question::Index) return make_index(session, options);
+  bool short_question = options.question == Question::Info || options.question == Question::Devices;
+  if (short_question && answered_by_ends(session, options)) return ExitStatus::Done;
+  if (options.question == Question::Sections && answered_by_index(session, options)) {
+    return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  }
+  if (options.question == Question::Ram && show_indexed_ram(session, options)) {
+    return ExitStatus::Done;
+  }
+  auto state = open_subject(session, options);
+  if (!state) return session.fail(shown_name(options), state.error());
+  switch (options.question) {
+    case Question::Info:
+    case Question::Devices:
+    case Question::Device:
+    case Question::Vmdesc:
+    case Question::Dump:
+    case Question::Index:
+      break;
+    case Question::Sections:
+      return answer_with_records(session, options, *state);
+    case Question::Ram:
+      return show_ram(session, options, *state);
+    case Question::Extract:
+      return extract(session, options, *state);
+    case Question::Hexdump:
+      return hexdump(session, options, *state);
+    case Question::Verify:
+      return verify(session, options, *state);
+    case Question::Explain:
+      return explain(session, options, *state);
+  }
+  return answer_with_summary(session, options, *state);
+}
+
+}  // namespace vmtools

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+// JSON: snake_case keys, plain numbers, null for what is not known. Keys may be added, never
+// renamed. Names from the stream are escaped as everywhere else.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include <vmstream/text.h>
+#include "common/containers.h"
+#include "common/output.h"
+#include "vmstream-inspect/print/printer.h"
+
+namespace vmtools {
+namespace {
+
+using nlohmann::ordered_json;
+using vmstream::escape;
+using vmstream::PageKind;
+
+template <typename T>
+ordered_json or_null(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+std::string uuid_text(const std::array<std::byte, 16>& uuid) {
+  std::string text;
+  for (size_t i = 0; i < uuid.size(); ++i) {
+    bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+    text += fmt::format("{}{:02x}", dash ? "-" : "", std::to_integer<unsigned>(uuid[i]));
+  }
+  return text;
+}
+
+ordered_json configuration_json(const std::optional<vmstream::Configuration>& configuration) {
+  if (!configuration) return nullptr;
+  ordered_json json{{"offset", configuration->offset},
+                    {"length", configuration->length},
+                    {"machine", escape(configuration->machine)},
+                    {"target_page_bits", or_null(configuration->target_page_bits)}};
+  auto capabilities = ordered_json::array();
+  for (const auto& name : configuration->capabilities.value_or(std::vector<std::string>{})) {
+    capabilities.push_back(escape(name));
+  }
+  json["capabilities"] = std::move(capabilities);
+  json["uuid"] = configuration->uuid ? ordered_json(uuid_text(*configuration->uuid)) : nullptr;
+  return json;
+}
+
+ordered_json stream_json(const vmstream::StreamSummary& summary) {
+  ordered_json json;
+  json["version"] = summary.header ? ordered_json(summary.header->version) : nullptr;
+  json["machine"] =
+      summary.configuration ? ordered_json(escape(summary.configuration->machine)) : nullptr;
+  json["complete"] = summary.complete;
+  json["ram_read"] = summary.ram_read;
+  json["length"] = summary.stream_bytes;
+  json["trailing_bytes"] = summary.trailing_bytes;
+  json["target_page_size"] = or_null(summary.target_page_size);
+  json["configuration"] = configuration_json(summary.configuration);
+  json["footers"] = summary.footers;
+  if (summary.ram_read) json["commands"] = summary.commands;
+  json["postcopy"] = summary.postcopy;
+  json["run_state"] = summary.run_state ? ordered_json(escape(*summary.run_state)) : nullptr;
+  return json;
+}
+
+// What is not known is left out.
+ordered_json capture_json(const vmstream::CaptureCircumstances& capture) {
+  auto json = ordered_json::object();
+  auto add = [&json](const char* key, const std::string& value) {
+    if (!value.empty()) json[key] = escape(value);
+  };
+  add("time", capture.time);
+  add("mode", capture.mode);
+  add("run_state", capture.run_state);
+  add("qemu_version", capture.qemu_version);
+  add("command_line", capture.command_line);
+  add("vmstream_version", capture.vmstream_version);
+  return json;
+}
+
+ordered_json version_json(const std::optional<vmstream::QemuVersion>& version) {
+  return version ? ordered_json(to_string(*version)) : ordered_json(nullptr);
+}
+
+ordered_json qemu_json(const vmstream::QemuVersionRange& range) {
+  return {{"at_least", version_json(range.lowest())},
+          {"at_most", version_json(range.highest())},
+          {"inferred", true},
+          {"because", range.because()}};
+}
+
+// Counts that are not known because the RAM was not read are left out.
+void add_pages(ordered_json& json, const vmstream::PageCounts& pages, bool known) {
+  if (!known) return;
+  json["pages"] = pages.total();
+  for (PageKind kind : vmstream::PageCounts::kKinds) {
+    json[fmt::format("{}_pages", name_of(kind))] = pages[kind];
+  }
+}
+
+ordered_json block_json(const vmstream::RamBlockSummary& summary, bool ram_read) {
+  ordered_json json{{"name", escape(summary.block.name)}, {"size", summary.block.used_length}};
+  if (summary.block.page_size) json["page_size"] = *summary.block.page_size;
+  if (summary.block.guest_address) json["guest_address"] = *summary.block.guest_address;
+  add_pages(json, summary.pages, ram_read);
+  return json;
+}
+
+ordered_json ram_json(const vmstream::StreamSummary& summary) {
+  ordered_json json{{"total", summary.ram_bytes}, {"version", or_null(summary.ram_version)}};
+  add_pages(json, summary.pages, summary.ram_read);
+  auto blocks = ordered_json::array();
+  for (const auto& block : summary.blocks) blocks.push_back(block_json(block, summary.ram_read));
+  json["blocks"] = std::move(blocks);
+  return json;
+}
+
+ordered_json iterables_json(const vmstream::StreamSummary& summary) {
+  auto list = ordered_json::array();
+  for (const auto& iterable : summary.iterables) {
+    ordered_json json{{"idstr", escape(iterable.start.idstr)},
+                      {"instance_id", iterable.start.instance_id},
+                      {"version_id", iterable.start.version_id},
+                      {"section_id", iterable.start.section_id}};
+    if (summary.ram_read) {
+      json["sections"] = iterable.sections;
+      json["bytes"] = iterable.bytes;
+      json["ended"] = iterable.ended;
+    }
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+ordered_json device_json(const vmstream::DeviceSummary& device) {
+  return {{"idstr", escape(device.header.idstr)},     {"instance_id", device.header.instance_id},
+          {"version_id", device.header.version_id},   {"section_id", device.header.section_id},
+          {"offset", device.header.offset},           {"length", device.length},
+          {"body_offset", device.header.body_offset}, {"body_length", device.body_length},
+          {"fields", or_null(device.fields)},         {"subsections", or_null(device.subsections)},
+          {"bounded_by", name_of(device.bounded_by)}};
+}
+
+ordered_json devices_json(const vmstream::StreamSummary& summary) {
+  auto list = ordered_json::array();
+  for (const auto& device : summary.devices) list.push_back(device_json(device));
+  return list;
+}
+
+ordered_json record_json(const vmstream::StreamRecord& record) {
+  ordered_json json{
+      {"offset", record.offset}, {"length", record.length}, {"type", name_of(record)}};
+  if (record.section) {
+    json["section_id"] = record.section->section_id;
+    json["idstr"] = escape(record.section->idstr);
+    json["instance_id"] = record.section->instance_id;
+    json["version_id"] = record.section->version_id;
+    json["footer"] = record.footer;
+    json["body_length"] = record.body_length;
+    json["bounded_by"] = name_of(record.bounded_by);
+  }
+  if (record.command) {
+    json["command"] = name_of(*record.command);
+    json["command_id"] = static_cast<uint16_t>(*record.command);
+  }
+  if (record.packaged) json["packaged"] = true;
+  if (!record.whole) json["whole"] = false;
+  return json;
+}
+
+class JsonPrinter final : public Printer {
+ public:
+  void info(const Subject& subject, const vmstream::StreamSummary& summary) override {
+    print_json(info_json(subject, summary));
+  }
+
+  void devices(const Subject& subject, const vmstream::StreamSummary& summary) override {
+    auto json = opening_json("vmstream.devices/1", subject);
+    json["complete"] = summary.complete;
+    json["ram_read"] = summary.ram_read;
+    json["vmdesc"] = summary.vmdesc;
+    json["devices"] = devices_json(summary);
+    json["problems"] = problems_json(summary.problems);
+    json["problem_count"] = summary.problems.total();
+    print_json(json);
+  }
+
+  // One record a line, so that a long list can be read as it comes.
+  void begin_sections(const Subject& subject) override {
+    std::string head = compact_json(opening_json("vmstream.sections/1", subject));
+    head.pop_back();
+    print(head + ",\n\"sections\": [");
+  }
+
+  void record(const vmstream::StreamRecord& record) override {
+    print(fmt::format("{}\n{}", any_ ? "," : "", compact_json(record_json(record))));
+    any_ = true;
+  }
+
+  void end_sections(const vmstream::ScanResult& scan,
+                    const vmstream::ProblemLog& problems) override {
+    ordered_json tail{{"complete", scan.complete()},
+                      {"length", scan.stream_bytes},
+                      {"plain_bytes", scan.plain_bytes},
+                      {"problems", problems_json(problems)},
+                      {"problem_count", problems.total()}};
+    print("\n],\n" + compact_json(tail).substr(1) + "\n");
+  }
+
+ private:
+  bool any_ = false;
+};
+
+}  // namespace
+
+ordered_json problems_json(const vmstream::ProblemLog& problems) {
+  auto list = ordered_json::array();
+  for (const auto& problem : problems.kept()) {
+    list.push_back({{"offset", problem.offset},
+                    {"message", problem.message},
+                    {"known_flaw", problem.known_flaw}});
+  }
+  return list;
+}
+
+ordered_json opening_json(std::string_view schema, const Subject& subject) {
+  return {{"schema", schema},
+          {"file", escape(subject.file)},
+          {"containers", containers_json(subject.containers)}};
+}
+
+ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary) {
+  auto json = opening_json("vmstream.info/1", subject);
+  if (subject.sha256) json["sha256"] = *subject.sha256;
+  if (subject.capture) json["capture"] = capture_json(*subject.capture);
+  json["stream"] = stream_json(summary);
+  json["qemu"] = qemu_json(summary.qemu);
+  json["ram"] = ram_json(summary);
+  json["iterables"] = iterables_json(summary);
+  json["devices"] = devices_json(summary);
+  json["vmdesc"] = summary.vmdesc;
+  json["problems"] = problems_json(summary.problems);
+  json["problem_count"] = summary.problems.total();
+  return json;
+}
+
+std::string compact_json(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+std::unique_ptr<Printer> make_json_printer() {
+  return std::make_unique<JsonPrinter>();
+}
+
+}  // namespace vmtools

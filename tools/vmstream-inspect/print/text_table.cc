@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "vmstream-inspect/print/text_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vmtools {
+namespace {
+
+constexpr size_t kTerminalColumns = 80;
+constexpr std::string_view kWideGap = "  ";
+constexpr std::string_view kNarrowGap = " ";
+
+}  // namespace
+
+TextTable::TextTable(std::vector<std::string> titles) : widths_(titles.size()) {
+  add(std::move(titles));
+}
+
+void TextTable::add(std::vector<std::string> cells) {
+  for (size_t i = 0; i < cells.size(); ++i) widths_[i] = std::max(widths_[i], cells[i].size());
+  rows_.push_back(std::move(cells));
+}
+
+std::string TextTable::render() const {
+  size_t width = 0;
+  for (size_t column : widths_) width += column + kWideGap.size();
+  auto gap = width <= kTerminalColumns ? kWideGap : kNarrowGap;
+  std::string text;
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i + 1 < row.size(); ++i) {
+      text += fmt::format("{}{:>{}}", gap, row[i], widths_[i]);
+    }
+    text += fmt::format("{}{}\n", gap, row.back());
+  }
+  return text;
+}
+
+}  // namespace vmtools
