@@ -11,7 +11,7 @@ usage: install-deps.sh [--list] [GROUP...]
 Groups (default: build test qemu):
   build   compiler, CMake and the libraries that vmstream is made of
   test    what the tests use besides
-  qemu    qemu-system-x86_64 and the assembler of the small test guest
+  qemu    qemu-system-x86_64, qemu-img, and the assembler of the small test guest
   bench   the compressors that the benchmark compares with
   check   what scripts/check.sh looks at the sources with
 
@@ -39,7 +39,7 @@ packages_of() {
         libxxhash-dev libgpgme-dev libdeflate-dev libisal-dev ;;
     test)
       echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 pigz shellcheck mandoc ;;
-    qemu) echo qemu-system-x86 binutils ;;
+    qemu) echo qemu-system-x86 qemu-utils binutils ;;
     bench) echo python3 gnupg gzip pigz zstd time ;;
     check) echo clang-format clang-tidy cppcheck ;;
     *) die "unknown group '$1', wanted build, test, qemu, bench or check" ;;

@@ -11,6 +11,7 @@
 #include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_tap.h"
+#include "guest/capture/disk_moment.h"
 #include "guest/capture/guest_state.h"
 #include "guest/migration_link.h"
 #include "guest/monitor/monitored_io.h"
@@ -56,19 +57,26 @@ struct GuestCapture::State {
 
   Status look();
   Status choose_mode();
+  Status plan_disks(const std::string& time);
   Status begin();
+  Status stop_guest();
   Status start_migration();
+  std::unique_ptr<MonitorListener> disk_moment(const StreamTap& tap);
   Status transfer(ByteSink& sink, StreamTap& tap);
   std::optional<Pace> pace() const;
   Status migrate(CaptureTap& tap, ByteSink& sink);
   Status expect_completed();
+  Status expect_disks();
   Status settle_guest();
   void hear_events();
   Result<CaptureSummary> capture(ByteSink& sink);
+  CaptureCircumstances circumstances(const CaptureTap& tap) const;
   CaptureSummary summarize(const CaptureTap& tap);
   Status pause();
   Status quit();
   void abandon();
+  void note_failure(const Status& recovery);
+  Status undo_disks();
   Status give_back();
   void end_migration();
   void cancel();
@@ -83,6 +91,7 @@ struct GuestCapture::State {
   std::optional<MigrationSettings> settings = std::nullopt;
   std::optional<MigrationLink> link = std::nullopt;
   std::optional<LiveSave> live = std::nullopt;
+  std::optional<DiskSnapshot> disks = std::nullopt;
   ChosenMode chosen = {};
   PauseClock pause_clock = {};
   double pause_seconds = 0;
@@ -121,6 +130,22 @@ Status GuestCapture::State::choose_mode() {
   return ok();
 }
 
+// After this QEMU has only been asked.
+Status GuestCapture::State::plan_disks(const std::string& time) {
+  if (!options.disk_folder) return ok();
+  if (chosen.mode != CaptureMode::Background && !settings->knows_capability(kPauseAtEnd)) {
+    return Error{Errc::Unsupported,
+                 fmt::format("QEMU {} does not pause for its disks at the end of a save",
+                             qmp->qemu_version())};
+  }
+  auto planned = DiskSnapshot::plan(*qmp, *options.disk_folder, time);
+  if (!planned) return planned.error();
+  disks.emplace(std::move(*planned));
+  if (disks->disks().empty() && observer)
+    observer->on_warning("it has no disk that it can write to");
+  return ok();
+}
+
 // Everything up to the first byte of the stream.
 Status GuestCapture::State::begin() {
   uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
@@ -132,11 +157,25 @@ Status GuestCapture::State::begin() {
   auto opened = MigrationLink::open(*qmp, MigrationLink::Direction::FromQemu);
   if (!opened) return opened.error();
   link.emplace(std::move(*opened));
-  if (chosen.mode == CaptureMode::Stop) {
-    if (auto done = guest->stop(*qmp); !done) return done;
-  }
+  if (auto stopped = stop_guest(); !stopped) return stopped;
   if (auto begun = start_migration(); !begun) return begun;
   return link->await_peer(*qmp, options.limits);
+}
+
+// QEMU itself stops a guest that is saved live or in the background, the latter too late for disks.
+Status GuestCapture::State::stop_guest() {
+  bool disks_first = disks && chosen.mode == CaptureMode::Background;
+  if (chosen.mode != CaptureMode::Stop && !disks_first) return ok();
+  if (auto done = guest->stop(*qmp); !done) return done;
+  return disks_first ? disks->take(*qmp) : ok();
+}
+
+std::unique_ptr<MonitorListener> GuestCapture::State::disk_moment(const StreamTap& tap) {
+  if (!disks) return nullptr;
+  if (chosen.mode != CaptureMode::Background) {
+    return std::make_unique<SnapshotAtSwitchover>(*qmp, *disks);
+  }
+  return std::make_unique<GoOnOnceProtected>(*qmp, [&tap] { return tap.counts().pages > 0; });
 }
 
 Status GuestCapture::State::start_migration() {
@@ -164,7 +203,8 @@ Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
     settings->owe_parameter("downtime-limit");  // by which it is ended
     live.emplace(*qmp, options, observer);
   }
-  CaptureListener listener(pause_clock, live ? &*live : nullptr);
+  auto moment = disk_moment(tap);
+  CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
   MonitorWatch watch(
       *qmp, options.limits, [&tap] { tap.report(); }, &listener);
   MonitoredSource source(link->descriptor(), watch, pace());
@@ -176,10 +216,15 @@ Status GuestCapture::State::expect_completed() {
   auto status = await_migration_end(*qmp, options.limits);
   if (!status) return status.error();
   migrating = false;
-  if (status->name == "completed") return ok();
+  if (status->name == "completed") return expect_disks();
   return Error{Errc::Environment,
                fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
                            status->error.empty() ? "" : ": ", status->error)};
+}
+
+Status GuestCapture::State::expect_disks() {
+  if (!disks || disks->is_done()) return ok();
+  return Error{Errc::Environment, "QEMU finished the stream without a pause for its disks"};
 }
 
 // Events that have come while an answer was awaited.
@@ -200,15 +245,22 @@ Status GuestCapture::State::settle_guest() {
 }
 
 Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
+  if (auto planned = plan_disks(tap.time()); !planned) return planned;
   if (auto begun = begin(); !begun) return begun;
   if (auto moved = transfer(sink, tap.stream()); !moved) return moved;
   if (auto whole = tap.finish(); !whole) return whole;
   if (auto settled = settle_guest(); !settled) return settled;
-  tap.give_index({.mode = std::string(name_of(chosen.mode)),
-                  .time = tap.time(),
-                  .qemu_version = qmp->qemu_version(),
-                  .run_state = guest->found_name()});
+  tap.give_index(circumstances(tap));
   return sink.finish();
+}
+
+CaptureCircumstances GuestCapture::State::circumstances(const CaptureTap& tap) const {
+  CaptureCircumstances how{.mode = std::string(name_of(chosen.mode)),
+                           .time = tap.time(),
+                           .qemu_version = qmp->qemu_version(),
+                           .run_state = guest->found_name()};
+  if (disks) how.disks = disks->disks();
+  return how;
 }
 
 Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
@@ -229,6 +281,10 @@ CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
   summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp->qemu_version();
   summary.pause_seconds = pause_seconds;
+  if (disks) {
+    summary.disks = disks->disks();
+    summary.left_out_disks = disks->left_out();
+  }
   if (chosen.mode == CaptureMode::Background) summary.ended_by = EndedBy::Background;
   if (!live) return summary;
   summary.ended_by = live->ended_by();
@@ -255,15 +311,30 @@ Status GuestCapture::State::quit() {
 
 void GuestCapture::State::abandon() {
   if (!std::exchange(touched, false)) return;
-  auto given_back = give_back();
-  if (given_back) return;
-  recovery_error = given_back.error();
+  note_failure(give_back());
+  note_failure(undo_disks());
+}
+
+void GuestCapture::State::note_failure(const Status& recovery) {
+  if (recovery) return;
+  const Error& error = recovery.error();
+  if (recovery_error) {
+    recovery_error->message += "; " + error.message;
+    return;
+  }
+  recovery_error = error;
   recovery_error->message =
       "the guest could not be put back as it was found: " + recovery_error->message;
+  if (!error.hint.empty()) return;
   recovery_error->hint =
       guest->was_running()
           ? "if QEMU still runs: type migrate_cancel, then cont, into its human monitor"
           : "if QEMU still runs: type migrate_cancel into its human monitor";
+}
+
+// Last, with the guest running if it did: merging takes as long as there is something to merge.
+Status GuestCapture::State::undo_disks() {
+  return disks ? disks->undo(qmp ? &*qmp : nullptr) : ok();
 }
 
 // An answer that takes long here would be one that QEMU gives only after our end is closed: while
