@@ -4,8 +4,8 @@
 
 A counting guest with a quarter of its RAM in use is saved once for each size. Every way of bringing
 it back is run once a round, into a QEMU that waits already: measured are the time to the guest's
-first tick and the time until all of its memory is there. A second guest, which reads all of its
-memory in a scattered order, shows how long it waits for single pages.
+first tick, the time until all of its memory is there, and the memory that vmrestore needs for it. A
+second guest, which reads all of its memory in a scattered order, shows how long it waits for pages.
 """
 import argparse
 import dataclasses
@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import struct
 import subprocess
@@ -29,6 +30,13 @@ REGION = MIB  # where the sweeping guest reads from
 DATA_ADDRESS = 16 * MIB
 PATIENCE = 300  # seconds
 POLL_SECONDS = 0.0005
+
+
+def peak_memory(pid):
+    """The most bytes that a process has had so far; None once it is gone."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.M)
+    return int(found[1]) * 1024 if found else None
 
 
 @dataclasses.dataclass
@@ -72,7 +80,8 @@ class Bench:
         raise TimeoutError(f"{name} prints nothing")
 
     def save(self, image, megabytes, content, address):
-        """guest.zst, guest.plain and guest.gz of a guest that runs on from `content`."""
+        """guest.zst, guest.vms.gz, guest.plain and a gzip's guest.gz of a guest that runs on from
+        `content`."""
         loader = f"loader,file={content},addr={address},force-raw=on"
         with self.guest("source", image, megabytes, "-device", loader) as guest:
             with guest.session() as monitor:
@@ -82,12 +91,15 @@ class Bench:
                      self.folder / "guest.zst")
         self.run("vmrestore", "--force", "-o", self.folder / "guest.plain",
                  self.folder / "guest.zst")
+        with open(self.folder / "guest.plain", "rb") as plain:
+            self.run("vmdump", "--quiet", "--stdin", "--force", "-o", self.folder / "guest.vms.gz",
+                     stdin=plain)
         with open(self.folder / "guest.gz", "wb") as out:
             subprocess.run(["gzip", "-1", "-c", self.folder / "guest.plain"], stdout=out, check=True)
 
-    def run(self, name, *arguments):
+    def run(self, name, *arguments, **more):
         return subprocess.run([self.tool(name), *map(str, arguments)], check=True,
-                              capture_output=True).stdout
+                              capture_output=True, **more).stdout
 
     def bring_back(self, way, image, megabytes):
         """Seconds to the first line and to the end, and what a lazy restore says of itself."""
@@ -104,10 +116,10 @@ class Bench:
     def start(self, way, guest):
         """Begins; what it gives waits for the end."""
         if way.startswith("vmrestore"):
-            lazy = ["--lazy", *way.split()[2:]] if "--lazy" in way else []
+            *options, file = way.split()[1:]
             process = subprocess.Popen(
-                [self.tool("vmrestore"), *lazy, "--json", "--cont", "--qmp", guest.socket_path,
-                 str(self.folder / "guest.zst")], stdout=subprocess.PIPE)
+                [self.tool("vmrestore"), *options, "--json", "--cont", "--qmp", guest.socket_path,
+                 str(self.folder / file)], stdout=subprocess.PIPE)
             return lambda: self.told(process)
         begin = time.monotonic()
         with guest.session() as monitor:
@@ -120,11 +132,13 @@ class Bench:
 
     @staticmethod
     def told(process):
-        output = process.communicate()[0]
-        if process.returncode != 0:
-            raise RuntimeError(f"vmrestore ended with {process.returncode}")
-        summary = json.loads(output)
-        return {"all": summary["total_seconds"], **summary.get("lazy", {})}
+        memory = 0
+        while process.poll() is None:
+            memory = peak_memory(process.pid) or memory
+            time.sleep(POLL_SECONDS)
+        with process.stdout as output:
+            summary = json.load(output)
+        return {"all": summary["total_seconds"], "memory": memory, **summary.get("lazy", {})}
 
 
 def make_content(bench, megabytes):
@@ -141,22 +155,27 @@ def make_swept_content(bench, megabytes):
     return path
 
 
-def measure_size(bench, megabytes):
-    bench.save("test_guest", megabytes, make_content(bench, megabytes), DATA_ADDRESS)
-    ways = [Way("vmrestore --lazy"), Way("vmrestore"), Way("cat"), Way("gzip -dc")]
+def measure(bench, image, megabytes, names):
+    """Every way once a round."""
+    ways = [Way(name) for name in names]
     for _ in range(bench.options.runs):
         for way in ways:
-            way.runs.append(bench.bring_back(way.name, "test_guest", megabytes))
+            way.runs.append(bench.bring_back(way.name, image, megabytes))
     return ways
+
+
+def measure_size(bench, megabytes):
+    bench.save("test_guest", megabytes, make_content(bench, megabytes), DATA_ADDRESS)
+    return measure(bench, "test_guest", megabytes,
+                   ["vmrestore --lazy guest.zst", "vmrestore guest.zst",
+                    "vmrestore --lazy guest.vms.gz", "vmrestore guest.vms.gz", "cat", "gzip -dc"])
 
 
 def measure_service(bench, megabytes):
     bench.save("sweep_guest", megabytes, make_swept_content(bench, megabytes), REGION)
-    ways = [Way("vmrestore --lazy"), Way("vmrestore --lazy --max-bandwidth 20M/s")]
-    for _ in range(bench.options.runs):
-        for way in ways:
-            way.runs.append(bench.bring_back(way.name, "sweep_guest", megabytes))
-    return ways
+    return measure(bench, "sweep_guest", megabytes,
+                   ["vmrestore --lazy guest.zst",
+                    "vmrestore --lazy --max-bandwidth 20M/s guest.zst"])
 
 
 def milliseconds(seconds):
@@ -165,14 +184,24 @@ def milliseconds(seconds):
     return f"{seconds * 1000:.{2 if seconds < 0.01 else 0}f} ms"
 
 
+def against_full(way, ways):
+    """How long a lazy restore takes to bring everything, in times of the full one of its file."""
+    full = next(each for each in ways if each.name == way.name.replace("--lazy ", ""))
+    return f"{way.median('all') / full.median('all'):.2f}"
+
+
 def sizes_table(sizes):
-    lines = [report.row("RAM", "brought back by", "first tick", "all memory"),
-             report.row("---:", "---", "---:", "---:")]
+    lines = [report.row("RAM", "brought back by", "first tick", "all memory", "of full restore",
+                        "memory"),
+             report.row("---:", "---", "---:", "---:", "---:", "---:")]
     for megabytes, ways in sizes:
         for way in ways:
+            is_lazy = "--lazy " in way.name
             lines.append(report.row(f"{megabytes / 1024:g} GiB", f"`{way.name}`",
                                     milliseconds(way.median("first")),
-                                    milliseconds(way.median("all"))))
+                                    milliseconds(way.median("all")),
+                                    against_full(way, ways) if is_lazy else "",
+                                    f"{way.median('memory') / MIB:.0f} MiB" if is_lazy else ""))
     return lines
 
 
@@ -200,6 +229,8 @@ def make_report(options, sizes, service, date):
              "page cache",
              f"- load of the machine by others at the start: {options.load:.1f} processes", "",
              "## By size, a quarter in use", "",
+             "Memory is the most that a lazy restore had at a time; `guest.vms.gz` is a gzip file "
+             "of vmdump's.", "",
              *sizes_table(sizes), "", "## Waiting for a page", "",
              f"A guest that reads half of its {options.service_size} MiB page by page, scattered, "
              "from a zstd file in the page cache: from the arrival of a request to the sending of "

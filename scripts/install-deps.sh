@@ -12,6 +12,9 @@ Groups (default: build test qemu):
   build   compiler, CMake and the libraries that vmstream is made of
   test    what the tests use besides
   qemu    qemu-system-x86_64, qemu-img, and the assembler of the small test guest
+  newer-qemu
+          a QEMU of 9.0 or later beside an older installed one, unpacked below build/ without
+          installing it; where it cannot be had, that is said and no error
   bench   the compressors that the benchmark compares with
   check   what scripts/check.sh looks at the sources with
 
@@ -41,8 +44,9 @@ packages_of() {
       echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 pigz shellcheck mandoc ;;
     qemu) echo qemu-system-x86 qemu-utils binutils ;;
     bench) echo python3 gnupg gzip pigz zstd time ;;
+    newer-qemu) ;; # nothing that is installed
     check) echo clang-format clang-tidy cppcheck ;;
-    *) die "unknown group '$1', wanted build, test, qemu, bench or check" ;;
+    *) die "unknown group '$1', wanted build, test, qemu, newer-qemu, bench or check" ;;
   esac
 }
 
@@ -73,6 +77,11 @@ done
 if [ ${#groups[@]} -eq 0 ]; then groups=(build test qemu); fi
 if [ "${VMSTREAM_SKIP_DEPS:-0}" = 1 ] && [ $list_only = no ]; then exit 0; fi
 
+# Comes last: the libraries of the installed QEMU serve the newer one too.
+get_newer_qemu() {
+  case " ${groups[*]} " in *" newer-qemu "*) "$root/scripts/newer-qemu.sh" ;; esac
+}
+
 wanted=""
 for group in "${groups[@]}"; do wanted="$wanted $(packages_of "$group")"; done
 
@@ -96,9 +105,11 @@ if [ $list_only = yes ]; then exit 0; fi
 
 if [ -z "$missing" ]; then
   say "packages for ${groups[*]}: all there"
+  get_newer_qemu
   exit 0
 fi
 say "installing with apt-get: $missing"
 as_root apt-get update -q
 # shellcheck disable=SC2086  # one word a package
 as_root apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=300 $missing
+get_newer_qemu

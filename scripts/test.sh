@@ -16,6 +16,6 @@ test_preset() {
   (cd "$root" && run ctest --preset "$preset" -j2 "$@")
 }
 
-"$root/scripts/install-deps.sh" build test qemu
+"$root/scripts/install-deps.sh" build test qemu newer-qemu
 if [ -n "${VMSTREAM_EXTRA_PRESET:-}" ]; then test_preset "$VMSTREAM_EXTRA_PRESET" "$@"; fi
 test_preset release "$@"

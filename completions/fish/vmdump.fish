@@ -19,6 +19,8 @@ complete -c vmdump -l filter -d 'command that compresses' -x
 complete -c vmdump -l max-size -d 'largest file' -x
 complete -c vmdump -l over-size -d 'what a live save does then' -x -a 'finish fail'
 complete -c vmdump -l compact -d 'write each page once'
+complete -c vmdump -l mapped-ram -d 'let QEMU write the file'
+complete -c vmdump -l direct-io -d 'past the page cache'
 complete -c vmdump -l no-index -d 'leave out the index'
 complete -c vmdump -l verify -d 'read the finished file back'
 complete -c vmdump -l force -d 'overwrite; write to a terminal'

@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import dataclasses
 import errno
+import glob
 import os
 import shutil
 import signal
@@ -17,7 +18,8 @@ import faults
 from outcomes import promise
 from support import tool
 
-PATIENCE = 30  # seconds; a tool that takes longer hangs
+PATIENCE = 60  # seconds; a tool that takes longer hangs
+TO_FILL = 0.3  # seconds in which a stream fills its pipes
 STATUSES = (0, 1, 2, 3, 4, 5, 130)  # what the manual pages name
 # GPGME 1.18 follows a null pointer when it cannot read what gpgconf prints.
 GPGME_CRASH = faults.Kind("read", "error", errno.EIO)
@@ -42,11 +44,26 @@ def children():
     return {int(pid) for pid in text.split()}
 
 
+def link_folders():
+    """Where the tools meet a QEMU that they cannot hand a descriptor."""
+    return set(glob.glob("/tmp/vmstream-??????"))
+
+
 def reap(pid):
     """Whether the orphan has ended."""
     with contextlib.suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     return True
+
+
+def wake(stopped):
+    """Processes, with those that they have started."""
+    for pid in stopped:
+        group = os.getpgid(pid)
+        if group == os.getpgrp():
+            os.kill(pid, signal.SIGCONT)
+        else:
+            os.killpg(group, signal.SIGCONT)
 
 
 class Bench:
@@ -64,8 +81,12 @@ class Bench:
     def files(self):
         return sorted(os.listdir(self.folder))
 
-    def run(self, fault, name, *arguments, stdin=None, peer=0, counted=None, more=None):
-        """A tool in which `fault` strikes; without one, calls of it or of `counted` are counted."""
+    def run(self, fault, name, *arguments, stdin=None, peer=0, counted=None, more=None,
+            meanwhile=None):
+        """A tool in which `fault` strikes; without one, calls of it or of `counted` are counted.
+
+        `meanwhile` is called with its process, and `peer` is the process id of its QEMU.
+        """
         self.log.unlink(missing_ok=True)
         planned = (fault.environment(self.log, peer) if fault
                    else faults.counting(counted or name, self.log))
@@ -75,11 +96,27 @@ class Bench:
             process = subprocess.Popen([tool(name), *arguments], stdin=source, stdout=out,
                                        stderr=err, cwd=self.folder,
                                        env={**os.environ, **planned, **(more or {})})
+            if meanwhile:
+                meanwhile(process)
+            if fault and fault.kind.then:
+                self.follow_up(process, fault.kind.then)
             status = self.await_end(process)
+            if peer and fault and fault.kind.is_stall():
+                os.kill(peer, signal.SIGCONT)
             self.await_no_orphans(before, fault)
         return Ran(status, (self.root / "out").read_text(errors="replace"),
-                   (self.root / "err").read_text(errors="replace"),
-                   self.log.exists() and "fired" in self.log.read_text())
+                   (self.root / "err").read_text(errors="replace"), self.has_fired())
+
+    def has_fired(self):
+        return self.log.exists() and "fired" in self.log.read_text()
+
+    def follow_up(self, process, number):
+        """The signal, once the fault has struck and all pipes are full."""
+        deadline = time.monotonic() + PATIENCE
+        while process.poll() is None and not self.has_fired() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(TO_FILL)
+        process.send_signal(number)
 
     @staticmethod
     def await_end(process):
@@ -94,9 +131,8 @@ class Bench:
     def await_no_orphans(known, fault):
         deadline = time.monotonic() + 5
         while orphans := {pid for pid in children() - known if not reap(pid)}:
-            if fault and fault.program == "gpg" and fault.kind.is_stall():
-                for pid in orphans:
-                    os.kill(pid, signal.SIGCONT)  # GPGME keeps to itself which process it is
+            if fault and fault.kind.is_stall() and (fault.program == "gpg" or fault.kind.is_kill()):
+                wake(orphans)  # GPGME keeps to itself which process it is, and the dead wake nobody
             if time.monotonic() > deadline:
                 names = [Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
                          for pid in orphans]
@@ -118,3 +154,17 @@ class Bench:
             return
         promise(ran.status in STATUSES, f"ended with {ran.status}: {ran.stderr}")
         promise(ran.status == 0 or ran.stderr, f"status {ran.status} without a word")
+        promise(ran.status == 0 or not fault.kind.is_jump(), f"minds the clock: {ran.stderr}")
+
+    @staticmethod
+    def check_links(before, fault, next_run):
+        """Nothing of a monitor that carries no descriptors stays; others' last as long as they run.
+
+        After SIGKILL it is the next run that takes it away.
+        """
+        if fault.kind.is_kill():
+            next_run()
+        deadline = time.monotonic() + 5
+        while (left := link_folders() - before) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        promise(not left, f"left {left}")

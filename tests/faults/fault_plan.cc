@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -93,6 +94,10 @@ Verdict judge(Call call) {
   if (is_action("signal")) {
     ::kill(g_plan.victim != 0 ? static_cast<pid_t>(g_plan.victim) : ::getpid(),
            static_cast<int>(g_plan.argument));
+  }
+  if (is_action("delay")) {
+    timespec time{g_plan.argument / 1000, g_plan.argument % 1000 * 1'000'000};
+    ::nanosleep(&time, nullptr);
   }
   if (is_action("short")) return Verdict::Short;
   if (is_action("end")) return Verdict::End;

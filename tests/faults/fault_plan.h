@@ -7,7 +7,8 @@
 // VMSTREAM_FAULT_NO_TMPFILE it is as on a file system that has no unnamed files.
 //
 // Actions: error ERRNO; short 0 (half of the bytes); end 0 (as if the other side had closed);
-// signal NUMBER, or signal NUMBER:PID to another process; jump SECONDS (of the clock); count 0.
+// signal NUMBER, or signal NUMBER:PID to another process; delay MILLISECONDS; jump SECONDS (of the
+// clock); count 0.
 #pragma once
 
 #include <array>

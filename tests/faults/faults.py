@@ -12,6 +12,10 @@ import signal
 LIBRARY = os.environ["VMSTREAM_FAULT_LIBRARY"]
 
 
+def name_of(number):
+    return signal.Signals(number).name
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A way to fail, still without a step."""
@@ -21,19 +25,24 @@ class Kind:
     argument: int = 0
     lasting: bool = False  # from the chosen step on
     to_peer: bool = False  # a signal to the QEMU at the other end
+    then: int = 0  # a signal to the tool, when that has had its effect
 
     def __str__(self):
         if self.action == "signal":
-            return signal.Signals(self.argument).name
-        how = {"error": lambda: errno.errorcode[self.argument],
-               "jump": lambda: f"jumps {self.argument} s"}.get(self.action, lambda: self.action)()
+            return f"{name_of(self.argument)}{f', then {name_of(self.then)}' if self.then else ''}"
+        if self.action == "jump":
+            return f"clock jumps {self.argument} s"
+        how = errno.errorcode[self.argument] if self.action == "error" else self.action
         return f"{self.call}: {how}{' from then on' if self.lasting else ''}"
 
     def is_kill(self):
-        return self.action == "signal" and self.argument == signal.SIGKILL
+        return self.action == "signal" and signal.SIGKILL in (self.argument, self.then)
 
     def is_stall(self):
         return self.action == "signal" and self.argument == signal.SIGSTOP
+
+    def is_jump(self):
+        return self.action == "jump"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +106,9 @@ CALLS = [
     Kind("clock", "jump", 10 ** 9), Kind("clock", "jump", -(10 ** 9)),
 ]
 
+# At any step, as if somebody had set the clock.
+JUMPS = [Kind(call, "jump", seconds) for call in ("receive", "poll", "read")
+         for seconds in (10 ** 9, -(10 ** 9))]
 SIGNALS = [Kind(call, "signal", number)
            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
            for call in ("receive", "read", "write", "sync", "link", "rename", "close")]
@@ -109,3 +121,9 @@ COMMAND = [*errors("read", "EIO"), *errors("write", "ENOSPC", lasting=True),
            *(Kind(call, "signal", number) for number in (signal.SIGTERM, signal.SIGKILL)
              for call in ("read", "write", "close"))]
 COMMAND_STALLED = [Kind(call, "signal", signal.SIGSTOP) for call in ("read", "write")]
+GIVEN_UP = [dataclasses.replace(stalled, then=number)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
+            for stalled in COMMAND_STALLED]
+# Of a QEMU that the tool has started.
+QEMU_DIES = [Kind(call, "signal", signal.SIGKILL)
+             for call in ("open", "read", "write", "poll", "close", "socket", "memory")]

@@ -27,6 +27,7 @@ class Tally:
     def __init__(self):
         self.rows = collections.defaultdict(collections.Counter)
         self.broken = []
+        self.restores = 0  # of files that were whole, to see that they are
 
     def add(self, operation, kind, outcome):
         self.rows[operation, kind][outcome] += 1
@@ -37,10 +38,17 @@ class Tally:
     def injected(self):
         return sum(sum(row.values()) for row in self.rows.values()) + len(self.broken)
 
-    def markdown(self):
+    def merge(self, other):
+        for key, row in other.rows.items():
+            self.rows[key] += row
+        self.broken += other.broken
+        self.restores += other.restores
+
+    def report(self):
         """Two tables, by operation and by kind of fault, of the same faults."""
-        return "\n".join(self._table(title, part) for part, title in
-                         enumerate(("operation", "fault")))
+        tables = [self._table(title, part) for part, title in enumerate(("operation", "fault"))]
+        return "\n".join([*tables, f"{self.restores} of the files that were whole have been loaded "
+                                   "into a QEMU again.\n"])
 
     def _table(self, title, part):
         merged = collections.defaultdict(collections.Counter)

@@ -4,13 +4,14 @@
 import contextlib
 import dataclasses
 import shutil
-import signal
 import time
 
-from bench import Bench
-from outcomes import REFUSED, UNKNOWN, WHOLE, promise
-from real_guest import Qemu
+from bench import Bench, link_folders
+from outcomes import REFUSED, RESUMED, UNKNOWN, WHOLE, promise
+from real_guest import STRIPES, Qemu, free_port, wait_until
 
+# Of a QEMU whose main thread, which is also its monitor, touched memory that nobody brings.
+SILENT = "silent"
 SETTLE = 0.2  # seconds in which a guest that runs would have counted
 
 
@@ -19,7 +20,9 @@ class Restore:
     """A way to restore x.zst."""
 
     name: str
-    arguments: tuple
+    arguments: tuple = ()
+    over_tcp: bool = False  # the monitor is, and carries no descriptors
+    limit: tuple = ()  # options that end a restore which a fault has stalled
 
 
 class RestoreBench(Bench):
@@ -30,39 +33,58 @@ class RestoreBench(Bench):
         self.state = state
         self.last_tick = last_tick
 
-    def counts_of(self, restore, _program):
+    def counts_of(self, restore, program):
         with self.waiting_qemu() as qemu:
-            ran = self.attempt(restore, None, qemu)
+            ran = self.attempt(restore, None, qemu, program)
             assert ran.status == 0, ran
             return self.read_counts()
 
     def inject(self, restore, fault, sampled=False):
+        links = link_folders()
         with self.waiting_qemu() as qemu:
             ran = self.attempt(restore, fault, qemu)
             if not ran.fired:
                 return None
             self.check_status(fault, ran)
-            qemu.process.send_signal(signal.SIGCONT)  # it may be what was stalled
-            return self.check(ran, qemu)
+            if fault.kind.to_peer and fault.kind.is_kill():
+                qemu.process.wait()  # killed it is, but perhaps not dead yet
+            outcome = self.check(ran, qemu)
+        if restore.over_tcp:
+            self.check_links(links, fault, lambda: self.counts_of(restore, "vmrestore"))
+        return outcome
 
     @contextlib.contextmanager
     def waiting_qemu(self):
-        qemu = Qemu(self.root, "second", "-incoming", "defer")
-        shutil.copy(self.state, self.folder / "x.zst")
+        self.port = free_port()
+        qemu = Qemu(self.root, "second", "-incoming", "defer", "-qmp",
+                    f"tcp:127.0.0.1:{self.port},server=on,wait=off")
         try:
-            yield qemu
+            with self.copied_state():
+                yield qemu
         finally:
             qemu.end()
+
+    @contextlib.contextmanager
+    def copied_state(self):
+        shutil.copy(self.state, self.folder / "x.zst")
+        try:
+            yield
+        finally:
             for name in self.files():
                 (self.folder / name).unlink()
 
-    def attempt(self, restore, fault, qemu):
-        return self.run(fault, "vmrestore", "--qmp", f"../{qemu.qmp}", "--once", "--cont",
-                        *restore.arguments, "x.zst", "--threads", "2", peer=qemu.process.pid)
+    def attempt(self, restore, fault, qemu, counted=None):
+        monitor = f"tcp:127.0.0.1:{self.port}" if restore.over_tcp else f"../{qemu.qmp}"
+        return self.run(fault, "vmrestore", "--qmp", monitor,
+                        *self.arguments(restore, fault), peer=qemu.process.pid, counted=counted)
+
+    @staticmethod
+    def arguments(restore, fault):
+        limit = restore.limit if fault else ()
+        return ("--once", "--cont", *restore.arguments, *limit, "x.zst", "--threads", "2")
 
     def check(self, ran, qemu):
-        name, = self.files()
-        promise(name in ("x.zst", "x.zst.restoring", "x.zst.restored"), f"left {name}")
+        name = self.name_of_state()
         if ran.status == 0:
             promise(name == "x.zst.restored", f"succeeded and left {name}")
             if not qemu.has_ended():
@@ -76,14 +98,23 @@ class RestoreBench(Bench):
             self.check_runs(qemu)
         return UNKNOWN
 
+    def name_of_state(self):
+        """What has become of the file; nothing stands beside it but an index that was made."""
+        there = [name for name in self.files() if name != "x.zst.vmsx"]
+        promise(len(there) == 1 and there[0] in ("x.zst", "x.zst.restoring", "x.zst.restored"),
+                f"left {there}")
+        return there[0]
+
     @staticmethod
     def runs(qemu):
         time.sleep(SETTLE)
         return not qemu.has_ended() and qemu.monitor.status() == "running"
 
-    def check_runs(self, qemu):
-        qemu.is_counting()
-        promise(qemu.ticks()[0] == self.last_tick + 1, "does not go on where it was saved")
+    def check_runs(self, guest):
+        """From where it was saved, until it has checked all of its memory."""
+        first = wait_until(guest.ticks, "a tick")[0]
+        promise(first == self.last_tick + 1, "does not go on where it was saved")
+        guest.wait_for_tick(first + STRIPES)
 
     @staticmethod
     def check_never_runs(qemu):
@@ -91,3 +122,29 @@ class RestoreBench(Bench):
         promise(not qemu.ticks(), "the guest ran, and its file can be used again")
         if not qemu.has_ended():
             promise(qemu.monitor.status() == "inmigrate", f"QEMU is {qemu.monitor.status()}")
+
+
+class LazyBench(RestoreBench):
+    """Where the guest runs before its memory is there, the rest can be delivered later."""
+
+    def check(self, ran, qemu):
+        state = self.migration(qemu) if ran.status != 0 else None
+        if state not in ("postcopy-paused", SILENT):
+            return super().check(ran, qemu)
+        name = self.name_of_state()
+        promise(name != "x.zst", "the guest has begun to run, and its file can be used again")
+        if state == SILENT:
+            return UNKNOWN
+        resumed = self.run(None, "vmrestore", "--resume-lazy", "--qmp", f"../{qemu.qmp}", name)
+        promise(resumed.status == 0, f"does not go on: {resumed.stderr}")
+        self.check_runs(qemu)
+        return RESUMED
+
+    @staticmethod
+    def migration(qemu):
+        """Its state, once QEMU has seen that nobody brings memory any more."""
+        time.sleep(SETTLE)
+        try:
+            return qemu.monitor.migration() if not qemu.has_ended() else None
+        except TimeoutError:
+            return SILENT

@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
-from bench import Bench
+from bench import Bench, link_folders
 from outcomes import GONE, REFUSED, RESUMED, WHOLE, Broken, promise
-from real_guest import Qemu, wait_until
+from real_guest import QEMU, STRIPES, Qemu, free_port, wait_until
 from support import tool
 
-BANDWIDTH = 128 << 20  # QEMU's own, bytes a second
 UNPACK = {"zst": "zstd -dcq", "gz": "gzip -dc", "bz2": "bzip2 -dc", "none": "cat",
           "zst.gpg": "gpg -q --batch -d | zstd -dcq"}
 
@@ -28,6 +28,9 @@ class Save:
     leaves_pieces: bool = False  # a command writes the file, under its final name at once
     ends_qemu: bool = False  # once the file is safe
     paused: bool = False  # the guest is found so
+    keeps_running: bool = False  # the guest, whatever happens to the tool
+    over_tcp: bool = False  # the monitor is, and carries no descriptors
+    limit: tuple = ()  # options that end a save which a fault has stalled
 
     def unpack(self):
         return UNPACK[self.file.partition(".")[2]]
@@ -39,8 +42,9 @@ PLAIN = Save("save", ("-o", "x.zst"))
 class SaveBench(Bench):
     """One guest that is saved over and over, and is replaced when a fault has ended its QEMU."""
 
-    def __init__(self):
+    def __init__(self, qemu=QEMU):
         super().__init__()
+        self.qemu = qemu
         self.guest = None
         self.restores = 0
 
@@ -57,37 +61,51 @@ class SaveBench(Bench):
         if self.guest and self.guest.has_ended():
             self.end_guest()
         if not self.guest:
-            self.guest = Qemu(self.root, "guest")
+            self.port = free_port()
+            self.guest = Qemu(self.root, "guest", "-qmp",
+                              f"tcp:127.0.0.1:{self.port},server=on,wait=off", qemu=self.qemu)
             self.guest.wait_for_tick(40)
             self.descriptors = self.count_descriptors()
+            self.settings = self.read_settings()
         return self.guest
 
-    def arguments(self, save):
-        return ("--qmp", f"../{self.guest.qmp}", *save.arguments, "--json", "--threads", "2")
+    def version(self):
+        version = self.running_guest().monitor.ask("query-version")["qemu"]
+        return f"{version['major']}.{version['minor']}"
+
+    def arguments(self, save, fault):
+        monitor = f"tcp:127.0.0.1:{self.port}" if save.over_tcp else f"../{self.guest.qmp}"
+        return ("--qmp", monitor, *save.arguments, *(save.limit if fault else ()), "--json",
+                "--threads", "2")
 
     def counts_of(self, save, program):
         self.forget_files()
         self.prepare(save)
-        ran = self.run(None, "vmdump", *self.arguments(save), counted=program)
+        ran = self.run(None, "vmdump", *self.arguments(save, None), counted=program)
         assert ran.status == 0, ran
         self.forget_files()
         return self.read_counts()
 
+    def save_once_more(self, save):
+        """What the next run does, and takes back of what a killed one has left."""
+        self.counts_of(dataclasses.replace(PLAIN, over_tcp=save.over_tcp), "vmdump")
+
     def inject(self, save, fault, sampled=False):
         """The outcome, or None if the step was not reached. `sampled`: a whole file is loaded."""
         self.prepare(save)
+        links = link_folders()
         try:
-            ran = self.run(fault, "vmdump", *self.arguments(save), peer=self.guest.process.pid)
+            ran = self.run(fault, "vmdump", *self.arguments(save, fault),
+                           peer=self.guest.process.pid)
             if not ran.fired:
                 return None
             self.check_status(fault, ran)
-            self.guest.process.send_signal(signal.SIGCONT)  # it may be what was stalled
             is_whole = self.check_file(save, ran, sampled)
-            if fault.kind.to_peer and fault.kind.is_kill():
-                return GONE
-            if save.ends_qemu and self.check_ended(ran, is_whole):
-                return WHOLE if ran.status == 0 else REFUSED
-            return self.check_guest(save, ran)
+            outcome = self.check_qemu(save, fault, ran, is_whole)
+            if save.over_tcp:
+                self.running_guest()
+                self.check_links(links, fault, lambda: self.save_once_more(save))
+            return outcome
         except (Broken, AssertionError):
             self.end_guest()  # the next fault shall not suffer from this one
             raise
@@ -96,6 +114,7 @@ class SaveBench(Bench):
 
     def prepare(self, save):
         guest = self.running_guest()
+        guest.monitor.ask("cont")
         if save.paused:
             guest.monitor.ask("stop")
 
@@ -145,17 +164,24 @@ class SaveBench(Bench):
 
     def check_restores(self, save):
         """The file makes a guest that goes on counting, and whose memory is what it was."""
-        second = Qemu(self.root, "second", "-incoming", "defer")
+        second = Qemu(self.root, "second", "-incoming", "defer", qemu=self.qemu)
         try:
             ran = self.plain_tool("vmrestore", "--qmp", f"../{second.qmp}", "--cont", save.file)
             promise(ran.returncode == 0, f"does not restore: {ran.stderr}")
-            second.is_counting()
+            second.wait_for_tick(wait_until(second.ticks, "a tick")[0] + STRIPES)
             promise(second.ticks()[0] - 1 in self.guest.ticks(), "does not go on from there")
             self.restores += 1
         finally:
             second.end()
 
     # ---- The guest
+
+    def check_qemu(self, save, fault, ran, is_whole):
+        if fault.kind.to_peer and fault.kind.is_kill():
+            return GONE
+        if save.ends_qemu and self.check_ended(ran, is_whole):
+            return WHOLE if ran.status == 0 else REFUSED
+        return self.check_guest(save, ran)
 
     def check_ended(self, ran, is_whole):
         """Whether QEMU has been ended, which must not be before the file is safe."""
@@ -169,14 +195,19 @@ class SaveBench(Bench):
         wait_until(lambda: guest.monitor.migration() not in ("active", "setup", "cancelling"),
                    "the migration to end")
         as_found = (guest.monitor.status() == "running") != save.paused
-        promise(as_found or (not save.paused and self.is_given_up(ran)),
+        promise(as_found or self.may_stand(save, ran),
                 f"the guest is {guest.monitor.status()}: {ran.stderr}")
         guest.monitor.ask("cont")
-        self.check_qemu(ran)
         promise(guest.is_counting(), "the guest does not count")
+        self.check_settings(save, ran)
         if not as_found:
             return RESUMED
         return WHOLE if ran.status == 0 else REFUSED
+
+    def may_stand(self, save, ran):
+        """In a save that lets the guest run, once QEMU has sent the rest."""
+        begun = not save.keeps_running or self.guest.monitor.status() == "postmigrate"
+        return begun and not save.paused and self.is_given_up(ran)
 
     @staticmethod
     def is_given_up(ran):
@@ -184,16 +215,39 @@ class SaveBench(Bench):
         return (ran.status == -signal.SIGKILL or "could not be put back" in ran.stderr
                 or "type quit or cont" in ran.stderr)
 
-    def check_qemu(self, ran):
-        """Settings and descriptors are as they were."""
-        ask = self.guest.monitor.ask
-        bandwidth = ask("query-migrate-parameters")["max-bandwidth"]
-        promise(bandwidth == BANDWIDTH or self.is_given_up(ran), f"max-bandwidth stays {bandwidth}")
-        ask("migrate-set-parameters", **{"max-bandwidth": BANDWIDTH})
+    def check_settings(self, save, ran):
+        """Parameters, capabilities and descriptors are as they were."""
+        changed = self.changed_settings()
+        promise(not changed or self.is_given_up(ran), f"{changed} stay")
         if self.is_given_up(ran):
-            self.counts_of(PLAIN, "vmdump")  # the next run takes back what was left with QEMU
+            self.put_settings_back()
+            self.save_once_more(save)
+            promise(not self.changed_settings(), f"{self.changed_settings()} after the next run")
         wait_until(lambda: self.count_descriptors() <= self.descriptors,
                    "QEMU to close what it was handed")
 
+    def read_settings(self):
+        ask = self.guest.monitor.ask
+        parameters = ask("query-migrate-parameters").items()
+        capabilities = ask("query-migrate-capabilities")
+        return {**{("parameter", name): value for name, value in parameters},
+                **{("capability", each["capability"]): each["state"] for each in capabilities}}
+
+    def changed_settings(self):
+        return {setting: value for setting, value in self.read_settings().items()
+                if value != self.settings.get(setting)}
+
+    def put_settings_back(self):
+        """As a person does by hand."""
+        ask = self.guest.monitor.ask
+        for kind, name in self.changed_settings():
+            before = self.settings[kind, name]
+            if kind == "parameter":
+                ask("migrate-set-parameters", **{name: before})
+            else:
+                ask("migrate-set-capabilities", capabilities=[{"capability": name, "state": before}])
+
     def count_descriptors(self):
-        return len(os.listdir(f"/proc/{self.guest.process.pid}/fd"))
+        """But for one that QEMU opens at its first background save and keeps."""
+        opened = Path(f"/proc/{self.guest.process.pid}/fd").iterdir()
+        return sum(os.readlink(each) != "/dev/userfaultfd" for each in opened)

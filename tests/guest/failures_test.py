@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """When things go wrong in the middle: the status, the message, the guest as before, no file."""
 
+import glob
+import os
 import signal
 import time
 import unittest
 
-from real_guest import GuestTest, Monitor, wait_until
+from real_guest import GuestTest, Monitor, free_port, wait_until
 from support import ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED
 
 SLOW = ["--max-bandwidth", "200K/s"]  # the stream of a bare guest then takes seconds
+SOCKETS = "/tmp/vmstream-??????/*"  # where QEMU meets a tool over TCP
 MODES = ("stop", "live", "background")
 
 
@@ -62,6 +65,35 @@ class FailedSaves(GuestTest):
         self.assertTrue(guest.is_counting())
         self.assertEqual([], self.state_files())
         self.assert_status(0, self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "next.zst"))
+
+    def test_sigkill_leaves_a_guest_running_that_was_not_stopped(self):
+        for mode in MODES[1:]:
+            with self.subTest(mode):
+                guest = self.counting_guest()
+                save = self.slow_save(guest, mode)
+                save.kill()
+                save.wait()
+                wait_until(lambda: guest.monitor.migration() != "active", "QEMU to notice")
+                self.assertEqual("running", guest.monitor.status())
+                self.assertTrue(guest.is_counting())
+                self.assertEqual([], self.state_files())
+                guest.end()
+
+    def test_a_socket_that_a_killed_save_has_left_goes_with_the_next(self):
+        port = free_port()
+        guest = self.counting_guest("-qmp", f"tcp:127.0.0.1:{port},server=on,wait=off")
+        others = set(glob.glob(SOCKETS))
+        over_tcp = ["vmdump", "--qmp", f"tcp:127.0.0.1:{port}", "-o", "x.zst"]
+        save = self.start_tool(*over_tcp, *SLOW)
+        wait_until(lambda: guest.monitor.migration() == "active", "the save to begin")
+        left = (set(glob.glob(SOCKETS)) - others).pop()
+        save.kill()
+        save.wait()
+        wait_until(lambda: guest.monitor.migration() == "failed", "QEMU to notice")
+        self.assertTrue(os.path.exists(left))
+        guest.monitor.ask("cont")
+        self.assert_status(0, self.run_tool(*over_tcp))
+        self.assertFalse(os.path.exists(os.path.dirname(left)))
 
     def test_a_deadline(self):
         guest = self.counting_guest()

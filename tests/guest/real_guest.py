@@ -7,18 +7,50 @@ import re
 import shlex
 import socket
 import subprocess
+import tempfile
 import time
+import unittest
+from pathlib import Path
 
-from support import BIN, ToolTest, tool
+from support import BIN, SOURCE, ToolTest, tool
 
 IMAGE = os.environ["VMSTREAM_TEST_GUEST"]
-PATIENCE = 20  # seconds; an emulated guest on a busy machine is slow
+STRIPES = 32  # of the guest's memory: after so many ticks it has checked all of it
+# Seconds; an emulated guest on a busy machine is slow.
+PATIENCE = int(os.environ.get("VMSTREAM_PATIENCE", "20"))
 
+ACCEL = os.environ.get("VMSTREAM_ACCEL", "tcg")
 QEMU = ["qemu-system-x86_64"]
-# A QEMU of 9.0 or later beside the installed one, with its arguments such as -L, if there is one.
-NEWER_QEMU = shlex.split(os.environ.get("VMSTREAM_NEWER_QEMU", ""))
 
-MACHINE = ["-M", "pc", "-accel", "tcg", "-display", "none", "-nodefaults"]
+
+def find_newer_qemu():
+    """A QEMU of 9.0 or later, with its arguments such as -L, or nothing: what VMSTREAM_NEWER_QEMU
+    says, what scripts/newer-qemu.sh has unpacked, or the installed one."""
+    if "VMSTREAM_NEWER_QEMU" in os.environ:
+        return shlex.split(os.environ["VMSTREAM_NEWER_QEMU"])
+    unpacked = SOURCE / "build" / "newer-qemu" / QEMU[0]
+    if unpacked.exists():
+        return [str(unpacked)]
+    version = subprocess.run([*QEMU, "--version"], capture_output=True, text=True, check=False)
+    major = re.search(r"version (\d+)", version.stdout)
+    return QEMU if major and int(major[1]) >= 9 else []
+
+
+NEWER_QEMU = find_newer_qemu()
+# One whose live saves lose nothing: any under KVM, but of those that emulate only newer ones.
+LIVE_QEMU = QEMU if ACCEL == "kvm" else NEWER_QEMU
+
+NO_NEWER_QEMU = "no QEMU of 9.0 or later, see scripts/newer-qemu.sh"
+NEEDS_NEWER_QEMU = unittest.skipUnless(NEWER_QEMU, NO_NEWER_QEMU)
+NEEDS_LIVE_QEMU = unittest.skipUnless(LIVE_QEMU, NO_NEWER_QEMU)
+
+MACHINE = ["-M", "pc", "-accel", ACCEL, "-display", "none", "-nodefaults"]
+
+
+def boot_from(image):
+    """A floppy; some KVMs lose its interrupt in real mode, but not a disk's."""
+    how = "if=floppy,readonly=on" if ACCEL == "tcg" else "if=ide,snapshot=on"
+    return ["-drive", f"file={image},format=raw,{how}"]
 
 
 def wait_until(condition, what):
@@ -42,11 +74,14 @@ class Monitor:
         self.lines.readline()
         self.ask("qmp_capabilities")
 
-    def ask(self, command, **arguments):
+    def send(self, command, **arguments):
         request = {"execute": command, "arguments": arguments}
         self.socket.sendall(json.dumps(request).encode() + b"\n")
+
+    def ask(self, command, **arguments):
+        self.send(command, **arguments)
         while True:
-            answer = json.loads(self.lines.readline())
+            answer = json.loads(self.lines.readline() or '{"error": {"desc": "QEMU has ended"}}')
             if "error" in answer:
                 raise AssertionError(f"{command}: {answer['error']['desc']}")
             if "return" in answer:
@@ -67,20 +102,29 @@ class Monitor:
         self.socket.close()
 
 
-class Qemu:
-    """A process with two monitors: `name`.qmp for the tools, another for the test."""
+def free_port():
+    """A number of TCP that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
-    def __init__(self, folder, name, *arguments, qemu=QEMU, image=IMAGE, megabytes=32):
+
+class Guest:
+    """What a QEMU shows of its guest, in files of `folder` that begin with `name`."""
+
+    def __init__(self, folder, name):
         self.folder, self.name = folder, name
         self.serial = folder / f"{name}.serial"
+
+    def command(self, qemu=QEMU, image=IMAGE, megabytes=32):
+        """That makes a QEMU with two monitors: `name`.qmp for the tools, another for the test."""
         command = [*qemu, *MACHINE, "-m", str(megabytes), "-serial", f"file:{self.serial}",
-                   "-drive", f"file={image},format=raw,if=floppy,readonly=on"]
-        for monitor in (self.qmp, f"{name}.own"):
-            command += ["-qmp", f"unix:{monitor},server=on,wait=off"]
-        self.process = subprocess.Popen([*command, *arguments], cwd=folder,
-                                        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.monitor = Monitor(folder / f"{name}.own")
+                   *boot_from(image)]
+        for monitor in (self.qmp, f"{self.name}.own"):
+            command += ["-qmp", f"unix:{self.folder / monitor},server=on,wait=off"]
+        return command
+
+    def open_monitor(self):
+        return Monitor(self.folder / f"{self.name}.own")
 
     @property
     def qmp(self):
@@ -102,19 +146,60 @@ class Qemu:
         self.wait_for_tick(self.last_tick() + 3)
         return True
 
+    def forget(self):
+        """What it left behind makes room for another of the name."""
+        for leftover in self.folder.glob(f"{self.name}.*"):
+            leftover.unlink()
+
+
+class Qemu(Guest):
+    """A process of the test's own."""
+
+    def __init__(self, folder, name, *arguments, **how):
+        super().__init__(folder, name)
+        self.process = subprocess.Popen([*self.command(**how), *arguments], cwd=folder,
+                                        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.monitor = None
+        try:
+            self.monitor = self.open_monitor()
+        except Exception:
+            self.end()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
     def has_ended(self):
         return self.process.poll() is not None
 
     def end(self):
-        """Ends the process, once; what it left behind makes room for another of the name."""
+        """Ends the process, once."""
         if self.process.stderr.closed:
             return
-        self.monitor.close()
+        if self.monitor:
+            self.monitor.close()
         self.process.kill()
         self.process.wait()
         self.process.stderr.close()
-        for leftover in self.folder.glob(f"{self.name}.*"):
-            leftover.unlink()
+        self.forget()
+
+
+def why_not(capability, qemu=QEMU):
+    """Why this QEMU, or the kernel, will not have the capability; None where they will."""
+    if not qemu:
+        return "VMSTREAM_NEWER_QEMU names no QEMU of 9.0 or later"
+    with tempfile.TemporaryDirectory() as folder:
+        with Qemu(Path(folder), "probe", "-S", qemu=qemu) as probe:
+            try:
+                probe.monitor.ask("migrate-set-capabilities",
+                                  capabilities=[{"capability": capability, "state": True}])
+            except AssertionError as refusal:
+                return str(refusal)
+    return None
 
 
 class GuestTest(ToolTest):
@@ -133,10 +218,10 @@ class GuestTest(ToolTest):
     def state_files(self):
         return [name for name in self.files() if not name.startswith(("first", "second"))]
 
-    def start_tool(self, name, *arguments):
+    def start_tool(self, name, *arguments, **more):
         """The tool in the background; ended with the test if it has not by then."""
         process = subprocess.Popen([tool(name), *arguments], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)

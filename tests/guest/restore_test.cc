@@ -55,6 +55,17 @@ void check_goes_on(const std::string& serial, uint64_t last_tick_saved) {
   for (const auto& one : ticks) CHECK(one.memory_intact);
 }
 
+// A QEMU of our own in which the guest that was saved stopped runs.
+QemuProcess run_saved_guest(const std::string& serial, bool daemon) {
+  testing::QemuOptions options;
+  if (daemon) options.extra = {"-daemonize"};
+  auto qemu = QemuProcess::start(testing::qemu_command(serial, options), within(30s));
+  REQUIRE(qemu);
+  auto source = make_memory_source(guest_saved_stopped().bytes);
+  REQUIRE(restore_guest(*source, qemu->qmp(), {RunState::Running, within(30s)}));
+  return std::move(*qemu);
+}
+
 // Ended with a failure, and never ran an instruction of the guest.
 void check_never_ran(Qemu& qemu) {
   auto end = qemu.wait_for_end();
@@ -244,16 +255,10 @@ TEST_CASE("bytes behind the stream are dropped with a warning", "[guest][restore
 TEST_CASE("a QEMU of our own takes the guest", "[guest][process]") {
   testing::TempDir folder;
   std::string serial = folder / "serial";
-  bool daemon = GENERATE(false, true);
-  testing::QemuOptions options;
-  if (daemon) options.extra = {"-daemonize"};
-  auto qemu = QemuProcess::start(testing::qemu_command(serial, options), within(30s));
-  REQUIRE(qemu);
-  auto source = make_memory_source(guest_saved_stopped().bytes);
-  REQUIRE(restore_guest(*source, qemu->qmp(), {RunState::Running, within(30s)}));
+  auto qemu = run_saved_guest(serial, GENERATE(false, true));
   check_goes_on(serial, guest_saved_stopped().tick);
-  REQUIRE(qemu->qmp().execute("quit"));
-  auto status = qemu->wait();
+  REQUIRE(qemu.qmp().execute("quit"));
+  auto status = qemu.wait();
   REQUIRE(status);
   CHECK(*status == 0);
 }
@@ -261,14 +266,8 @@ TEST_CASE("a QEMU of our own takes the guest", "[guest][process]") {
 TEST_CASE("a QEMU of our own goes with its object", "[guest][process]") {
   testing::TempDir folder;
   std::string serial = folder / "serial";
-  bool daemon = GENERATE(false, true);
-  testing::QemuOptions options;
-  if (daemon) options.extra = {"-daemonize"};
   {
-    auto qemu = QemuProcess::start(testing::qemu_command(serial, options), within(30s));
-    REQUIRE(qemu);
-    auto source = make_memory_source(guest_saved_stopped().bytes);
-    REQUIRE(restore_guest(*source, qemu->qmp(), {RunState::Running, within(30s)}));
+    auto qemu = run_saved_guest(serial, GENERATE(false, true));
     REQUIRE(testing::wait_for_tick(serial, guest_saved_stopped().tick));
   }
   std::this_thread::sleep_for(100ms);

@@ -66,6 +66,7 @@ class CommandLine {
               std::initializer_list<std::pair<std::string, T>> words, std::string_view help) {
     std::vector<std::pair<std::string, T>> table(words);
     std::vector<std::string> known;
+    known.reserve(table.size());
     for (const auto& [word, meaning] : table) known.push_back(word);
     add_choice(names, std::move(known), help,
                [&into, table = std::move(table)](size_t index) { into = table[index].second; });

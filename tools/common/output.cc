@@ -20,7 +20,8 @@ bool reader_is_gone() {
 }  // namespace
 
 void print(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  // What fails is told by flush_output().
+  static_cast<void>(std::fwrite(text.data(), 1, text.size(), stdout));
 }
 
 void print_json(const nlohmann::ordered_json& value) {

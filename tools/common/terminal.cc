@@ -22,7 +22,7 @@ unsigned terminal_width(int fd) {
 bool use_color(ColorMode mode, int fd) {
   if (mode != ColorMode::Auto) return mode == ColorMode::Always;
   auto value_of = [](const char* name) -> std::string_view {
-    const char* value = std::getenv(name);
+    const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): it is never set here
     return value ? value : "";
   };
   return is_terminal(fd) && value_of("NO_COLOR").empty() && value_of("TERM") != "dumb";

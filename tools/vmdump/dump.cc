@@ -77,6 +77,9 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
           .downtime_limit = options.downtime_limit,
           .auto_converge = options.auto_converge,
           .disk_folder = options.disk_folder,
+          .mapped_ram = options.mapped_ram
+                            ? std::optional(vmstream::MappedRamOptions{options.direct_io})
+                            : std::nullopt,
           .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
@@ -111,6 +114,7 @@ std::string openpgp_recipe(const Options& options) {
 
 // What compresses and where to, as a shell would say it.
 std::string output_recipe(const Options& options) {
+  if (options.mapped_ram) return *options.output;
   auto [coding, level] = chosen_compression(options);
   const auto& traits = vmstream::traits_of(coding);
   std::string recipe =
@@ -133,9 +137,9 @@ ExitStatus explain(const Options& options, Session& session) {
 }
 
 ExitStatus report(const Options& options, Session& session, const CaptureSummary& summary,
-                  uint64_t file_bytes) {
-  if (options.common.json) vmtools::print_json(summary_json(options, summary, file_bytes));
-  session.messages().summary(summary_line(options, summary, file_bytes));
+                  const FileSize& size) {
+  if (options.common.json) vmtools::print_json(summary_json(options, summary, size));
+  session.messages().summary(summary_line(options, summary, size));
   if (!summary.mode_reason.empty()) {
     session.messages().summary(
         fmt::format("{} because {}", name_of(summary.mode), summary.mode_reason));
@@ -208,6 +212,26 @@ Status finish(const Options& options, OutputChain& chain, Compaction* compaction
   return publish(options, chain, summary, observer);
 }
 
+vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& guest,
+                                      OutputChain& chain, Compaction* compaction) {
+  if (options.mapped_ram) return guest.capture_mapped(chain.file());
+  return guest.capture(entrance(chain, compaction));
+}
+
+FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
+  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
+  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
+}
+
+// The file is whole without it.
+void leave_index(const Options& options, Session& session, const OutputChain& chain) {
+  if (!options.mapped_ram) return;
+  if (auto left = chain.leave_index_beside(); !left) {
+    session.messages().warning(output_name(options),
+                               "no index beside it: " + vmstream::describe(left.error()));
+  }
+}
+
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
@@ -222,19 +246,21 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
-  auto summary = guest->capture(entrance(*chain, compaction->get()));
+  auto summary = save(options, *guest, *chain, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
+  FileSize size = size_of(options, *chain, *summary);
   auto published = finish(options, *chain, compaction->get(), *summary, observer);
   if (!published) {
     return give_up(options, session, *guest, published.error());
   }
+  leave_index(options, session, *chain);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
     error.hint = "the file is whole all the same; type quit or cont into the human monitor";
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
-  return report(options, session, *summary, chain->bytes_written());
+  return report(options, session, *summary, size);
 }
 
 ExitStatus dump_stdin(const Options& options, Session& session) {
@@ -257,7 +283,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
     return session.fail(output_name(options), published.error());
   }
   observer.enter("done");
-  return report(options, session, *summary, chain->bytes_written());
+  return report(options, session, *summary, {chain->bytes_written(), chain->bytes_written()});
 }
 
 }  // namespace

@@ -148,8 +148,13 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.flag("--compact", options.compact,
             "write each page once, in the order of the memory; keeps the plain stream beside FILE "
             "meanwhile");
+  line.flag("--mapped-ram", options.mapped_ram,
+            "let QEMU (9.0) write FILE itself, uncompressed, with a place for each page; --threads "
+            "says by how many channels");
+  line.flag("--direct-io", options.direct_io, "let it write pages past the page cache (9.1)");
   line.flag("--no-index", options.no_index,
-            "leave out the index behind the blocks of gzip and zstd files");
+            "leave out the index behind the blocks of gzip and zstd files, or beside a file of "
+            "--mapped-ram");
   line.flag("--verify", options.verify,
             "read the finished file back from the disk before success is reported");
   line.flag("--force", options.force, "overwrite FILE; write to a terminal");
@@ -214,6 +219,25 @@ Status check_source(const Options& options) {
   return check_live(options);
 }
 
+// QEMU writes plain pages into a file: nothing can stand between.
+Status check_mapped(const Options& options) {
+  if (!options.mapped_ram) {
+    return options.direct_io ? usage("--direct-io needs --mapped-ram") : vmstream::ok();
+  }
+  if (!options.qmp || options.output.value_or("-") == "-") {
+    return usage("--mapped-ram has QEMU write a file: it needs --qmp ADDRESS and -o FILE");
+  }
+  bool is_coded = options.compression && options.compression->coding != Coding::None;
+  if (is_coded || options.filter || options.is_openpgp()) {
+    return usage("--mapped-ram files are neither compressed nor encrypted");
+  }
+  if (vmstream::find_coding_by_suffix(*options.output)) {
+    return usage("the suffix asks for compression, which --mapped-ram files do not have");
+  }
+  if (!options.compact && !options.max_size) return vmstream::ok();
+  return usage("--compact and --max-size: a --mapped-ram file has each page once as it is");
+}
+
 // A name must not promise a coding that the file does not get.
 Status check_suffix(const Options& options) {
   const auto& traits = vmstream::traits_of(chosen_compression(options).coding);
@@ -237,6 +261,7 @@ Status check_target(const Options& options) {
   if (options.compact && (options.output.value_or("-") == "-" || options.is_encrypted())) {
     return usage("--compact keeps the plain stream beside FILE: it needs -o FILE, unencrypted");
   }
+  if (auto mapped = check_mapped(options); !mapped) return mapped;
   if (auto suffix = check_suffix(options); !suffix) return suffix;
   return check_openpgp(options);
 }
@@ -254,6 +279,7 @@ vmtools::ToolText tool_text() {
               "vmdump --qmp /run/guest.qmp -o guest.zst\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst --mode live --max-passes 5\n"
               "vmdump --qmp tcp:localhost:4444 -o guest.gz --after quit\n"
+              "vmdump --qmp /run/guest.qmp -o guest.mapped --mapped-ram --threads 4\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
               "vmdump --qmp /run/guest.qmp --exec 'ssh host \"cat > guest.zst\"'\n"
               "(qemu) migrate \"exec:vmdump --stdin -o guest.gz\""};
@@ -279,6 +305,7 @@ ConvergenceRules convergence_rules(const Options& options) {
 }
 
 Compression chosen_compression(const Options& options) {
+  if (options.mapped_ram) return {.coding = Coding::None};
   if (options.compression) return *options.compression;
   if (!options.output || *options.output == "-") return {};
   std::string name(without_openpgp_suffix(*options.output));
@@ -288,6 +315,7 @@ Compression chosen_compression(const Options& options) {
 
 bool gathers_index(const Options& options) {
   Coding coding = chosen_compression(options).coding;
+  if (options.mapped_ram) return !options.no_index;
   return !options.no_index && !options.filter && (coding == Coding::Gzip || coding == Coding::Zstd);
 }
 

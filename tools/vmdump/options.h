@@ -63,9 +63,11 @@ struct Options {
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;
-  bool compact = false;   ///< each page once
-  bool no_index = false;  ///< leave out the trailing index
-  bool verify = false;    ///< read the file back before success is reported
+  bool mapped_ram = false;  ///< QEMU writes the file
+  bool direct_io = false;   ///< past the page cache
+  bool compact = false;     ///< each page once
+  bool no_index = false;    ///< leave out the index
+  bool verify = false;      ///< read the file back before success is reported
   bool explain = false;
 };
 

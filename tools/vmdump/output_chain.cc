@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include <vmstream/command.h>
+#include <vmstream/seekable_state.h>
 #include <vmstream/text.h>
 #include "common/terminal.h"
 
@@ -155,6 +156,20 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
 
 void OutputChain::set_index(StateIndex index) {
   *index_ = std::move(index);
+}
+
+Status OutputChain::leave_index_beside() const {
+  if (!*index_) return vmstream::ok();
+  auto written = vmstream::open_random_file(file_->path());
+  if (!written) return written.error();
+  auto mark = vmstream::FileMark::of(**written);
+  if (!mark) return mark.error();
+  auto bytes = vmstream::serialise(**index_, {.mark = &*mark});
+  if (!bytes) return bytes.error();
+  auto sidecar = OutputFile::create(vmstream::sidecar_path(file_->path()), Overwrite::Replace);
+  if (!sidecar) return sidecar.error();
+  if (auto filled = (*sidecar)->write(*bytes); !filled) return filled;
+  return (*sidecar)->commit_file();
 }
 
 ByteSink& OutputChain::entrance() {

@@ -26,8 +26,15 @@ class OutputChain {
   /// Takes the plain stream.
   vmstream::ByteSink& entrance();
 
-  /// Before entrance().finish(), where gathers_index(): what goes behind the blocks.
+  /// The file, for one who writes it instead of entrance(). The output is one.
+  vmstream::OutputFile& file() { return *file_; }
+
+  /// Before entrance().finish(), where gathers_index(): what goes behind the blocks, or beside the
+  /// file.
   void set_index(vmstream::StateIndex index);
+  /// After publish(): leaves the index, if there is one, beside a file whose form has no place for
+  /// it.
+  vmstream::Status leave_index_beside() const;
 
   /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
   vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();

@@ -69,13 +69,13 @@ std::string_view coding_name(const Options& options) {
 }  // namespace
 
 std::string summary_line(const Options& options, const CaptureSummary& summary,
-                         uint64_t file_bytes) {
+                         const FileSize& size) {
   std::string name = vmstream::escape(options.exec ? "command" : output_name(options));
   const auto& counts = summary.counts;
   auto line = fmt::format("{}: {} of RAM in {}", name, vmstream::format_size(counts.guest_bytes),
-                          vmstream::format_size(file_bytes));
+                          vmstream::format_size(size.disk_bytes));
   if (counts.guest_bytes > 0) {
-    line += fmt::format(" ({:.1f}%)", 100 * static_cast<double>(file_bytes) /
+    line += fmt::format(" ({:.1f}%)", 100 * static_cast<double>(size.disk_bytes) /
                                           static_cast<double>(counts.guest_bytes));
   }
   line += fmt::format(", {:.2f} s", summary.total_seconds);
@@ -109,7 +109,7 @@ std::vector<std::string> disk_lines(const Options& options, const CaptureSummary
 }
 
 ordered_json summary_json(const Options& options, const CaptureSummary& summary,
-                          uint64_t file_bytes) {
+                          const FileSize& size) {
   const auto& counts = summary.counts;
   ordered_json json;
   json["schema"] = "vmstream.dump/1";
@@ -124,7 +124,9 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["guest_bytes"] = counts.guest_bytes;
   json["stream_bytes"] = counts.stream_bytes;
   json["compact"] = options.compact;
-  json["file_bytes"] = file_bytes;
+  json["mapped_ram"] = options.mapped_ram;
+  json["file_bytes"] = size.bytes;
+  json["disk_bytes"] = size.disk_bytes;
   json["pages"] = counts.pages;
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;

@@ -13,9 +13,15 @@
 
 namespace vmdump {
 
+/// Of the output. Files with holes take less of the disk than they are long.
+struct FileSize {
+  uint64_t bytes = 0;
+  uint64_t disk_bytes = 0;
+};
+
 /// "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, guest paused 2.9 s".
 std::string summary_line(const Options& options, const vmstream::CaptureSummary& summary,
-                         uint64_t file_bytes);
+                         const FileSize& size);
 
 /// By how much a live save missed converging.
 std::string shortfall_line(const vmstream::Shortfall& missed);
@@ -27,6 +33,6 @@ std::vector<std::string> disk_lines(const Options& options,
 
 /// Schema vmstream.dump/1. What a stream on stdin cannot tell (mode, pause, end) is null.
 nlohmann::ordered_json summary_json(const Options& options, const vmstream::CaptureSummary& summary,
-                                    uint64_t file_bytes);
+                                    const FileSize& size);
 
 }  // namespace vmdump

@@ -28,9 +28,13 @@ ExitStatus InputClaim::use_up(Session& session, const std::string& name) {
   return session.fail(name, error);
 }
 
-void InputClaim::leave(Session& session, const std::string& name, bool guest_may_run) {
-  if (!claim_ || !guest_may_run) return;
-  claim_->abandon();
+void InputClaim::keep() {
+  if (claim_) claim_->abandon();
+  kept_ = true;
+}
+
+void InputClaim::leave(Session& session, const std::string& name) {
+  if (!claim_ || !kept_) return;
   session.messages().warning(name,
                              "its end had been handed on, so the guest may have run: it stays " +
                                  vmstream::escape(claim_->claimed_path()));

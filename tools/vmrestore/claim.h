@@ -22,8 +22,10 @@ class InputClaim {
 
   /// The guest is back: the status of the tool.
   vmtools::ExitStatus use_up(vmtools::Session& session, const std::string& name);
+  /// From here on the guest may run: the file does not get its name back, whatever happens.
+  void keep();
   /// The restore has failed for good.
-  void leave(vmtools::Session& session, const std::string& name, bool guest_may_run);
+  void leave(vmtools::Session& session, const std::string& name);
 
  private:
   InputClaim(std::string path, std::optional<vmstream::FileClaim> claim)
@@ -31,6 +33,7 @@ class InputClaim {
 
   std::string path_;
   std::optional<vmstream::FileClaim> claim_;
+  bool kept_ = false;
 };
 
 }  // namespace vmrestore

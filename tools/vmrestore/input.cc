@@ -5,6 +5,8 @@
 
 #include <vmstream/command.h>
 #include <vmstream/random_source.h>
+#include <vmstream/seekable_state.h>
+#include <vmstream/unmapped.h>
 #include <vmstream/verification.h>
 #include "common/progress.h"
 #include "common/terminal.h"
@@ -37,6 +39,33 @@ bool wants_first_pass(const Options& options, const std::string& path) {
   return options.required_signer && options.file && path != "-" && vmstream::open_random_file(path);
 }
 
+// A mapped-ram file and its stream anew.
+class UnmappedFile final : public ByteSource {
+ public:
+  static Result<std::unique_ptr<ByteSource>> open(vmstream::SeekableState state) {
+    auto stream = vmstream::make_unmapped_source(*state.plain());
+    if (!stream) return stream.error();
+    return std::unique_ptr<ByteSource>(new UnmappedFile(std::move(state), std::move(*stream)));
+  }
+  Result<size_t> read(std::span<std::byte> into) override { return stream_->read(into); }
+
+ private:
+  UnmappedFile(vmstream::SeekableState state, std::unique_ptr<ByteSource> stream)
+      : state_(std::move(state)), stream_(std::move(stream)) {}
+
+  vmstream::SeekableState state_;
+  std::unique_ptr<ByteSource> stream_;  // reads the state
+};
+
+// Empty for anything else, and where it cannot be read by position.
+std::optional<vmstream::SeekableState> open_mapped(const Options& options,
+                                                   const std::string& path) {
+  if (options.exec || path == "-") return std::nullopt;
+  auto state = vmstream::open_seekable_state(path);
+  if (!state || !state->plain() || !vmstream::is_mapped_ram(*state->plain())) return std::nullopt;
+  return state;
+}
+
 }  // namespace
 
 Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
@@ -56,6 +85,18 @@ Result<StateFile> open_state_file(const Options& options, const OpenOptions& how
   auto input = open_input(options, path, limits);
   if (!input) return input.error();
   return vmstream::open_state(std::move(*input), how);
+}
+
+Result<StateFile> open_to_restore(const Options& options, const OpenOptions& how,
+                                  const std::string& path, WaitLimits limits) {
+  auto state = open_state_file(options, how, path, limits);
+  if (!state) return state;
+  auto mapped = open_mapped(options, path);
+  if (!mapped) return state;
+  auto stream = UnmappedFile::open(std::move(*mapped));
+  if (!stream) return stream.error();
+  state->plain = std::move(*stream);
+  return state;
 }
 
 vmstream::Status verify_if_wanted(const Options& options, const OpenOptions& how, Session& session,

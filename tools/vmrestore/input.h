@@ -21,6 +21,13 @@ vmstream::Result<vmstream::StateFile> open_state_file(const Options& options,
                                                       const std::string& path,
                                                       vmstream::WaitLimits limits);
 
+/// The same for a restore: a mapped-ram file, which QEMU takes from a file only and of 9.0 at
+/// least, gives its stream as a connection carries it.
+vmstream::Result<vmstream::StateFile> open_to_restore(const Options& options,
+                                                      const vmstream::OpenOptions& how,
+                                                      const std::string& path,
+                                                      vmstream::WaitLimits limits);
+
 /// Reads and checks all of the file where the options ask for that before its first byte is handed
 /// on.
 vmstream::Status verify_if_wanted(const Options& options, const vmstream::OpenOptions& how,

@@ -31,10 +31,13 @@ using vmtools::Session;
 // Shows what the restore tells.
 class Observer final : public vmstream::LazyObserver {
  public:
-  Observer(Session& session, std::string subject)
-      : session_(session), subject_(std::move(subject)), progress_(session, "lazy restore") {}
+  Observer(Session& session, std::string subject, InputClaim& claim)
+      : session_(session),
+        subject_(std::move(subject)),
+        progress_(session, "lazy restore"),
+        claim_(claim) {}
 
-  void on_point_of_no_return() override { guest_may_run_ = true; }
+  void on_point_of_no_return() override { claim_.keep(); }
   void on_loaded(double seconds) override {
     loaded_ = true;
     session_.messages().summary(
@@ -48,15 +51,14 @@ class Observer final : public vmstream::LazyObserver {
   }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
   void enter(std::string_view phase) { progress_.enter(phase); }
-  bool guest_may_run() const { return guest_may_run_; }
   bool loaded() const { return loaded_; }
 
  private:
   Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
+  InputClaim& claim_;
   uint64_t total_bytes_ = 0;  // as left at the first report
-  bool guest_may_run_ = false;
   bool loaded_ = false;
 };
 
@@ -67,6 +69,7 @@ struct LazyRun {
   InputClaim claim;
   LazyFile file;
   WorkingSetFile working_set;
+  bool restored = false;  // the guest is whole, whatever came of the report
 
   std::string name() const { return input_name(options); }
   ExitStatus run();
@@ -77,6 +80,7 @@ struct LazyRun {
 };
 
 ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
+  restored = true;
   observer.enter("done");
   if (auto kept = working_set.keep(summary.working_set); !kept) {
     session.messages().warning(*options.working_set, vmstream::describe(kept.error()));
@@ -87,7 +91,7 @@ ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
 }
 
 ExitStatus LazyRun::restore(QmpClient& qmp) {
-  Observer observer(session, name());
+  Observer observer(session, name(), claim);
   LazyOptions how{.run_state = options.run_state,
                   .push = options.prefetch != Prefetch::None,
                   .early = working_set.early(),
@@ -102,7 +106,7 @@ ExitStatus LazyRun::restore(QmpClient& qmp) {
     session.messages().warning(
         name(), "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on");
   }
-  claim.leave(session, name(), observer.guest_may_run());
+  claim.leave(session, name());
   return status;
 }
 
@@ -118,29 +122,33 @@ ExitStatus LazyRun::run_with_new_qemu() {
   auto qemu = QemuProcess::start(options.qemu, limits);
   if (!qemu) return session.fail(options.qemu[0], qemu.error());
   auto status = restore(qemu->qmp());
-  if (status != ExitStatus::Done) return status;
-  return wait_for_qemu(session, *qemu, options.qemu[0]);
+  if (!restored) return status;
+  return wait_for_qemu(session, *qemu, options.qemu[0], status);
 }
 
 ExitStatus LazyRun::run() {
   return options.qmp ? run_with_monitor() : run_with_new_qemu();
 }
 
+vmstream::IndexingObserver indexing_observer(Session& session, const std::string& name) {
+  return {.on_begin =
+              [&session, name](const std::string& reason) {
+                session.messages().warning(
+                    name, reason + ": the file is read from front to end for one first");
+              },
+          .on_end =
+              [&session, name](std::chrono::duration<double> taken, const std::string& sidecar) {
+                std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
+                session.messages().warning(name,
+                                           fmt::format("index made in {:.1f} s{}", taken.count(),
+                                                       vmstream::escape(where)));
+              }};
+}
+
+// A claimed file has another name for the while; its index stays with the one that it is known by.
 Result<LazyFile> open_lazy_file(Session& session, const std::string& name,
                                 const std::string& path) {
-  return LazyFile::open(
-      path, {.on_begin =
-                 [&](const std::string& reason) {
-                   session.messages().warning(
-                       name, reason + ": the file is read from front to end for one first");
-                 },
-             .on_end =
-                 [&](std::chrono::duration<double> taken, const std::string& sidecar) {
-                   std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
-                   session.messages().warning(name,
-                                              fmt::format("index made in {:.1f} s{}", taken.count(),
-                                                          vmstream::escape(where)));
-                 }});
+  return LazyFile::open(path, indexing_observer(session, name), vmstream::sidecar_path(name));
 }
 
 }  // namespace

@@ -12,13 +12,13 @@ using vmstream::Error;
 using vmtools::ExitStatus;
 
 ExitStatus wait_for_qemu(vmtools::Session& session, vmstream::QemuProcess& qemu,
-                         const std::string& program) {
+                         const std::string& program, ExitStatus restored) {
   if (auto flushed = vmtools::flush_output(); !flushed) {
-    return session.fail("stdout", flushed.error());
+    restored = session.fail("stdout", flushed.error());
   }
   auto code = qemu.wait();
   if (!code) return session.fail(program, code.error());
-  if (*code == 0) return ExitStatus::Done;
+  if (*code == 0) return restored;
   return session.fail(program,
                       Error{Errc::Environment, fmt::format("ended with status {}", *code)});
 }

@@ -10,8 +10,9 @@
 namespace vmrestore {
 
 /// Flushes what has been reported, waits for the end of a QEMU started here, and gives the status
-/// of the tool: that of a failure where QEMU did not exit with 0.
+/// of the tool: `restored`, or that of a failure since. The guest runs, so nothing but a signal
+/// ends it before its time.
 vmtools::ExitStatus wait_for_qemu(vmtools::Session& session, vmstream::QemuProcess& qemu,
-                                  const std::string& program);
+                                  const std::string& program, vmtools::ExitStatus restored);
 
 }  // namespace vmrestore

@@ -35,20 +35,22 @@ using vmtools::Session;
 // Shows what the restore tells.
 class Observer final : public vmstream::RestoreObserver {
  public:
-  Observer(Session& session, std::string subject)
-      : session_(session), subject_(std::move(subject)), progress_(session, "restore") {}
+  Observer(Session& session, std::string subject, InputClaim& claim)
+      : session_(session),
+        subject_(std::move(subject)),
+        progress_(session, "restore"),
+        claim_(claim) {}
 
   void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
-  void on_point_of_no_return() override { guest_may_run_ = true; }
+  void on_point_of_no_return() override { claim_.keep(); }
   void enter(std::string_view phase) { progress_.enter(phase); }
-  bool guest_may_run() const { return guest_may_run_; }
 
  private:
   Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
-  bool guest_may_run_ = false;
+  InputClaim& claim_;
 };
 
 // What all the ways of a restore work with.
@@ -68,7 +70,7 @@ struct Restore {
 
   void warn_of_signatures();
   ExitStatus report(Observer& observer, const RestoreSummary& summary);
-  ExitStatus fail(const Observer& observer, const Error& error);
+  ExitStatus fail(const Error& error);
 };
 
 // A bad signature has failed the restore; of others it is told what they are worth.
@@ -94,9 +96,9 @@ ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   return claim.use_up(session, name());
 }
 
-ExitStatus Restore::fail(const Observer& observer, const Error& error) {
+ExitStatus Restore::fail(const Error& error) {
   auto status = session.fail(name(), error);
-  claim.leave(session, name(), observer.guest_may_run());
+  claim.leave(session, name());
   return status;
 }
 
@@ -104,11 +106,11 @@ ExitStatus restore_to_stdout(Restore& restore) {
   Session& session = restore.session;
   auto allowed = vmtools::refuse_binary_to_terminal(STDOUT_FILENO, restore.options.force);
   if (!allowed) return session.fail("stdout", allowed.error());
-  Observer observer(session, restore.name());
+  Observer observer(session, restore.name(), restore.claim);
   auto sink = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
   auto summary =
       vmstream::restore_stream(*restore.state.plain, *sink, &observer, restore.hold_back());
-  if (!summary) return restore.fail(observer, summary.error());
+  if (!summary) return restore.fail(summary.error());
   return restore.report(observer, *summary);
 }
 
@@ -119,10 +121,10 @@ ExitStatus restore_to_file(Restore& restore) {
       restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
-  Observer observer(session, restore.name());
+  Observer observer(session, restore.name(), restore.claim);
   auto summary =
       vmstream::restore_stream(*restore.state.plain, **file, &observer, restore.hold_back());
-  if (!summary) return restore.fail(observer, summary.error());
+  if (!summary) return restore.fail(summary.error());
   observer.enter("sync");
   if (auto committed = (*file)->commit_file(); !committed) {
     return session.fail(path, committed.error());
@@ -137,10 +139,10 @@ ExitStatus restore_to_monitor(Restore& restore) {
   if (!address) return session.fail("--qmp", address.error());
   auto qmp = vmstream::QmpClient::connect(*address, restore.limits);
   if (!qmp) return session.fail(monitor, qmp.error());
-  Observer observer(session, restore.name());
+  Observer observer(session, restore.name(), restore.claim);
   auto summary =
       vmstream::restore_guest(*restore.state.plain, *qmp, restore.guest_options(), &observer);
-  if (!summary) return restore.fail(observer, summary.error());
+  if (!summary) return restore.fail(summary.error());
   return restore.report(observer, *summary);
 }
 
@@ -149,14 +151,15 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   const std::string& program = restore.options.qemu[0];
   auto qemu = QemuProcess::start(restore.options.qemu, restore.limits);
   if (!qemu) return session.fail(program, qemu.error());
+  auto reported = ExitStatus::Done;
   {
-    Observer observer(session, restore.name());
+    Observer observer(session, restore.name(), restore.claim);
     auto summary = vmstream::restore_guest(*restore.state.plain, qemu->qmp(),
                                            restore.guest_options(), &observer);
-    if (!summary) return restore.fail(observer, summary.error());
-    restore.report(observer, *summary);
+    if (!summary) return restore.fail(summary.error());
+    reported = restore.report(observer, *summary);
   }
-  return wait_for_qemu(session, *qemu, program);
+  return wait_for_qemu(session, *qemu, program, reported);
 }
 
 std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
@@ -196,7 +199,7 @@ ExitStatus restore(const Options& options, Session& session) {
   if (!claim) return session.fail(input_name(options), claim.error());
   auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
   if (!verified) return session.fail(input_name(options), verified.error());
-  auto state = open_state_file(options, *how, claim->path(), limits);
+  auto state = open_to_restore(options, *how, claim->path(), limits);
   if (!state) return session.fail(input_name(options), state.error());
   Restore restore{options, session, limits, std::move(*claim), std::move(*state)};
   return run(restore);

@@ -64,10 +64,11 @@ ordered_json summary_json(const Options& options, const vmstream::StateFile& sta
 std::string lazy_summary_line(const Options& options, const LazySummary& summary) {
   const LazyCounts& counts = summary.counts;
   return fmt::format(
-      "{}: {} sent, {} pages of them asked for, {:.2f} s, guest is {}; the file is no longer "
-      "needed",
+      "{}: {} sent, {} pages of them asked for (median {:.2f} ms, worst {:.1f} ms), {:.2f} s, "
+      "guest is {}; the file is no longer needed",
       vmstream::escape(input_name(options)), vmstream::format_size(counts.sent_bytes),
-      counts.served_pages, summary.total_seconds, vmstream::escape(summary.run_state));
+      counts.served_pages, 1e3 * counts.median_service_seconds, 1e3 * counts.worst_service_seconds,
+      summary.total_seconds, vmstream::escape(summary.run_state));
 }
 
 ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,

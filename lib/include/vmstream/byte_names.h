@@ -35,7 +35,8 @@ struct NamingOptions {
   /// Every page and all of its bytes, every byte of large fields; else rows of pages are one
   /// stretch and large ones are shortened.
   bool everything = false;
-  /// Names only what overlaps this range, and that as if `everything` were set.
+  /// Names only what overlaps this range, and that as if `everything` were set; behind it the scan
+  /// is ended.
   bool in_range = false;
   uint64_t first = 0;
   uint64_t length = UINT64_MAX;
@@ -56,6 +57,9 @@ class ByteNamer final : public StreamVisitor {
 
   /// Emits what was held back, and what no event told of.
   Status finish(const ScanResult& scan);
+  /// True where the scan was ended because all of the range had been named: its fault, an
+  /// Errc::Interrupted, means that and nothing else.
+  bool has_passed_range() const;
 
   Status on_header(const StreamHeader& header) override;
   Status on_configuration(const Configuration& configuration) override;

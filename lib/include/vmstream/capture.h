@@ -12,6 +12,7 @@
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
 #include <vmstream/convergence.h>
+#include <vmstream/output_file.h>
 #include <vmstream/qmp.h>
 #include <vmstream/state_index.h>
 #include <vmstream/stream_statistics.h>
@@ -53,6 +54,11 @@ class CaptureObserver {
   virtual void on_warning(const std::string&) {}
 };
 
+/// How QEMU writes a file itself, each page into its own place.
+struct MappedRamOptions {
+  bool direct_io = false;  ///< pages go past the page cache (QEMU 9.1)
+};
+
 struct CaptureOptions {
   CaptureMode mode = CaptureMode::Stop;
   After after = After::Keep;
@@ -71,8 +77,12 @@ struct CaptureOptions {
   /// the disks are left alone. A failure of either undoes both.
   std::optional<std::string> disk_folder = std::nullopt;
 
+  /// For capture_mapped() only, which needs it.
+  std::optional<MappedRamOptions> mapped_ram = std::nullopt;
+
   bool digest = true;  ///< compute SHA-256 of the plain stream
-  size_t threads = 0;  ///< 1: the digest gets no thread of its own; 0: all cores
+  /// 1: the digest gets no thread of its own; 0: all cores. Of QEMU's where it writes the file.
+  size_t threads = 0;
   /// Given the index of the stream when all of it has been seen and found whole, before the sink is
   /// finished: what EncodeOptions::index asks for then. Empty: none is gathered.
   std::function<void(StateIndex)> index = {};
@@ -119,6 +129,13 @@ class GuestCapture {
   /// as by Stop, whatever the mode. A mode that cannot be had is Errc::Unsupported, and nothing was
   /// changed.
   Result<CaptureSummary> capture(ByteSink& sink);
+
+  /// The same, but QEMU writes the stream into `file` itself (capability mapped-ram, QEMU 9.0), a
+  /// regular file that nothing has been written to. Read back afterwards: its framing always, all
+  /// of it for the digest. The guest goes on before that. Errc::Unsupported, with nothing changed,
+  /// where QEMU is older, by a TCP monitor, and for background saves, whose files of this kind QEMU
+  /// leaves empty.
+  Result<CaptureSummary> capture_mapped(OutputFile& file);
 
   /// After the output is durable: carries out CaptureOptions::after.
   Status complete();

@@ -45,12 +45,13 @@ class LazyFile {
  public:
   /// Opens the regular file or block device at `path`. A file without an index is read through; of
   /// one that only an index makes readable by position (gzip of other programs) the index stays
-  /// beside it, see sidecar_path().
+  /// beside it, as `sidecar`; empty: sidecar_path(path).
   ///
   /// Errc::Unsupported for files that cannot be read by position (encrypted, a container within
   /// another) and for streams that QEMU cannot take this way, Errc::Malformed or Errc::Truncated
   /// for those that are not whole as far as the index says.
-  static Result<LazyFile> open(const std::string& path, const IndexingObserver& observer = {});
+  static Result<LazyFile> open(const std::string& path, const IndexingObserver& observer = {},
+                               std::string sidecar = {});
 
   const std::vector<Container>& containers() const { return containers_; }
   /// With records and a page map.
@@ -59,9 +60,11 @@ class LazyFile {
   Result<LazyReader> open_reader(size_t cache_bytes) const;
 
  private:
-  LazyFile(std::string path, std::vector<Container> containers, StateIndex index);
+  LazyFile(std::string path, std::string sidecar, std::vector<Container> containers,
+           StateIndex index);
 
   std::string path_;
+  std::string sidecar_;
   std::vector<Container> containers_;
   std::shared_ptr<const StateIndex> index_;
 };

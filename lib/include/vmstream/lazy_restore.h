@@ -83,7 +83,7 @@ struct LazySummary {
 /// error says which page it was. A virtual CPU that touches such a page waits. After an error
 /// behind on_loaded() the guest waits in QEMU's state "postcopy-paused" for resume_lazily().
 ///
-/// Memory: the index, and about 100 MiB, whatever the guest's size.
+/// Memory: the index, and at most 140 MiB (100 with two threads), whatever the guest's size.
 Result<LazySummary> restore_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
                                    LazyObserver* observer = nullptr);
 

@@ -56,6 +56,11 @@ class OutputFile final : public ByteSink {
   const std::string& path() const;
   uint64_t bytes_written() const;
 
+  /// For another program that is to write the file; what it writes is not among bytes_written().
+  int descriptor() const;
+  /// What the file takes of the disk: less than its length where it has holes.
+  uint64_t disk_bytes() const;
+
  private:
   struct State;
   explicit OutputFile(std::unique_ptr<State> state);

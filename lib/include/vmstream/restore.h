@@ -47,7 +47,8 @@ struct RestoreSummary {
 
 /// Moves a plain stream into `sink` so that a cut or damaged one cannot become a running guest:
 /// only bytes that have been recognised are handed on, and the EOF record and all behind it only
-/// after the source has proved whole. Bytes behind the stream's end are dropped with a warning.
+/// after the source has proved whole. Errc::Unsupported for a mapped-ram stream, which has to pass
+/// make_unmapped_source() first. Bytes behind the stream's end are dropped with a warning.
 /// Finishes `sink`.
 Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
                                       RestoreObserver* observer = nullptr,

@@ -44,7 +44,11 @@ std::string sidecar_path(const std::string& file);
 ///
 /// Memory: the decoded blocks that `decode` allows to keep, 24 bytes for each block of the file,
 /// resume points.
+///
+/// `sidecar` is where to look for the index of a file that has none of its own; empty:
+/// sidecar_path(path).
 std::optional<SeekableState> open_seekable_state(const std::string& path,
-                                                 RandomDecodeOptions decode = {});
+                                                 RandomDecodeOptions decode = {},
+                                                 const std::string& sidecar = {});
 
 }  // namespace vmstream

@@ -36,6 +36,11 @@ struct RamBlockSummary {
   PageCounts pages;
 };
 
+/// The pages of `block` that no record tells of, at least: there are only so many `records`, and
+/// some may be of a page that was sent before. A complete stream has them where pages went another
+/// way: through other channels (multifd), in shared memory (x-ignore-shared).
+uint64_t count_absent_pages(const RamBlock& block, uint64_t records, uint64_t page_size);
+
 /// An iterable section: ram, block, dirty-bitmap, … with all of its slices.
 struct IterableSummary {
   SectionHeader start;
@@ -75,6 +80,11 @@ struct StreamSummary {
   ProblemLog problems;
 
   bool complete = false;
+  /// With neither footers nor a description a zero byte at the end of the file is taken for the
+  /// stream's end mark: a stream that was cut behind one looks the same.
+  bool end_is_inferred() const {
+    return complete && !devices.empty() && devices.back().bounded_by == BoundedBy::NextHeader;
+  }
   /// False where only the ends of the stream were scanned: page counts, commands and the slices of
   /// iterables are unknown then. The caller sets it.
   bool ram_read = true;

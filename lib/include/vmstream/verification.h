@@ -19,6 +19,7 @@ struct Verification {
   uint64_t described = 0;       ///< of those, held against the description
   uint64_t trailing_bytes = 0;  ///< behind the end; no fault
   bool vmdesc = false;
+  bool end_is_inferred = false;  ///< see StreamSummary
   ProblemLog problems;
 
   /// Complete, and nothing wrong but what QEMU is known to write.

@@ -39,6 +39,6 @@ std::array<std::byte, 6> literal_head();
 /// The length that stands before kPartBytes of a body of which more follows.
 std::array<std::byte, 1> part_length();
 /// The length that stands before the last part of a body, or before a whole one.
-std::vector<std::byte> last_length(size_t bytes);
+std::vector<std::byte> last_length(size_t count);
 
 }  // namespace vmstream

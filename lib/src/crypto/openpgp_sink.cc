@@ -79,11 +79,11 @@ class SigningSink final : public ByteSink {
   // `trial` is a signature of the same key: the next one will look like it, and a message says how
   // it looks before its content begins.
   static Result<std::unique_ptr<ByteSink>> start(std::shared_ptr<const WritingKeys> keys,
-                                                 SignaturePacket trial, ByteSink& next) {
+                                                 const SignaturePacket& trial, ByteSink& next) {
     auto signer = DetachedSigner::start(*keys);
     if (!signer) return signer.error();
     return std::unique_ptr<ByteSink>(
-        std::make_unique<SigningSink>(std::move(keys), std::move(*signer), std::move(trial), next));
+        std::make_unique<SigningSink>(std::move(keys), std::move(*signer), trial, next));
   }
 
   SigningSink(std::shared_ptr<const WritingKeys> keys, std::unique_ptr<DetachedSigner> signer,
@@ -188,7 +188,7 @@ Result<std::unique_ptr<ByteSink>> make_openpgp_sink(ByteSink& next,
   if (auto tried = try_encryption(**keys); !tried) return tried.error();
   bool is_encrypted = !options.recipients.empty() || options.symmetric;
   if (is_encrypted) return EncryptingSink::start(**keys, next);
-  return SigningSink::start(std::move(*keys), std::move(signature), next);
+  return SigningSink::start(std::move(*keys), signature, next);
 }
 
 Status check_readable(const OpenPgpWriteOptions& options) {

@@ -8,6 +8,7 @@
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
 #include "base/json.h"
+#include "guest/capture/mapped_save.h"
 #include "guest/migration_settings.h"
 #include "guest/monitor/qmp_address.h"
 
@@ -55,16 +56,27 @@ std::string queries() {
          command("query-migrate-capabilities");
 }
 
-// What the mode needs before the migration; nothing for Auto, which chooses when it has asked.
+// What is needed before the migration; for the mode nothing with Auto, which chooses when it has
+// asked.
 std::string preparation(const CaptureOptions& options) {
-  auto capability = [](const char* name) {
-    Json entry{{"capability", name}, {"state", true}};
-    return command("migrate-set-capabilities", {{"capabilities", Json::array({entry})}});
+  Json list = Json::array();
+  auto wants = [&list](const char* name) {
+    list.push_back({{"capability", name}, {"state", true}});
   };
-  if (options.mode == CaptureMode::Background) return capability("background-snapshot");
-  std::string text = options.disk_folder ? capability("pause-before-switchover") : std::string();
-  bool listens = options.disk_folder || options.mode == CaptureMode::Live;
-  return listens ? text + capability("events") : text;
+  if (options.mode == CaptureMode::Background) wants("background-snapshot");
+  bool disks_at_end = options.disk_folder && options.mode != CaptureMode::Background;
+  if (disks_at_end) wants("pause-before-switchover");
+  if (options.mode == CaptureMode::Live || disks_at_end || options.mapped_ram) wants("events");
+  if (options.mapped_ram) wants("mapped-ram");
+  if (writes_in_parallel(options)) wants("multifd");
+  return list.empty() ? std::string()
+                      : command("migrate-set-capabilities", {{"capabilities", list}});
+}
+
+// Where QEMU is told to write to.
+std::string capture_uri(const CaptureOptions& options, bool by_fd) {
+  if (options.mapped_ram) return "file:/dev/fdset/N,offset=0";
+  return by_fd ? "fd:vmstream" : "unix:SOCKET";
 }
 
 // Of one disk; QEMU's list of the drives gives the others.
@@ -90,11 +102,11 @@ std::string capture_recipe(const QmpAddress& address, CaptureOptions options, co
                            const std::string& shell_command) {
   options.disk_folder.reset();
   bool stops = options.mode == CaptureMode::Stop;
-  std::string text =
-      shell_commands(address, command("qmp_capabilities") + preparation(options) +
-                                  command("migrate-set-parameters", bandwidth) +
-                                  (stops ? command("stop") : std::string()) +
-                                  command("migrate", {{"uri", "exec:" + shell_command}}));
+  std::string text = shell_commands(
+      address,
+      command("qmp_capabilities") + preparation(options) +
+          command("migrate-set-parameters", bandwidth) + (stops ? command("stop") : std::string()) +
+          command("migrate", {{"uri", (options.mapped_ram ? "file:" : "exec:") + shell_command}}));
   std::string end = end_commands(options);
   if (end.empty()) return text;
   return text + "# then, once query-migrate says completed:\n" +
@@ -112,13 +124,17 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   if (options.mode == CaptureMode::Auto) text += "# as for background, else live, else stop:\n";
   text += preparation(options);
   text += command("migrate-set-parameters", bandwidth);
-  if (by_fd) text += command("getfd", {{"fdname", "vmstream"}});
+  if (options.mapped_ram) {
+    text += command("add-fd", {{"opaque", "vmstream"}});
+  } else if (by_fd) {
+    text += command("getfd", {{"fdname", "vmstream"}});
+  }
   bool disks_first = options.disk_folder && options.mode == CaptureMode::Background;
   if (options.mode == CaptureMode::Stop || disks_first) {
     text += "# if the guest runs:\n" + command("stop");
   }
   if (disks_first) text += snapshot_command(*options.disk_folder);
-  text += command("migrate", {{"uri", by_fd ? "fd:vmstream" : "unix:SOCKET"}});
+  text += command("migrate", {{"uri", capture_uri(options, by_fd)}});
   if (disks_first) text += "# when the stream shows a page:\n" + command("cont");
   text += "# until it says completed:\n" + command("query-migrate");
   if (options.mode == CaptureMode::Live) {
@@ -126,6 +142,7 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
             command("migrate-set-parameters", {{"downtime-limit", kLongestDowntime}});
   }
   text += snapshot_at_the_end(options);
+  if (options.mapped_ram) text += "# the number that add-fd gave:\n" + command("remove-fd");
   std::string end = end_commands(options);
   if (options.after == After::Keep && !end.empty()) text += "# if the guest ran:\n" + end;
   text += "# the value that was found, here QEMU's default:\n";

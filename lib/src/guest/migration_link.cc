@@ -3,12 +3,8 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 
@@ -24,12 +20,6 @@ namespace {
 // has left with QEMU is replaced by the next.
 constexpr const char* kFdName = "vmstream";
 constexpr auto kStatusInterval = std::chrono::milliseconds(100);
-
-Result<std::string> random_name() {
-  uint64_t words[2];
-  if (::getrandom(words, sizeof words, 0) != sizeof words) return system_error("getrandom", errno);
-  return fmt::format("{:016x}{:016x}", words[0], words[1]);
-}
 
 // Either end may be taken for either.
 Result<PipeEnds> make_socket_pair() {
@@ -57,11 +47,6 @@ Result<MigrationLink> MigrationLink::open(QmpClient& qmp, Direction direction) {
   return link;
 }
 
-MigrationLink::~MigrationLink() {
-  if (!path_.empty()) ::unlink(path_.c_str());
-  if (!folder_.empty()) ::rmdir(folder_.c_str());
-}
-
 Status MigrationLink::pass_end(QmpClient& qmp) {
   auto pipe = direction_ == Direction::BothWays ? make_socket_pair() : make_pipe();
   if (!pipe) return pipe.error();
@@ -77,27 +62,23 @@ Status MigrationLink::pass_end(QmpClient& qmp) {
 // A QEMU of another user must reach the socket by name, and create it in the other direction; that
 // nobody else does is the name's work, which cannot be listed or guessed.
 Status MigrationLink::open_socket() {
-  std::string folder = P_tmpdir "/vmstream-XXXXXX";
-  if (!::mkdtemp(folder.data())) return system_error("mkdtemp", errno);
-  folder_ = folder;
-  auto name = random_name();
-  if (!name) return name.error();
-  path_ = folder_ + "/" + *name;
-  uri_ = "unix:" + path_;
   bool from_qemu = direction_ == Direction::FromQemu;
-  if (::chmod(folder_.c_str(), from_qemu ? 0711 : 01733) != 0) return system_error("chmod", errno);
+  auto folder = SocketFolder::create(from_qemu ? 0711 : 01733);
+  if (!folder) return folder.error();
+  folder_.emplace(std::move(*folder));
+  uri_ = "unix:" + folder_->socket();
   return from_qemu ? listen() : ok();
 }
 
 Status MigrationLink::listen() {
-  auto where = unix_address(path_);
+  auto where = unix_address(folder_->socket());
   if (!where) return where.error();
   listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener_.is_open()) return system_error("socket", errno);
   if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&*where), sizeof *where) != 0) {
     return system_error("bind", errno);
   }
-  if (::chmod(path_.c_str(), 0666) != 0) return system_error("chmod", errno);
+  if (::chmod(folder_->socket().c_str(), 0666) != 0) return system_error("chmod", errno);
   if (::listen(listener_.get(), 1) != 0) return system_error("listen", errno);
   return ok();
 }
@@ -106,7 +87,7 @@ Status MigrationLink::await_peer(QmpClient& qmp, const WaitLimits& limits) {
   if (end_.is_open()) return ok();
   if (direction_ == Direction::FromQemu) return accept(qmp, limits);
   QmpAddress peer;
-  peer.path = path_;
+  peer.path = folder_->socket();
   auto connected = connect_socket(peer, limits);
   if (!connected) return no_connection(connected.error().message);
   end_ = std::move(*connected);

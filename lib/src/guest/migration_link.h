@@ -2,10 +2,12 @@
 // The way that a stream takes between QEMU and this process.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include <vmstream/qmp.h>
 #include "base/unique_fd.h"
+#include "guest/socket_folder.h"
 
 namespace vmstream {
 
@@ -13,8 +15,8 @@ namespace vmstream {
 /// the monitor cannot carry a descriptor to QEMU.
 ///
 /// Never `exec:`, whose exit status QEMU throws away. Use: open, give uri() to `migrate` or
-/// `migrate-incoming`, then await_peer(). The destructor closes our end and removes what lies in
-/// the file system; forget() takes an unused descriptor out of QEMU.
+/// `migrate-incoming`, then await_peer(). The destructor closes our end; forget() takes an
+/// unused descriptor out of QEMU.
 class MigrationLink {
  public:
   enum class Direction { FromQemu, ToQemu, BothWays };
@@ -22,7 +24,6 @@ class MigrationLink {
   static Result<MigrationLink> open(QmpClient& qmp, Direction direction);
   MigrationLink(MigrationLink&& other) noexcept = default;
   MigrationLink& operator=(MigrationLink&&) = delete;
-  ~MigrationLink();
 
   const std::string& uri() const { return uri_; }
   /// Waits until both ends are connected. Fails when QEMU says that its side failed.
@@ -42,8 +43,7 @@ class MigrationLink {
 
   Direction direction_;
   std::string uri_;
-  std::string folder_;  // sockets: ours alone, removed with the link
-  std::string path_;
+  std::optional<SocketFolder> folder_;
   UniqueFd listener_;
   UniqueFd end_;
 };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "guest/migration_settings.h"
 
-#include "base/json.h"
 #include "guest/monitor/query.h"
 
 namespace vmstream {
@@ -14,7 +13,7 @@ Status send_capabilities(QmpClient& qmp, const MigrationSettings::Capabilities& 
   return done ? ok() : Status(done.error());
 }
 
-Status send_parameters(QmpClient& qmp, const std::map<std::string, uint64_t>& wanted) {
+Status send_parameters(QmpClient& qmp, const std::map<std::string, Json>& wanted) {
   auto done = qmp.execute("migrate-set-parameters", to_text(Json(wanted)));
   return done ? ok() : Status(done.error());
 }
@@ -33,7 +32,7 @@ Result<MigrationSettings> MigrationSettings::read(QmpClient& qmp) {
   auto parameters = ask(qmp, "query-migrate-parameters");
   if (!parameters) return parameters.error();
   for (const auto& [name, value] : parameters->items()) {
-    if (value.is_number_unsigned()) found.parameters_[name] = value.get<uint64_t>();
+    if (value.is_number_unsigned() || value.is_boolean()) found.parameters_[name] = value;
   }
   return found;
 }
@@ -52,7 +51,8 @@ Status MigrationSettings::set_capabilities(QmpClient& qmp, const Capabilities& w
   return send_capabilities(qmp, change);
 }
 
-Status MigrationSettings::set_parameter(QmpClient& qmp, const std::string& name, uint64_t value) {
+Status MigrationSettings::set_parameter(QmpClient& qmp, const std::string& name,
+                                        const Json& value) {
   if (parameters_[name] == value) return ok();
   owe_parameter(name);
   return send_parameters(qmp, {{name, value}});

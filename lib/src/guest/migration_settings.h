@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <vmstream/qmp.h>
+#include "base/json.h"
 
 namespace vmstream {
 
@@ -30,7 +31,7 @@ class MigrationSettings {
   /// Sets those that are known and not so already, by one command: QEMU takes all or none. Not
   /// possible while a migration runs.
   Status set_capabilities(QmpClient& qmp, const Capabilities& wanted);
-  Status set_parameter(QmpClient& qmp, const std::string& name, uint64_t value);
+  Status set_parameter(QmpClient& qmp, const std::string& name, const Json& value);
   /// A parameter that is changed past this object is to be put back all the same.
   void owe_parameter(const std::string& name) { changed_parameters_[name] = parameters_[name]; }
 
@@ -38,10 +39,10 @@ class MigrationSettings {
   Status put_back(QmpClient& qmp);
 
  private:
-  std::map<std::string, bool> capabilities_;            // as found
-  std::map<std::string, uint64_t> parameters_;          // as found
-  Capabilities changed_capabilities_;                   // as found
-  std::map<std::string, uint64_t> changed_parameters_;  // as found
+  std::map<std::string, bool> capabilities_;        // as found
+  std::map<std::string, Json> parameters_;          // as found: numbers and switches
+  Capabilities changed_capabilities_;               // as found
+  std::map<std::string, Json> changed_parameters_;  // as found
 };
 
 }  // namespace vmstream

@@ -17,8 +17,6 @@
 #include "base/unique_fd.h"
 #include "io/wait.h"
 
-extern char** environ;
-
 namespace vmstream {
 namespace {
 
@@ -86,8 +84,9 @@ struct SpawnPlan {
 }  // namespace
 
 std::string ExitStatus::text() const {
-  if (signal != 0) return fmt::format("signal {} ({})", signal, ::strsignal(signal));
-  return fmt::format("exit status {}", code);
+  if (signal == 0) return fmt::format("exit status {}", code);
+  const char* name = ::sigdescr_np(signal);  // none for real-time signals
+  return name ? fmt::format("signal {} ({})", signal, name) : fmt::format("signal {}", signal);
 }
 
 Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argv,
@@ -101,6 +100,7 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argv,
   }
   plan.close_others(setup.kept_fds);
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   pid_t pid = -1;

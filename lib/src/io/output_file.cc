@@ -295,4 +295,15 @@ uint64_t OutputFile::bytes_written() const {
   return state_->written;
 }
 
+int OutputFile::descriptor() const {
+  return state_->file.get();
+}
+
+uint64_t OutputFile::disk_bytes() const {
+  constexpr uint64_t kUnitBytes = 512;  // of st_blocks, whatever the file system
+  struct stat status {};
+  if (::fstat(state_->file.get(), &status) != 0) return 0;
+  return static_cast<uint64_t>(status.st_blocks) * kUnitBytes;
+}
+
 }  // namespace vmstream

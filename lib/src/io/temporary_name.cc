@@ -75,6 +75,7 @@ void remove_leftovers(const UniqueFd& folder, const std::string& target_name) {
   std::string prefix = prefix_of(target_name);
   OpenFolder listed = list(folder);
   if (!listed) return;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): readdir is safe where an open folder has one reader
   while (const dirent* entry = ::readdir(listed.get())) {
     if (is_temporary_name(entry->d_name, prefix)) remove_if_left(folder.get(), entry->d_name);
   }

@@ -297,8 +297,8 @@ Result<std::deque<PageDelta>> parse_deltas(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-Result<PageMap> parse_pages(std::span<const std::byte> bytes, std::span<const std::byte> deltas) {
-  TableReader in(kPagesPart, bytes);
+Result<PageMap> parse_pages(std::span<const std::byte> pages, std::span<const std::byte> deltas) {
+  TableReader in(kPagesPart, pages);
   uint64_t page_size = in.number_up_to(1u << 20, "the page size");
   size_t block_count = in.count(1);
   if (block_count > kMostIndexedBlocks) in.fail("holds too many RAM blocks");

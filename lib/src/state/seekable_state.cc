@@ -52,14 +52,14 @@ class Opener {
   Opener(SeekableState& state, Coding coding, RandomDecodeOptions decode)
       : state_(state), coding_(coding), decode_(decode) {}
 
-  void run(const std::string& path) {
+  void run(const std::string& sidecar) {
     auto trailer = read_trailer(coding_, *state_.file);
     if (!trailer) state_.index_fault = trailer.error();
     if (trailer && *trailer) {
       blocks_ = std::move((*trailer)->blocks);
       if ((*trailer)->index) use_index(std::move((*trailer)->index), false);
     }
-    if (!state_.index) use_sidecar(sidecar_path(path));
+    if (!state_.index) use_sidecar(sidecar);
     if (coding_ != Coding::None) unpack();
     if (state_.index) check_length();
   }
@@ -155,7 +155,8 @@ std::string sidecar_path(const std::string& file) {
 }
 
 std::optional<SeekableState> open_seekable_state(const std::string& path,
-                                                 RandomDecodeOptions decode) {
+                                                 RandomDecodeOptions decode,
+                                                 const std::string& sidecar) {
   auto file = open_random_file(path);
   if (!file) return std::nullopt;
   SeekableState state;
@@ -167,7 +168,8 @@ std::optional<SeekableState> open_seekable_state(const std::string& path,
   state.is_packed = coding.has_value();
   if (coding) state.containers.push_back({std::string(traits_of(*coding).name)});
   state.containers.push_back({"qevm"});
-  Opener(state, coding.value_or(Coding::None), decode).run(path);
+  Opener(state, coding.value_or(Coding::None), decode)
+      .run(sidecar.empty() ? sidecar_path(path) : sidecar);
   if (RandomSource* plain = state.plain()) {
     return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;
   }

@@ -42,7 +42,7 @@ Result<SidecarMaker> SidecarMaker::open(const std::string& path, OpenOptions opt
   }
   bool note = coding == Coding::Gzip && !state->blocks;
   if (note) source = make_noting_decoder(std::move(source), state->points);
-  auto stream = open_state(std::move(source), options);
+  auto stream = open_state(std::move(source), std::move(options));
   if (!stream) return stream.error();
   state->stream = std::move(*stream);
   if (note) state->stream.containers.insert(state->stream.containers.begin(), {"gzip"});

@@ -171,8 +171,8 @@ std::optional<std::vector<StreamPiece>> read_head(const Parts& stream) {
 
 }  // namespace
 
-std::optional<StreamEnds> read_stream_ends(RandomSource& source) {
-  Parts stream(source);
+std::optional<StreamEnds> read_stream_ends(RandomSource& plain) {
+  Parts stream(plain);
   Bytes magic = stream.read(0, kHeaderBytes);
   if (magic.empty() || ByteReader(magic).be<uint32_t>("magic") != kStreamMagic) return std::nullopt;
   auto description = read_description(stream);

@@ -50,6 +50,26 @@ class Verify(FileTest):
         self.assertEqual((answer["ok"], answer["trailing_bytes"]), (True, 9))
         self.assertIn("9 bytes behind the end", self.inspect("verify", content=small_stream() + b"\0" * 9).text)
 
+    def test_pages_that_went_another_way_are_told_of(self):
+        content = small_stream(pages=4).replace(zero_page(2), b"")
+        answer = self.inspect("verify", "--json", content=content).json
+        self.assertEqual((answer["ok"], answer["absent_pages"]), (True, 1))
+        self.assertIn("1 page of RAM is not in this stream", self.inspect("verify", content=content).text)
+        self.assertIn("1 page is not in the stream", self.inspect("info", "--full-scan", content=content).text)
+        self.assertEqual(self.inspect("verify", "--json").json["absent_pages"], 0)
+
+    def test_an_end_that_nothing_confirms_is_said_to_be_inferred(self):
+        bare = HEADER + bytes([4]) + be32(3) + counted("timer") + be32(0) + be32(1) + b"\1\0\0\2" + EOF
+        cut = bare[:bare.index(b"\1\0\0\2") + 2]  # its last byte passes for EOF
+        for content, inferred in ((bare, True), (cut, True), (small_stream(), False)):
+            answer = self.inspect("verify", "--json", content=content).json
+            self.assertEqual((answer["ok"], answer["end_inferred"]), (True, inferred))
+            info = self.inspect("info", "--json", content=content).json
+            self.assertIs(info["stream"]["end_inferred"], inferred)
+            for command in ("verify", "info"):
+                text = self.inspect(command, content=content).text
+                self.assertEqual("a cut file may look like this too" in text, inferred)
+
     def test_every_flipped_byte_of_the_framing_is_found(self):
         content = small_stream()
         tail = content.index(ram_end())
@@ -165,6 +185,26 @@ class Hexdump(FileTest):
         shown = b"".join(bytes.fromhex(stretch["bytes"]) for stretch in run.json["bytes"])
         self.assertEqual(shown, content[page + 100:page + 132])
         self.assertEqual(run.json["bytes"][0]["offset"], page + 100)
+        behind = self.inspect("hexdump", "--offset", hex(len(content)), status=2)
+        self.assertIn(f"none from {len(content):#x} on".encode(), behind.err)
+
+    def test_reading_ends_behind_a_range(self):
+        content = small_stream()
+        page = content.index(data_page(1, 0x41))
+        args = ("hexdump", "--json", "--offset", str(page), "--length", "8")
+        for rest in (b"", b"\xff" * 100000):  # nothing looks at what comes behind
+            run = Run(*args, "-", stdin=content[:page + len(data_page(1, 0x41))] + rest)
+            self.assertEqual(run.status, 0, run.err)
+            self.assertEqual([stretch["meaning"] for stretch in run.json["bytes"]], ["page 0x1000, flags 0x8: page"])
+            self.assertEqual((run.json["complete"], run.json["problems"]), (None, []))
+
+    def test_a_row_of_pages_is_told_of_in_full(self):
+        row = b"".join(be64(page * PAGE | 0x22) + b"\0" for page in range(1, 4096))
+        content = HEADER + ram_start(4096) + ram_part(zero_page(0) + row) + ram_end() + EOF
+        lines = self.inspect("hexdump", content=content).text.splitlines()
+        at = next(number for number, line in enumerate(lines) if "more pages" in line)
+        self.assertEqual(lines[at][37:], "4095 more pages, 0x1000 to 0xfff000: 0")
+        self.assertEqual(lines[at + 1], " " * 37 + f"data, 4095 zero ({len(row)} bytes)")
 
     def test_lines_fit_and_names_are_escaped(self):
         text = self.inspect("hexdump", content=small_stream(pages=400, idstr="\x1b[2J" + "x" * 90)).text

@@ -60,6 +60,18 @@ TEST_CASE("pages of old kinds are told of", "[analysis]") {
   CHECK(xbzrle->offset == delta);
 }
 
+TEST_CASE("pages that went through other channels are missed", "[analysis]") {
+  auto sent = [](uint64_t pages) {
+    StreamBuilder stream;
+    stream.header().start(2, "ram", 4).ram_blocks({{"pc.ram", 0x3000}, {"rom", 0x1000}}).eos();
+    stream.footer().part(2).page("rom", 0, 1);
+    for (uint64_t page = 0; page < pages; ++page) stream.page("pc.ram", page << 12, 2);
+    return advise(stream.eos().footer().end(2).eos().footer().eof().bytes());
+  };
+  CHECK(find(sent(1), AdviceKind::Needs, "missing are those of pc.ram (2 of 3)."));
+  CHECK_FALSE(find(sent(3), AdviceKind::Needs, "missing"));
+}
+
 TEST_CASE("commands tell of postcopy and of releases", "[analysis]") {
   StreamBuilder stream;
   stream.header().command(1).command(3).command(99).eof();

@@ -179,7 +179,7 @@ TEST_CASE("every fault of a ram section has its error") {
   SECTION("unknown record") {
     stream = open_ram();
     stream.be64(0x001);
-    wanted = "0x1 is no ram record";
+    wanted = "section 'ram' (id 2): 0x1 is no ram record";
   }
   SECTION("two kinds at once") {
     stream = open_ram();

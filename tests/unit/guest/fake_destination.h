@@ -26,6 +26,8 @@ struct Script {
   Bytes at_run = {};
   /// Sent at the first page that nobody asked for is received.
   Bytes at_first_page = {};
+  /// Sent at the stream's end, in front of SHUT.
+  Bytes at_end = {};
   /// Closes after so many pages.
   size_t close_after = SIZE_MAX;
   /// Takes its time over each page.
@@ -87,12 +89,11 @@ class FakeDestination final : public vmstream::StreamVisitor {
   void say(const Bytes& bytes) const {
     [[maybe_unused]] auto sent = ::send(far_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
-  void say(uint16_t type, uint32_t value) const {
-    Bytes bytes;
-    append_be(bytes, type);
-    append_be(bytes, uint16_t{4});
-    append_be(bytes, value);
-    say(bytes);
+  void say(uint16_t type, uint32_t value, Bytes front = {}) const {
+    append_be(front, type);
+    append_be(front, uint16_t{4});
+    append_be(front, value);
+    say(front);
   }
 
   void run(const Bytes& head) {
@@ -104,7 +105,7 @@ class FakeDestination final : public vmstream::StreamVisitor {
       if (count <= 0) break;
       good = static_cast<bool>(parser.feed(std::span(buffer).first(static_cast<size_t>(count))));
     }
-    if (complete) say(kShut, 0);
+    if (complete) say(kShut, 0, script_.at_end);
     far_.reset();
   }
 

@@ -5,7 +5,6 @@
 #include <fstream>
 
 #include <vmstream/codec.h>
-#include <vmstream/lazy_restore.h>
 #include "guest/lazy/postcopy_opening.h"
 #include "support/event_log.h"
 #include "support/state_files.h"
@@ -114,7 +113,7 @@ TEST_CASE_METHOD(Fixture, "what cannot be restored lazily is refused with a reas
     auto error = fault(message);
     CHECK(error.code == Errc::Unsupported);
     CHECK(error.message.find("OpenPGP") != std::string::npos);
-    CHECK(error.hint == "restore it without --lazy");
+    CHECK(error.hint == "restore it without --lazy, or unpack it with vmrestore -o first");
   }
   SECTION("one container within another") {
     auto error = fault(pack(Coding::Gzip, pack(Coding::Zstd, stream)));
@@ -183,25 +182,4 @@ TEST_CASE_METHOD(Fixture, "the saved run state is known", "[guest][lazy]") {
   CHECK_FALSE(saved_running(guest_in("paused").bytes()));
   CHECK_FALSE(saved_running(guest_in("running-not").bytes()));
   CHECK(saved_running(testing::small_stream().bytes()));
-}
-
-TEST_CASE("a working set is text and comes back", "[guest][lazy]") {
-  WorkingSet set{{{"pc.ram", 0x5000, 0x3000}, {"a name with blanks", 0, 0x1000}}};
-  auto text = set.to_text();
-  CHECK(text == "vmstream working set 1\n0x5000 0x3000 pc.ram\n0x0 0x1000 a name with blanks\n");
-  auto back = WorkingSet::parse(text);
-  REQUIRE(back);
-  CHECK(back->ranges == set.ranges);
-  CHECK(WorkingSet::parse("vmstream working set 1\n")->ranges.empty());
-}
-
-TEST_CASE("text that is no working set is refused", "[guest][lazy]") {
-  for (const char* text : {"", "vmstream working set 2\n", "vmstream working set 1\n0x5000\n",
-                           "vmstream working set 1\n0x1 0x2 \n", "vmstream working set 1\n1 2 a\n",
-                           "vmstream working set 1\n0xfffffffffffffffff 0x1 a\n"}) {
-    CAPTURE(text);
-    auto set = WorkingSet::parse(text);
-    REQUIRE_FALSE(set);
-    CHECK(set.error().code == Errc::Malformed);
-  }
 }

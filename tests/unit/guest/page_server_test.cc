@@ -2,16 +2,20 @@
 // The source of a postcopy migration against a destination that keeps what it gets.
 #include "guest/lazy/page_server.h"
 
+#include <atomic>
+#include <filesystem>
 #include <fstream>
 
 #include "guest/lazy/postcopy_recovery.h"
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"
 #include "unit/guest/fake_destination.h"
+#include "unit/guest/scripted_monitor.h"
 
 using namespace vmstream;
 using namespace std::chrono_literals;
 using testing::FakeDestination;
+using testing::ScriptedMonitor;
 using testing::StreamBuilder;
 
 namespace {
@@ -85,6 +89,15 @@ struct Fixture {
     return served;
   }
 
+  // Destroys the framing of a page's record, behind the index's back.
+  void damage(uint64_t page) {
+    auto place = file->index().pages->find(0, page);
+    REQUIRE(place);
+    std::fstream patch(path, std::ios::in | std::ios::out | std::ios::binary);
+    patch.seekp(static_cast<std::streamoff>(place->offset()) - 8);
+    patch.write("\0\0\0\0\0\0\0\0", 8);
+  }
+
   testing::TempDir folder;
   std::string path = folder / "guest";
   std::optional<LazyFile> file;
@@ -132,6 +145,33 @@ TEST_CASE_METHOD(Fixture, "a guest gets all of its memory, each page once", "[gu
   CHECK(counts.pushed_pages == destination.pages.size());
 }
 
+TEST_CASE_METHOD(Fixture, "devices are loaded when the monitor answers again", "[guest][lazy]") {
+  std::string question;
+  std::atomic<bool> answered = false;
+  ScriptedMonitor monitor([&](ScriptedMonitor& qemu) {
+    qemu.greet();
+    question = qemu.hear();
+    std::this_thread::sleep_for(50ms);
+    answered = true;
+    qemu.say(R"({"return": {"status": "running"}, "id": 2})"
+             "\r\n");
+    qemu.hear();
+  });
+  auto qmp = QmpClient::adopt(monitor.client_end());
+  REQUIRE(qmp);
+  FakeDestination destination;
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  bool loaded_behind_answer = false;
+  auto served = serve(destination.source_end(),
+                      {.monitor = &*qmp, .on_loaded = [&] { loaded_behind_answer = answered; }});
+  REQUIRE(served);
+  CHECK(loaded_behind_answer);
+  CHECK(question.find("query-status") != std::string::npos);
+  destination.end();
+  check_memory(destination);
+}
+
 TEST_CASE_METHOD(Fixture, "what is asked for comes before what is pushed", "[guest][lazy]") {
   Bytes requests;
   FakeDestination::append_request(requests, "pc.ram", 900 * kPage, 2 * kPage);  // one is zero
@@ -172,6 +212,19 @@ TEST_CASE_METHOD(Fixture, "without a push only what is asked for is sent", "[gue
         std::vector<FakeDestination::PageKey>{{"pc.ram", 5 * kPage}, {"pc.ram", kPage}});
 }
 
+TEST_CASE_METHOD(Fixture, "a request behind the stream's end is not answered", "[guest][lazy]") {
+  Bytes request;
+  FakeDestination::append_request(request, "pc.ram", 900 * kPage, kPage);  // zeros
+  FakeDestination destination({.at_end = request});
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  auto served = serve(destination.source_end());
+  INFO((served ? "" : served.error().message));
+  CHECK(served);
+  CHECK(counts.requests == 0);
+  destination.end();
+}
+
 TEST_CASE_METHOD(Fixture, "requests for what the guest does not have are refused",
                  "[guest][lazy]") {
   Bytes request;
@@ -194,13 +247,7 @@ TEST_CASE_METHOD(Fixture, "requests for what the guest does not have are refused
 }
 
 TEST_CASE_METHOD(Fixture, "a page that cannot be read is left out and named", "[guest][lazy]") {
-  // The record's own framing is destroyed behind the index's back.
-  auto place = file->index().pages->find(0, 500);
-  REQUIRE(place);
-  std::fstream patch(path, std::ios::in | std::ios::out | std::ios::binary);
-  patch.seekp(static_cast<std::streamoff>(place->offset()) - 8);
-  patch.write("\0\0\0\0\0\0\0\0", 8);
-  patch.close();
+  damage(500);
   FakeDestination destination;
   destination.start();
   REQUIRE(open_stream(destination.source_end()));
@@ -214,6 +261,28 @@ TEST_CASE_METHOD(Fixture, "a page that cannot be read is left out and named", "[
   CHECK_FALSE(destination.pages.contains({"pc.ram", 500 * kPage}));
   CHECK(counts.lost_pages == 1);
   CHECK(destination.pages.size() == kPages - (kPages + 2) / 3 + 1 - 1);
+}
+
+TEST_CASE_METHOD(Fixture, "a page that can be read at the second try is not lost",
+                 "[guest][lazy]") {
+  // The reader for requests keeps the damaged file open; who reads ahead opens a whole one.
+  std::filesystem::copy_file(path, folder / "whole");
+  damage(500);
+  std::filesystem::rename(folder / "whole", path);
+  Bytes request;
+  FakeDestination::append_request(request, "pc.ram", 500 * kPage, kPage);
+  FakeDestination destination({.at_run = request, .per_page = 50us});
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  auto served = serve(destination.source_end(), {.max_push_bandwidth = 4u << 20});
+  INFO((served ? "" : served.error().message));
+  REQUIRE(served);
+  destination.end();
+  CHECK(destination.complete);
+  check_memory(destination);
+  CHECK(counts.requests == 1);
+  CHECK(counts.served_pages == 0);
+  CHECK(counts.lost_pages == 0);
 }
 
 TEST_CASE_METHOD(Fixture, "a broken connection is taken up where it broke", "[guest][lazy]") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -231,9 +232,11 @@ TEST_CASE("a command's exit status decides", "[io]") {
   CHECK((*late)->finish().error().message ==
         "command 'cat > /dev/null; exit 3' failed with exit status 3");
 
-  auto killed = make_command_sink("cat > /dev/null; kill -9 $$");
-  REQUIRE(killed);
-  CHECK((*killed)->finish().error().message.find("signal 9") != std::string::npos);
+  for (auto [number, shown] : {std::pair(9, "signal 9 (Killed)"), std::pair(40, "signal 40")}) {
+    auto killed = make_command_sink(fmt::format("cat > /dev/null; kill -{} $$", number));
+    REQUIRE(killed);
+    CHECK((*killed)->finish().error().message.ends_with(shown));
+  }
 }
 
 TEST_CASE("a command that stops reading early is an error even with status 0", "[io]") {

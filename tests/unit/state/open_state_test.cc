@@ -116,6 +116,8 @@ TEST_CASE("what holds a state in a way that is not read is named", "[state]") {
   using namespace std::string_view_literals;
   check("\x89LZO\0\r\n\x1a\n"sv, "an lzop file", "unpack it with 'lzop -d' first");
   check("QFI\xfb\0\0\0\3"sv, "a qcow2 image", "load its snapshot with QEMU's -loadvm");
+  check("\x11\x22\x33\x44\0\0\0\1"sv, "a multifd channel with pages only",
+        "the stream proper went through the first connection");
   for (auto name : {"a libvirt save image", "an unfinished libvirt save image"}) {
     bool finished = std::string_view(name).find("unfinished") == std::string_view::npos;
     check(finished ? "LibvirtQemudSave\2\0\0\0"sv : "LibvirtQemudPart\2\0\0\0"sv, name,

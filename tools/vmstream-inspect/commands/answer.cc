@@ -139,7 +139,7 @@ ExitStatus judge(Session& session, const InspectOptions& options, const vmstream
   auto first = std::ranges::find(kept, false, &vmstream::Problem::known_flaw);
   if (first == kept.end()) first = kept.begin();
   std::string more =
-      problems.damage() > 1 ? fmt::format(" (and {} more problems)", problems.damage() - 1) : "";
+      problems.damage() > 1 ? fmt::format(" (the first of {} problems)", problems.damage()) : "";
   return session.fail(shown_name(options),
                       Error{Errc::Malformed, first->message + more, first->offset});
 }

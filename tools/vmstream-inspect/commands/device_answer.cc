@@ -10,8 +10,8 @@
 #include <vmstream/device_collector.h>
 #include <vmstream/text.h>
 #include "common/output.h"
-#include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/commands/description.h"
+#include "vmstream-inspect/commands/device_reading.h"
 #include "vmstream-inspect/print/device_view.h"
 
 namespace vmtools {
@@ -151,34 +151,24 @@ ExitStatus answer_device(Session& session, const InspectOptions& options) {
   const std::string& wanted = options.arguments.front();
   auto schema = read_schema(session, options);
   if (!schema) return session.fail(*options.schema, schema.error());
-  std::optional<vmstream::DeviceCollector> collector;
-  std::optional<vmstream::StreamSummary> summary;
-  auto start = [&]() -> vmstream::StreamVisitor& {
-    collector.emplace(
-        [&](const vmstream::SectionHeader& header) { return header.idstr.ends_with(wanted); });
-    if (*schema) collector->use_schema(**schema);
-    return *collector;
-  };
-  auto is_sound = [&](const vmstream::ScanResult& scan) {
-    summary = collector->finish(scan);
-    return summary->problems.damage() == 0;
-  };
-  auto reading = read_subject(session, options, start, is_sound);
-  if (!reading) return session.fail(shown_name(options), reading.error());
-  if (reading->ram_read) summary = collector->finish(reading->scan);
+  auto read = read_devices(session, options, *schema, [&](const vmstream::SectionHeader& header) {
+    return header.idstr.ends_with(wanted);
+  });
+  if (!read) return session.fail(shown_name(options), read.error());
+  const auto& [reading, collector, summary] = *read;
 
-  auto idstr = find_idstr(*summary, wanted);
-  if (!idstr && reading->scan.fault) {  // it may stand behind the fault
+  auto idstr = find_idstr(summary, wanted);
+  if (!idstr && reading.scan.fault) {  // it may stand behind the fault
     session.fail(shown_name(options), idstr.error());
-    return judge(session, options, reading->scan, summary->problems);
+    return judge(session, options, reading.scan, summary.problems);
   }
   if (!idstr) return session.fail(shown_name(options), idstr.error());
   auto devices = decode_instances(*collector, *idstr, options.instance);
   if (devices.empty()) {
-    auto error = no_instance(*summary, *idstr, options.instance.value_or(0));
+    auto error = no_instance(summary, *idstr, options.instance.value_or(0));
     return session.fail(shown_name(options), error);
   }
-  auto problems = summary->problems;
+  auto problems = summary.problems;
   for (const auto& device : devices) {
     for (const auto& problem : device.state.problems) problems.add(problem);
   }
@@ -188,11 +178,11 @@ ExitStatus answer_device(Session& session, const InspectOptions& options) {
     if (!narrowed) return session.fail(shown_name(options), narrowed.error());
   }
   if (options.common.json) {
-    print_device_json(reading->subject, devices, problems);
+    print_device_json(reading.subject, devices, problems);
   } else {
     print_device_text(devices, has_path);
   }
-  return judge(session, options, reading->scan, problems);
+  return judge(session, options, reading.scan, problems);
 }
 
 }  // namespace vmtools

@@ -8,9 +8,9 @@
 #include <vmstream/device_collector.h>
 #include <vmstream/text.h>
 #include "common/output.h"
-#include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/commands/description.h"
 #include "vmstream-inspect/commands/device_answer.h"
+#include "vmstream-inspect/commands/device_reading.h"
 #include "vmstream-inspect/print/device_view.h"
 
 namespace vmtools {
@@ -135,23 +135,11 @@ void dump_analysed(const DumpInput& input, vmstream::ProblemLog& problems) {
 ExitStatus answer_dump(Session& session, const InspectOptions& options) {
   auto schema = read_schema(session, options);
   if (!schema) return session.fail(*options.schema, schema.error());
-  std::optional<vmstream::DeviceCollector> collector;
-  std::optional<vmstream::StreamSummary> summary;
-  auto start = [&]() -> vmstream::StreamVisitor& {
-    collector.emplace();
-    if (*schema) collector->use_schema(**schema);
-    return *collector;
-  };
-  auto is_sound = [&](const vmstream::ScanResult& scan) {
-    summary = collector->finish(scan);
-    return summary->problems.damage() == 0;
-  };
-  auto reading = read_subject(session, options, start, is_sound);
-  if (!reading) return session.fail(shown_name(options), reading.error());
-  if (reading->ram_read) summary = collector->finish(reading->scan);
-  summary->ram_read = reading->ram_read;
-  auto problems = summary->problems;
-  DumpInput input{reading->subject, *summary, *collector};
+  auto read = read_devices(session, options, *schema);
+  if (!read) return session.fail(shown_name(options), read.error());
+  const auto& [reading, collector, summary] = *read;
+  auto problems = summary.problems;
+  DumpInput input{reading.subject, summary, *collector};
   switch (options.format) {
     case DumpFormat::Json:
       dump_json(input, problems);
@@ -163,7 +151,7 @@ ExitStatus answer_dump(Session& session, const InspectOptions& options) {
       dump_analysed(input, problems);
       break;
   }
-  return judge(session, options, reading->scan, problems);
+  return judge(session, options, reading.scan, problems);
 }
 
 }  // namespace vmtools

@@ -18,6 +18,7 @@
 namespace vmtools {
 
 using vmstream::ByteKind;
+using vmstream::Errc;
 using vmstream::NamedBytes;
 
 namespace {
@@ -51,6 +52,19 @@ std::string shortened(std::string text, size_t columns = kMeaningColumns) {
   size_t end = columns - 2;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
   return text.substr(0, end) + "..";
+}
+
+// Leaves a line of it, and gives what is behind the last space of that.
+std::string cut_line(std::string& text) {
+  if (text.size() <= kMeaningColumns) return {};
+  size_t space = text.rfind(' ', kMeaningColumns);
+  if (space == std::string::npos) {
+    text = shortened(std::move(text));
+    return {};
+  }
+  std::string rest = text.substr(space + 1);
+  text.resize(space);
+  return rest;
 }
 
 std::string text_of(std::span<const std::byte> bytes) {
@@ -121,8 +135,9 @@ class Rows {
     if (stretch.length > stretch.bytes.size()) {
       std::string count = fmt::format(" ({} bytes)", stretch.length);
       if (stretch.bytes.empty()) {
-        print_row(stretch.offset, {}, stretch.kind, shortened(meaning));
-        print(fmt::format("{:37}{}\n", "", count.substr(1)));
+        std::string rest = cut_line(meaning);
+        print_row(stretch.offset, {}, stretch.kind, meaning);
+        print(fmt::format("{:37}{}\n", "", shortened((rest + count).substr(rest.empty()))));
         return;
       }
       meaning = shortened(std::move(meaning), kMeaningColumns - count.size()) + count;
@@ -171,6 +186,16 @@ bool hold_range(const vmstream::StreamEnds& parts, const InspectOptions& options
   });
 }
 
+// Why a whole stream has nothing of what was asked for; empty where nothing was.
+std::string why_nothing(const InspectOptions& options, uint64_t plain_bytes) {
+  if (options.section) {
+    return fmt::format("there is no section '{}'", vmstream::escape(*options.section));
+  }
+  if (!options.offset || *options.offset < plain_bytes) return {};
+  return fmt::format("the stream has {:#x} bytes, none from {:#x} on", plain_bytes,
+                     *options.offset);
+}
+
 // Where not all bytes are asked for, those that are may be had without the rest.
 std::optional<vmstream::StreamEnds> read_wanted_parts(Session& session,
                                                       const InspectOptions& options) {
@@ -204,6 +229,8 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   auto scan =
       parts ? vmstream::scan_ends(*parts, namer) : vmstream::scan_stream(*state.plain, namer, {});
   if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  bool cut_short = namer.has_passed_range() && scan.fault && scan.fault->code == Errc::Interrupted;
+  if (cut_short) scan.fault.reset();
   if (auto named = namer.finish(scan); !named) {
     return session.fail(shown_name(options), named.error());
   }
@@ -212,12 +239,13 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   if (options.common.json) {
     nlohmann::ordered_json tail{{"complete", scan.complete()},
                                 {"problems", problems_json(problems)}};
+    if (cut_short) tail["complete"] = nullptr;
     print("\n],\n" + compact_json(tail).substr(1) + "\n");
   }
-  if (options.section && !rows.any() && scan.complete()) {
-    return session.fail(shown_name(options),
-                        {vmstream::Errc::Usage, fmt::format("there is no section '{}'",
-                                                            vmstream::escape(*options.section))});
+  if (!rows.any() && scan.complete() && !cut_short) {
+    if (auto reason = why_nothing(options, scan.plain_bytes); !reason.empty()) {
+      return session.fail(shown_name(options), {Errc::Usage, std::move(reason)});
+    }
   }
   return judge(session, options, scan, problems);
 }

@@ -5,10 +5,12 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include <vmstream/index_answers.h>
 #include <vmstream/index_builder.h>
 #include <vmstream/seekable_state.h>
+#include <vmstream/stream_summary.h>
 #include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
@@ -23,13 +25,22 @@ using vmstream::Verification;
 
 namespace {
 
-void print_verdict_json(const Subject& subject, const vmstream::ScanResult& scan,
-                        const Verification& found) {
+// What a verdict is about, all of it.
+struct Verified {
+  const Subject& subject;
+  const vmstream::ScanResult& scan;
+  const Verification& found;
+  uint64_t absent_pages = 0;  // of RAM blocks, without a record
+};
+
+void print_verdict_json(const Verified& verified) {
+  const auto& [subject, scan, found, absent_pages] = verified;
   auto json = opening_json("vmstream.verify/1", subject);
   auto gaps = ordered_json::array();
   for (const auto& gap : scan.gaps) gaps.push_back({{"from", gap.from}, {"to", gap.to}});
   json["ok"] = found.ok();
   json["complete"] = found.complete;
+  json["end_inferred"] = found.end_is_inferred;
   json["sha256"] = subject.sha256.value_or("");
   json["stream_bytes"] = scan.stream_bytes;
   json["plain_bytes"] = scan.plain_bytes;
@@ -38,6 +49,7 @@ void print_verdict_json(const Subject& subject, const vmstream::ScanResult& scan
   json["devices"] = found.devices;
   json["described_devices"] = found.described;
   json["vmdesc"] = found.vmdesc;
+  json["absent_pages"] = absent_pages;
   json["lost_bytes"] = scan.lost_bytes;
   json["gaps"] = std::move(gaps);
   json["problems"] = problems_json(found.problems);
@@ -50,19 +62,27 @@ std::string verdict(const Verification& found) {
   return found.complete ? "DAMAGED: complete, but it contradicts itself" : "DAMAGED: not whole";
 }
 
-void print_verdict(bool color, const Subject& subject, const vmstream::ScanResult& scan,
-                   const Verification& found) {
+void print_verdict(bool color, const Verified& verified) {
+  const auto& [subject, scan, found, absent_pages] = verified;
   std::string_view paint = !color ? "" : found.ok() ? "\x1b[1;32m" : "\x1b[1;31m";
   print(fmt::format("{}{}{}\n", paint, verdict(found), color ? "\x1b[0m" : ""));
   print(fmt::format("  {} bytes of stream, {} sections, {} devices ({} held against the vmdesc)\n",
                     scan.stream_bytes, found.sections, found.devices, found.described));
   print(fmt::format("  SHA-256 {}\n", subject.sha256.value_or("")));
+  if (found.end_is_inferred) {
+    print("  without footers and vmdesc a cut file may look like this too\n");
+  }
+  if (absent_pages > 0) {
+    print(fmt::format(
+        "  {} not in this stream (see explain)\n",
+        absent_pages == 1 ? "1 page of RAM is" : fmt::format("{} pages of RAM are", absent_pages)));
+  }
   if (found.trailing_bytes > 0) {
     print(fmt::format("  {} bytes behind the end of the stream, which no QEMU reads\n",
                       found.trailing_bytes));
   }
   if (scan.gap_count > 0) {
-    print(fmt::format("  {} bytes are lost in {} places; the rest could be read\n", scan.lost_bytes,
+    print(fmt::format("  {} bytes are lost (gaps: {}); the rest could be read\n", scan.lost_bytes,
                       scan.gap_count));
   }
   for (const auto& problem : found.problems.kept()) {
@@ -74,7 +94,14 @@ void print_verdict(bool color, const Subject& subject, const vmstream::ScanResul
   }
 }
 
-}  // namespace
+uint64_t absent_pages(const vmstream::StateFacts& facts) {
+  uint64_t absent = 0;
+  for (const vmstream::IndexedBlock& block : facts.blocks) {
+    uint64_t records = std::accumulate(block.records.begin(), block.records.end(), uint64_t{0});
+    absent += vmstream::count_absent_pages(block.block, records, facts.target_page_size);
+  }
+  return absent;
+}
 
 // What the index says is checked against what was read; one that cannot be read is a problem too.
 void check_index(const InspectOptions& options, const vmstream::StateIndex& made,
@@ -94,6 +121,8 @@ void check_index(const InspectOptions& options, const vmstream::StateIndex& made
   }
   if (fault) problems.add({.offset = 0, .message = vmstream::describe(*fault)});
 }
+
+}  // namespace
 
 ExitStatus verify(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
   Progress progress(session, "verify");
@@ -115,10 +144,11 @@ ExitStatus verify(Session& session, const InspectOptions& options, vmstream::Sta
   auto index = indexer.finish(scan.plain_bytes, scan.stream_bytes, scan.complete());
   index.facts.sha256 = *subject.sha256;
   check_index(options, index, found.problems);
+  Verified verified{subject, scan, found, scan.complete() ? absent_pages(index.facts) : 0};
   if (options.common.json) {
-    print_verdict_json(subject, scan, found);
+    print_verdict_json(verified);
   } else {
-    print_verdict(use_color(options.common.color, STDOUT_FILENO), subject, scan, found);
+    print_verdict(use_color(options.common.color, STDOUT_FILENO), verified);
   }
   return judge(session, options, scan, found.problems);
 }

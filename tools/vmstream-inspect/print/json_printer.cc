@@ -53,6 +53,7 @@ ordered_json stream_json(const vmstream::StreamSummary& summary) {
   json["machine"] =
       summary.configuration ? ordered_json(escape(summary.configuration->machine)) : nullptr;
   json["complete"] = summary.complete;
+  json["end_inferred"] = summary.end_is_inferred();
   json["ram_read"] = summary.ram_read;
   json["length"] = summary.stream_bytes;
   json["trailing_bytes"] = summary.trailing_bytes;

@@ -38,7 +38,8 @@ class LogScale {
     constexpr std::array<std::string_view, 5> kUnits{"", "k", "M", "G", "T"};
     std::string line;
     for (int decade = 0; decade <= decades_; ++decade) {
-      line.resize(static_cast<size_t>(decade * columns_), ' ');
+      int column = decade * columns_;
+      line.resize(static_cast<size_t>(column), ' ');
       auto unit = std::min<size_t>(static_cast<size_t>(decade) / 3, kUnits.size() - 1);
       line += "1" + std::string(static_cast<size_t>(decade) - 3 * unit, '0');
       line += kUnits[unit];

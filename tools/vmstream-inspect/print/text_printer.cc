@@ -151,6 +151,17 @@ std::string render_pages(const vmstream::StreamSummary& summary) {
   return table.render();
 }
 
+// Only a whole reading of a whole stream tells.
+uint64_t absent_pages(const vmstream::StreamSummary& summary) {
+  if (!summary.ram_read || !summary.complete) return 0;
+  uint64_t absent = 0;
+  for (const auto& [block, pages] : summary.blocks) {
+    absent +=
+        vmstream::count_absent_pages(block, pages.total(), summary.target_page_size.value_or(0));
+  }
+  return absent;
+}
+
 std::string render_blocks(const vmstream::StreamSummary& summary) {
   TextTable table({"size", "RAM block"});
   for (const auto& block : summary.blocks) {
@@ -245,6 +256,9 @@ void TextPrinter::print_facts(const Subject& subject,
   std::string complete = summary.complete ? "yes" : painted(kRed, "NO");
   fact("complete", fmt::format("{}, {}{}", complete, size_text(summary.stream_bytes),
                                summary.ram_read ? "" : "; RAM not read (see --full-scan)"));
+  if (summary.end_is_inferred()) {
+    fact("", "without footers and vmdesc a cut file may look like this too");
+  }
   if (summary.trailing_bytes > 0) {
     fact("trailing", size_text(summary.trailing_bytes) + " behind the end of the stream");
   }
@@ -299,6 +313,10 @@ void TextPrinter::print_ram(const vmstream::StreamSummary& summary) const {
       summary.ram_read ? ", " + count_text(summary.pages.total(), "page record") : "";
   heading(fmt::format("RAM: {} {}{}", size_text(summary.ram_bytes), blocks, records));
   print(summary.ram_read ? render_pages(summary) : render_blocks(summary));
+  if (uint64_t absent = absent_pages(summary); absent > 0) {
+    print(fmt::format("  {} not in the stream (see explain)\n",
+                      count_text(absent, "page") + (absent == 1 ? " is" : " are")));
+  }
 }
 
 void TextPrinter::print_iterables(const vmstream::StreamSummary& summary) const {

@@ -27,6 +27,7 @@ class Adviser {
     advise_devices();
     advise_capabilities();
     advise_pages();
+    advise_absent_pages();
     advise_commands();
     advise_age();
     advise_run_state();
@@ -51,6 +52,7 @@ class Adviser {
   void check_device(const KeptDevice& device);
   void advise_capabilities();
   void advise_pages();
+  void advise_absent_pages();
   void advise_commands();
   void advise_age();
   void advise_run_state();
@@ -240,6 +242,25 @@ void Adviser::advise_pages() {
           "stream is but one: without the others it cannot be loaded.");
   }
   if (found_.hook) fails(found_.hook, "RDMA transferred the RAM; it is not in the stream.");
+}
+
+// A channel of multifd looks whole without the others.
+void Adviser::advise_absent_pages() {
+  if (!summary_.complete || !summary_.target_page_size) return;
+  uint64_t page_size = *summary_.target_page_size;
+  std::string blocks;
+  for (const auto& [block, pages] : summary_.blocks) {
+    uint64_t absent = count_absent_pages(block, pages.total(), page_size);
+    if (absent == 0) continue;
+    blocks += fmt::format("{}{} ({} of {})", blocks.empty() ? "" : ", ", escape(block.name), absent,
+                          block.used_length / page_size);
+  }
+  if (blocks.empty()) return;
+  needs(std::nullopt,
+        fmt::format("Not all pages of RAM are in this stream; missing are those of {}. They went "
+                    "through other channels (multifd) or stayed in shared memory "
+                    "(x-ignore-shared), and the destination must get them from there.",
+                    blocks));
 }
 
 void Adviser::advise_commands() {

@@ -8,8 +8,8 @@
 #include <array>
 #include <utility>
 
-#include "analysis/extract/stretch_writer.h"
 #include "analysis/scan/device_keeper.h"
+#include "analysis/scan/stretch_writer.h"
 
 #include <vmstream/byte_reader.h>
 #include <vmstream/device_state.h>
@@ -542,11 +542,16 @@ Status ByteNamer::on_gap(const StreamGap& gap) {
 }
 
 Status ByteNamer::finish(const ScanResult& scan) {
+  if (has_passed_range()) return ok();
   state_->release(nullptr);
   state_->end_row();
   state_->out.flush();
   state_->out.advance_to(scan.plain_bytes, "behind a fault: not understood");
-  return state_->out.status();
+  return has_passed_range() ? ok() : state_->out.status();
+}
+
+bool ByteNamer::has_passed_range() const {
+  return state_->out.is_behind_range();
 }
 
 }  // namespace vmstream

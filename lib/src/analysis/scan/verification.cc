@@ -95,6 +95,7 @@ Status Verifier::on_section_end(const SectionHeader& header, const SectionEnd& e
   ++state_->result.sections;
   if (header.type != SectionType::Full) return ok();
   ++state_->result.devices;
+  state_->result.end_is_inferred = end.bounded_by == BoundedBy::NextHeader;
   state_->names.emplace(header.idstr, header.instance_id);
   return ok();
 }
@@ -125,6 +126,7 @@ Verification Verifier::finish(const ScanResult& scan) {
   Verification result = std::move(state_->result);
   if (scan.fault) result.problems.add(*scan.fault, scan.plain_bytes);
   result.complete = scan.complete();
+  result.end_is_inferred &= result.complete;
   return result;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/stream_summary.h>
 
+#include <algorithm>
 #include <numeric>
 #include <unordered_map>
 #include <utility>
@@ -14,6 +15,12 @@ namespace vmstream {
 
 uint64_t PageCounts::total() const {
   return std::accumulate(counts_.begin(), counts_.end(), uint64_t{0});
+}
+
+uint64_t count_absent_pages(const RamBlock& block, uint64_t records, uint64_t page_size) {
+  if (page_size == 0) return 0;
+  uint64_t pages = block.used_length / page_size;
+  return pages - std::min(pages, records);
 }
 
 struct SummaryCollector::State {

@@ -21,10 +21,6 @@ constexpr size_t kMaxMemberBytes = kMaxUnitBytes + 64 * 1024;
 // A header that differs from ours in so few bits is ours, damaged: by chance that does not happen.
 constexpr int kDamageBits = 2;
 
-Error malformed(std::string_view what) {
-  return Error{Errc::Malformed, fmt::format("gzip member: {}", what)};
-}
-
 // Bits in which `front` differs from the start of our members.
 int distance_from_ours(std::span<const std::byte> front) {
   int bits = 0;
@@ -83,7 +79,7 @@ class GzipUnitDecoder final : public UnitDecoder {
     uint32_t check = crc32_of(packed.subspan(kMemberHeaderBytes));
     uint32_t wanted = read_le32(packed, kMemberCheckAt);
     if (check != wanted) {
-      return malformed(
+      return malformed_member(
           fmt::format("checksum of its bytes found {:#010x}, want {:#010x}", check, wanted));
     }
     auto trailer = packed.last(kMemberTrailerBytes);
@@ -94,7 +90,8 @@ class GzipUnitDecoder final : public UnitDecoder {
     auto body = packed.subspan(kMemberHeaderBytes,
                                packed.size() - kMemberHeaderBytes - kMemberTrailerBytes);
     if (!inflater_->inflate(body, out)) {
-      return malformed(fmt::format("its data are damaged or not {} bytes long", plain_bytes));
+      return malformed_member(
+          fmt::format("its data are damaged or not {} bytes long", plain_bytes));
     }
     auto verified = check_member_trailer(trailer, crc32_of(out), plain_bytes);
     if (!verified) return verified.error();
@@ -131,16 +128,17 @@ class GzipCodec final : public BlockCodec {
     }
     int distance = distance_from_ours(front);
     if (distance > kDamageBits) return FoundUnit{FoundUnit::Kind::Long};
-    if (distance > 0) return malformed("its header is damaged");
+    if (distance > 0) return malformed_member("its header is damaged");
     size_t length = read_le32(front, kMemberLengthAt);
     if (length <= kMemberHeaderBytes + kMemberTrailerBytes || length > kMaxMemberBytes) {
-      return malformed(fmt::format("its header says {} bytes, want {} to {}", length,
-                                   kMemberHeaderBytes + kMemberTrailerBytes + 1, kMaxMemberBytes));
+      return malformed_member(fmt::format("its header says {} bytes, want {} to {}", length,
+                                          kMemberHeaderBytes + kMemberTrailerBytes + 1,
+                                          kMaxMemberBytes));
     }
     if (front.size() < length) return FoundUnit{FoundUnit::Kind::NeedsMore, length};
     size_t plain_bytes = read_le32(front, length - 4);
     if (plain_bytes > kMaxUnitBytes) {
-      return malformed(
+      return malformed_member(
           fmt::format("its trailer says {} bytes, want at most {}", plain_bytes, kMaxUnitBytes));
     }
     return FoundUnit{FoundUnit::Kind::Whole, length, plain_bytes};
@@ -164,16 +162,20 @@ class GzipCodec final : public BlockCodec {
 
 }  // namespace
 
+Error malformed_member(std::string_view what) {
+  return Error{Errc::Malformed, fmt::format("gzip member: {}", what)};
+}
+
 Status check_member_trailer(std::span<const std::byte> trailer, uint32_t crc,
                             uint64_t plain_bytes) {
   uint32_t wanted_crc = read_le32(trailer, 0);
   if (crc != wanted_crc) {
-    return malformed(fmt::format("checksum found {:#010x}, want {:#010x}", crc, wanted_crc));
+    return malformed_member(fmt::format("checksum found {:#010x}, want {:#010x}", crc, wanted_crc));
   }
   uint32_t length = static_cast<uint32_t>(plain_bytes);  // modulo 2^32, as gzip counts
   uint32_t wanted_length = read_le32(trailer, 4);
   if (length != wanted_length) {
-    return malformed(fmt::format("length found {}, want {}", length, wanted_length));
+    return malformed_member(fmt::format("length found {}, want {}", length, wanted_length));
   }
   return ok();
 }

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "codec/blocks/block_codec.h"
 #include "codec/little_endian.h"
@@ -31,6 +32,9 @@ constexpr size_t kMemberLengthAt = 16;
 constexpr size_t kMemberCheckAt = 20;
 constexpr size_t kMemberHeaderBytes = 24;
 constexpr size_t kMemberTrailerBytes = 8;
+
+/// What is wrong with a member.
+Error malformed_member(std::string_view what);
 
 /// The content of a member's trailer against what was decoded.
 Status check_member_trailer(std::span<const std::byte> trailer, uint32_t crc, uint64_t plain_bytes);

@@ -14,6 +14,7 @@
 #include "codec/blocks/piece_cache.h"
 #include "codec/crc32.h"
 #include "codec/gzip/deflate.h"
+#include "codec/gzip/gzip_member.h"
 #include "codec/trailer/resume_points.h"
 
 namespace vmstream {
@@ -23,15 +24,11 @@ constexpr uint64_t kMostSpacing = kMostResumePieceBytes / 2;
 constexpr int kRaw = -15;  // bare deflate
 constexpr int kGzip = 31;  // zlib reads header and trailer, and checks the trailer
 constexpr size_t kInputBytes = 128 * 1024;
-constexpr size_t kMemberTrailerBytes = 8;
-
-Error malformed(std::string what) {
-  return Error{Errc::Malformed, "gzip member: " + what};
-}
 
 Error zlib_error(int code, const char* message) {
   if (code == Z_MEM_ERROR) return Error{Errc::Environment, "gzip: out of memory"};
-  return malformed(fmt::format("its data are damaged ({})", message ? message : "no reason given"));
+  return malformed_member(
+      fmt::format("its data are damaged ({})", message ? message : "no reason given"));
 }
 
 // A z_stream for inflating, with its life.
@@ -203,7 +200,7 @@ class NotingDecoder final : public ByteSource {
     auto view = window_.view();
     bool begins =
         view.size() >= kMagicBytes && view[0] == std::byte{0x1f} && view[1] == std::byte{0x8b};
-    if (!begins && !any_member_) return malformed("magic not found");
+    if (!begins && !any_member_) return malformed_member("magic not found");
     if (!begins) return end_with_padding();
     any_member_ = in_member_ = true;
     member_plain_ = 0;
@@ -216,7 +213,7 @@ class NotingDecoder final : public ByteSource {
     while (!window_.view().empty()) {
       bool zeros =
           std::ranges::all_of(window_.view(), [](std::byte b) { return b == std::byte{0}; });
-      if (!zeros) return malformed("bytes that are none follow the last one");
+      if (!zeros) return malformed_member("bytes that are none follow the last one");
       window_.consume(window_.view().size());
       if (auto filled = window_.fill(1); !filled) return filled.error();
     }
@@ -276,10 +273,10 @@ class ResumePieces final : public PieceDecoder {
     const ResumePoint& point = points_.points[piece.number];
     auto status = inflate_from(point, piece.plain_length, plain);
     if (status && crc32_of(plain.view()) != point.crc) {
-      status =
-          malformed(fmt::format("checksum of the {} bytes from a resume point found {:#010x}, "
-                                "want {:#010x}",
-                                plain.size(), crc32_of(plain.view()), point.crc));
+      status = malformed_member(
+          fmt::format("checksum of the {} bytes from a resume point found {:#010x}, "
+                      "want {:#010x}",
+                      plain.size(), crc32_of(plain.view()), point.crc));
     }
     if (status) return status;
     Error error = status.error();
@@ -314,7 +311,7 @@ class ResumePieces final : public PieceDecoder {
     std::array<std::byte, kWindowBytes> room;
     auto window = std::span(room).first(point.window_length);
     if (!window_inflater_->inflate(point.window, window)) {
-      return malformed("the window of a resume point is damaged");
+      return malformed_member("the window of a resume point is damaged");
     }
     unsigned bits = 0;
     auto bit = static_cast<unsigned>(point.file_bit % 8);
@@ -324,7 +321,7 @@ class ResumePieces final : public PieceDecoder {
       input_ = input_.subspan(1);
     }
     if (!inflater_.prime(window, bit > 0 ? 8 - bit : 0, bits)) {
-      return malformed("decoding cannot begin at a resume point");
+      return malformed_member("decoding cannot begin at a resume point");
     }
     return ok();
   }

@@ -11,17 +11,12 @@
 namespace vmstream {
 namespace {
 
-enum Flag : uint8_t {
-  kHeaderCrc = 0x02,
-  kExtra = 0x04,
-  kName = 0x08,
-  kComment = 0x10,
-  kReserved = 0xe0,
-};
-
-Error malformed(std::string_view what) {
-  return Error{Errc::Malformed, fmt::format("gzip member: {}", what)};
-}
+// Flags of a member's header.
+constexpr uint8_t kHeaderCrc = 0x02;
+constexpr uint8_t kExtra = 0x04;
+constexpr uint8_t kName = 0x08;
+constexpr uint8_t kComment = 0x10;
+constexpr uint8_t kReserved = 0xe0;
 
 class GzipStreamDecoder final : public StreamDecoder {
  public:
@@ -62,7 +57,7 @@ class GzipStreamDecoder final : public StreamDecoder {
   Result<bool> inflate(std::span<const std::byte>& in, std::span<std::byte>& out) {
     auto before = out;
     auto ended = inflater_->inflate(in, out);
-    if (!ended) return malformed("its data are damaged");
+    if (!ended) return malformed_member("its data are damaged");
     auto made = before.first(before.size() - out.size());
     crc_ = crc32_of(made, crc_);
     plain_bytes_ += made.size();
@@ -94,18 +89,18 @@ class GzipStreamDecoder final : public StreamDecoder {
     if (part_ == Part::Fixed) {
       flags_ = static_cast<uint8_t>(byte_at(3));
       extra_left_ = 0;
-      if (byte_at(0) != 0x1f || byte_at(1) != 0x8b) return malformed("magic not found");
+      if (byte_at(0) != 0x1f || byte_at(1) != 0x8b) return malformed_member("magic not found");
       if (byte_at(2) != 8) {
-        return malformed(fmt::format("compression method found {}, want 8", byte_at(2)));
+        return malformed_member(fmt::format("compression method found {}, want 8", byte_at(2)));
       }
-      if (flags_ & kReserved) return malformed(fmt::format("unknown flags {:#04x}", flags_));
+      if (flags_ & kReserved) return malformed_member(fmt::format("unknown flags {:#04x}", flags_));
     } else if (part_ == Part::ExtraLength) {
       extra_left_ = byte_at(0) | byte_at(1) << 8;
     } else if (part_ == Part::HeaderCrc) {
       uint32_t wanted = byte_at(0) | byte_at(1) << 8;
       uint32_t found = header_crc_ & 0xffff;
       if (found != wanted) {
-        return malformed(
+        return malformed_member(
             fmt::format("checksum of its header found {:#06x}, want {:#06x}", found, wanted));
       }
     } else if (part_ == Part::Trailer) {

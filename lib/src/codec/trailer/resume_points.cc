@@ -18,8 +18,8 @@ namespace {
 
 constexpr uint64_t kVersion = 1;
 
-Error malformed(std::string what) {
-  return Error{Errc::Malformed, "resume points: " + what};
+Error malformed(std::string_view what) {
+  return Error{Errc::Malformed, fmt::format("resume points: {}", what)};
 }
 
 void append_varint(std::vector<std::byte>& bytes, uint64_t value) {

@@ -13,6 +13,6 @@ constexpr size_t kMostPackedWindowBytes = kWindowBytes + 1024;
 
 /// Whether the points are in order, within the lengths of their file, and no more and no further
 /// apart than they may be. A file too long to have points fails this too.
-Status check_points(const ResumePoints& points);
+Status check_points(const ResumePoints& all);
 
 }  // namespace vmstream

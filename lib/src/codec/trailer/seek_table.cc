@@ -26,7 +26,7 @@ constexpr size_t kEntriesAtOnce = 4096;
 // A magic that differs in so few bits, in front of which all else fits, is a damaged one.
 constexpr int kDamageBits = 2;
 
-Error malformed(uint64_t file_offset, std::string what) {
+Error malformed(uint64_t file_offset, std::string_view what) {
   return Error{.code = Errc::Malformed,
                .message = fmt::format("zstd seek table: {}", what),
                .file_offset = file_offset};

@@ -21,8 +21,10 @@ constexpr size_t kFileChecksumAt = 28;
 // A prefix that differs from a locator's in so few bits is a damaged one.
 constexpr int kDamageBits = 2;
 
-Error malformed(uint64_t file_offset, std::string what) {
-  return Error{.code = Errc::Malformed, .message = "trailer: " + what, .file_offset = file_offset};
+Error malformed(uint64_t file_offset, std::string_view what) {
+  return Error{.code = Errc::Malformed,
+               .message = fmt::format("trailer: {}", what),
+               .file_offset = file_offset};
 }
 
 std::vector<std::byte> make_locator(const WrappedStretch& index, uint32_t seek_table_crc,

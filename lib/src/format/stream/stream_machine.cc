@@ -23,6 +23,12 @@ std::string place_of(const SectionHeader& header) {
   return fmt::format("section '{}' (id {})", escape(header.idstr), header.section_id);
 }
 
+// Errors of other kinds are the visitor's.
+bool is_of_stream(const Error& fault) {
+  return fault.code == Errc::Malformed || fault.code == Errc::Truncated ||
+         fault.code == Errc::Unsupported;
+}
+
 // What a reader that came up short means: wait, or the stream is cut.
 Result<Step> short_read(const ByteReader& in, const Window& window) {
   if (in.missing() == 0 || window.last) return in.error();
@@ -59,11 +65,8 @@ Result<Step> StreamMachine::step(const Window& window) {
   return Step{};
 }
 
-// Errors of other kinds are the visitor's.
 bool StreamMachine::may_take_up(const Error& fault) const {
-  if (!resume_ || at_ == At::Header || at_ >= At::BehindEof) return false;
-  return fault.code == Errc::Malformed || fault.code == Errc::Truncated ||
-         fault.code == Errc::Unsupported;
+  return resume_ && at_ != At::Header && at_ < At::BehindEof && is_of_stream(fault);
 }
 
 Result<Step> StreamMachine::search(const Window& window) {
@@ -288,7 +291,13 @@ Result<Step> StreamMachine::take_ram_body(const Window& window) {
   auto step = ram_.step(window);
   // Pages in front of a record that breaks off have been told of: they are not lost as well.
   if (step && window.last && step->consumed > 0) step->wanted = 0;
-  if (!step) return step;
+  if (!step) {
+    Error fault = step.error();
+    if (is_of_stream(fault)) {
+      fault.message = fmt::format("{}: {}", place_of(*section_), fault.message);
+    }
+    return fault;
+  }
   if (step->wanted > 0 && window.last) {
     return Error{Errc::Truncated,
                  fmt::format("{}: a record needs {} bytes, {} left", place_of(*section_),

@@ -13,6 +13,8 @@
 #include "guest/capture/capture_tap.h"
 #include "guest/capture/disk_moment.h"
 #include "guest/capture/guest_state.h"
+#include "guest/capture/mapped_save.h"
+#include "guest/capture/stream_drain.h"
 #include "guest/migration_link.h"
 #include "guest/monitor/monitored_io.h"
 #include "io/wait.h"
@@ -59,9 +61,13 @@ struct GuestCapture::State {
   Status choose_mode();
   Status plan_disks(const std::string& time);
   Status begin();
+  Status set_parameters();
   Status stop_guest();
-  Status start_migration();
-  std::unique_ptr<MonitorListener> disk_moment(const StreamTap& tap);
+  Status start_migration(const std::string& uri);
+  bool must_end_well() const;
+  Status provide_drain();
+  void begin_live();
+  std::unique_ptr<MonitorListener> disk_moment(std::function<bool()> page_seen);
   Status transfer(ByteSink& sink, StreamTap& tap);
   std::optional<Pace> pace() const;
   Status migrate(CaptureTap& tap, ByteSink& sink);
@@ -70,8 +76,11 @@ struct GuestCapture::State {
   Status settle_guest();
   void hear_events();
   Result<CaptureSummary> capture(ByteSink& sink);
-  CaptureCircumstances circumstances(const CaptureTap& tap) const;
-  CaptureSummary summarize(const CaptureTap& tap);
+  CaptureCircumstances circumstances(const std::string& time) const;
+  CaptureSummary summarize(CaptureSummary summary);
+  Status write_mapped(MappedSave& save, const OutputFile& file);
+  Result<CaptureSummary> save_mapped(MappedSave& save, const OutputFile& file);
+  Result<CaptureSummary> capture_mapped(OutputFile& file);
   Status pause();
   Status quit();
   void abandon();
@@ -90,6 +99,7 @@ struct GuestCapture::State {
   std::optional<GuestState> guest = std::nullopt;
   std::optional<MigrationSettings> settings = std::nullopt;
   std::optional<MigrationLink> link = std::nullopt;
+  std::optional<StreamDrain> drain = std::nullopt;
   std::optional<LiveSave> live = std::nullopt;
   std::optional<DiskSnapshot> disks = std::nullopt;
   ChosenMode chosen = {};
@@ -146,20 +156,27 @@ Status GuestCapture::State::plan_disks(const std::string& time) {
   return ok();
 }
 
-// Everything up to the first byte of the stream.
-Status GuestCapture::State::begin() {
+Status GuestCapture::State::set_parameters() {
   uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
   if (auto done = settings->set_parameter(*qmp, "max-bandwidth", bandwidth); !done) return done;
   if (options.downtime_limit && chosen.mode == CaptureMode::Live) {
     auto limit = static_cast<uint64_t>(options.downtime_limit->count());
     if (auto done = settings->set_parameter(*qmp, "downtime-limit", limit); !done) return done;
   }
+  return ok();
+}
+
+// Everything up to the first byte of the stream.
+Status GuestCapture::State::begin() {
+  if (auto set = set_parameters(); !set) return set;
   auto opened = MigrationLink::open(*qmp, MigrationLink::Direction::FromQemu);
   if (!opened) return opened.error();
   link.emplace(std::move(*opened));
   if (auto stopped = stop_guest(); !stopped) return stopped;
-  if (auto begun = start_migration(); !begun) return begun;
-  return link->await_peer(*qmp, options.limits);
+  if (auto provided = provide_drain(); !provided) return provided;
+  if (auto begun = start_migration(link->uri()); !begun) return begun;
+  if (auto met = link->await_peer(*qmp, options.limits); !met) return met;
+  return provide_drain();
 }
 
 // QEMU itself stops a guest that is saved live or in the background, the latter too late for disks.
@@ -170,16 +187,30 @@ Status GuestCapture::State::stop_guest() {
   return disks_first ? disks->take(*qmp) : ok();
 }
 
-std::unique_ptr<MonitorListener> GuestCapture::State::disk_moment(const StreamTap& tap) {
+std::unique_ptr<MonitorListener> GuestCapture::State::disk_moment(std::function<bool()> page_seen) {
   if (!disks) return nullptr;
   if (chosen.mode != CaptureMode::Background) {
     return std::make_unique<SnapshotAtSwitchover>(*qmp, *disks);
   }
-  return std::make_unique<GoOnOnceProtected>(*qmp, [&tap] { return tap.counts().pages > 0; });
+  return std::make_unique<GoOnOnceProtected>(*qmp, std::move(page_seen));
 }
 
-Status GuestCapture::State::start_migration() {
-  auto begun = qmp->execute("migrate", to_text({{"uri", link->uri()}}));
+bool GuestCapture::State::must_end_well() const {
+  return chosen.mode == CaptureMode::Background && stays_protected(qmp->qemu_version());
+}
+
+// As soon as there is what can be drained: a pipe before the stream begins, a socket when QEMU has
+// connected to it.
+Status GuestCapture::State::provide_drain() {
+  if (!must_end_well() || drain || link->descriptor() < 0) return ok();
+  auto started = StreamDrain::start(link->descriptor());
+  if (!started) return started.error();
+  drain.emplace(std::move(*started));
+  return ok();
+}
+
+Status GuestCapture::State::start_migration(const std::string& uri) {
+  auto begun = qmp->execute("migrate", to_text({{"uri", uri}}));
   migrating = true;
   if (begun) return ok();
   // After a refusal the session goes on, and what may be migrating is not ours to cancel; after a
@@ -198,12 +229,15 @@ std::optional<Pace> GuestCapture::State::pace() const {
   return Pace(*options.max_bandwidth);
 }
 
+void GuestCapture::State::begin_live() {
+  if (chosen.mode != CaptureMode::Live) return;
+  settings->owe_parameter("downtime-limit");  // by which it is ended
+  live.emplace(*qmp, options, observer);
+}
+
 Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
-  if (chosen.mode == CaptureMode::Live) {
-    settings->owe_parameter("downtime-limit");  // by which it is ended
-    live.emplace(*qmp, options, observer);
-  }
-  auto moment = disk_moment(tap);
+  begin_live();
+  auto moment = disk_moment([&tap] { return tap.counts().pages > 0; });
   CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
   MonitorWatch watch(
       *qmp, options.limits, [&tap] { tap.report(); }, &listener);
@@ -235,7 +269,9 @@ void GuestCapture::State::hear_events() {
 
 // QEMU has sent everything: what was borrowed of it goes back, before the output is finished.
 Status GuestCapture::State::settle_guest() {
-  link->close();
+  if (link) link->close();
+  drain.reset();
+  if (options.mapped_ram) LentFile::take_back(*qmp);
   if (options.after == After::Keep) {
     if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
   }
@@ -250,13 +286,13 @@ Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
   if (auto moved = transfer(sink, tap.stream()); !moved) return moved;
   if (auto whole = tap.finish(); !whole) return whole;
   if (auto settled = settle_guest(); !settled) return settled;
-  tap.give_index(circumstances(tap));
+  tap.give_index(circumstances(tap.time()));
   return sink.finish();
 }
 
-CaptureCircumstances GuestCapture::State::circumstances(const CaptureTap& tap) const {
+CaptureCircumstances GuestCapture::State::circumstances(const std::string& time) const {
   CaptureCircumstances how{.mode = std::string(name_of(chosen.mode)),
-                           .time = tap.time(),
+                           .time = time,
                            .qemu_version = qmp->qemu_version(),
                            .run_state = guest->found_name()};
   if (disks) how.disks = disks->disks();
@@ -272,11 +308,44 @@ Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
     return done.error();
   }
   saved = true;
-  return summarize(tap);
+  return summarize(tap.summary());
 }
 
-CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
-  CaptureSummary summary = tap.summary();
+// Until QEMU has written the file, and the guest goes on.
+Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& file) {
+  if (auto set = set_parameters(); !set) return set;
+  if (auto prepared = save.prepare(*settings, file); !prepared) return prepared;
+  if (auto stopped = stop_guest(); !stopped) return stopped;
+  if (auto begun = start_migration(save.uri()); !begun) return begun;
+  begin_live();
+  auto moment = disk_moment({});
+  CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
+  if (auto ended = save.await_end(listener); !ended) return ended;
+  if (auto completed = expect_completed(); !completed) return completed;
+  return settle_guest();
+}
+
+Result<CaptureSummary> GuestCapture::State::save_mapped(MappedSave& save, const OutputFile& file) {
+  std::string time = current_time();
+  if (auto chose = choose_mode(); !chose) return chose.error();
+  if (auto planned = plan_disks(time); !planned) return planned.error();
+  if (auto written = write_mapped(save, file); !written) return written.error();
+  return save.survey(file, live ? &*live : nullptr, circumstances(time));
+}
+
+Result<CaptureSummary> GuestCapture::State::capture_mapped(OutputFile& file) {
+  MappedSave save(*qmp, options, observer);
+  if (auto possible = save.check(*settings); !possible) return possible.error();
+  auto summary = save_mapped(save, file);
+  if (!summary) {
+    abandon();
+    return summary;
+  }
+  saved = true;
+  return summarize(std::move(*summary));
+}
+
+CaptureSummary GuestCapture::State::summarize(CaptureSummary summary) {
   summary.mode = chosen.mode;
   summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp->qemu_version();
@@ -289,7 +358,7 @@ CaptureSummary GuestCapture::State::summarize(const CaptureTap& tap) {
   if (!live) return summary;
   summary.ended_by = live->ended_by();
   summary.shortfall = live->shortfall();
-  live->tell_dirtied(summary.passes);
+  if (!options.mapped_ram) live->tell_dirtied(summary.passes);
   return summary;
 }
 
@@ -355,9 +424,8 @@ Status GuestCapture::State::run_dry() {
 }
 
 void GuestCapture::State::end_migration() {
-  bool must_end_well =
-      chosen.mode == CaptureMode::Background && stays_protected(qmp->qemu_version());
-  if (must_end_well && link && link->descriptor() >= 0 && run_dry()) return;
+  if (must_end_well() && link && link->descriptor() >= 0 && run_dry()) return;
+  if (drain) drain->take_over();  // from a QEMU that stands still
   cancel();
 }
 
@@ -376,6 +444,7 @@ Status GuestCapture::State::revive() {
 Status GuestCapture::State::give_back() {
   if (migrating) end_migration();
   if (link) link->close();
+  drain.reset();
   if (auto alive = revive(); !alive) return alive;
   WaitLimits patience = fresh_limits(kRecoveryPatience);
   qmp->set_limits(patience);
@@ -385,6 +454,7 @@ Status GuestCapture::State::give_back() {
     migrating = false;
   }
   MigrationLink::forget(*qmp);
+  if (options.mapped_ram) LentFile::take_back(*qmp);
   link.reset();
   if (auto resumed = guest->resume(*qmp); !resumed) return resumed;
   return settings->put_back(*qmp);
@@ -407,6 +477,13 @@ Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const Capture
 
 Result<CaptureSummary> GuestCapture::capture(ByteSink& sink) {
   return state_->capture(sink);
+}
+
+Result<CaptureSummary> GuestCapture::capture_mapped(OutputFile& file) {
+  if (!state_->options.mapped_ram) {
+    return Error{Errc::Usage, "capture_mapped() without CaptureOptions::mapped_ram"};
+  }
+  return state_->capture_mapped(file);
 }
 
 Status GuestCapture::complete() {

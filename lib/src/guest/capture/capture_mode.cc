@@ -7,6 +7,7 @@
 #include <charconv>
 #include <compare>
 
+#include "guest/capture/mapped_save.h"
 #include "guest/monitor/query.h"
 
 namespace vmstream {
@@ -28,14 +29,27 @@ constexpr std::array kNotInBackground = {
     "dirty-bitmaps", "postcopy-blocktime", "late-block-activate", "auto-converge", "rdma-pin-all",
     "xbzrle",        "compress",           "validate-uuid"};
 
+// These QEMU refuses where pages have places of their own.
+constexpr std::array kNotInMapped = {"xbzrle", "compress"};
+
+bool is_wanted(std::string_view name, const CaptureOptions& options) {
+  if (!options.mapped_ram) return false;
+  return name == "mapped-ram" || (name == "multifd" && writes_in_parallel(options));
+}
+
 Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options) {
   Capabilities wanted;
-  for (const char* name : kDisturbing) wanted.emplace_back(name, false);
+  for (const char* name : kDisturbing) wanted.emplace_back(name, is_wanted(name, options));
+  if (options.mapped_ram) {
+    for (const char* name : kNotInMapped) wanted.emplace_back(name, false);
+  }
   wanted.emplace_back(kBackground, mode == CaptureMode::Background);
   bool disks_at_end = options.disk_folder && mode != CaptureMode::Background;
   wanted.emplace_back(kPauseAtEnd, disks_at_end);
-  // These tell the passes, and the moment of the disks.
-  if (mode == CaptureMode::Live || disks_at_end) wanted.emplace_back("events", true);
+  // These tell the passes, the moment of the disks, and the end where no stream does.
+  if (mode == CaptureMode::Live || disks_at_end || options.mapped_ram) {
+    wanted.emplace_back("events", true);
+  }
   if (mode == CaptureMode::Background) {
     for (const char* name : kNotInBackground) wanted.emplace_back(name, false);
   }
@@ -58,6 +72,11 @@ std::string hint_for(const std::string& refusal) {
 
 Status prepare_background(QmpClient& qmp, MigrationSettings& settings,
                           const CaptureOptions& options) {
+  if (options.mapped_ram) {
+    return Error{.code = Errc::Unsupported,
+                 .message = "QEMU leaves a mapped-ram file of a background snapshot without pages",
+                 .hint = hint_for("")};
+  }
   if (!settings.knows_capability(kBackground)) {
     return Error{.code = Errc::Unsupported,
                  .message = fmt::format("QEMU {} makes no background snapshots, 6.0 was the first",

@@ -18,12 +18,12 @@ StreamTap::OnProgress progress_to(CaptureObserver* observer) {
   return [observer](const StreamCounts& counts) { observer->on_progress(counts); };
 }
 
+}  // namespace
+
 std::string current_time() {
   auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
 }
-
-}  // namespace
 
 CaptureTap::CaptureTap(CaptureMode mode, const CaptureOptions& options, CaptureObserver* observer)
     : options_(options),

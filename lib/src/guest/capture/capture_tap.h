@@ -12,6 +12,9 @@
 
 namespace vmstream {
 
+/// For CaptureCircumstances::time.
+std::string current_time();
+
 /// Counts, passes, digest, and the index where one is asked for. Borrows options and observer.
 class CaptureTap {
  public:

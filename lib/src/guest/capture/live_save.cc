@@ -68,16 +68,16 @@ void LiveSave::on_progress(const RamProgress& ram) {
 
 void LiveSave::on_look(const RamProgress& ram) {
   auto now = Clock::now();
-  uint64_t sent_before = looks_.empty() ? 0 : looks_.back().pages_sent;
-  CapturePass pass{.pages = ram.pages_sent - std::min(ram.pages_sent, sent_before),
-                   .bytes = 0,
+  Look before = looks_.empty() ? Look() : looks_.back();
+  CapturePass pass{.pages = ram.pages_sent - std::min(ram.pages_sent, before.pages_sent),
+                   .bytes = ram.bytes_sent - std::min(ram.bytes_sent, before.bytes_sent),
                    .seconds = seconds_between(std::exchange(looked_at_, now), now),
                    .dirtied = ram.pages_left,
                    .left = ram.pages_left};
   if (last_.syncs > 0) {
     pass.dirtied = pages_found(ram) - std::min(pages_found(ram), pages_found(last_));
   }
-  looks_.push_back({ram.pages_sent, pass});
+  looks_.push_back({ram.pages_sent, ram.bytes_sent, pass});
   if (!ended_by_) ended_by_ = convergence_.after(pass);
 }
 
@@ -105,6 +105,18 @@ void LiveSave::tell_dirtied(std::vector<CapturePass>& passes) const {
       pass.left = look->pass.left;
     }
   }
+}
+
+std::vector<CapturePass> LiveSave::passes(const RamProgress& end) const {
+  std::vector<CapturePass> passes;
+  for (const Look& look : looks_) passes.push_back(look.pass);
+  Look last = looks_.empty() ? Look() : looks_.back();
+  if (end.pages_sent > last.pages_sent) {
+    passes.push_back({.pages = end.pages_sent - last.pages_sent,
+                      .bytes = end.bytes_sent - std::min(end.bytes_sent, last.bytes_sent),
+                      .seconds = seconds_between(looked_at_, Clock::now())});
+  }
+  return passes;
 }
 
 std::optional<Shortfall> LiveSave::shortfall() const {

@@ -21,6 +21,7 @@ class LiveSave {
   /// What QEMU had sent when it looked for the pages that the guest had dirtied meanwhile.
   struct Look {
     uint64_t pages_sent = 0;  ///< since the start
+    uint64_t bytes_sent = 0;  ///< likewise
     CapturePass pass;         ///< since the look before
   };
 
@@ -36,6 +37,8 @@ class LiveSave {
   /// The rule that ended the save; Downtime where QEMU found the end by itself.
   EndedBy ended_by() const { return ended_by_.value_or(EndedBy::Downtime); }
   const std::vector<Look>& looks() const { return looks_; }
+  /// Pass by pass as QEMU tells, up to `end`: for files that do not show them.
+  std::vector<CapturePass> passes(const RamProgress& end) const;
   /// Writes into `passes`, as the stream shows them, what QEMU found dirty in each.
   void tell_dirtied(std::vector<CapturePass>& passes) const;
   /// By how much it missed converging, where it had to be ended.

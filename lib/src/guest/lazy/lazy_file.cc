@@ -43,23 +43,25 @@ Status write_sidecar(const std::string& path, std::span<const std::byte> bytes) 
   return (*file)->commit_file();
 }
 
-// Reads the file through and leaves a sidecar that makes it readable by position.
-Status make_sidecar(const std::string& path) {
+Error no_positions(const std::string& reason) {
+  return unsupported("the file cannot be read by position: " + reason,
+                     "restore it without --lazy, or unpack it with vmrestore -o first");
+}
+
+Result<SidecarMaker> open_maker(const std::string& path) {
   auto maker = SidecarMaker::open(path, {.decrypt = false});
-  if (!maker) {
-    Error error = maker.error();
-    if (error.code == Errc::Unsupported) error.hint = kWayOut;
-    return error;
-  }
-  auto index = read_index(maker->plain());
+  bool refused = !maker && maker.error().code == Errc::Unsupported;
+  return refused ? no_positions(maker.error().message) : std::move(maker);
+}
+
+// Reads the file through and leaves a sidecar that makes it readable by position.
+Status make_sidecar(SidecarMaker& maker, const std::string& sidecar) {
+  auto index = read_index(maker.plain());
   if (!index) return index.error();
-  if (!maker->allows_positions()) {
-    return unsupported("a file of this form cannot be read by position",
-                       "restore it without --lazy, or unpack it with vmrestore -o first");
-  }
-  auto bytes = maker->finish(*index);
+  if (!maker.allows_positions()) return no_positions("its form does not allow it");
+  auto bytes = maker.finish(*index);
   if (!bytes) return bytes.error();
-  auto written = write_sidecar(sidecar_path(path), *bytes);
+  auto written = write_sidecar(sidecar, *bytes);
   if (written) return written;
   Error error = written.error();
   error.message = fmt::format("the index cannot be kept beside the file: {}", error.message);
@@ -84,25 +86,41 @@ std::optional<Indexed> carried_index(const std::optional<SeekableState>& state) 
   return Indexed{state->containers, std::move(*index)};
 }
 
-// Reads the file through. `sidecar` becomes the name of the index where that is kept as a file.
-Result<Indexed> make_index(const std::string& path, const std::optional<SeekableState>& state,
-                           std::string& sidecar) {
-  if (state && state->plain()) {
-    auto whole = make_stretch_source(*state->plain(), 0, state->plain()->length());
-    auto index = read_index(*whole);
-    if (!index) return index.error();
-    return Indexed{state->containers, std::move(*index)};
-  }
-  if (auto made = make_sidecar(path); !made) return made.error();
-  sidecar = sidecar_path(path);
-  auto indexed = carried_index(open_seekable_state(path));
-  if (!indexed) return unsupported("the file cannot be read by position");
+Result<Indexed> index_beside(SidecarMaker& maker, const std::string& path,
+                             const std::string& sidecar) {
+  if (auto made = make_sidecar(maker, sidecar); !made) return made.error();
+  auto indexed = carried_index(open_seekable_state(path, {}, sidecar));
+  if (!indexed) return no_positions("its index does not allow it");
   return std::move(*indexed);
+}
+
+Result<Indexed> index_in_memory(const SeekableState& state) {
+  auto whole = make_stretch_source(*state.plain(), 0, state.plain()->length());
+  auto index = read_index(*whole);
+  if (!index) return index.error();
+  return Indexed{state.containers, std::move(*index)};
 }
 
 std::string reason_of(const std::optional<SeekableState>& state) {
   if (state && state->index_fault) return describe(*state->index_fault);
   return state && state->index ? "the index lacks the places of pages" : "it carries no index";
+}
+
+// Reads the file through. Of a file that will be refused it is not said that it is read.
+Result<Indexed> make_index(const std::string& path, const std::string& sidecar,
+                           const std::optional<SeekableState>& state,
+                           const IndexingObserver& observer) {
+  std::optional<SidecarMaker> maker;  // of a file that only its index makes readable by position
+  if (!state || !state->plain()) {
+    auto opened = open_maker(path);
+    if (!opened) return opened.error();
+    maker.emplace(std::move(*opened));
+  }
+  auto start = Clock::now();
+  if (observer.on_begin) observer.on_begin(reason_of(state));
+  auto indexed = maker ? index_beside(*maker, path, sidecar) : index_in_memory(*state);
+  if (indexed && observer.on_end) observer.on_end(Clock::now() - start, maker ? sidecar : "");
+  return indexed;
 }
 
 Status check_blocks(const StateFacts& facts) {
@@ -132,30 +150,31 @@ Status check_index(const StateIndex& index) {
 
 }  // namespace
 
-LazyFile::LazyFile(std::string path, std::vector<Container> containers, StateIndex index)
+LazyFile::LazyFile(std::string path, std::string sidecar, std::vector<Container> containers,
+                   StateIndex index)
     : path_(std::move(path)),
+      sidecar_(std::move(sidecar)),
       containers_(std::move(containers)),
       index_(std::make_shared<const StateIndex>(std::move(index))) {}
 
-Result<LazyFile> LazyFile::open(const std::string& path, const IndexingObserver& observer) {
+Result<LazyFile> LazyFile::open(const std::string& path, const IndexingObserver& observer,
+                                std::string sidecar) {
   if (auto file = open_random_file(path); !file) return file.error();
-  auto state = open_seekable_state(path);
+  if (sidecar.empty()) sidecar = sidecar_path(path);
+  auto state = open_seekable_state(path, {}, sidecar);
   auto indexed = carried_index(state);
   if (!indexed) {
-    auto start = Clock::now();
-    std::string sidecar;
-    if (observer.on_begin) observer.on_begin(reason_of(state));
-    auto made = make_index(path, state, sidecar);
+    auto made = make_index(path, sidecar, state, observer);
     if (!made) return made.error();
-    if (observer.on_end) observer.on_end(Clock::now() - start, sidecar);
     indexed.emplace(std::move(*made));
   }
   if (auto usable = check_index(indexed->index); !usable) return usable.error();
-  return LazyFile(path, std::move(indexed->containers), std::move(indexed->index));
+  return LazyFile(path, std::move(sidecar), std::move(indexed->containers),
+                  std::move(indexed->index));
 }
 
 Result<LazyReader> LazyFile::open_reader(size_t cache_bytes) const {
-  auto state = open_seekable_state(path_, {.cache_bytes = cache_bytes});
+  auto state = open_seekable_state(path_, {.cache_bytes = cache_bytes}, sidecar_);
   if (!state || !state->plain()) {
     return Error{Errc::Environment, "the file has changed since it was opened"};
   }

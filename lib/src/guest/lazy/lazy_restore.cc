@@ -8,50 +8,19 @@
 
 #include <vmstream/text.h>
 #include "base/json.h"
-#include "guest/capture/guest_state.h"
 #include "guest/lazy/page_server.h"
 #include "guest/lazy/postcopy_capability.h"
 #include "guest/lazy/postcopy_opening.h"
 #include "guest/lazy/postcopy_recovery.h"
+#include "guest/lazy/working_set.h"
 #include "guest/migration_link.h"
+#include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
 
 namespace vmstream {
 namespace {
 
 constexpr auto kLastWords = std::chrono::seconds(2);
-
-// The units that hold a working set's pages. What the guest does not have is passed over: the set
-// may be of an earlier save.
-std::vector<UnitRange> units_of(const WorkingSet& set, const std::vector<ServedBlock>& blocks) {
-  std::vector<UnitRange> units;
-  for (const WorkingSet::Range& range : set.ranges) {
-    auto block = std::ranges::find(blocks, range.block, &ServedBlock::name);
-    if (block == blocks.end() || range.length == 0) continue;
-    uint64_t first = range.offset / block->unit_bytes;
-    uint64_t count = (range.length + block->unit_bytes - 1) / block->unit_bytes;
-    if (first >= block->unit_count()) continue;
-    units.push_back({static_cast<size_t>(block - blocks.begin()), first,
-                     std::min(count, block->unit_count() - first)});
-  }
-  return units;
-}
-
-WorkingSet set_of(const std::vector<UnitRange>& units, const std::vector<ServedBlock>& blocks) {
-  WorkingSet set;
-  for (const UnitRange& unit : units) {
-    const ServedBlock& block = blocks[unit.block];
-    WorkingSet::Range next{block.name, unit.unit * block.unit_bytes, unit.count * block.unit_bytes};
-    bool goes_on = !set.ranges.empty() && set.ranges.back().block == next.block &&
-                   set.ranges.back().offset + set.ranges.back().length == next.offset;
-    if (goes_on) {
-      set.ranges.back().length += next.length;
-    } else {
-      set.ranges.push_back(std::move(next));
-    }
-  }
-  return set;
-}
 
 // What both ways into a lazy restore share.
 class LazyRestore {
@@ -174,7 +143,7 @@ Status LazyRestore::deliver(bool loaded) {
                      .on_progress = [this](const auto& counts) { observer_.on_progress(counts); }});
   auto served = server.serve();
   summary_.counts = server.counts();
-  summary_.working_set = set_of(server.asked(), blocks_);
+  summary_.working_set = working_set_of(server.asked(), blocks_);
   if (served) return ok();
   return explain(served.error(), server.loaded());
 }

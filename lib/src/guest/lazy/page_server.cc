@@ -35,7 +35,7 @@ Status PageServer::serve() {
       if (auto filled = refill(); !filled) return filled;
     }
     if (auto spoken = speak(); !spoken) return spoken;
-    if (has_all() && first_loss_ && sent_ == out_.size()) return *first_loss_;
+    if (has_all() && !lost_.empty() && sent_ == out_.size()) return lost_.begin()->second;
     if (!shut_) {
       if (auto waited = await(); !waited) return waited;
     }
@@ -67,12 +67,10 @@ Status PageServer::obey(const ReturnMessage& message) {
   switch (message.type) {
     case ReturnType::RequestBlockPages:
     case ReturnType::RequestPages:
-      return note_request(message);
+      // QEMU takes what the stream did not hold for zeros, and closes.
+      return ended_ ? ok() : note_request(message);
     case ReturnType::Pong:
-      if (message.value != kDevicesLoadedPing || loaded_) return ok();
-      loaded_ = true;
-      record_until_ = Clock::now() + options_.record_time;
-      if (options_.on_loaded) options_.on_loaded();
+      if (message.value == kDevicesLoadedPing && !loaded_) await_run();
       return ok();
     case ReturnType::Shut:
       shut_ = true;
@@ -84,6 +82,19 @@ Status PageServer::obey(const ReturnMessage& message) {
       return ok();
   }
   return ok();
+}
+
+// Behind the ping stands the command to run, and until QEMU has obeyed that a broken connection is
+// its end. It does so before it answers its monitor again.
+void PageServer::await_run() {
+  bool can_ask = options_.monitor && options_.monitor->post("query-status");
+  if (!can_ask) note_loaded();
+}
+
+void PageServer::note_loaded() {
+  loaded_ = true;
+  record_until_ = Clock::now() + options_.record_time;
+  if (options_.on_loaded) options_.on_loaded();
 }
 
 Status PageServer::note_request(const ReturnMessage& message) {
@@ -117,7 +128,7 @@ Status PageServer::refill() {
   Status filled = !requests_.empty() ? answer_requests() : may_push() ? push_some() : ok();
   if (!filled) return filled;
   writer_.close();
-  if (out_.empty() && has_all() && !first_loss_ && !ended_) {
+  if (out_.empty() && has_all() && lost_.empty() && !ended_) {
     writer_.end_stream();
     ended_ = true;
   }
@@ -153,6 +164,7 @@ Status PageServer::read_and_add(size_t block, uint64_t unit, uint64_t& count) {
 Status PageServer::add(size_t block, uint64_t unit, std::span<const std::byte> pages,
                        uint64_t& count) {
   const ServedBlock& shape = serving_.blocks[block];
+  find_again(block, unit);
   serving_.ledger.mark(block, unit);
   count += shape.pages_of(unit);
   return writer_.add(shape, unit, pages);
@@ -160,16 +172,22 @@ Status PageServer::add(size_t block, uint64_t unit, std::span<const std::byte> p
 
 void PageServer::lose(size_t block, uint64_t unit, const Error& fault) {
   const ServedBlock& shape = serving_.blocks[block];
-  lost_.insert({block, unit});
-  counts_.lost_pages += shape.pages_of(unit);
-  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
-  if (first_loss_) return;
-  first_loss_ = fault;
+  Error told = fault;
   std::string where =
       fault.file_offset ? fmt::format(" (file offset {:#x})", *fault.file_offset) : std::string();
-  first_loss_->message =
-      fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
-                  unit * shape.unit_bytes, escape(shape.name), fault.message, where);
+  told.message = fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
+                             unit * shape.unit_bytes, escape(shape.name), fault.message, where);
+  lost_.emplace(std::pair(block, unit), std::move(told));
+  counts_.lost_pages += shape.pages_of(unit);
+  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
+}
+
+// What failed for the one who asked may have been read ahead.
+void PageServer::find_again(size_t block, uint64_t unit) {
+  if (lost_.erase({block, unit}) == 0) return;
+  const ServedBlock& shape = serving_.blocks[block];
+  counts_.lost_pages -= shape.pages_of(unit);
+  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ -= shape.unit_bytes;
 }
 
 // Everything but zeros and what cannot be read.
@@ -232,7 +250,10 @@ Status PageServer::take_batch() {
 Status PageServer::speak() {
   while (sent_ < out_.size()) {
     auto count = serving_.channel.write_some(std::span(out_).subspan(sent_));
-    if (!count) return count.error();
+    if (!count) {
+      auto heard = hear();  // QEMU's last word tells more than that it closed
+      return heard ? count.error() : heard;
+    }
     if (*count == 0) return ok();
     sent_ += *count;
     counts_.sent_bytes += *count;
@@ -270,12 +291,19 @@ Status PageServer::await() {
   if (auto within = check_limits(options_.limits, "QEMU to take its memory"); !within)
     return within;
   if (!ready && ready.error().code != Errc::TimedOut) return ready;
-  if (!ready || waiting[1].revents == 0) return ok();
-  // A monitor that closes is no reason to keep memory from a guest.
-  for (auto event = options_.monitor->take_event();; event = options_.monitor->take_event()) {
-    if (!event) options_.monitor = nullptr;
-    if (!event || !*event) return ok();
-  }
+  if (ready && waiting[1].revents != 0) listen_to_monitor();
+  return ok();
+}
+
+// A monitor that closes is no reason to keep memory from a guest.
+void PageServer::listen_to_monitor() {
+  bool awaited = options_.monitor->awaits_answer();
+  auto event = options_.monitor->take_event();
+  while (event && *event) event = options_.monitor->take_event();
+  auto answer = options_.monitor->take_answer();
+  bool answered = !answer || *answer;
+  if (awaited && (answered || !event) && !loaded_) note_loaded();
+  if (!event) options_.monitor = nullptr;
 }
 
 void PageServer::report(Clock::time_point now) {

@@ -4,7 +4,7 @@
 
 #include <deque>
 #include <functional>
-#include <set>
+#include <map>
 #include <utility>
 
 #include <vmstream/lazy_restore.h>
@@ -28,7 +28,8 @@ struct PageServing {
 struct PageServerOptions {
   std::optional<uint64_t> max_push_bandwidth = std::nullopt;
   Clock::duration record_time = std::chrono::seconds(10);
-  QmpClient* monitor = nullptr;  ///< its events are taken in and dropped meanwhile
+  /// Asked whether QEMU has loaded the devices; its events are taken in and dropped meanwhile.
+  QmpClient* monitor = nullptr;
   WaitLimits limits = {};
   bool loaded = false;  ///< the devices are, and the guest was running before
   std::function<void()> on_loaded = {};
@@ -58,6 +59,8 @@ class PageServer {
 
   Status hear();
   Status obey(const ReturnMessage& message);
+  void await_run();
+  void note_loaded();
   Status note_request(const ReturnMessage& message);
   Status refill();
   Status answer_requests();
@@ -66,11 +69,13 @@ class PageServer {
   Status push_unit(const PageBatch::Part& part, uint64_t index);
   Status read_and_add(size_t block, uint64_t unit, uint64_t& count);
   Status add(size_t block, uint64_t unit, std::span<const std::byte> pages, uint64_t& count);
+  void find_again(size_t block, uint64_t unit);
   void lose(size_t block, uint64_t unit, const Error& fault);
   bool has_all() const;
   bool may_push() const;
   Status speak();
   Status await();
+  void listen_to_monitor();
   Clock::time_point wake_time(Clock::time_point now);
   void report(Clock::time_point now);
 
@@ -91,9 +96,8 @@ class PageServer {
   uint64_t part_units_ = 0;
   Clock::time_point next_push_ = Clock::time_point::min();
 
-  std::set<std::pair<size_t, uint64_t>> lost_;  // units
-  uint64_t lost_bytes_ = 0;                     // of those that have to be delivered
-  std::optional<Error> first_loss_;
+  std::map<std::pair<size_t, uint64_t>, Error> lost_;  // units; one may be read later after all
+  uint64_t lost_bytes_ = 0;                            // of those that have to be delivered
 
   bool loaded_;
   bool ended_ = false;  // the stream's end has been written

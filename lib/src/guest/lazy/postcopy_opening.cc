@@ -181,13 +181,12 @@ Status OpeningWriter::write_front() {
   if (auto done = write_advice(); !done) return done;
   auto slice = first_slice();
   for (auto record = records().begin(); record != records().end(); ++record) {
-    bool is_early = record < slice;
+    bool is_early_device = record->type == SectionType::Full && record < slice;
+    bool is_iterable = record->type == SectionType::Start || is_slice(*record);
     Status done = ok();
-    if (record->type == SectionType::Start) {
-      done = is_ram(*record) ? write_ram_start(*record) : copy(*record);
-    } else if (is_slice(*record) && !is_ram(*record)) {
-      done = copy(*record);
-    } else if (record->type == SectionType::Full && is_early) {
+    if (record->type == SectionType::Start && is_ram(*record)) {
+      done = write_ram_start(*record);
+    } else if (is_early_device || (is_iterable && !is_ram(*record))) {
       done = copy(*record);
     }
     if (!done) return done;

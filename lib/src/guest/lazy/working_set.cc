@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Working sets as text: a head, then a line a range.
-#include <vmstream/lazy_restore.h>
+// As text a working set is a head, then a line a range.
+#include "guest/lazy/working_set.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include <vmstream/text.h>
@@ -52,6 +53,38 @@ Result<WorkingSet> WorkingSet::parse(std::string_view text) {
     if (!fits) return malformed(number);
     range.block = line;
     set.ranges.push_back(std::move(range));
+  }
+  return set;
+}
+
+std::vector<UnitRange> units_of(const WorkingSet& set, const std::vector<ServedBlock>& blocks) {
+  std::vector<UnitRange> units;
+  for (const WorkingSet::Range& range : set.ranges) {
+    auto block = std::ranges::find(blocks, range.block, &ServedBlock::name);
+    if (block == blocks.end() || range.length == 0) continue;
+    uint64_t size = block->unit_count() * block->unit_bytes;
+    if (range.offset >= size) continue;
+    uint64_t last = range.offset + std::min(range.length, size - range.offset) - 1;
+    uint64_t first_unit = range.offset / block->unit_bytes;
+    units.push_back({static_cast<size_t>(block - blocks.begin()), first_unit,
+                     last / block->unit_bytes - first_unit + 1});
+  }
+  return units;
+}
+
+WorkingSet working_set_of(const std::vector<UnitRange>& units,
+                          const std::vector<ServedBlock>& blocks) {
+  WorkingSet set;
+  for (const UnitRange& unit : units) {
+    const ServedBlock& block = blocks[unit.block];
+    WorkingSet::Range next{block.name, unit.unit * block.unit_bytes, unit.count * block.unit_bytes};
+    bool goes_on = !set.ranges.empty() && set.ranges.back().block == next.block &&
+                   set.ranges.back().offset + set.ranges.back().length == next.offset;
+    if (goes_on) {
+      set.ranges.back().length += next.length;
+    } else {
+      set.ranges.push_back(std::move(next));
+    }
   }
   return set;
 }

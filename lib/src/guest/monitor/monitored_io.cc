@@ -27,30 +27,42 @@ Status MonitorWatch::hear() {
   }
 }
 
+// Whether the descriptor is ready. poll() leaves out a negative one.
+Result<bool> MonitorWatch::wait_once(int fd, short events) {
+  if (!heard_) {
+    if (auto heard = hear(); !heard) return heard.error();
+  }
+  if (listener_) {
+    if (auto turned = listener_->on_turn(); !turned) return turned.error();
+  }
+  std::array<pollfd, 2> waiting{pollfd{fd, events, 0}, pollfd{qmp_.descriptor(), POLLIN, 0}};
+  auto deadline = Clock::now() + kSilence;
+  WaitLimits interval{limits_.cancellation,
+                      std::min(limits_.deadline.value_or(deadline), deadline)};
+  auto ready = wait_ready(waiting, interval, "QEMU's stream");
+  if (!ready) {
+    if (auto within = check_limits(limits_, "QEMU's stream"); !within) return within.error();
+    if (ready.error().code != Errc::TimedOut) return ready.error();
+    on_silence_();
+    return false;
+  }
+  if (waiting[1].revents != 0) {
+    if (auto heard = hear(); !heard) return heard.error();
+  }
+  return waiting[0].revents != 0;
+}
+
 Status MonitorWatch::await(int fd, short events) {
   for (;;) {
-    if (!heard_) {
-      if (auto heard = hear(); !heard) return heard;
-    }
-    if (listener_) {
-      if (auto turned = listener_->on_turn(); !turned) return turned;
-    }
-    std::array<pollfd, 2> waiting{pollfd{fd, events, 0}, pollfd{qmp_.descriptor(), POLLIN, 0}};
-    auto deadline = Clock::now() + kSilence;
-    WaitLimits interval{limits_.cancellation,
-                        std::min(limits_.deadline.value_or(deadline), deadline)};
-    auto ready = wait_ready(waiting, interval, "QEMU's stream");
-    if (!ready) {
-      if (auto within = check_limits(limits_, "QEMU's stream"); !within) return within;
-      if (ready.error().code != Errc::TimedOut) return ready;
-      on_silence_();
-      continue;
-    }
-    if (waiting[1].revents != 0) {
-      if (auto heard = hear(); !heard) return heard;
-    }
-    if (waiting[0].revents != 0) return ok();
+    auto ready = wait_once(fd, events);
+    if (!ready) return ready.error();
+    if (*ready) return ok();
   }
+}
+
+Status MonitorWatch::listen() {
+  auto listened = wait_once(-1, 0);
+  return listened ? ok() : Status(listened.error());
 }
 
 Result<size_t> MonitoredSource::read(std::span<std::byte> into) {

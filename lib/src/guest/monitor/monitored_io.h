@@ -33,10 +33,13 @@ class MonitorWatch {
 
   /// Fails when a limit strikes or the monitor closes.
   Status await(int fd, short events);
+  /// Waits a fraction of a second for something that the monitor has to say, and hears it.
+  Status listen();
   const WaitLimits& limits() const { return limits_; }
 
  private:
   Status hear();
+  Result<bool> wait_once(int fd, short events);
 
   QmpClient& qmp_;
   WaitLimits limits_;

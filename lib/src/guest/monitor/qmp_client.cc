@@ -69,6 +69,18 @@ ssize_t send_some(int socket, std::string_view text, int pass_fd) {
   return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+// QEMU greets on a thread of its own, and answers on the one that serves the guest's devices.
+Error explain_silence(Error error, const QmpAddress& address, const WaitLimits& limits,
+                      bool greeted) {
+  if (error.code != Errc::TimedOut) return error;
+  if (check_limits(limits, "the monitor")) error.code = Errc::Environment;
+  error.message = fmt::format("{} is there but {}", to_text(address),
+                              greeted ? "does not answer" : "sends no greeting");
+  error.hint = greeted ? "QEMU is busy, or waits for a page of a guest whose memory has not come"
+                       : "another client holds this monitor; end it, or give QEMU one more -qmp";
+  return error;
+}
+
 // A command whose answer nobody waits for.
 struct Posted {
   uint64_t id = 0;
@@ -224,18 +236,13 @@ Result<QmpClient> QmpClient::connect(const QmpAddress& address, WaitLimits limit
   auto default_deadline = Clock::now() + kGreetingPatience;
   patience.deadline = std::min(limits.deadline.value_or(default_deadline), default_deadline);
   auto socket = connect_socket(address, patience);
-  auto client = socket ? adopt(socket->release(), patience) : Result<QmpClient>(socket.error());
-  if (client) {
-    client->set_limits(limits);
-    return client;
+  if (!socket) return explain_silence(socket.error(), address, limits, false);
+  auto state = std::make_unique<State>(State{.socket = std::move(*socket), .limits = patience});
+  if (auto greeted = state->await_greeting(); !greeted) {
+    return explain_silence(greeted.error(), address, limits, !state->version.empty());
   }
-  Error error = client.error();
-  if (error.code == Errc::TimedOut) {
-    if (check_limits(limits, "the monitor")) error.code = Errc::Environment;
-    error.message = to_text(address) + " is there but sends no greeting";
-    error.hint = "another client holds this monitor; end it, or give QEMU one more -qmp";
-  }
-  return error;
+  state->limits = limits;
+  return QmpClient(std::move(state));
 }
 
 Result<QmpClient> QmpClient::adopt(int owned_fd, WaitLimits limits) {

@@ -24,11 +24,13 @@ Result<RunStatus> query_run_status(QmpClient& qmp);
 
 /// How far the RAM of a migration has come, as QEMU counts it.
 struct RamProgress {
-  uint64_t syncs = 0;          ///< looks at what the guest has dirtied; the first is at the start
-  uint64_t pages_sent = 0;     ///< page records
-  uint64_t pages_left = 0;     ///< dirty at the last look and not sent since
-  uint64_t bytes_left = 0;     ///< the same in bytes
-  uint64_t pages_dirtied = 0;  ///< a second, before the last look
+  uint64_t syncs = 0;       ///< looks at what the guest has dirtied; the first is at the start
+  uint64_t pages_sent = 0;  ///< page records
+  uint64_t pages_left = 0;  ///< dirty at the last look and not sent since
+  uint64_t bytes_left = 0;  ///< the same in bytes
+  uint64_t bytes_sent = 0;
+  uint64_t total_bytes = 0;       ///< of guest memory
+  uint64_t pages_dirtied = 0;     ///< a second, before the last look
   uint64_t throttle_percent = 0;  ///< that auto-converge takes from the guest's processors
 };
 
@@ -41,7 +43,7 @@ struct MigrationStatus {
   bool is_over() const;
 };
 /// From the answer's text.
-Result<MigrationStatus> read_migration_status(std::string_view answer);
+Result<MigrationStatus> read_migration_status(std::string_view text);
 Result<MigrationStatus> query_migration(QmpClient& qmp);
 
 /// Asks until the migration under way is over.

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "guest/capture/guest_state.h"
+#include "guest/monitor/query.h"
 
 namespace vmstream {
 namespace {

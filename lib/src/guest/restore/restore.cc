@@ -37,6 +37,18 @@ RestoreSummary summarize(const StreamTap& tap, Clock::time_point start) {
   return summary;
 }
 
+// Pages that stand between the entries of the block list no QEMU takes from a connection.
+class NoMappedRam final : public StreamVisitor {
+ public:
+  Status on_ram_blocks(const RamBlockList& list) override {
+    if (list.blocks.empty() || !list.blocks.back().mapped) return ok();
+    return Error{.code = Errc::Unsupported,
+                 .message = "a mapped-ram stream must be read by position",
+                 .offset = list.offset,
+                 .hint = "give the name of its file; vmstream-inspect extract stream unpacks one"};
+  }
+};
+
 // One restore into a QEMU, from the first look to the run state.
 class Restore {
  public:
@@ -70,7 +82,8 @@ Status Restore::feed(ByteSource& plain, StreamTap& tap) {
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
   auto start = Clock::now();
   if (auto looked = require_waiting(qmp_); !looked) return looked.error();
-  StreamTap tap(DigestMode::None, progress_to(observer_));
+  NoMappedRam no_mapped_ram;
+  StreamTap tap(DigestMode::None, progress_to(observer_), &no_mapped_ram);
   if (auto fed = feed(plain, tap); !fed) return fed.error();
   auto state = settle_run_state(qmp_, options_.run_state);
   if (!state) return state.error();
@@ -84,7 +97,8 @@ Result<RestoreSummary> Restore::run(ByteSource& plain) {
 Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink, RestoreObserver* observer,
                                       HoldBack hold_back) {
   auto start = Clock::now();
-  StreamTap tap(DigestMode::None, progress_to(observer));
+  NoMappedRam no_mapped_ram;
+  StreamTap tap(DigestMode::None, progress_to(observer), &no_mapped_ram);
   StreamGuard guard(tap, sink, end_told_to(observer), hold_back);
   if (auto passed = guard_stream(plain, guard); !passed) return passed.error();
   if (auto finished = sink.finish(); !finished) return finished.error();

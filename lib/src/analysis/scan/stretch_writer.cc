@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/extract/stretch_writer.h"
+#include "analysis/scan/stretch_writer.h"
 
 #include <fmt/format.h>
 
@@ -18,12 +18,16 @@ constexpr size_t kFrontBytes = 16;
 
 }  // namespace
 
+Status StretchWriter::status() const {
+  if (!status_ || !is_behind_range()) return status_;
+  return Error{Errc::Interrupted, "all of the range has been shown"};
+}
+
 bool StretchWriter::wants(uint64_t length) const {
   if (!status_) return false;
   if (!options_.in_range) return true;
-  bool behind = offset_ >= options_.first && offset_ - options_.first >= options_.length;
   bool before = offset_ < options_.first && options_.first - offset_ >= length;
-  return !behind && !before;
+  return !before && !is_behind_range();
 }
 
 void StretchWriter::emit(const NamedBytes& stretch) {

@@ -20,7 +20,12 @@ class StretchWriter {
 
   uint64_t offset() const { return offset_; }
   const NamingOptions& options() const { return options_; }
-  const Status& status() const { return status_; }
+  /// The receiver's error; or that nothing more is wanted.
+  Status status() const;
+  bool is_behind_range() const {
+    return options_.in_range && offset_ >= options_.first &&
+           offset_ - options_.first >= options_.length;
+  }
   /// The section that the next stretches belong to; borrowed until it is set again.
   void set_section(const SectionHeader* section) { section_ = section; }
 

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "guest/socket_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+namespace vmstream {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kPrefix = "vmstream-";
+constexpr std::string_view kRandom = "XXXXXX";  // what mkdtemp() replaces
+constexpr size_t kSocketNameLength = 32;
+constexpr int kAttempts = 10;
+
+Result<std::string> random_name() {
+  uint64_t words[2];
+  if (::getrandom(words, sizeof words, 0) != sizeof words) return system_error("getrandom", errno);
+  return fmt::format("{:016x}{:016x}", words[0], words[1]);
+}
+
+bool is_socket_name(std::string_view name) {
+  return name.size() == kSocketNameLength &&
+         name.find_first_not_of("0123456789abcdef") == name.npos;
+}
+
+bool is_folder_name(std::string_view name) {
+  return name.starts_with(kPrefix) && name.size() == kPrefix.size() + kRandom.size();
+}
+
+// Open and ours alone; not open if somebody else has it, or has just taken it for left behind.
+UniqueFd lock_folder(const fs::path& path) {
+  UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat status {};
+  if (!folder.is_open() || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0) return {};
+  bool is_ours = ::fstat(folder.get(), &status) == 0 && status.st_uid == ::geteuid();
+  return is_ours && status.st_nlink > 0 ? std::move(folder) : UniqueFd();
+}
+
+template <typename Visit>
+void for_each_name(const fs::path& folder, Visit visit) {
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    visit(entry->path());
+  }
+}
+
+// What else may be in there is not ours; then the folder stays too.
+void remove_folder(const fs::path& path) {
+  for_each_name(path, [](const fs::path& entry) {
+    if (is_socket_name(entry.filename().native())) ::unlink(entry.c_str());
+  });
+  ::rmdir(path.c_str());
+}
+
+void remove_left_folders() {
+  for_each_name(P_tmpdir, [](const fs::path& path) {
+    if (!is_folder_name(path.filename().native())) return;
+    UniqueFd lock = lock_folder(path);
+    if (lock.is_open()) remove_folder(path);
+  });
+}
+
+}  // namespace
+
+SocketFolder::~SocketFolder() {
+  if (!path_.empty()) remove_folder(path_);
+}
+
+Result<SocketFolder> SocketFolder::create(mode_t mode) {
+  remove_left_folders();
+  auto name = random_name();
+  if (!name) return name.error();
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::string path = fmt::format(P_tmpdir "/{}{}", kPrefix, kRandom);
+    if (!::mkdtemp(path.data())) return system_error("mkdtemp", errno);
+    UniqueFd lock = lock_folder(path);
+    if (!lock.is_open()) continue;
+    SocketFolder folder(std::move(path), std::move(lock));
+    folder.socket_ = folder.path_ + "/" + *name;
+    if (::fchmod(folder.lock_.get(), mode) != 0) return system_error("chmod", errno);
+    return folder;
+  }
+  return Error{Errc::Environment, "no folder for a socket could be locked in " P_tmpdir};
+}
+
+}  // namespace vmstream

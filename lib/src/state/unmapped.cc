@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/unmapped.h>
+
+#include <algorithm>
+#include <utility>
+
+#include <vmstream/index_builder.h>
+#include <vmstream/parser.h>
+#include "format/ram/ram_records.h"
+#include "format/stream/records.h"
+#include "format/wire.h"
+#include "state/wanted_feed.h"
+
+namespace vmstream {
+namespace {
+
+constexpr uint64_t kPieceBytes = 1u << 20;
+constexpr uint64_t kZeroRecordsAtOnce = kPieceBytes / 16;
+constexpr std::string_view kMappedRam = "mapped-ram";
+
+bool lists_mapped_ram(const Configuration& configuration) {
+  const auto& names = configuration.capabilities;
+  return names && std::ranges::find(*names, kMappedRam) != names->end();
+}
+
+// Stops at the first record behind the header.
+class HeadVisitor final : public StreamVisitor {
+ public:
+  Status on_configuration(const Configuration& configuration) override {
+    is_mapped = lists_mapped_ram(configuration);
+    return stop();
+  }
+  Status on_section(const SectionHeader&) override { return stop(); }
+
+  bool is_mapped = false;
+
+ private:
+  static Status stop() { return Error{Errc::Interrupted, "the head has ended"}; }
+};
+
+// The records of the stream and its list of RAM blocks.
+Result<StateIndex> survey(RandomSource& plain) {
+  IndexBuilder builder;
+  StreamParser parser(builder, {}, {.mapped_pages = MappedPages::None});
+  if (auto whole = WantedFeed(plain, parser).run(); !whole) return whole.error();
+  return builder.finish(parser.offset(), parser.stream_length(), true);
+}
+
+// Gives what stands in front of the pages, the pages as the parser shows them, and what stands
+// behind.
+class UnmappedSource final : public ByteSource, private StreamVisitor {
+ public:
+  UnmappedSource(RandomSource& plain, IndexedRecord ram, uint64_t length, Bytes front)
+      : plain_(plain), ram_(std::move(ram)), length_(length), piece_(std::move(front)) {}
+
+  Result<size_t> read(std::span<std::byte> into) override {
+    while (given_ == piece_.size() && position() < length_) {
+      piece_.clear();
+      given_ = 0;
+      if (auto made = make_piece(); !made) return made.error();
+    }
+    size_t count = std::min(into.size(), piece_.size() - given_);
+    std::copy_n(piece_.begin() + static_cast<ptrdiff_t>(given_), count, into.begin());
+    given_ += count;
+    return count;
+  }
+
+ private:
+  // In `plain`, up to where all has been given or lies in piece_.
+  uint64_t position() const { return in_memory_ ? parser_.offset() : behind_; }
+
+  Status make_piece() {
+    if (zeros_left_ > 0) return add_zeros();
+    if (!in_memory_) return copy_behind();
+    if (parser_.offset() < ram_.end()) return feed_.step(ram_.end());
+    in_memory_ = false;
+    behind_ = ram_.end();
+    append_ram_mark(piece_, RamMark::EndOfSlice);
+    if (ram_.footer) append_footer(piece_, ram_.section_id);
+    return ok();
+  }
+
+  Status copy_behind() {
+    piece_.resize(static_cast<size_t>(std::min(length_ - behind_, kPieceBytes)));
+    uint64_t from = std::exchange(behind_, behind_ + piece_.size());
+    return plain_.read_at(from, piece_);
+  }
+
+  // Pages that are passed over come without their content, any number of them at once.
+  Status on_page(const Page& page) override {
+    if (page.block_offset == 0) block_ = *page.block;
+    if (page.payload.empty()) {
+      if (zeros_left_++ == 0) zeros_from_ = page.block_offset;
+      page_bytes_ = page.size;
+      return ok();
+    }
+    return add(page.block_offset, page.kind, page.payload);
+  }
+
+  Status add_zeros() {
+    for (uint64_t i = 0; i < kZeroRecordsAtOnce && zeros_left_ > 0; ++i, --zeros_left_) {
+      if (auto added = add(zeros_from_, PageKind::Zero, {}); !added) return added;
+      zeros_from_ += page_bytes_;
+    }
+    return ok();
+  }
+
+  Status add(uint64_t offset, PageKind kind, std::span<const std::byte> payload) {
+    bool is_data = kind == PageKind::Data;
+    return append_page(piece_, {.block = &block_,
+                                .block_offset = offset,
+                                .kind = kind,
+                                .continued = offset != 0,
+                                .payload = is_data ? payload : std::span<const std::byte>()});
+  }
+
+  RandomSource& plain_;
+  IndexedRecord ram_;  // the START that holds the pages
+  uint64_t length_;
+  Bytes piece_;
+  size_t given_ = 0;  // of it
+  StreamParser parser_{*this};
+  WantedFeed feed_{plain_, parser_};
+  bool in_memory_ = true;
+  uint64_t behind_ = 0;
+  RamBlock block_;
+  uint64_t zeros_from_ = 0;  // in block_
+  uint64_t zeros_left_ = 0;
+  uint64_t page_bytes_ = 0;
+};
+
+// Writes all that stands in front of the pages.
+class FrontWriter {
+ public:
+  FrontWriter(RandomSource& plain, const StateIndex& index) : plain_(plain), index_(index) {}
+
+  Result<Bytes> write(const IndexedRecord& configuration, const IndexedRecord& ram) {
+    auto done = copy(0, configuration.offset);
+    if (done) done = write_configuration(configuration);
+    if (done) done = copy(configuration.end(), ram.offset);
+    if (done) done = write_ram_start(ram);
+    if (!done) return done.error();
+    return std::move(front_);
+  }
+
+ private:
+  Status copy(uint64_t from, uint64_t to) {
+    size_t old = front_.size();
+    front_.resize(old + static_cast<size_t>(to - from));
+    return plain_.read_at(from, std::span(front_).subspan(old));
+  }
+
+  Status write_configuration(const IndexedRecord& record) {
+    // One byte more: only what stands behind the record says where it ends.
+    Bytes found(static_cast<size_t>(record.length) + 1);
+    if (auto read = plain_.read_at(record.offset, found); !read) return read;
+    ByteReader in(found, record.offset);
+    Configuration configuration = read_configuration(in, {});
+    if (!in.ok()) return in.error();
+    auto& names = configuration.capabilities;
+    if (names) std::erase(*names, kMappedRam);
+    if (names && names->empty()) names.reset();
+    return append_configuration(front_, configuration);
+  }
+
+  // And the head of the section that gets the pages.
+  Status write_ram_start(const IndexedRecord& ram) {
+    SectionHeader header{.type = SectionType::Start,
+                         .section_id = ram.section_id,
+                         .idstr = ram.idstr,
+                         .instance_id = ram.instance_id,
+                         .version_id = ram.version_id};
+    if (auto done = append_section_header(front_, header); !done) return done;
+    append_be(front_, index_.facts.ram_bytes | wire::kRamMemSize);
+    for (const IndexedBlock& entry : index_.facts.blocks) {
+      RamBlock block = entry.block;
+      block.mapped.reset();
+      if (auto done = append_block_entry(front_, block); !done) return done;
+    }
+    append_ram_mark(front_, RamMark::EndOfSlice);
+    if (ram.footer) append_footer(front_, ram.section_id);
+    header.type = SectionType::Part;
+    return append_section_header(front_, header);
+  }
+
+  RandomSource& plain_;
+  const StateIndex& index_;
+  Bytes front_;
+};
+
+Error too_many_records() {
+  return Error{Errc::Unsupported, "the stream has too many records to be written anew"};
+}
+
+}  // namespace
+
+bool is_mapped_ram(RandomSource& plain) {
+  HeadVisitor visitor;
+  StreamParser parser(visitor);
+  // Ends by an error, be it the visitor's.
+  [[maybe_unused]] auto looked = WantedFeed(plain, parser).run();
+  return visitor.is_mapped;
+}
+
+Result<std::unique_ptr<ByteSource>> make_unmapped_source(RandomSource& plain) {
+  auto index = survey(plain);
+  if (!index) return index.error();
+  if (!index->records) return too_many_records();
+  auto configuration =
+      std::ranges::find(*index->records, SectionType::Configuration, &IndexedRecord::type);
+  auto ram = std::ranges::find_if(*index->records, [](const IndexedRecord& record) {
+    return record.type == SectionType::Start && record.idstr == "ram";
+  });
+  if (configuration == index->records->end() || ram == index->records->end()) {
+    return Error{Errc::Malformed, "a mapped-ram stream without a list of RAM blocks"};
+  }
+  auto front = FrontWriter(plain, *index).write(*configuration, *ram);
+  if (!front) return front.error();
+  return std::unique_ptr<ByteSource>(
+      std::make_unique<UnmappedSource>(plain, *ram, index->facts.stream_bytes, std::move(*front)));
+}
+
+}  // namespace vmstream

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+"""Which saves and restores are made, and which faults each of them meets.
+
+A group shares the QEMU that is saved, and runs by itself. It is a function of a runner, whose run()
+is given the operation, the program that is struck, the kinds of fault, and the most steps of each.
+"""
+
+import contextlib
+
+from copy_bench import Copy, CopyBench
+from faults import (CALLS, COMMAND, COMMAND_STALLED, GIVEN_UP, JUMPS, QEMU_DIES, QEMU_KILLED,
+                    QEMU_STALLED, SIGNALS)
+from gpg_home import GpgHomeTest
+from new_qemu_bench import NewQemuBench
+from real_guest import NEWER_QEMU, QEMU, why_not
+from restore_bench import LazyBench, Restore, RestoreBench
+from save_bench import PLAIN, Save, SaveBench
+
+ALL = [*CALLS, *SIGNALS]
+LIMIT = ("--timeout", "2s")  # as long as a save may take that nothing stalls
+LONG = ("--timeout", "60s")
+SLOW_LINK = ("--max-bandwidth", "8M/s", "--downtime-limit", "1ms", "--max-passes", "2")
+
+
+def run_copies(runner):
+    with contextlib.closing(CopyBench(runner.state, runner.plain)) as bench:
+        unpacked = Copy("restore to a file", "vmrestore", ("x.zst", "-o", "copy"), "copy")
+        runner.run(bench, unpacked, "vmrestore", ALL, 6)
+        packed = Copy("save from stdin", "vmdump", ("--stdin", "-o", "y.zst"), "y.zst", "plain")
+        runner.run(bench, packed, "vmdump", ALL, 6)
+        replaced = Copy("save, --force", "vmdump", ("--stdin", "--force", "-o", "y.gz"), "y.gz",
+                        "plain", replaces=True)
+        runner.run(bench, replaced, "vmdump", ALL, 4)
+        named = Copy("save, no unnamed files", "vmdump", ("--stdin", "-o", "y.bz2"), "y.bz2",
+                     "plain", is_named=True)
+        runner.run(bench, named, "vmdump", ALL, 4)
+
+
+def run_restores(runner):
+    with contextlib.closing(RestoreBench(runner.state, runner.last_tick)) as bench:
+        runner.run(bench, Restore("restore"), "vmrestore", [*ALL, *QEMU_KILLED], 3)
+        runner.run(bench, Restore("restore, --timeout", limit=LIMIT), "vmrestore", QEMU_STALLED, 3)
+        timed = Restore("restore, --timeout, the clock set", limit=LONG)
+        runner.run(bench, timed, "vmrestore", JUMPS, 2)
+        runner.run(bench, Restore("restore, TCP", over_tcp=True), "vmrestore",
+                   [*ALL, *QEMU_KILLED], 2)
+
+
+def run_lazy_restores(runner):
+    with contextlib.closing(LazyBench(runner.state, runner.last_tick)) as bench:
+        lazy = ("--lazy",)
+        runner.run(bench, Restore("restore, --lazy", lazy), "vmrestore", [*ALL, *QEMU_KILLED], 4)
+        runner.run(bench, Restore("restore, --lazy --timeout", lazy, limit=LIMIT), "vmrestore",
+                   QEMU_STALLED, 3)
+        runner.run(bench, Restore("restore, --lazy, TCP", lazy, over_tcp=True), "vmrestore", ALL, 1)
+
+
+def run_new_qemus(runner):
+    with contextlib.closing(NewQemuBench(runner.state, runner.last_tick)) as bench:
+        for new in (Restore("restore, new QEMU"), Restore("restore, --lazy, new QEMU", ("--lazy",))):
+            runner.run(bench, new, "vmrestore", ALL, 2)
+            runner.run(bench, new, QEMU[0], QEMU_DIES, 4)
+
+
+def run_saves(runner):
+    with contextlib.closing(SaveBench()) as bench:
+        runner.run(bench, PLAIN, "vmdump", [*ALL, *QEMU_KILLED], 5)
+        timed = Save("save, --timeout, the clock set", ("-o", "x.zst"), limit=LONG)
+        runner.run(bench, timed, "vmdump", JUMPS, 3)
+        ended = Save("save, --verify --after quit",
+                     ("-o", "x.gz", "--verify", "--after", "quit"), "x.gz", ends_qemu=True)
+        runner.run(bench, ended, "vmdump", ALL, 3)
+        paused = Save("save, found paused", ("-o", "x.none", "-c", "none"), "x.none", paused=True)
+        runner.run(bench, paused, "vmdump", ALL, 2)
+        tcp = Save("save, TCP", ("-o", "x.zst"), over_tcp=True)
+        runner.run(bench, tcp, "vmdump", [*ALL, *QEMU_KILLED], 2)
+        runner.note_restores(bench)
+
+
+def run_piped_saves(runner):
+    with contextlib.closing(SaveBench()) as bench:
+        key = GpgHomeTest.jo
+        openpgp = Save("save, encrypted and signed",
+                       ("-o", "x.zst.gpg", "-e", key, "--sign", key), "x.zst.gpg")
+        runner.run(bench, openpgp, "vmdump", ALL, 3)
+        runner.run(bench, openpgp, "gpg", COMMAND, 4)
+        command = Save("save, --exec", ("--exec", "cat > x.zst"), leaves_pieces=True)
+        runner.run(bench, command, "vmdump", ALL, 2)
+        runner.run(bench, command, "cat", COMMAND, 3)
+        filtered = Save("save, --filter", ("-o", "x.gz", "--filter", "gzip -1 -c"), "x.gz")
+        runner.run(bench, filtered, "vmdump", ALL, 2)
+        runner.run(bench, filtered, "gzip", COMMAND, 3)
+        runner.note_restores(bench)
+
+
+def run_stalled_saves(runner):
+    with contextlib.closing(SaveBench()) as bench:
+        file = Save("save, --timeout", ("-o", "x.bz2"), "x.bz2", limit=LIMIT)
+        runner.run(bench, file, "vmdump", QEMU_STALLED, 3)
+        command = Save("save, --timeout --exec", ("--exec", "cat > x.zst"), leaves_pieces=True,
+                       limit=LIMIT)
+        runner.run(bench, command, "cat", COMMAND_STALLED, 3)
+        openpgp = Save("save, --timeout, encrypted", ("-o", "x.zst.gpg", "-e", GpgHomeTest.jo),
+                       "x.zst.gpg", limit=LIMIT)
+        runner.run(bench, openpgp, "gpg", COMMAND_STALLED, 3)
+        runner.run(bench, stalled("stop", "stop"), "tee", GIVEN_UP, 1)
+        runner.note_restores(bench)
+
+
+def stalled(name, mode, **more):
+    """A save whose output does not flow."""
+    return Save(f"save, {name}, output stalled",
+                ("--mode", mode, "-c", "none", "--exec", "tee x.none > /dev/null"), "x.none",
+                leaves_pieces=True, limit=LIMIT, **more)
+
+
+def run_running_saves(runner, mode, qemu, *slow):
+    """The guest runs all the time, and goes on to."""
+    with contextlib.closing(SaveBench(qemu)) as bench:
+        name = f"{mode}, QEMU {bench.version()}"
+        chosen = ("-o", "x.zst", "--mode", mode)
+        plain = Save(f"save, {name}", chosen, keeps_running=True)
+        runner.run(bench, plain, "vmdump", [*ALL, *QEMU_KILLED], 2)
+        timed = Save(f"save, {name}, --timeout", chosen, keeps_running=True, limit=LIMIT)
+        runner.run(bench, timed, "vmdump", QEMU_STALLED, 2)
+        unread = stalled(name, mode, keeps_running=True)
+        runner.run(bench, unread, "tee", [*COMMAND_STALLED, *GIVEN_UP], 2)
+        if slow:
+            passes = Save(f"save, {name}, slow", (*chosen, *slow), keeps_running=True)
+            runner.run(bench, passes, "vmdump", [*SIGNALS, *QEMU_KILLED], 3)
+        runner.note_restores(bench)
+
+
+def run_background_saves(runner):
+    run_running_saves(runner, "background", QEMU)
+
+
+def run_newer_background_saves(runner):
+    run_running_saves(runner, "background", NEWER_QEMU)
+
+
+def run_live_saves(runner):
+    run_running_saves(runner, "live", NEWER_QEMU, *SLOW_LINK)
+
+
+# Groups, and what each needs of which QEMU.
+GROUPS = [
+    (run_copies, None, None), (run_restores, None, None), (run_lazy_restores, QEMU, "postcopy-ram"),
+    (run_new_qemus, QEMU, "postcopy-ram"), (run_saves, None, None), (run_piped_saves, None, None),
+    (run_stalled_saves, None, None), (run_background_saves, QEMU, "background-snapshot"),
+    (run_newer_background_saves, NEWER_QEMU, "background-snapshot"),
+    (run_live_saves, NEWER_QEMU, "events"),
+]
+
+
+def choose_groups():
+    """Those that can be run here, and why each of the others cannot."""
+    chosen, left_out = [], []
+    for group, qemu, capability in GROUPS:
+        refusal = capability and why_not(capability, qemu)
+        if refusal:
+            left_out.append(f"{group.__name__}: {refusal}")
+        else:
+            chosen.append(group)
+    return chosen, left_out
