@@ -66,6 +66,22 @@ TEST_CASE("a file that QEMU writes is lent to it", "[explain]") {
   CHECK_FALSE(contains(text, "getfd"));
 }
 
+TEST_CASE("snapshots of disks are explained where they are taken", "[explain]") {
+  auto explained = [](CaptureMode mode) {
+    auto text = explain_capture(address("/run/q"), {.mode = mode, .disk_folder = "/d"}, "cat > x");
+    return text.substr(0, text.find("# The nearest"));
+  };
+  auto stopped = explained(CaptureMode::Stop);
+  CHECK(contains(stopped, "\"pause-before-switchover\""));
+  CHECK(stopped.find("\"migrate\"") < stopped.find("\"transaction\""));
+  CHECK(stopped.find("\"transaction\"") < stopped.find("\"migrate-continue\""));
+  auto background = explained(CaptureMode::Background);
+  CHECK(background.find("\"stop\"") < background.find("\"transaction\""));
+  CHECK(background.find("\"transaction\"") < background.find("\"migrate\""));
+  CHECK(background.find("\"migrate\"") < background.find("\"cont\""));
+  CHECK(contains(background, "/d/DEVICE-TIME.qcow2"));
+}
+
 TEST_CASE("a restore is explained", "[explain]") {
   auto where = address("/run/q");
   auto paused = explain_restore("guest.zst", &where, {.run_state = RunState::Paused});
