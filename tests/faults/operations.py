@@ -72,6 +72,9 @@ def run_saves(runner):
         runner.run(bench, ended, "vmdump", ALL, 3)
         paused = Save("save, found paused", ("-o", "x.none", "-c", "none"), "x.none", paused=True)
         runner.run(bench, paused, "vmdump", ALL, 2)
+        live = Save("save, live", ("-o", "x.zst", "--mode", "live"), keeps_running=True,
+                    loses_pages=True)
+        runner.run(bench, live, "vmdump", ALL, 2)
         tcp = Save("save, TCP", ("-o", "x.zst"), over_tcp=True)
         runner.run(bench, tcp, "vmdump", [*ALL, *QEMU_KILLED], 2)
         runner.note_restores(bench)

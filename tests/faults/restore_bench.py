@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import time
 
-from bench import Bench, link_folders
+from bench import Bench, link_folders, turn_of
 from outcomes import REFUSED, RESUMED, UNKNOWN, WHOLE, promise
 from real_guest import STRIPES, Qemu, free_port, wait_until
 
@@ -40,6 +40,10 @@ class RestoreBench(Bench):
             return self.read_counts()
 
     def inject(self, restore, fault, sampled=False):
+        with turn_of(restore):
+            return self.inject_alone(restore, fault)
+
+    def inject_alone(self, restore, fault):
         links = link_folders()
         with self.waiting_qemu() as qemu:
             ran = self.attempt(restore, fault, qemu)

@@ -48,7 +48,7 @@ class Runner:
             return
         try:
             counts = bench.counts_of(operation, program)
-        except AssertionError as failure:
+        except (AssertionError, OSError) as failure:
             self.note_broken(operation, "no fault", failure)
             return
         for kind in chosen:
@@ -64,7 +64,7 @@ class Runner:
     def inject(self, bench, operation, fault, sampled):
         try:
             outcome = bench.inject(operation, fault, sampled)
-        except (Broken, AssertionError) as broken:
+        except (Broken, AssertionError, OSError) as broken:
             self.note_broken(operation, fault, broken)
             return
         if outcome:

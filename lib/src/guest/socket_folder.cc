@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 
@@ -39,13 +38,18 @@ bool is_folder_name(std::string_view name) {
   return name.starts_with(kPrefix) && name.size() == kPrefix.size() + kRandom.size();
 }
 
-// Open and ours alone; not open if somebody else has it, or has just taken it for left behind.
+// Whether a folder is there still, and this user's.
+bool is_ours(const UniqueFd& folder) {
+  struct stat status {};
+  return folder.is_open() && ::fstat(folder.get(), &status) == 0 && status.st_uid == ::geteuid() &&
+         status.st_nlink > 0;
+}
+
+// Not open if somebody else has it, or has just taken it for left behind.
 UniqueFd lock_folder(const fs::path& path) {
   UniqueFd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  struct stat status {};
-  if (!folder.is_open() || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0) return {};
-  bool is_ours = ::fstat(folder.get(), &status) == 0 && status.st_uid == ::geteuid();
-  return is_ours && status.st_nlink > 0 ? std::move(folder) : UniqueFd();
+  if (!is_ours(folder) || ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0) return {};
+  return is_ours(folder) ? std::move(folder) : UniqueFd();
 }
 
 template <typename Visit>
@@ -87,7 +91,10 @@ Result<SocketFolder> SocketFolder::create(mode_t mode) {
     std::string path = fmt::format(P_tmpdir "/{}{}", kPrefix, kRandom);
     if (!::mkdtemp(path.data())) return system_error("mkdtemp", errno);
     UniqueFd lock = lock_folder(path);
-    if (!lock.is_open()) continue;
+    if (!lock.is_open()) {
+      ::rmdir(path.c_str());
+      continue;
+    }
     SocketFolder folder(std::move(path), std::move(lock));
     folder.socket_ = folder.path_ + "/" + *name;
     if (::fchmod(folder.lock_.get(), mode) != 0) return system_error("chmod", errno);
