@@ -16,11 +16,11 @@ class QmpError(Exception):
 class Guest:
     """A stopped guest. Use as a context manager: it ends with the block."""
 
-    def __init__(self, folder, name, memory_mib, extra=()):
+    def __init__(self, folder, name, memory_mib, extra=(), accel="tcg"):
         self.socket_path = f"{folder}/{name}.qmp"
         self.log_path = f"{folder}/{name}.log"
         self.arguments = [
-            "qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-nodefaults",
+            "qemu-system-x86_64", "-machine", "pc", "-accel", accel, "-nodefaults",
             "-display", "none", "-m", str(memory_mib), "-S",
             "-qmp", f"unix:{self.socket_path},server=on,wait=off", *extra,
         ]

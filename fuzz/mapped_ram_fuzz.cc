@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Any bytes as a mapped-ram stream: its pages by position, and the image of its blocks in a file.
-// Beyond not crashing: pages lie within their block and within the stream, and the image does not
-// depend on the size of the pieces.
+// Any bytes as a mapped-ram stream: its pages by position, the image of its blocks in a file, and
+// the stream that a connection carries instead.
+// Beyond not crashing: pages lie within their block and within the stream, and neither image nor
+// stream depends on the size of the pieces.
 #include <vmstream/extract.h>
 #include <vmstream/stream_scan.h>
+#include <vmstream/unmapped.h>
 
 #include <algorithm>
 #include <string>
@@ -70,6 +72,20 @@ Image extract(const fuzz::Input& input, size_t piece, const std::string& block) 
   return image;
 }
 
+// Empty for what is no whole stream.
+std::vector<std::byte> unmap(const fuzz::Input& input, size_t piece) {
+  auto plain = make_random_memory(input.bytes);
+  auto source = make_unmapped_source(*plain);
+  if (!source) return {};
+  std::vector<std::byte> stream;
+  std::vector<std::byte> buffer(piece);
+  for (;;) {
+    auto count = (*source)->read(buffer);
+    if (!count || *count == 0) return stream;
+    stream.insert(stream.end(), buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(*count));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -77,6 +93,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   BlockLister lister(input);
   scan(input, input.piece, lister);
   if (lister.names.empty()) return 0;
+  require(unmap(input, 1 << 16) == unmap(input, input.piece));
   for (const std::string* name : {&lister.names.front(), &lister.names.back()}) {
     Image whole = extract(input, std::max<size_t>(input.bytes.size(), 1), *name);
     Image pieces = extract(input, input.piece, *name);

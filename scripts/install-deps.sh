@@ -11,7 +11,7 @@ usage: install-deps.sh [--list] [GROUP...]
 Groups (default: build test qemu):
   build   compiler, CMake and the libraries that vmstream is made of
   test    what the tests use besides
-  qemu    qemu-system-x86_64 and the assembler of the small test guest
+  qemu    qemu-system-x86_64, qemu-img, and the assembler of the small test guest
   newer-qemu
           a QEMU of 9.0 or later beside an older installed one, unpacked below build/ without
           installing it; where it cannot be had, that is said and no error
@@ -42,7 +42,7 @@ packages_of() {
         libxxhash-dev libgpgme-dev libdeflate-dev libisal-dev ;;
     test)
       echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 pigz shellcheck mandoc ;;
-    qemu) echo qemu-system-x86 binutils ;;
+    qemu) echo qemu-system-x86 qemu-utils binutils ;;
     bench) echo python3 gnupg gzip pigz zstd time ;;
     newer-qemu) ;; # nothing that is installed
     check) echo clang-format clang-tidy cppcheck ;;

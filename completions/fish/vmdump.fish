@@ -5,6 +5,7 @@ complete -c vmdump -l qmp -d 'monitor of QEMU' -r
 complete -c vmdump -l stdin -d 'the stream arrives on stdin'
 complete -c vmdump -l mode -d 'how to save' -x -a 'stop live background auto'
 complete -c vmdump -l after -d 'what becomes of the guest' -x -a 'keep pause quit'
+complete -c vmdump -l disk-snapshot -d 'snapshot the disks in this folder' -x -a '(__fish_complete_directories)'
 complete -c vmdump -l max-bandwidth -d 'read no faster than this' -x
 complete -c vmdump -l converge -d 'when to stop the guest' -x
 complete -c vmdump -l max-passes -d 'stop the guest after so many passes' -x

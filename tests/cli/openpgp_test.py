@@ -14,6 +14,7 @@ import termios
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from gpg_home import GpgHomeTest
 from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, USAGE, ToolTest, be, stream, tool)
@@ -32,6 +33,13 @@ while read -r line; do
     *) echo OK ;;
   esac
 done
+"""
+
+# Answers as gpg-connect-agent does, and takes its time to end.
+SLOW_AGENT = """#!/bin/sh
+trap 'echo terminated >&2; exit 2' TERM
+printf 'D horse\\nOK\\n'
+sleep 0.3
 """
 
 
@@ -104,6 +112,14 @@ class Saving(OpenPgpTest):
         self.assertEqual(4, self.read("asked").count(b"GETPIN"))
         self.assertEqual(STREAM, self.gpg("--passphrase", "100% horse", "-d",
                                           str(self.folder / "f.gpg")))
+
+    def test_who_asked_for_the_passphrase_is_left_to_end_by_itself(self):
+        script = self.folder / "gpg-connect-agent"
+        script.write_text(SLOW_AGENT)
+        script.chmod(0o700)
+        with mock.patch.dict(os.environ, PATH=f"{self.folder}:{os.environ['PATH']}"):
+            ran = self.run_tool("vmdump", "--qmp", "nobody", "-o", "f.gpg", "--symmetric")
+        self.assert_fails(ENVIRONMENT, ran, "nobody")  # and not a word more
 
     def test_a_passphrase_that_nobody_gives_is_an_error(self):
         self.answer_by_pinentry("ERR 83886179 Operation cancelled")

@@ -100,6 +100,32 @@ class LiveSaves(ModeTest):
         self.assert_passes_agree(summary)
 
     @NEEDS_LIVE_QEMU
+    def test_a_guest_that_is_slowed_down_converges(self):
+        guest = self.writing_guest(qemu=LIVE_QEMU, pages=1024)
+        before = self.settings(guest)
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "guest.zst", "--mode", "live", "--json",
+                            "--max-bandwidth", "3M/s", "--downtime-limit", "300ms", "--auto-converge",
+                            "--converge", "stalls=99,passes=99", "--progress", "json")
+        self.assert_status(0, run)
+        self.assertIn(json.loads(run.stdout)["ended_by"], ("downtime", "dirty-pages"))
+        lines = [json.loads(line) for line in run.stderr.splitlines()]
+        self.assertGreater(max(line.get("throttle_percent", 0) for line in lines), 0)
+        self.assertEqual(before, self.settings(guest))
+        self.assertTrue(guest.is_counting())
+        self.assertEqual(0, guest.monitor.ask("query-migrate").get("cpu-throttle-percentage", 0))
+
+    def test_progress_tells_the_rates_before_and_after_compression(self):
+        guest = self.writing_guest()
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "guest.zst", "--max-bandwidth",
+                            "8M/s", "--json", "--progress", "json")
+        self.assert_status(0, run)
+        summary = json.loads(run.stdout)
+        last = json.loads(run.stderr.splitlines()[-1])
+        self.assertEqual(summary["file_bytes"], last["file_bytes"])
+        self.assertGreater(last["bytes_per_second"], last["file_bytes_per_second"])
+        self.assertGreater(last["file_bytes_per_second"], 0)
+
+    @NEEDS_LIVE_QEMU
     def test_the_number_of_passes_is_kept(self):
         guest = self.writing_guest(qemu=LIVE_QEMU)
         counts = {}

@@ -45,6 +45,10 @@ std::string picture(double percent, size_t columns) {
   return fmt::format("[{}{}] ", std::string(filled, '='), std::string(width - filled, ' '));
 }
 
+std::string format_rate(double bytes_per_second) {
+  return format_size(static_cast<uint64_t>(bytes_per_second)) + "/s";
+}
+
 nlohmann::ordered_json or_null(std::optional<double> value) {
   if (!value) return nullptr;
   return std::round(*value * 10) / 10;
@@ -97,13 +101,20 @@ void Progress::measure(Clock::time_point now) {
   double seconds = Seconds(now - shown_).count();
   if (seconds <= 0) return;
   double elapsed = Seconds(now - start_).count();
-  auto grown = [](uint64_t to, uint64_t from) { return static_cast<double>(to - from); };
+  // A phase that reads what was written begins at zero again.
+  auto grown = [](uint64_t to, uint64_t from) {
+    return static_cast<double>(to < from ? to : to - from);
+  };
   stream_bytes_per_second_ =
       smoothed(stream_bytes_per_second_, grown(counts_.stream_bytes, measured_.stream_bytes),
                seconds, elapsed);
   page_bytes_per_second_ = smoothed(
       page_bytes_per_second_, grown(counts_.page_bytes, measured_.page_bytes), seconds, elapsed);
   measured_ = counts_;
+  uint64_t written = bytes_written_ ? bytes_written_() : 0;
+  file_bytes_per_second_ =
+      smoothed(file_bytes_per_second_, grown(written, file_bytes_), seconds, elapsed);
+  file_bytes_ = written;
   shown_ = now;
 }
 
@@ -120,7 +131,8 @@ std::optional<double> Progress::seconds_left() const {
 }
 
 std::string Progress::figures() const {
-  std::string text = format_size(static_cast<uint64_t>(stream_bytes_per_second_)) + "/s";
+  std::string text = format_rate(stream_bytes_per_second_);
+  if (bytes_written_) text += ", written " + format_rate(file_bytes_per_second_);
   if (auto left = seconds_left()) {
     auto whole = std::chrono::seconds(static_cast<int64_t>(std::min(std::ceil(*left), 1e9)));
     text += fmt::format(", {} left", vmstream::format_duration(whole));
@@ -153,6 +165,10 @@ std::string Progress::json() const {
   line["guest_bytes"] = counts_.guest_bytes;
   line["percent"] = or_null(percent());
   line["bytes_per_second"] = std::llround(stream_bytes_per_second_);
+  if (bytes_written_) {
+    line["file_bytes"] = file_bytes_;
+    line["file_bytes_per_second"] = std::llround(file_bytes_per_second_);
+  }
   line["seconds_left"] = or_null(seconds_left());
   line["elapsed_seconds"] = std::round(Seconds(shown_ - start_).count() * 1000) / 1000;
   for (const auto& [key, figure] : detail_.figures) line[std::string(key)] = figure;

@@ -2,6 +2,7 @@
 // How far a stream has come: a bar on a terminal, or lines of JSON for a program.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,10 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(const vmstream::StreamCounts& counts);
+  /// Asked for the bytes that have come out at the far end, whenever progress is shown.
+  void watch_output(std::function<uint64_t()> bytes_written) {
+    bytes_written_ = std::move(bytes_written);
+  }
   /// Shown with the counts from the next update on.
   void detail(ProgressDetail detail) { detail_ = std::move(detail); }
   /// Shows the figures once more under the name of another phase, such as "sync" or "done".
@@ -59,7 +64,10 @@ class Progress {
   // Smoothed over the last seconds, with what they were last measured from.
   double stream_bytes_per_second_ = 0;
   double page_bytes_per_second_ = 0;
+  double file_bytes_per_second_ = 0;
   vmstream::StreamCounts measured_;
+  std::function<uint64_t()> bytes_written_;  // empty: there is no file
+  uint64_t file_bytes_ = 0;
 };
 
 }  // namespace vmtools

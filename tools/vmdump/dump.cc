@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/command.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
 #include <vmstream/verification.h>
@@ -24,6 +25,7 @@ using vmstream::CaptureSummary;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
+using vmstream::quote_for_shell;
 using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
@@ -47,8 +49,10 @@ vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
 // Shows what the capture tells.
 class Observer final : public vmstream::CaptureObserver {
  public:
-  Observer(Session& session, std::string subject)
-      : session_(session), subject_(std::move(subject)), progress_(session, "save") {}
+  Observer(Session& session, std::string subject, const OutputChain& chain)
+      : session_(session), subject_(std::move(subject)), progress_(session, "save") {
+    progress_.watch_output([&chain] { return chain.bytes_written(); });
+  }
 
   void on_progress(const vmstream::StreamCounts& counts) override {
     progress_.update(counts);
@@ -72,6 +76,7 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
           .rules = convergence_rules(options),
           .downtime_limit = options.downtime_limit,
           .auto_converge = options.auto_converge,
+          .disk_folder = options.disk_folder,
           .mapped_ram = options.mapped_ram
                             ? std::optional(vmstream::MappedRamOptions{options.direct_io})
                             : std::nullopt,
@@ -98,19 +103,12 @@ void keep_to_size(const Options& options, const OutputChain& chain, CaptureOptio
   };
 }
 
-// 'it'\''s', as a shell takes it for one word.
-std::string quote(const std::string& word) {
-  std::string quoted = "'";
-  for (char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
-  return quoted + "'";
-}
-
 std::string openpgp_recipe(const Options& options) {
   std::string recipe = "gpg -q --compress-algo none";
-  if (options.signer) recipe += " -s -u " + quote(*options.signer);
+  if (options.signer) recipe += " -s -u " + quote_for_shell(*options.signer);
   if (options.symmetric) recipe += " -c";
   if (!options.recipients.empty()) recipe += " -e";
-  for (const std::string& key : options.recipients) recipe += " -r " + quote(key);
+  for (const std::string& key : options.recipients) recipe += " -r " + quote_for_shell(key);
   return recipe;
 }
 
@@ -126,7 +124,8 @@ std::string output_recipe(const Options& options) {
           : fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
   if (options.is_openpgp()) recipe += " | " + openpgp_recipe(options);
   if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);
-  return *options.output == "-" ? recipe : fmt::format("{} > {}", recipe, quote(*options.output));
+  return *options.output == "-" ? recipe
+                                : fmt::format("{} > {}", recipe, quote_for_shell(*options.output));
 }
 
 ExitStatus explain(const Options& options, Session& session) {
@@ -146,6 +145,7 @@ ExitStatus report(const Options& options, Session& session, const CaptureSummary
         fmt::format("{} because {}", name_of(summary.mode), summary.mode_reason));
   }
   if (summary.shortfall) session.messages().summary(shortfall_line(*summary.shortfall));
+  for (const std::string& line : disk_lines(options, summary)) session.messages().summary(line);
   return ExitStatus::Done;
 }
 
@@ -242,7 +242,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   keep_to_size(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  Observer observer(session, *options.qmp);
+  Observer observer(session, *options.qmp, *chain);
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
@@ -273,7 +273,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   take_index(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  Observer observer(session, "stdin");
+  Observer observer(session, "stdin", *chain);
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary =
       vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);

@@ -102,6 +102,10 @@ void add_source(vmtools::CommandLine& line, Options& options) {
                {"pause", vmstream::After::Pause},
                {"quit", vmstream::After::Quit}},
               "what becomes of the guest after success; keep: goes on as it was found (keep)");
+  line.text(
+      "--disk-snapshot", "DIR", options.disk_folder,
+      "in the same pause take a snapshot of every disk that the guest can write to: it goes on "
+      "in an overlay in DIR");
   line.rate("--max-bandwidth", options.max_bandwidth, "read no faster than this (unlimited)");
   line.duration("--timeout", options.timeout, "give up after TIME and put the guest back (never)");
 }
@@ -207,9 +211,9 @@ Status check_source(const Options& options) {
   if (!options.qmp && !options.from_stdin) {
     return usage("nothing to save: --qmp ADDRESS or --stdin is needed");
   }
-  if (options.from_stdin &&
-      (options.after != vmstream::After::Keep || options.max_bandwidth || options.explain)) {
-    return usage("--after, --max-bandwidth and --explain need --qmp");
+  if (options.from_stdin && (options.after != vmstream::After::Keep || options.max_bandwidth ||
+                             options.disk_folder || options.explain)) {
+    return usage("--after, --max-bandwidth, --disk-snapshot and --explain need --qmp");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
   return check_live(options);

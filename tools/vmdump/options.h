@@ -58,6 +58,8 @@ struct Options {
   std::optional<std::chrono::milliseconds> downtime_limit;
   bool auto_converge = false;
 
+  std::optional<std::string> disk_folder;  ///< for snapshots of the disks
+
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;

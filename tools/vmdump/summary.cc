@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/saved_disks.h"
 
 namespace vmdump {
 namespace {
@@ -44,6 +45,23 @@ ordered_json or_null(const std::string& text) {
   return text;
 }
 
+// The name that the file has, or will be given.
+std::string state_file_name(const Options& options) {
+  return options.output.value_or("-") == "-" ? "FILE" : *options.output;
+}
+
+std::string go_back(const Options& options, const CaptureSummary& summary) {
+  return vmstream::command_to_go_back(summary.disks, state_file_name(options));
+}
+
+ordered_json left_out_json(const CaptureSummary& summary) {
+  auto list = ordered_json::array();
+  for (const auto& disk : summary.left_out_disks) {
+    list.push_back({{"device", vmstream::escape(disk.device)}, {"reason", disk.reason}});
+  }
+  return list;
+}
+
 std::string_view coding_name(const Options& options) {
   return options.filter ? "filter" : vmstream::traits_of(chosen_compression(options).coding).name;
 }
@@ -77,6 +95,19 @@ std::string shortfall_line(const vmstream::Shortfall& missed) {
       missed.dirty_pages_per_second, missed.sent_pages_per_second, missed.pause_seconds);
 }
 
+std::vector<std::string> disk_lines(const Options& options, const CaptureSummary& summary) {
+  std::vector<std::string> lines;
+  for (const auto& disk : summary.disks) lines.push_back("disk " + vmtools::disk_text(disk));
+  for (const auto& disk : summary.left_out_disks) {
+    lines.push_back(
+        fmt::format("disk {}: left out, {}", vmstream::escape(disk.device), disk.reason));
+  }
+  if (!summary.disks.empty()) {
+    lines.push_back("to go back, once this QEMU has ended: " + go_back(options, summary));
+  }
+  return lines;
+}
+
 ordered_json summary_json(const Options& options, const CaptureSummary& summary,
                           const FileSize& size) {
   const auto& counts = summary.counts;
@@ -105,6 +136,11 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["total_seconds"] = to_milliseconds(summary.total_seconds);
   json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);
+  if (options.disk_folder) {
+    json["disks"] = vmtools::disks_json(summary.disks);
+    json["disks_left_out"] = left_out_json(summary);
+    json["go_back"] = summary.disks.empty() ? nullptr : ordered_json(go_back(options, summary));
+  }
   json["sha256"] = or_null(summary.sha256);
   return json;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -24,6 +25,11 @@ std::string summary_line(const Options& options, const vmstream::CaptureSummary&
 
 /// By how much a live save missed converging.
 std::string shortfall_line(const vmstream::Shortfall& missed);
+
+/// What belongs together: each disk that was snapshotted, each that was not and why, and the
+/// command to go back. Empty without --disk-snapshot.
+std::vector<std::string> disk_lines(const Options& options,
+                                    const vmstream::CaptureSummary& summary);
 
 /// Schema vmstream.dump/1. What a stream on stdin cannot tell (mode, pause, end) is null.
 nlohmann::ordered_json summary_json(const Options& options, const vmstream::CaptureSummary& summary,

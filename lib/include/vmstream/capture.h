@@ -73,6 +73,10 @@ struct CaptureOptions {
   /// the rest of so many bytes.
   std::function<bool(uint64_t bytes_left)> must_end = {};
 
+  /// Where snapshots of the disks that the guest can write to are made, in the same pause; nullopt:
+  /// the disks are left alone. A failure of either undoes both.
+  std::optional<std::string> disk_folder = std::nullopt;
+
   /// For capture_mapped() only, which needs it.
   std::optional<MappedRamOptions> mapped_ram = std::nullopt;
 
@@ -95,6 +99,8 @@ struct CaptureSummary {
   std::string machine;
   std::string qemu_version;  ///< empty when no monitor was asked
   std::vector<CapturePass> passes;
+  std::vector<SavedDisk> disks;  ///< that belong to the state; none unless asked for
+  std::vector<LeftOutDisk> left_out_disks;
   double pause_seconds = 0;  ///< how long the guest stood still, by QEMU's events
   double total_seconds = 0;
   std::string sha256;  ///< of the plain stream; empty unless asked for

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
@@ -31,5 +32,8 @@ Result<std::unique_ptr<ByteSource>> make_command_source(const std::string& comma
 /// closes the command's stdin, drains it, waits for its end and then finishes `next`.
 Result<std::unique_ptr<ByteSink>> make_filter_sink(const std::string& command, ByteSink& next,
                                                    WaitLimits limits = {});
+
+/// `word` as /bin/sh takes it for one word: 'it'\''s'.
+std::string quote_for_shell(std::string_view word);
 
 }  // namespace vmstream

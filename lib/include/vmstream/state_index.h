@@ -17,6 +17,7 @@
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
 #include <vmstream/resume_points.h>
+#include <vmstream/saved_disk.h>
 
 namespace vmstream {
 
@@ -45,6 +46,7 @@ struct CaptureCircumstances {
   std::string run_state = {};         ///< in which the guest was found, such as "running"
   std::string command_line = {};      ///< QEMU's
   std::string vmstream_version = {};  ///< of the library that made the index
+  std::vector<SavedDisk> disks = {};  ///< that belong to the state
   bool operator==(const CaptureCircumstances&) const = default;
 };
 

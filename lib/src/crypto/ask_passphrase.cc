@@ -44,6 +44,15 @@ Error refusal(const std::string& words) {
                .hint = "gpg-agent asks through pinentry; a passphrase file needs neither"};
 }
 
+Result<std::shared_ptr<const Secret>> read_answer(int fd, const WaitLimits& limits) {
+  auto start = read_up_to(fd, kAnswer.size(), limits);
+  if (!start) return start.error();
+  if (*start == kAnswer) return Secret::read_fd(fd, limits);
+  auto rest = read_up_to(fd, kMostWords, limits);
+  if (!rest) return rest.error();
+  return refusal(*start + *rest);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Secret>> ask_new_passphrase(WaitLimits limits) {
@@ -54,12 +63,11 @@ Result<std::shared_ptr<const Secret>> ask_new_passphrase(WaitLimits limits) {
                                    {.stdin_fd = terminal.get(), .stdout_fd = pipe->writer.get()});
   if (!agent) return agent.error();
   pipe->writer.reset();
-  auto start = read_up_to(pipe->reader.get(), kAnswer.size(), limits);
-  if (!start) return start.error();
-  if (*start == kAnswer) return Secret::read_fd(pipe->reader.get(), limits);
-  auto rest = read_up_to(pipe->reader.get(), kMostWords, limits);
-  if (!rest) return rest.error();
-  return refusal(*start + *rest);
+  auto answer = read_answer(pipe->reader.get(), limits);
+  if (!answer) return answer;
+  // It ends by itself now; ended by a signal it would complain to the user.
+  if (auto ended = agent->wait(limits); !ended) return ended.error();
+  return answer;
 }
 
 }  // namespace vmstream

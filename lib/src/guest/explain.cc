@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/capture.h>
+#include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
@@ -15,13 +16,6 @@ namespace vmstream {
 namespace {
 
 constexpr uint64_t kDefaultBandwidth = 128u << 20;
-
-// A word for /bin/sh.
-std::string quote(std::string_view word) {
-  std::string quoted = "'";
-  for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
-}
 
 std::string command(const char* name, const Json& arguments = {}) {
   if (arguments.is_null()) return fmt::format("{{\"execute\": \"{}\"}}\n", name);
@@ -39,8 +33,8 @@ bool passes_fds(const QmpAddress& address) {
 }
 
 std::string shell_commands(const QmpAddress& address, const std::string& commands) {
-  return fmt::format("socat -t 86400 - {} <<'END'\n{}END\n", quote(socat_address(address)),
-                     commands);
+  return fmt::format("socat -t 86400 - {} <<'END'\n{}END\n",
+                     quote_for_shell(socat_address(address)), commands);
 }
 
 // Only a background snapshot leaves the guest running.
@@ -70,7 +64,9 @@ std::string preparation(const CaptureOptions& options) {
     list.push_back({{"capability", name}, {"state", true}});
   };
   if (options.mode == CaptureMode::Background) wants("background-snapshot");
-  if (options.mode == CaptureMode::Live || options.mapped_ram) wants("events");
+  bool disks_at_end = options.disk_folder && options.mode != CaptureMode::Background;
+  if (disks_at_end) wants("pause-before-switchover");
+  if (options.mode == CaptureMode::Live || disks_at_end || options.mapped_ram) wants("events");
   if (options.mapped_ram) wants("mapped-ram");
   if (writes_in_parallel(options)) wants("multifd");
   return list.empty() ? std::string()
@@ -83,8 +79,28 @@ std::string capture_uri(const CaptureOptions& options, bool by_fd) {
   return by_fd ? "fd:vmstream" : "unix:SOCKET";
 }
 
-std::string capture_recipe(const QmpAddress& address, const CaptureOptions& options,
-                           const Json& bandwidth, const std::string& shell_command) {
+// Of one disk; QEMU's list of the drives gives the others.
+std::string snapshot_command(const std::string& folder) {
+  Json action{{"type", "blockdev-snapshot-sync"},
+              {"data",
+               {{"node-name", "NODE"},
+                {"snapshot-file", folder + "/DEVICE-TIME.qcow2"},
+                {"snapshot-node-name", "OVERLAY"},
+                {"format", "qcow2"}}}};
+  return "# with one action for each disk that can be written to:\n" +
+         command("transaction", {{"actions", Json::array({action})}});
+}
+
+// Between the start of the stream and its end.
+std::string snapshot_at_the_end(const CaptureOptions& options) {
+  if (!options.disk_folder || options.mode == CaptureMode::Background) return {};
+  return "# when its status is pre-switchover:\n" + snapshot_command(*options.disk_folder) +
+         command("migrate-continue", {{"state", "pre-switchover"}});
+}
+
+std::string capture_recipe(const QmpAddress& address, CaptureOptions options, const Json& bandwidth,
+                           const std::string& shell_command) {
+  options.disk_folder.reset();
   bool stops = options.mode == CaptureMode::Stop;
   std::string text = shell_commands(
       address,
@@ -113,14 +129,20 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   } else if (by_fd) {
     text += command("getfd", {{"fdname", "vmstream"}});
   }
-  if (options.mode == CaptureMode::Stop) text += "# if the guest runs:\n" + command("stop");
+  bool disks_first = options.disk_folder && options.mode == CaptureMode::Background;
+  if (options.mode == CaptureMode::Stop || disks_first) {
+    text += "# if the guest runs:\n" + command("stop");
+  }
+  if (disks_first) text += snapshot_command(*options.disk_folder);
   text += command("migrate", {{"uri", capture_uri(options, by_fd)}});
+  if (disks_first) text += "# when the stream shows a page:\n" + command("cont");
   text += "# until it says completed:\n" + command("query-migrate");
   if (options.mode == CaptureMode::Live) {
     text += "# when a rule says that the guest must stop:\n" +
             command("migrate-set-parameters", {{"downtime-limit", kLongestDowntime}});
   }
-  if (options.mapped_ram) text += "# the number that add-fd gave:\n" + command("remove-fd");
+  text += snapshot_at_the_end(options);
+  if (options.mapped_ram) text += command("remove-fd", {{"fdset-id", "N"}});
   std::string end = end_commands(options);
   if (options.after == After::Keep && !end.empty()) text += "# if the guest ran:\n" + end;
   text += "# the value that was found, here QEMU's default:\n";
@@ -128,7 +150,8 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   if (options.after != After::Keep && !end.empty()) {
     text += "# when the file is durable:\n" + end;
   }
-  text += "\n# The nearest in a shell, without any of the checks:\n";
+  text += "\n# The nearest in a shell, without any of the checks";
+  text += options.disk_folder ? " and the disks:\n" : ":\n";
   return text + capture_recipe(address, options, bandwidth, shell_command);
 }
 
@@ -144,7 +167,7 @@ std::string explain_restore(const std::string& file, const QmpAddress* address,
   if (options.run_state == RunState::Running) text += command("cont");
   text += "\n# The nearest in a shell:\n";
   text += fmt::format("qemu-system-… {}-incoming \"exec:vmrestore {}\"\n",
-                      options.run_state == RunState::Paused ? "-S " : "", quote(file));
+                      options.run_state == RunState::Paused ? "-S " : "", quote_for_shell(file));
   return text;
 }
 

@@ -167,6 +167,12 @@ class FilterSink final : public ByteSink {
 
 }  // namespace
 
+std::string quote_for_shell(std::string_view word) {
+  std::string quoted = "'";
+  for (char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 Result<std::unique_ptr<ByteSink>> make_command_sink(const std::string& command, int stdout_fd,
                                                     WaitLimits limits) {
   auto pipe = make_pipe();

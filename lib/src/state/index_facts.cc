@@ -13,6 +13,7 @@ namespace {
 constexpr const char* kKinds[] = {"zero", "fill", "data", "xbzrle", "compressed"};  // by PageKind
 constexpr size_t kMostPasses = 1u << 20;
 constexpr size_t kMostReasons = 100;
+constexpr size_t kMostDisks = 1000;
 
 // Names are bytes, JSON is text: one that cannot be shown as it is has its bytes beside.
 void put_name(Json& object, const std::string& name) {
@@ -90,6 +91,32 @@ constexpr CaptureMember kCaptureMembers[] = {
     {"vmstream_version", &CaptureCircumstances::vmstream_version},
 };
 
+struct DiskMember {
+  const char* key;
+  std::string SavedDisk::*value;
+};
+constexpr DiskMember kDiskMembers[] = {
+    {"device", &SavedDisk::device},           {"base", &SavedDisk::base},
+    {"base_format", &SavedDisk::base_format}, {"base_node", &SavedDisk::base_node},
+    {"overlay", &SavedDisk::overlay},         {"overlay_node", &SavedDisk::overlay_node},
+};
+
+Json disks_to_json(const std::vector<SavedDisk>& disks) {
+  Json json = Json::array();
+  for (const SavedDisk& disk : disks) {
+    Json entry;
+    for (const DiskMember& member : kDiskMembers) entry[member.key] = disk.*member.value;
+    json.push_back(std::move(entry));
+  }
+  return json;
+}
+
+SavedDisk disk_from_json(const Json& json) {
+  SavedDisk disk;
+  for (const DiskMember& member : kDiskMembers) disk.*member.value = text_member(json, member.key);
+  return disk;
+}
+
 Json passes_to_json(const std::vector<IndexedPass>& passes) {
   Json json = Json::array();
   for (const IndexedPass& pass : passes) {
@@ -139,6 +166,7 @@ Bytes write_facts(const StateFacts& facts) {
     const std::string& value = facts.capture.*member.value;
     if (!value.empty()) json["capture"][member.key] = value;
   }
+  if (!facts.capture.disks.empty()) json["capture"]["disks"] = disks_to_json(facts.capture.disks);
   std::string text = to_text(json);
   auto bytes = std::as_bytes(std::span(text));
   return {bytes.begin(), bytes.end()};
@@ -174,6 +202,9 @@ Result<StateFacts> parse_facts(std::span<const std::byte> bytes) {
   if (const Json* capture = find_member(*json, "capture")) {
     for (const CaptureMember& member : kCaptureMembers) {
       facts.capture.*member.value = text_member(*capture, member.key);
+    }
+    for (const Json& disk : elements(*capture, "disks", kMostDisks)) {
+      facts.capture.disks.push_back(disk_from_json(disk));
     }
   }
   for (const Json& reason : elements(*json, "left_out", kMostReasons)) {

@@ -54,6 +54,34 @@ TEST_CASE("each mode has commands of its own", "[explain]") {
   CHECK(contains(explained(CaptureMode::Background, After::Pause), "\"stop\""));
 }
 
+TEST_CASE("a file that QEMU writes is lent to it", "[explain]") {
+  auto text = explain_capture(address("/run/q"), {.mapped_ram = MappedRamOptions{}, .threads = 2},
+                              "guest.mapped");
+  CHECK(contains(text, "{\"capability\":\"mapped-ram\",\"state\":true}"));
+  CHECK(contains(text, "{\"capability\":\"multifd\",\"state\":true}"));
+  CHECK(contains(text, "\"add-fd\""));
+  CHECK(contains(text, "{\"uri\":\"file:/dev/fdset/N,offset=0\"}"));
+  CHECK(contains(text, "\"remove-fd\""));
+  CHECK(contains(text, "{\"uri\":\"file:guest.mapped\"}"));
+  CHECK_FALSE(contains(text, "getfd"));
+}
+
+TEST_CASE("snapshots of disks are explained where they are taken", "[explain]") {
+  auto explained = [](CaptureMode mode) {
+    auto text = explain_capture(address("/run/q"), {.mode = mode, .disk_folder = "/d"}, "cat > x");
+    return text.substr(0, text.find("# The nearest"));
+  };
+  auto stopped = explained(CaptureMode::Stop);
+  CHECK(contains(stopped, "\"pause-before-switchover\""));
+  CHECK(stopped.find("\"migrate\"") < stopped.find("\"transaction\""));
+  CHECK(stopped.find("\"transaction\"") < stopped.find("\"migrate-continue\""));
+  auto background = explained(CaptureMode::Background);
+  CHECK(background.find("\"stop\"") < background.find("\"transaction\""));
+  CHECK(background.find("\"transaction\"") < background.find("\"migrate\""));
+  CHECK(background.find("\"migrate\"") < background.find("\"cont\""));
+  CHECK(contains(background, "/d/DEVICE-TIME.qcow2"));
+}
+
 TEST_CASE("a restore is explained", "[explain]") {
   auto where = address("/run/q");
   auto paused = explain_restore("guest.zst", &where, {.run_state = RunState::Paused});

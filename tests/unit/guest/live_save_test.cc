@@ -106,6 +106,11 @@ TEST_CASE("passes are measured by what QEMU tells of them", "[guest][live]") {
   CHECK(looks[1].pass.left == 1000);
   CHECK(asks_for(save.commands.back(), "query-migrate"));
   CHECK(save.live->ended_by() == EndedBy::Downtime);  // as far as is known
+  auto passes = save.live->passes({.pages_sent = 14100});
+  REQUIRE(passes.size() == 3);
+  CHECK(passes[1].pages == 3100);
+  CHECK(passes[2].pages == 1000);
+  CHECK(save.live->passes({.pages_sent = 13100}).size() == 2);
 }
 
 TEST_CASE("a rule that holds makes QEMU end the save, once", "[guest][live]") {

@@ -33,7 +33,13 @@ StateIndex sample() {
                    .qemu_version = "7.2",
                    .run_state = "running",
                    .command_line = "qemu -m 1G",
-                   .vmstream_version = "0.1.0"};
+                   .vmstream_version = "0.1.0",
+                   .disks = {{.device = "virtio0",
+                              .base = "/d/a.qcow2",
+                              .base_format = "qcow2",
+                              .base_node = "#block1",
+                              .overlay = "/d/b.qcow2",
+                              .overlay_node = "vmstream-0"}}};
   facts.left_out = {"nothing: really"};
   index.records = {{.type = SectionType::Configuration, .offset = 8, .length = 30},
                    {.type = SectionType::Start,

@@ -29,11 +29,7 @@
 
 namespace vmtools {
 
-using vmstream::Errc;
-using vmstream::Error;
-using vmstream::Result;
 using vmstream::StateFile;
-using vmstream::Status;
 
 namespace {
 

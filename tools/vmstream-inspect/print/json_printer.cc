@@ -8,6 +8,7 @@
 #include <vmstream/text.h>
 #include "common/containers.h"
 #include "common/output.h"
+#include "common/saved_disks.h"
 #include "vmstream-inspect/print/printer.h"
 
 namespace vmtools {
@@ -77,6 +78,7 @@ ordered_json capture_json(const vmstream::CaptureCircumstances& capture) {
   add("qemu_version", capture.qemu_version);
   add("command_line", capture.command_line);
   add("vmstream_version", capture.vmstream_version);
+  if (!capture.disks.empty()) json["disks"] = vmtools::disks_json(capture.disks);
   return json;
 }
 

@@ -17,7 +17,6 @@ namespace {
 using vmstream::escape;
 using vmstream::format_size;
 using vmstream::PageKind;
-using vmstream::RamCell;
 
 // Bars from 1 to a power of ten; each decade has the same width.
 class LogScale {

@@ -5,6 +5,7 @@
 #include <vmstream/text.h>
 #include "common/containers.h"
 #include "common/output.h"
+#include "common/saved_disks.h"
 #include "vmstream-inspect/print/printer.h"
 #include "vmstream-inspect/print/text_table.h"
 
@@ -264,6 +265,7 @@ void TextPrinter::print_facts(const Subject& subject,
   if (subject.sha256) fact("SHA-256", *subject.sha256);
   if (subject.capture && !subject.capture->mode.empty()) {
     fact("captured", capture_text(*subject.capture));
+    for (const auto& disk : subject.capture->disks) fact("disk", vmtools::disk_text(disk));
   }
   print_stream_facts(summary);
 }

@@ -202,9 +202,10 @@ void Adviser::advise_capabilities() {
         configuration->offset,
         fmt::format("The destination needs the capability {}, set before the load.", escape(name)));
     if (qemu_ && name == "mapped-ram" && *qemu_ < QemuVersion{9, 0}) {
-      fails(configuration->offset, fmt::format("QEMU {} does not know mapped-ram, which came with "
-                                               "9.0.",
-                                               to_string(*qemu_)));
+      fails(configuration->offset,
+            fmt::format("QEMU {} does not know mapped-ram, which came with 9.0; vmrestore makes an "
+                        "ordinary stream of it.",
+                        to_string(*qemu_)));
     }
   }
 }

@@ -11,6 +11,7 @@
 #include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_tap.h"
+#include "guest/capture/disk_moment.h"
 #include "guest/capture/guest_state.h"
 #include "guest/capture/mapped_save.h"
 #include "guest/capture/stream_drain.h"
@@ -58,19 +59,24 @@ struct GuestCapture::State {
 
   Status look();
   Status choose_mode();
+  Status plan_disks(const std::string& time);
   Status begin();
   Status set_parameters();
+  Status stop_guest();
   Status start_migration(const std::string& uri);
   bool must_end_well() const;
   Status provide_drain();
   void begin_live();
+  std::unique_ptr<MonitorListener> disk_moment(std::function<bool()> page_seen);
   Status transfer(ByteSink& sink, StreamTap& tap);
   std::optional<Pace> pace() const;
   Status migrate(CaptureTap& tap, ByteSink& sink);
   Status expect_completed();
+  Status expect_disks();
   Status settle_guest();
   void hear_events();
   Result<CaptureSummary> capture(ByteSink& sink);
+  CaptureCircumstances circumstances(const std::string& time) const;
   CaptureSummary summarize(CaptureSummary summary);
   Status write_mapped(MappedSave& save, const OutputFile& file);
   Result<CaptureSummary> save_mapped(MappedSave& save, const OutputFile& file);
@@ -78,6 +84,8 @@ struct GuestCapture::State {
   Status pause();
   Status quit();
   void abandon();
+  void note_failure(const Status& recovery);
+  Status undo_disks();
   Status give_back();
   void end_migration();
   void cancel();
@@ -93,6 +101,7 @@ struct GuestCapture::State {
   std::optional<MigrationLink> link = std::nullopt;
   std::optional<StreamDrain> drain = std::nullopt;
   std::optional<LiveSave> live = std::nullopt;
+  std::optional<DiskSnapshot> disks = std::nullopt;
   ChosenMode chosen = {};
   PauseClock pause_clock = {};
   double pause_seconds = 0;
@@ -131,6 +140,22 @@ Status GuestCapture::State::choose_mode() {
   return ok();
 }
 
+// After this QEMU has only been asked.
+Status GuestCapture::State::plan_disks(const std::string& time) {
+  if (!options.disk_folder) return ok();
+  if (chosen.mode != CaptureMode::Background && !settings->knows_capability(kPauseAtEnd)) {
+    return Error{Errc::Unsupported,
+                 fmt::format("QEMU {} does not pause for its disks at the end of a save",
+                             qmp->qemu_version())};
+  }
+  auto planned = DiskSnapshot::plan(*qmp, *options.disk_folder, time);
+  if (!planned) return planned.error();
+  disks.emplace(std::move(*planned));
+  if (disks->disks().empty() && observer)
+    observer->on_warning("it has no disk that it can write to");
+  return ok();
+}
+
 Status GuestCapture::State::set_parameters() {
   uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
   if (auto done = settings->set_parameter(*qmp, "max-bandwidth", bandwidth); !done) return done;
@@ -147,13 +172,27 @@ Status GuestCapture::State::begin() {
   auto opened = MigrationLink::open(*qmp, MigrationLink::Direction::FromQemu);
   if (!opened) return opened.error();
   link.emplace(std::move(*opened));
-  if (chosen.mode == CaptureMode::Stop) {
-    if (auto done = guest->stop(*qmp); !done) return done;
-  }
+  if (auto stopped = stop_guest(); !stopped) return stopped;
   if (auto provided = provide_drain(); !provided) return provided;
   if (auto begun = start_migration(link->uri()); !begun) return begun;
   if (auto met = link->await_peer(*qmp, options.limits); !met) return met;
   return provide_drain();
+}
+
+// QEMU itself stops a guest that is saved live or in the background, the latter too late for disks.
+Status GuestCapture::State::stop_guest() {
+  bool disks_first = disks && chosen.mode == CaptureMode::Background;
+  if (chosen.mode != CaptureMode::Stop && !disks_first) return ok();
+  if (auto done = guest->stop(*qmp); !done) return done;
+  return disks_first ? disks->take(*qmp) : ok();
+}
+
+std::unique_ptr<MonitorListener> GuestCapture::State::disk_moment(std::function<bool()> page_seen) {
+  if (!disks) return nullptr;
+  if (chosen.mode != CaptureMode::Background) {
+    return std::make_unique<SnapshotAtSwitchover>(*qmp, *disks);
+  }
+  return std::make_unique<GoOnOnceProtected>(*qmp, std::move(page_seen));
 }
 
 bool GuestCapture::State::must_end_well() const {
@@ -198,7 +237,8 @@ void GuestCapture::State::begin_live() {
 
 Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
   begin_live();
-  CaptureListener listener(pause_clock, live ? &*live : nullptr);
+  auto moment = disk_moment([&tap] { return tap.counts().pages > 0; });
+  CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
   MonitorWatch watch(
       *qmp, options.limits, [&tap] { tap.report(); }, &listener);
   MonitoredSource source(link->descriptor(), watch, pace());
@@ -210,10 +250,15 @@ Status GuestCapture::State::expect_completed() {
   auto status = await_migration_end(*qmp, options.limits);
   if (!status) return status.error();
   migrating = false;
-  if (status->name == "completed") return ok();
+  if (status->name == "completed") return expect_disks();
   return Error{Errc::Environment,
                fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
                            status->error.empty() ? "" : ": ", status->error)};
+}
+
+Status GuestCapture::State::expect_disks() {
+  if (!disks || disks->is_done()) return ok();
+  return Error{Errc::Environment, "QEMU finished the stream without a pause for its disks"};
 }
 
 // Events that have come while an answer was awaited.
@@ -236,15 +281,22 @@ Status GuestCapture::State::settle_guest() {
 }
 
 Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
+  if (auto planned = plan_disks(tap.time()); !planned) return planned;
   if (auto begun = begin(); !begun) return begun;
   if (auto moved = transfer(sink, tap.stream()); !moved) return moved;
   if (auto whole = tap.finish(); !whole) return whole;
   if (auto settled = settle_guest(); !settled) return settled;
-  tap.give_index({.mode = std::string(name_of(chosen.mode)),
-                  .time = tap.time(),
-                  .qemu_version = qmp->qemu_version(),
-                  .run_state = guest->found_name()});
+  tap.give_index(circumstances(tap.time()));
   return sink.finish();
+}
+
+CaptureCircumstances GuestCapture::State::circumstances(const std::string& time) const {
+  CaptureCircumstances how{.mode = std::string(name_of(chosen.mode)),
+                           .time = time,
+                           .qemu_version = qmp->qemu_version(),
+                           .run_state = guest->found_name()};
+  if (disks) how.disks = disks->disks();
+  return how;
 }
 
 Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
@@ -263,12 +315,11 @@ Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
 Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& file) {
   if (auto set = set_parameters(); !set) return set;
   if (auto prepared = save.prepare(*settings, file); !prepared) return prepared;
-  if (chosen.mode == CaptureMode::Stop) {
-    if (auto done = guest->stop(*qmp); !done) return done;
-  }
+  if (auto stopped = stop_guest(); !stopped) return stopped;
   if (auto begun = start_migration(save.uri()); !begun) return begun;
   begin_live();
-  CaptureListener listener(pause_clock, live ? &*live : nullptr);
+  auto moment = disk_moment({});
+  CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
   if (auto ended = save.await_end(listener); !ended) return ended;
   if (auto completed = expect_completed(); !completed) return completed;
   return settle_guest();
@@ -277,12 +328,9 @@ Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& fil
 Result<CaptureSummary> GuestCapture::State::save_mapped(MappedSave& save, const OutputFile& file) {
   std::string time = current_time();
   if (auto chose = choose_mode(); !chose) return chose.error();
+  if (auto planned = plan_disks(time); !planned) return planned.error();
   if (auto written = write_mapped(save, file); !written) return written.error();
-  return save.survey(file, live ? &*live : nullptr,
-                     {.mode = std::string(name_of(chosen.mode)),
-                      .time = std::move(time),
-                      .qemu_version = qmp->qemu_version(),
-                      .run_state = guest->found_name()});
+  return save.survey(file, live ? &*live : nullptr, circumstances(time));
 }
 
 Result<CaptureSummary> GuestCapture::State::capture_mapped(OutputFile& file) {
@@ -302,6 +350,10 @@ CaptureSummary GuestCapture::State::summarize(CaptureSummary summary) {
   summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp->qemu_version();
   summary.pause_seconds = pause_seconds;
+  if (disks) {
+    summary.disks = disks->disks();
+    summary.left_out_disks = disks->left_out();
+  }
   if (chosen.mode == CaptureMode::Background) summary.ended_by = EndedBy::Background;
   if (!live) return summary;
   summary.ended_by = live->ended_by();
@@ -328,15 +380,30 @@ Status GuestCapture::State::quit() {
 
 void GuestCapture::State::abandon() {
   if (!std::exchange(touched, false)) return;
-  auto given_back = give_back();
-  if (given_back) return;
-  recovery_error = given_back.error();
+  note_failure(give_back());
+  note_failure(undo_disks());
+}
+
+void GuestCapture::State::note_failure(const Status& recovery) {
+  if (recovery) return;
+  const Error& error = recovery.error();
+  if (recovery_error) {
+    recovery_error->message += "; " + error.message;
+    return;
+  }
+  recovery_error = error;
   recovery_error->message =
       "the guest could not be put back as it was found: " + recovery_error->message;
+  if (!error.hint.empty()) return;
   recovery_error->hint =
       guest->was_running()
           ? "if QEMU still runs: type migrate_cancel, then cont, into its human monitor"
           : "if QEMU still runs: type migrate_cancel into its human monitor";
+}
+
+// Last, with the guest running if it did: merging takes as long as there is something to merge.
+Status GuestCapture::State::undo_disks() {
+  return disks ? disks->undo(qmp ? &*qmp : nullptr) : ok();
 }
 
 // An answer that takes long here would be one that QEMU gives only after our end is closed: while

@@ -19,10 +19,10 @@ constexpr const char* kBackground = "background-snapshot";
 
 // With these a stream needs a second channel or a partner, lacks memory, stops half-way, or takes
 // the memory away from the guest that is to go on.
-constexpr std::array kDisturbing = {
-    "multifd", "postcopy-ram", "postcopy-preempt", "return-path",
-    "x-colo",  "release-ram",  "zero-copy-send",   "pause-before-switchover",
-    "block",   "mapped-ram",   "x-ignore-shared",  "switchover-ack"};
+constexpr std::array kDisturbing = {"multifd",         "postcopy-ram",  "postcopy-preempt",
+                                    "return-path",     "x-colo",        "release-ram",
+                                    "zero-copy-send",  "block",         "mapped-ram",
+                                    "x-ignore-shared", "switchover-ack"};
 
 // These QEMU refuses beside a background snapshot.
 constexpr std::array kNotInBackground = {
@@ -44,11 +44,15 @@ Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options) {
     for (const char* name : kNotInMapped) wanted.emplace_back(name, false);
   }
   wanted.emplace_back(kBackground, mode == CaptureMode::Background);
+  bool disks_at_end = options.disk_folder && mode != CaptureMode::Background;
+  wanted.emplace_back(kPauseAtEnd, disks_at_end);
+  // These tell the passes, the moment of the disks, and the end where no stream does.
+  if (mode == CaptureMode::Live || disks_at_end || options.mapped_ram) {
+    wanted.emplace_back("events", true);
+  }
   if (mode == CaptureMode::Background) {
     for (const char* name : kNotInBackground) wanted.emplace_back(name, false);
   }
-  // Tells the passes, and the end where no stream does.
-  if (mode == CaptureMode::Live || options.mapped_ram) wanted.emplace_back("events", true);
   if (mode == CaptureMode::Live && options.auto_converge) {
     wanted.emplace_back("auto-converge", true);
   }

@@ -9,6 +9,9 @@
 
 namespace vmstream {
 
+/// The capability by which QEMU waits before it ends a stream: the moment of the disks.
+inline constexpr const char* kPauseAtEnd = "pause-before-switchover";
+
 /// A mode that QEMU has agreed to.
 struct ChosenMode {
   CaptureMode mode = CaptureMode::Stop;  ///< never Auto

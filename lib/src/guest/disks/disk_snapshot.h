@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Snapshots of all disks that a guest can write to, taken at one moment.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <vmstream/qmp.h>
+#include <vmstream/saved_disk.h>
+#include "guest/disks/guest_drives.h"
+
+namespace vmstream {
+
+/// Each disk stays as it is at the moment of take(); the guest goes on in an overlay. undo() merges
+/// what it has written since back into the disk.
+class DiskSnapshot {
+ public:
+  /// Names an overlay in `folder` for each writable disk; QEMU is only asked. `time` ("...T...Z")
+  /// makes the names new. A file that exists is Errc::Refused, a disk that its overlay could not
+  /// find again Errc::Unsupported.
+  static Result<DiskSnapshot> plan(QmpClient& qmp, const std::string& folder,
+                                   const std::string& time);
+
+  /// All or none, while the guest stands still.
+  Status take(QmpClient& qmp);
+  /// The guest's disks as before take(), with what was written since; the overlays are gone. The
+  /// error says which are still there, as all are without a monitor. Nothing where nothing was
+  /// taken.
+  Status undo(QmpClient* qmp);
+
+  /// Whether all there is to take has been taken.
+  bool is_done() const { return taken_ || disks_.empty(); }
+  const std::vector<SavedDisk>& disks() const { return disks_; }
+  const std::vector<LeftOutDisk>& left_out() const { return left_out_; }
+
+ private:
+  Status add(const GuestDrive& drive, const std::string& folder, const std::string& stamp);
+  void remove_overlays() const;
+
+  std::vector<SavedDisk> disks_;
+  std::vector<LeftOutDisk> left_out_;
+  bool taken_ = false;
+};
+
+}  // namespace vmstream

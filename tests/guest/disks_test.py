@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""Disks that are snapshotted in the pause of a save: they belong to the memory, and a save that fails
+leaves the guest on the disks it had, with what it has written meanwhile."""
+
+import json
+import signal
+import subprocess
+import time
+import unittest
+
+from real_guest import NEWER_QEMU, QEMU, GuestTest, wait_until
+from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
+
+BEFORE, AFTER = 0x11, 0x22  # what the disks hold when the guest is saved, and what is written later
+WHERE = "0 64k"
+MODES = ("stop", "live", "background")
+EMULATORS = [QEMU] + ([NEWER_QEMU] if NEWER_QEMU else [])
+
+
+class DiskTest(GuestTest):
+    def setUp(self):
+        super().setUp()
+        (self.folder / "overlays").mkdir()
+        for name, form in (("disk.qcow2", "qcow2"), ("disk.raw", "raw")):
+            subprocess.run(["qemu-img", "create", "-q", "-f", form, self.folder / name, "4M"],
+                           check=True)
+
+    def drives(self):
+        """A qcow2 disk as -drive, a raw one as -blockdev, and two that cannot be written to."""
+        return ["-drive", f"file={self.folder}/disk.qcow2,format=qcow2,if=virtio",
+                "-blockdev", f"driver=raw,node-name=plain,file.driver=file,"
+                             f"file.filename={self.folder}/disk.raw",
+                "-device", "virtio-blk,drive=plain,id=second",
+                "-drive", "if=ide,media=cdrom"]
+
+    def disk_guest(self, qemu=QEMU):
+        guest = self.qemu("first", *self.drives(), qemu=qemu)
+        guest.wait_for_tick(40)
+        self.write_disks(guest, BEFORE)
+        return guest
+
+    @staticmethod
+    def disks_of(guest):
+        """Device and file of each writable disk."""
+        drives = guest.monitor.ask("query-block")
+        return {drive["qdev"]: drive["inserted"]["file"] for drive in drives
+                if not drive.get("inserted", {"ro": True})["ro"]}
+
+    def write_disks(self, guest, pattern):
+        """As the guest would, through its devices."""
+        for device in self.disks_of(guest):
+            for command in (f"write -P {pattern:#x} {WHERE}", "flush"):
+                self.assertEqual("", guest.monitor.type(f'qemu-io -d {device} "{command}"'))
+
+    def assert_disks_hold(self, guest, pattern):
+        for file in self.disks_of(guest).values():
+            self.assert_file_holds(file, pattern)
+
+    def assert_file_holds(self, file, pattern):
+        """Read beside the QEMU that uses it, through the files below it."""
+        form = "raw" if file.endswith(".raw") else "qcow2"
+        run = subprocess.run(["qemu-io", "-r", "-U", "-f", form, "-c", f"read -P {pattern:#x} {WHERE}",
+                              file], capture_output=True, text=True, check=False)
+        self.assertEqual(0, run.returncode, run.stdout + run.stderr)
+        self.assertNotIn("verification failed", run.stdout)
+
+    def save(self, guest, *arguments, status=0):
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "guest.zst", "--json",
+                            "--disk-snapshot", "overlays", *arguments)
+        self.assert_status(status, run)
+        return json.loads(run.stdout) if status == 0 else run
+
+    def overlays(self):
+        return sorted(str(path) for path in (self.folder / "overlays").iterdir())
+
+    @staticmethod
+    def settings(guest):
+        return [guest.monitor.ask(f"query-migrate-{what}") for what in ("parameters", "capabilities")]
+
+    def assert_untouched(self, guest, disks, settings, pattern):
+        """The guest runs on the disks that it had, which hold what was written last."""
+        self.assertEqual("running", guest.monitor.status())
+        self.assertEqual(disks, self.disks_of(guest))
+        self.assertEqual([], self.overlays())
+        self.assertEqual(settings, self.settings(guest))
+        self.assert_disks_hold(guest, pattern)
+        self.assertTrue(guest.is_counting())
+
+
+class DisksOfASave(DiskTest):
+    def test_memory_and_disks_belong_together(self):
+        for qemu in EMULATORS:
+            for mode in MODES:
+                with self.subTest(qemu=qemu[0], mode=mode):
+                    guest = self.disk_guest(qemu)
+                    try:
+                        self.check_mode(qemu, guest, mode)
+                    finally:
+                        guest.end()
+
+    def check_mode(self, qemu, guest, mode):
+        disks, settings = self.disks_of(guest), self.settings(guest)
+        summary = self.save(guest, "--mode", mode, "--force")
+        self.assertEqual(mode, summary["mode"])
+        self.assertEqual(sorted(disks.values()), sorted(disk["base"] for disk in summary["disks"]))
+        self.assertEqual(self.overlays(), sorted(disk["overlay"] for disk in summary["disks"]))
+        self.assertEqual(sorted(self.overlays()), sorted(self.disks_of(guest).values()))
+        self.assertEqual(settings, self.settings(guest))
+        self.assertEqual("running", guest.monitor.status())
+        self.assertTrue(guest.is_counting())
+        self.assert_disks_hold(guest, BEFORE)  # through the overlays
+        self.write_disks(guest, AFTER)
+        self.assert_disks_hold(guest, AFTER)
+        for disk in summary["disks"]:
+            self.assert_file_holds(disk["base"], BEFORE)
+        saved_until = guest.last_tick()
+        guest.monitor.ask("stop")
+        self.go_back(qemu, summary, guest, saved_until)
+        for overlay in self.overlays():
+            (self.folder / "overlays" / overlay).unlink()
+
+    def go_back(self, qemu, summary, guest, last_tick):
+        """The same disks under another QEMU, copied: the first one still holds their locks."""
+        for disk in summary["disks"]:
+            self.assertIn(disk["base"], summary["go_back"])
+        copies = [argument.replace("/disk.", "/copy.") for argument in self.drives()]
+        for name in ("qcow2", "raw"):
+            content = (self.folder / f"disk.{name}").read_bytes()
+            (self.folder / f"copy.{name}").write_bytes(content)
+        second = self.qemu("second", "-incoming", "defer", *copies, qemu=qemu)
+        self.assert_status(0, self.run_tool("vmrestore", "--qmp", second.qmp, "--cont", "guest.zst"))
+        self.assertTrue(second.is_counting())
+        self.assertIn(second.ticks()[0] - 1, guest.ticks()[:last_tick + 1])
+        self.assert_disks_hold(second, BEFORE)
+        second.end()
+
+    def test_what_has_no_snapshot_is_named(self):
+        summary = self.save(self.disk_guest())
+        left_out = {disk["device"]: disk["reason"] for disk in summary["disks_left_out"]}
+        self.assertEqual({"floppy0": "read-only", "ide0-cd0": "no medium"}, left_out)
+        self.assertEqual(["virtio0", "second"], [disk["device"] for disk in summary["disks"]])
+
+    def test_the_index_names_the_disks(self):
+        summary = self.save(self.disk_guest())
+        run = self.run_tool("vmstream-inspect", "info", "--json", "guest.zst")
+        self.assert_status(0, run)
+        self.assertEqual(summary["disks"], json.loads(run.stdout)["capture"]["disks"])
+        run = self.run_tool("vmstream-inspect", "info", "guest.zst")
+        self.assertIn(summary["disks"][0]["overlay"].encode(), run.stdout)
+
+    def test_words_say_how_to_go_back(self):
+        guest = self.disk_guest()
+        run = self.run_tool("vmdump", "-v", "--qmp", guest.qmp, "-o", "guest.zst",
+                            "--disk-snapshot", "overlays")
+        self.assert_status(0, run)
+        words = run.stderr.decode()
+        self.assertIn(f"disk virtio0: as saved in {self.folder}/disk.qcow2 (qcow2)", words)
+        self.assertIn("disk floppy0: left out, read-only", words)
+        self.assertIn("vmrestore 'guest.zst' -- qemu-system-x86_64 ...", words)
+
+    def test_a_guest_may_be_saved_again_and_again(self):
+        guest = self.disk_guest()
+        first = self.save(guest, "--mode", "live")
+        wait_until(lambda: int(time.time()) % 2 == 0, "another second")
+        time.sleep(1)  # overlays are named by the second
+        second = self.save(guest, "--mode", "background", "--force")
+        self.assertEqual([disk["overlay"] for disk in first["disks"]],
+                         [disk["base"] for disk in second["disks"]])
+        self.assertEqual(4, len(self.overlays()))
+
+    def test_a_guest_without_disks_is_warned_of(self):
+        guest = self.qemu("first")
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "guest.zst", "--disk-snapshot",
+                            "overlays", "--json")
+        self.assert_status(0, run)
+        self.assertIn(b"no disk that it can write to", run.stderr)
+        self.assertEqual([], json.loads(run.stdout)["disks"])
+
+    def test_a_guest_that_stands_still(self):
+        guest = self.disk_guest()
+        guest.monitor.ask("stop")
+        self.save(guest)
+        self.assertEqual("postmigrate", guest.monitor.status())
+        guest.monitor.ask("cont")
+        self.write_disks(guest, AFTER)
+        self.assert_disks_hold(guest, AFTER)
+
+
+class FailedSaves(DiskTest):
+    def test_an_output_that_fails_in_the_end_undoes_the_disks(self):
+        for qemu in EMULATORS:
+            for mode in MODES:
+                with self.subTest(qemu=qemu[0], mode=mode):
+                    guest = self.disk_guest(qemu)
+                    disks, settings = self.disks_of(guest), self.settings(guest)
+                    run = self.run_tool("vmdump", "--qmp", guest.qmp, "--mode", mode, "--exec",
+                                        "cat > /dev/null; exit 3", "--disk-snapshot", "overlays")
+                    self.assert_status(ENVIRONMENT, run)
+                    self.assertNotIn(b"could not be put back", run.stderr)
+                    self.assert_untouched(guest, disks, settings, BEFORE)
+                    guest.end()
+
+    def test_what_the_guest_wrote_meanwhile_is_kept(self):
+        for give_up in ("signal", "timeout"):
+            with self.subTest(give_up):
+                guest = self.disk_guest()
+                disks, settings = self.disks_of(guest), self.settings(guest)
+                limit = ["--timeout", "4s"] if give_up == "timeout" else []
+                save = self.start_tool("vmdump", "--qmp", guest.qmp, "--mode", "background",
+                                       "--max-bandwidth", "1M/s", "-o", "guest.zst",
+                                       "--disk-snapshot", "overlays", *limit)
+                wait_until(lambda: disks != self.disks_of(guest), "the snapshots")
+                wait_until(lambda: guest.monitor.status() == "running", "the guest to go on")
+                self.write_disks(guest, AFTER)
+                if give_up == "signal":
+                    save.send_signal(signal.SIGINT)
+                self.assertEqual(INTERRUPTED if give_up == "signal" else ENVIRONMENT, save.wait(30))
+                self.assert_untouched(guest, disks, settings, AFTER)
+                guest.end()
+
+    def test_a_disk_that_cannot_be_snapshotted_fails_the_save(self):
+        """None of the disks changes: a transaction is all or nothing."""
+        for mode in MODES:
+            with self.subTest(mode):
+                guest = self.disk_guest()
+                guest.monitor.ask("drive-mirror", device="plain", target=f"{self.folder}/mirror.raw",
+                                  sync="full", **{"job-id": "busy", "format": "raw"})
+                disks, settings = self.disks_of(guest), self.settings(guest)
+                run = self.save(guest, "--mode", mode, status=ENVIRONMENT)
+                self.assertIn(b"no snapshot of the disks was taken", run.stderr)
+                self.assert_untouched(guest, disks, settings, BEFORE)
+                self.assertNotIn("guest.zst", self.state_files())
+                guest.end()
+
+    def test_a_killed_qemu_leaves_overlays_that_are_named(self):
+        guest = self.disk_guest()
+        disks = self.disks_of(guest)
+        save = self.start_tool("vmdump", "--qmp", guest.qmp, "--mode", "background",
+                               "--max-bandwidth", "1M/s", "-o", "guest.zst",
+                               "--disk-snapshot", "overlays")
+        wait_until(lambda: disks != self.disks_of(guest), "the snapshots")
+        guest.process.kill()
+        _, words = save.communicate(timeout=30)
+        self.assertEqual(ENVIRONMENT, save.returncode)
+        for overlay in self.overlays():
+            self.assertIn(overlay, words.decode())
+        self.assertEqual(2, len(self.overlays()))
+
+    def test_refusals_touch_nothing(self):
+        guest = self.disk_guest()
+        disks, settings = self.disks_of(guest), self.settings(guest)
+        for folder in ("missing", "disk.raw"):
+            run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x", "--disk-snapshot", folder)
+            self.assert_fails(ENVIRONMENT, run, folder)
+        run = self.run_tool("vmdump", "--stdin", "-o", "x", "--disk-snapshot", "overlays")
+        self.assert_fails(USAGE, run, "--qmp")
+        self.assert_untouched(guest, disks, settings, BEFORE)
+
+    def test_a_disk_by_a_relative_name_is_refused(self):
+        guest = self.qemu("first", "-drive", "file=disk.qcow2,format=qcow2,if=virtio")
+        run = self.save(guest, status=UNSUPPORTED)
+        self.assertIn(b"full path", run.stderr)
+        self.assertEqual([], self.overlays())
+        self.assertEqual("running", guest.monitor.status())
+
+
+if __name__ == "__main__":
+    unittest.main()

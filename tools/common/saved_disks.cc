@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#include "common/saved_disks.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include <vmstream/text.h>
+
+namespace vmtools {
+
+using nlohmann::ordered_json;
+using vmstream::escape;
+using vmstream::SavedDisk;
+
+ordered_json disks_json(const std::vector<SavedDisk>& disks) {
+  auto list = ordered_json::array();
+  for (const SavedDisk& disk : disks) {
+    list.push_back({{"device", escape(disk.device)},
+                    {"base", escape(disk.base)},
+                    {"base_format", escape(disk.base_format)},
+                    {"base_node", escape(disk.base_node)},
+                    {"overlay", escape(disk.overlay)},
+                    {"overlay_node", escape(disk.overlay_node)}});
+  }
+  return list;
+}
+
+std::string disk_text(const SavedDisk& disk) {
+  return fmt::format("{}: as saved in {} ({}), the guest goes on in {}", escape(disk.device),
+                     escape(disk.base), escape(disk.base_format), escape(disk.overlay));
+}
+
+}  // namespace vmtools

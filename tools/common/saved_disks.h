@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Disks that belong to a saved state, for people and for programs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <vmstream/saved_disk.h>
+
+namespace vmtools {
+
+/// [{"device": ..., "base": ..., "overlay": ...}, ...].
+nlohmann::ordered_json disks_json(const std::vector<vmstream::SavedDisk>& disks);
+
+/// "disk virtio0: as saved in /img/a.qcow2 (qcow2), the guest goes on in /img/b.qcow2".
+std::string disk_text(const vmstream::SavedDisk& disk);
+
+}  // namespace vmtools
