@@ -31,7 +31,7 @@ Result<std::string> random_name() {
 
 bool is_socket_name(std::string_view name) {
   return name.size() == kSocketNameLength &&
-         name.find_first_not_of("0123456789abcdef") == name.npos;
+         name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 bool is_folder_name(std::string_view name) {
