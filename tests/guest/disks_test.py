@@ -205,9 +205,9 @@ class FailedSaves(DiskTest):
             with self.subTest(give_up):
                 guest = self.disk_guest()
                 disks, settings = self.disks_of(guest), self.settings(guest)
-                limit = ["--timeout", "4s"] if give_up == "timeout" else []
+                limit = ["--timeout", "3s"] if give_up == "timeout" else []
                 save = self.start_tool("vmdump", "--qmp", guest.qmp, "--mode", "background",
-                                       "--max-bandwidth", "1M/s", "-o", "guest.zst",
+                                       "--max-bandwidth", "256K/s", "-o", "guest.zst",
                                        "--disk-snapshot", "overlays", *limit)
                 wait_until(lambda: disks != self.disks_of(guest), "the snapshots")
                 wait_until(lambda: guest.monitor.status() == "running", "the guest to go on")
@@ -236,7 +236,7 @@ class FailedSaves(DiskTest):
         guest = self.disk_guest()
         disks = self.disks_of(guest)
         save = self.start_tool("vmdump", "--qmp", guest.qmp, "--mode", "background",
-                               "--max-bandwidth", "1M/s", "-o", "guest.zst",
+                               "--max-bandwidth", "256K/s", "-o", "guest.zst",
                                "--disk-snapshot", "overlays")
         wait_until(lambda: disks != self.disks_of(guest), "the snapshots")
         guest.process.kill()

@@ -80,20 +80,13 @@ Status MappedSave::check(const MigrationSettings& settings) const {
       .hint = "leave out --direct-io"};
 }
 
-Status MappedSave::prepare(MigrationSettings& settings, const OutputFile& file) {
-  bool direct_io = options_.mapped_ram->direct_io;
+Status MappedSave::prepare(MigrationSettings& settings) {
   if (writes_in_parallel(options_)) {
     auto set = settings.set_parameter(qmp_, "multifd-channels", channel_count(options_));
     if (!set) return set;
   }
-  if (settings.knows_parameter("direct-io")) {
-    if (auto set = settings.set_parameter(qmp_, "direct-io", direct_io); !set) return set;
-  }
-  LentFile::take_back(qmp_);
-  auto lent = LentFile::lend(qmp_, file, direct_io);
-  if (!lent) return lent.error();
-  lent_.emplace(std::move(*lent));
-  return ok();
+  if (!settings.knows_parameter("direct-io")) return ok();
+  return settings.set_parameter(qmp_, "direct-io", options_.mapped_ram->direct_io);
 }
 
 Status MappedSave::await_end(MonitorListener& listener) {

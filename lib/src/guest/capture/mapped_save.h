@@ -8,7 +8,6 @@
 
 #include <vmstream/capture.h>
 #include <vmstream/output_file.h>
-#include "guest/capture/lent_file.h"
 #include "guest/capture/live_save.h"
 #include "guest/migration_settings.h"
 #include "guest/monitor/monitored_io.h"
@@ -18,18 +17,16 @@ namespace vmstream {
 /// Whether QEMU is to write pages by channels of their own (capability multifd), one a thread.
 bool writes_in_parallel(const CaptureOptions& options);
 
-/// Lends QEMU the file, waits until it has written it, and reads what came of it. All borrowed;
-/// `observer` may be null.
+/// Tells QEMU how to write the file that it was lent, waits until it has, and reads what came of
+/// it. All borrowed; `observer` may be null.
 class MappedSave {
  public:
   MappedSave(QmpClient& qmp, const CaptureOptions& options, CaptureObserver* observer);
 
   /// Whether this QEMU can, by this monitor: Errc::Unsupported. Changes nothing.
   Status check(const MigrationSettings& settings) const;
-  /// Sets how QEMU is to write, and lends it the file.
-  Status prepare(MigrationSettings& settings, const OutputFile& file);
-  /// What `migrate` takes.
-  const std::string& uri() const { return lent_->uri(); }
+  /// Sets how QEMU is to write.
+  Status prepare(MigrationSettings& settings);
 
   /// Until the migration is over, well or not. What QEMU says meanwhile goes to `listener`.
   Status await_end(MonitorListener& listener);
@@ -49,7 +46,6 @@ class MappedSave {
   const CaptureOptions& options_;
   CaptureObserver* observer_;
   Clock::time_point start_ = Clock::now();
-  std::optional<LentFile> lent_;
   RamProgress ram_;           // as QEMU told last
   double write_seconds_ = 0;  // from the start to the migration's end
 };

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "guest/capture/borrowed_guest.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <vector>
+
+#include "base/json.h"
+#include "guest/capture/lent_file.h"
+#include "guest/monitor/query.h"
+#include "io/fd.h"
+
+namespace vmstream {
+namespace {
+
+constexpr auto kCancelPatience = std::chrono::milliseconds(500);
+constexpr auto kRecoveryPatience = std::chrono::seconds(5);
+constexpr size_t kDryReadBytes = 1 << 20;
+
+Error another_migration(const MigrationStatus& status) {
+  return Error{
+      .code = Errc::Environment,
+      .message = "another migration of this guest is under way (status '" + status.name + "')",
+      .hint = "wait for its end, or end it with migrate_cancel"};
+}
+
+}  // namespace
+
+WaitLimits fresh_limits(Clock::duration patience) {
+  return {.deadline = Clock::now() + patience};
+}
+
+BorrowedGuest::BorrowedGuest(QmpAddress address, QmpClient session)
+    : address_(std::move(address)), qmp_(std::move(session)) {}
+
+Status BorrowedGuest::look() {
+  auto migration = query_migration(*qmp_);
+  if (!migration) return migration.error();
+  if (!migration->is_over()) return another_migration(*migration);
+  auto found = GuestState::read(*qmp_);
+  if (!found) return found.error();
+  if (found->found_name() == "inmigrate") {
+    return Error{Errc::Environment,
+                 "there is no guest to save: this QEMU waits for an incoming stream"};
+  }
+  state_.emplace(std::move(*found));
+  auto set = MigrationSettings::read(*qmp_);
+  if (!set) return set.error();
+  settings_.emplace(std::move(*set));
+  return ok();
+}
+
+Status BorrowedGuest::open_link(bool must_end_well) {
+  auto opened = MigrationLink::open(*qmp_, MigrationLink::Direction::FromQemu);
+  if (!opened) return opened.error();
+  link_.emplace(std::move(*opened));
+  must_end_well_ = must_end_well;
+  return ok();
+}
+
+Status BorrowedGuest::migrate_by_link(const WaitLimits& limits) {
+  if (auto provided = provide_drain(); !provided) return provided;
+  if (auto begun = start_migration(link_->uri()); !begun) return begun;
+  if (auto met = link_->await_peer(*qmp_, limits); !met) return met;
+  return provide_drain();
+}
+
+// As soon as there is what can be drained: a pipe before the stream begins, a socket when QEMU has
+// connected to it.
+Status BorrowedGuest::provide_drain() {
+  if (!must_end_well_ || drain_ || link_->descriptor() < 0) return ok();
+  auto started = StreamDrain::start(link_->descriptor());
+  if (!started) return started.error();
+  drain_.emplace(std::move(*started));
+  return ok();
+}
+
+Status BorrowedGuest::migrate_to_file(const OutputFile& file, bool direct_io) {
+  LentFile::take_back(*qmp_);  // what a save left there that was killed
+  lends_file_ = true;
+  auto lent = LentFile::lend(*qmp_, file, direct_io);
+  if (!lent) return lent.error();
+  return start_migration(lent->uri());
+}
+
+Status BorrowedGuest::start_migration(const std::string& uri) {
+  auto begun = qmp_->execute("migrate", to_text({{"uri", uri}}));
+  migrating_ = true;
+  if (begun) return ok();
+  // After a refusal the session goes on, and what may be migrating is not ours to cancel; after a
+  // lost answer nothing is known.
+  if (query_run_status(*qmp_)) migrating_ = false;
+  Error error = begun.error();
+  if (state_->found_name() == "postmigrate") {
+    error.hint = "it stands still since it was last saved: QEMU wants a cont before the next save";
+  }
+  return error;
+}
+
+Status BorrowedGuest::await_completed(const WaitLimits& limits) {
+  auto status = await_migration_end(*qmp_, limits);
+  if (!status) return status.error();
+  migrating_ = false;
+  if (status->name == "completed") return ok();
+  return Error{Errc::Environment,
+               fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
+                           status->error.empty() ? "" : ": ", status->error)};
+}
+
+void BorrowedGuest::return_loans() {
+  if (link_) link_->close();
+  drain_.reset();
+  if (lends_file_) LentFile::take_back(*qmp_);
+}
+
+Status BorrowedGuest::give_back() {
+  if (migrating_) end_migration();
+  if (link_) link_->close();
+  drain_.reset();
+  if (auto alive = revive(); !alive) return alive;
+  qmp_->set_limits(fresh_limits(kRecoveryPatience));
+  if (auto over = await_end(); !over) return over;
+  MigrationLink::forget(*qmp_);
+  if (lends_file_) LentFile::take_back(*qmp_);
+  link_.reset();
+  if (auto resumed = state_->resume(*qmp_); !resumed) return resumed;
+  return settings_->put_back(*qmp_);
+}
+
+void BorrowedGuest::end_migration() {
+  if (must_end_well_ && link_ && link_->descriptor() >= 0 && run_dry()) return;
+  if (drain_) drain_->take_over();  // from a QEMU that stands still
+  cancel();
+}
+
+// An answer that takes long here would be one that QEMU gives only after our end is closed: while
+// it blocks in a write it may hold the lock that its monitor needs.
+void BorrowedGuest::cancel() {
+  qmp_->set_limits(fresh_limits(kCancelPatience));
+  [[maybe_unused]] auto cancelled = qmp_->execute("migrate_cancel");
+}
+
+// To nowhere, for as long as something comes.
+Status BorrowedGuest::run_dry() {
+  std::vector<std::byte> nowhere(kDryReadBytes);
+  for (;;) {
+    auto count = read_some(link_->descriptor(), nowhere, fresh_limits(kRecoveryPatience));
+    if (!count) return count.error();
+    if (*count == 0) return ok();
+  }
+}
+
+// The session may be what is broken, and QEMU be well: then it gets a new one.
+Status BorrowedGuest::revive() {
+  qmp_->set_limits(fresh_limits(kRecoveryPatience));
+  if (query_run_status(*qmp_)) return ok();
+  qmp_.reset();
+  auto again = QmpClient::connect(address_, fresh_limits(kRecoveryPatience));
+  if (!again) return again.error();
+  qmp_.emplace(std::move(*again));
+  if (migrating_) cancel();
+  return ok();
+}
+
+Status BorrowedGuest::await_end() {
+  if (!migrating_) return ok();
+  auto over = await_migration_end(*qmp_, fresh_limits(kRecoveryPatience));
+  if (!over) return over.error();
+  migrating_ = false;
+  return ok();
+}
+
+}  // namespace vmstream

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// What a save borrows of a QEMU and its guest, and how all of it is given back.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <vmstream/output_file.h>
+#include <vmstream/qmp.h>
+#include "guest/capture/guest_state.h"
+#include "guest/capture/stream_drain.h"
+#include "guest/migration_link.h"
+#include "guest/migration_settings.h"
+
+namespace vmstream {
+
+/// Limits of its own for what comes after a save: those of the save may be what has failed.
+WaitLimits fresh_limits(Clock::duration patience);
+
+/// A guest from the first look at it until QEMU and it are again as they were found. It gives
+/// nothing back by itself: return_loans() and what follows is for the good end, give_back() for
+/// every other. Not movable, as others hold references to its parts.
+class BorrowedGuest {
+ public:
+  /// By a session that has been opened at `address`; a lost one is replaced from there.
+  BorrowedGuest(QmpAddress address, QmpClient session);
+  BorrowedGuest(const BorrowedGuest&) = delete;
+  BorrowedGuest& operator=(const BorrowedGuest&) = delete;
+
+  /// Finds out what there is to give back. Fails where no guest can be saved. Changes nothing.
+  Status look();
+
+  QmpClient& qmp() { return *qmp_; }
+  /// Null once give_back() has lost QEMU.
+  QmpClient* surviving_qmp() { return qmp_ ? &*qmp_ : nullptr; }
+  GuestState& state() { return *state_; }
+  MigrationSettings& settings() { return *settings_; }
+
+  /// The way of the stream. `must_end_well`: whether the guest is lost to a migration that is cut,
+  /// so that somebody has to read it to its end.
+  Status open_link(bool must_end_well);
+  int stream() const { return link_->descriptor(); }
+  /// Begins to migrate by the link, up to the first byte of the stream.
+  Status migrate_by_link(const WaitLimits& limits);
+  /// Has QEMU write the file itself, and begins to migrate to there.
+  Status migrate_to_file(const OutputFile& file, bool direct_io);
+  /// Waits until QEMU says that all went well.
+  Status await_completed(const WaitLimits& limits);
+
+  /// Takes back what was lent to QEMU for a migration that is over.
+  void return_loans();
+  /// Ends what goes on, in whatever state, and puts all back.
+  Status give_back();
+
+ private:
+  Status start_migration(const std::string& uri);
+  Status provide_drain();
+  void end_migration();
+  void cancel();
+  Status run_dry();
+  Status revive();
+  Status await_end();
+
+  QmpAddress address_;
+  std::optional<QmpClient> qmp_;
+  std::optional<GuestState> state_;
+  std::optional<MigrationSettings> settings_;
+  std::optional<MigrationLink> link_;
+  std::optional<StreamDrain> drain_;
+  bool must_end_well_ = false;
+  bool lends_file_ = false;
+  bool migrating_ = false;  // from `migrate` until its end has been seen
+};
+
+}  // namespace vmstream
