@@ -13,6 +13,13 @@ from real_guest import QEMU, STRIPES, Guest
 from restore_bench import SETTLE, RestoreBench
 
 
+def program_of(pid):
+    """The name of what it runs; none where it has just ended."""
+    with contextlib.suppress(OSError):
+        return Path(os.readlink(f"/proc/{pid}/exe")).name
+    return None
+
+
 class NewQemuBench(RestoreBench):
     """vmrestore stays with its QEMU until that ends, and takes it along if it must give up."""
 
@@ -65,7 +72,7 @@ class NewQemuBench(RestoreBench):
         """A QEMU whose vmrestore was killed: it waits in vain, or runs the guest."""
         time.sleep(SETTLE)
         for pid in children() - known - {tool.pid}:
-            if Path(f"/proc/{pid}/exe").resolve().name == QEMU[0] and not reap(pid):
+            if program_of(pid) == QEMU[0] and not reap(pid):
                 os.kill(pid, signal.SIGKILL)
 
     def check(self, ran, guest):
