@@ -77,20 +77,36 @@ void dump_xml(const DumpInput& input, vmstream::ProblemLog& problems) {
   print("</stream>\n");
 }
 
+std::string ascii_json(const ordered_json& value) {
+  return value.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
+}
+
+// As the library would lay it out, but never as one text: tables of a device have megabytes.
+void print_laid_out(const ordered_json& value, const std::string& indent) {
+  if (!value.is_structured() || value.empty()) {
+    print(ascii_json(value));
+    return;
+  }
+  std::string deeper = indent + "    ";
+  std::string_view between = value.is_object() ? "{\n" : "[\n";
+  for (const auto& [key, element] : value.items()) {
+    print(between);
+    print(deeper);
+    if (value.is_object()) print(ascii_json(key) + ": ");
+    print_laid_out(element, deeper);
+    between = ",\n";
+  }
+  print("\n" + indent + (value.is_object() ? "}" : "]"));
+}
+
 // Sections in the order in which they begin, devices and those in parts alike; the script knows
 // the content of ram only.
 class AnalyserDump {
  public:
   void add(std::string_view idstr, uint32_t section_id, const ordered_json& value) {
-    std::string key = ordered_json(fmt::format("{} ({})", escape(idstr), section_id)).dump();
-    std::string text = value.dump(4, ' ', true, ordered_json::error_handler_t::replace);
-    print(fmt::format("{}\n    {}: ", first_ ? "{" : ",", key));
-    for (char letter : text) {
-      indented_ += letter;
-      if (letter == '\n') indented_ += "    ";
-    }
-    print(indented_);
-    indented_.clear();
+    print(first_ ? "{\n    " : ",\n    ");
+    print(ascii_json(fmt::format("{} ({})", escape(idstr), section_id)) + ": ");
+    print_laid_out(value, "    ");
     first_ = false;
   }
 
@@ -98,7 +114,6 @@ class AnalyserDump {
 
  private:
   bool first_ = true;
-  std::string indented_;
 };
 
 ordered_json analysed_ram(const vmstream::StreamSummary& summary) {

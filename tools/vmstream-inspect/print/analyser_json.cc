@@ -88,6 +88,7 @@ ordered_json value_of(const DeviceField& field) {
     return list;
   }
   if (!field.array_len || *field.array_len > kMostElements) return one_value(field);
+  list.get_ref<ordered_json::array_t&>().reserve(*field.array_len);
   for (uint64_t i = 0; i < *field.array_len; ++i) list.push_back(one_value(field.element(i)));
   return list;
 }

@@ -51,7 +51,7 @@ std::string stamp_of(std::string time) {
 
 // Whether QEMU recorded a file name that means another file seen from another folder.
 bool is_relative(const std::string& file) {
-  return !file.starts_with('/') && file.find(':') == file.npos;
+  return !file.starts_with('/') && file.find(':') == std::string::npos;
 }
 
 Json action_for(const SavedDisk& disk) {
