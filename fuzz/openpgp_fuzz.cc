@@ -3,6 +3,7 @@
 // crashing: what a part of a head tells the whole of it tells too.
 #include <vmstream/openpgp.h>
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 

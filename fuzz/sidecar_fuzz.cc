@@ -6,6 +6,7 @@
 #include <vmstream/seekable_state.h>
 #include <vmstream/stream_scan.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <string>

@@ -2,6 +2,7 @@
 // Restores into a real QEMU: the guest goes on where it was, and a faulty stream never becomes one.
 #include <vmstream/restore.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "guest/guest_states.h"

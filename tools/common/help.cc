@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <vmstream/codec.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/version.h>

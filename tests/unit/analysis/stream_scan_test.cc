@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/stream_scan.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the decoder reads: files of every producer, and how it refuses damaged ones.
+#include <algorithm>
 #include <numeric>
 
 #include "unit/codec/codec_fixture.h"

@@ -2,6 +2,8 @@
 // Verbs for the OpenPGP tests: write a message, read one.
 #pragma once
 
+#include <algorithm>
+
 #include <vmstream/openpgp.h>
 #include "unit/crypto/gpg_home.h"
 

@@ -2,6 +2,7 @@
 // The source of a postcopy migration against a destination that keeps what it gets.
 #include "guest/lazy/page_server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "guest/lazy/return_path.h"
 
+#include <algorithm>
+
 #include "format/stream/records.h"
 #include "support/catch.h"
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "guest/restore/stream_guard.h"
 
+#include <algorithm>
+
 #include <vmstream/digest.h>
 #include <vmstream/restore.h>
 #include <vmstream/writer.h>

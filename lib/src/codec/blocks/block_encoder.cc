@@ -3,6 +3,7 @@
 // its unit travel together and are used again, so that a long stream allocates nothing.
 #include "codec/blocks/block_encoder.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "codec/crc32.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "guest/capture/live_save.h"
 
+#include <algorithm>
+
 #include "guest/migration_settings.h"
 
 namespace vmstream {
