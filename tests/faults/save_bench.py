@@ -97,9 +97,9 @@ class SaveBench(Bench):
             return self.inject_alone(save, fault, sampled)
 
     def inject_alone(self, save, fault, sampled):
-        self.prepare(save)
         links = link_folders()
         try:
+            self.prepare(save)
             ran = self.run(fault, "vmdump", *self.arguments(save, fault),
                            peer=self.guest.process.pid)
             if not ran.fired:
@@ -183,6 +183,7 @@ class SaveBench(Bench):
 
     def check_qemu(self, save, fault, ran, is_whole):
         if fault.kind.to_peer and fault.kind.is_kill():
+            wait_until(self.guest.has_ended, "the killed QEMU to end")
             return GONE
         if save.ends_qemu and self.check_ended(ran, is_whole):
             return WHOLE if ran.status == 0 else REFUSED

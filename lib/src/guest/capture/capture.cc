@@ -62,7 +62,7 @@ struct GuestCapture::State {
   Status pause();
   Status quit();
   void abandon();
-  void note_failure(const Status& recovery);
+  void note_failure(Error error);
   Status undo_disks();
 
   BorrowedGuest borrowed;
@@ -294,25 +294,23 @@ Status GuestCapture::State::quit() {
 
 void GuestCapture::State::abandon() {
   if (!std::exchange(touched, false)) return;
-  note_failure(borrowed.give_back());
-  note_failure(undo_disks());
+  if (auto given_back = borrowed.give_back(); !given_back) {
+    Error error = given_back.error();
+    error.hint = borrowed.state().was_running()
+                     ? "if QEMU still runs: type migrate_cancel, then cont, into its human monitor"
+                     : "if QEMU still runs: type migrate_cancel into its human monitor";
+    note_failure(std::move(error));
+  }
+  if (auto undone = undo_disks(); !undone) note_failure(undone.error());
 }
 
-void GuestCapture::State::note_failure(const Status& recovery) {
-  if (recovery) return;
-  const Error& error = recovery.error();
+void GuestCapture::State::note_failure(Error error) {
   if (recovery_error) {
     recovery_error->message += "; " + error.message;
     return;
   }
-  recovery_error = error;
-  recovery_error->message =
-      "the guest could not be put back as it was found: " + recovery_error->message;
-  if (!error.hint.empty()) return;
-  recovery_error->hint =
-      borrowed.state().was_running()
-          ? "if QEMU still runs: type migrate_cancel, then cont, into its human monitor"
-          : "if QEMU still runs: type migrate_cancel into its human monitor";
+  error.message = "the guest could not be put back as it was found: " + error.message;
+  recovery_error = std::move(error);
 }
 
 // Last, with the guest running if it did: merging takes as long as there is something to merge.
