@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -50,6 +51,14 @@ def stream(pages=64, page_size=4096, seed=1):
         parts += [be(8, page * page_size | flags), name, content]
     parts += [be(8, 0x10), footer, be(1, 0)]
     return b"".join(parts)
+
+
+def unmount(mount_point):
+    """QEMU may close a file there a moment after it was told to."""
+    deadline = time.monotonic() + 10
+    while subprocess.run(["umount", str(mount_point)], check=False).returncode:
+        assert time.monotonic() < deadline, f"{mount_point} is in use"
+        time.sleep(0.1)
 
 
 class ToolTest(unittest.TestCase):
@@ -130,5 +139,5 @@ class ToolTest(unittest.TestCase):
         try:
             yield mount_point
         finally:
-            subprocess.run(["umount", str(mount_point)], check=True)
+            unmount(mount_point)
             mount_point.rmdir()

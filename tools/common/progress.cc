@@ -130,9 +130,9 @@ std::optional<double> Progress::seconds_left() const {
   return static_cast<double>(left) / page_bytes_per_second_;
 }
 
-std::string Progress::figures() const {
+std::string Progress::figures(bool in_full) const {
   std::string text = format_rate(stream_bytes_per_second_);
-  if (bytes_written_) text += ", written " + format_rate(file_bytes_per_second_);
+  if (bytes_written_ && in_full) text += ", written " + format_rate(file_bytes_per_second_);
   if (auto left = seconds_left()) {
     auto whole = std::chrono::seconds(static_cast<int64_t>(std::min(std::ceil(*left), 1e9)));
     text += fmt::format(", {} left", vmstream::format_duration(whole));
@@ -146,14 +146,19 @@ std::string Progress::figures() const {
 
 std::string Progress::line() {
   measure(Clock::now());
-  return fmt::format("{}: {}", phase_, figures());
+  return fmt::format("{}: {}", phase_, figures(true));
 }
 
 std::string Progress::bar() const {
   std::string head = fmt::format("{}: {}: ", session_.tool().name, phase_);
-  std::string text = figures();
   auto part = percent();
-  return head + (part ? picture(*part, head.size() + text.size()) : "") + text;
+  if (!part) return head + figures(true);
+  for (bool in_full : {true, false}) {
+    std::string text = figures(in_full);
+    std::string drawn = picture(*part, head.size() + text.size());
+    if (!drawn.empty()) return head + drawn + text;
+  }
+  return head + figures(false);
 }
 
 std::string Progress::json() const {

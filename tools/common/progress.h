@@ -50,7 +50,7 @@ class Progress {
   void measure(vmstream::Clock::time_point now);
   std::optional<double> percent() const;
   std::optional<double> seconds_left() const;
-  std::string figures() const;
+  std::string figures(bool in_full) const;
   std::string bar() const;
   std::string json() const;
 
