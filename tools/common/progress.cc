@@ -156,7 +156,7 @@ std::string Progress::bar() const {
   for (bool in_full : {true, false}) {
     std::string text = figures(in_full);
     std::string drawn = picture(*part, head.size() + text.size());
-    if (!drawn.empty()) return head + drawn + text;
+    if (!drawn.empty()) return head.append(drawn).append(text);
   }
   return head + figures(false);
 }
