@@ -63,6 +63,23 @@ class Arguments(ToolTest):
         for word in ("migrate-incoming", "f.gz", "cont"):
             self.assertIn(word, ran.stdout.decode())
 
+    def explained(self, *arguments):
+        ran = self.run_tool("vmrestore", *arguments, "--explain")
+        self.assert_status(DONE, ran)
+        return ran.stdout.decode()
+
+    def test_each_way_is_explained_as_it_goes(self):
+        from_command = self.explained("--qmp", "/nowhere", "--exec", "ssh host cat f")
+        self.assertIn("\"exec:vmrestore --exec 'ssh host cat f'\"", from_command)
+        resumed = self.explained("--qmp", "/nowhere", "f.gz", "--resume-lazy")
+        self.assertIn("migrate-recover", resumed)
+        self.assertNotIn("migrate-incoming", resumed)
+        for arguments, recipe in ((["f.gz"], "exec:vmrestore 'f.gz'"),
+                                  (["f.gz", "-o", "g"], "exec:cat 'g'")):
+            plain = self.explained(*arguments)
+            self.assertIn(recipe, plain)
+            self.assertNotIn("execute", plain)
+
 
 class Restoring(ToolTest):
     def test_files_of_stock_tools(self):

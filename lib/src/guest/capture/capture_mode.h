@@ -18,6 +18,10 @@ struct ChosenMode {
   std::string reason;                    ///< why Auto did not become Background; empty otherwise
 };
 
+/// What QEMU must be set to for a save in `mode`, which is not Auto.
+MigrationSettings::Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options);
+MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOptions& options);
+
 /// Chooses by `options` and sets capabilities; the guest is not touched. Where QEMU refuses a
 /// background save, that is Errc::Unsupported, or with Auto the next best is taken.
 Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
