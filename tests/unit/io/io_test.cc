@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <numeric>
 #include <thread>
 
@@ -79,6 +80,18 @@ TEST_CASE("a read from a silent pipe ends with its deadline or its cancellation"
             ->read(buffer)
             .error()
             .code == Errc::Interrupted);
+}
+
+TEST_CASE("somebody is told while a wait lasts, and ends it", "[io]") {
+  auto pipe = make_pipe();
+  REQUIRE(pipe);
+  int told = 0;
+  const std::function<void()> meanwhile = [&] {
+    if (++told == 2) REQUIRE(::write(pipe->writer.get(), "x", 1) == 1);
+  };
+  std::array<std::byte, 8> buffer{};
+  CHECK(*make_fd_source(pipe->reader.get(), {.meanwhile = &meanwhile})->read(buffer) == 1);
+  CHECK(told == 2);
 }
 
 TEST_CASE("a write to a reader that does not read ends with its deadline", "[io]") {
