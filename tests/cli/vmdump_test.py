@@ -231,6 +231,8 @@ class Saving(ToolTest):
             bars = re.findall(r"\r([^\r\x1b]+)\x1b\[K", shown)
             self.assertNotEqual([], bars)
             self.assertLess(max(map(len, bars)), columns)
+            if columns >= 60:
+                self.assertRegex(bars[-1], r"(/s|left)$")
             if columns >= 80:
                 self.assertRegex(bars[-1], r"^vmdump: done: \[=+\] 100% of 16.0 MiB.* left$")
 

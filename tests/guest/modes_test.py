@@ -112,6 +112,10 @@ class LiveSaves(ModeTest):
         self.assertIn(json.loads(run.stdout)["ended_by"], ("downtime", "dirty-pages"))
         lines = [json.loads(line) for line in run.stderr.splitlines()]
         self.assertGreater(max(line.get("throttle_percent", 0) for line in lines), 0)
+        self.assertIn(False, [line.get("converges") for line in lines])
+        again = [line for line in lines if line["phase"] == "save" and line.get("pass", 0) > 1]
+        self.assertLess(min(line["percent"] for line in again), 100)
+        self.assertEqual({None}, {line["seconds_left"] for line in again})
         self.assertEqual(before, self.settings(guest))
         self.assertTrue(guest.is_counting())
         self.assertEqual(0, guest.monitor.ask("query-migrate").get("cpu-throttle-percentage", 0))

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <vmstream/cancellation.h>
@@ -17,8 +18,12 @@ namespace vmtools {
 
 /// What a phase can tell besides the counts.
 struct ProgressDetail {
-  std::string words;                                           ///< for the bar
-  std::vector<std::pair<std::string_view, uint64_t>> figures;  ///< for JSON: keys that stay valid
+  using Figure = std::variant<uint64_t, bool>;
+
+  std::string words;                                         ///< for the bar
+  std::vector<std::pair<std::string_view, Figure>> figures;  ///< for JSON: keys that stay valid
+  /// Of the guest's memory, where the counts do not tell because pages are sent again.
+  std::optional<uint64_t> bytes_left;
 };
 
 /// Shows progress as the options ask. Cheap to update as often as there is news; drawn at most ten
