@@ -184,6 +184,7 @@ class LiveSaves(ModeTest):
         live = ["--mode", "live", *SLOW_LINK, "--max-passes", "1"]
         summary = self.save(guest, *live, "--compact", "--verify", file="compact.zst")
         self.assertGreater(sum(each["pages"] for each in summary["passes"]), summary["pages"] + PAGES // 4)
+        self.assertEqual(len(self.read("compact.zst")), summary["file_bytes"])
         self.assertEqual([summary["pages"]], [pages for pages, _ in self.passes_in("compact.zst")])
         self.assertEqual(["compact.zst"], self.state_files())
 

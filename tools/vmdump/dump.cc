@@ -206,26 +206,30 @@ vmstream::ByteSink& entrance(OutputChain& chain, Compaction* compaction) {
   return compaction ? compaction->entrance() : chain.entrance();
 }
 
-// From the captured stream to the file under its name.
-Status finish(const Options& options, OutputChain& chain, Compaction* compaction,
-              CaptureSummary& summary, Observer& observer) {
+FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
+  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
+  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
+}
+
+// From the captured stream to the file under its name, and the size of that.
+vmstream::Result<FileSize> finish(const Options& options, OutputChain& chain,
+                                  Compaction* compaction, CaptureSummary& summary,
+                                  Observer& observer) {
   if (compaction) {
     observer.enter("compact");
     auto rewritten = compaction->rewrite(chain, observer, summary);
-    if (!rewritten) return rewritten;
+    if (!rewritten) return rewritten.error();
   }
-  return publish(options, chain, summary, observer);
+  FileSize size = size_of(options, chain, summary);
+  auto published = publish(options, chain, summary, observer);
+  if (!published) return published.error();
+  return size;
 }
 
 vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& guest,
                                       OutputChain& chain, Compaction* compaction) {
   if (options.mapped_ram) return guest.capture_mapped(chain.file());
   return guest.capture(entrance(chain, compaction));
-}
-
-FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
-  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
-  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
 }
 
 // The file is whole without it.
@@ -253,11 +257,8 @@ ExitStatus dump_guest(const Options& options, Session& session) {
 
   auto summary = save(options, *guest, *chain, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
-  FileSize size = size_of(options, *chain, *summary);
-  auto published = finish(options, *chain, compaction->get(), *summary, observer);
-  if (!published) {
-    return give_up(options, session, *guest, published.error());
-  }
+  auto size = finish(options, *chain, compaction->get(), *summary, observer);
+  if (!size) return give_up(options, session, *guest, size.error());
   leave_index(options, session, *chain);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
@@ -265,7 +266,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
-  return report(options, session, *summary, size);
+  return report(options, session, *summary, *size);
 }
 
 ExitStatus dump_stdin(const Options& options, Session& session) {
@@ -283,12 +284,10 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   auto summary =
       vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);
   if (!summary) return session.fail(output_name(options), summary.error());
-  auto published = finish(options, *chain, compaction->get(), *summary, observer);
-  if (!published) {
-    return session.fail(output_name(options), published.error());
-  }
+  auto size = finish(options, *chain, compaction->get(), *summary, observer);
+  if (!size) return session.fail(output_name(options), size.error());
   observer.enter("done");
-  return report(options, session, *summary, {chain->bytes_written(), chain->bytes_written()});
+  return report(options, session, *summary, *size);
 }
 
 }  // namespace
