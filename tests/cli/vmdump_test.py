@@ -10,6 +10,7 @@ import stat
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, USAGE,
                      ToolTest, stream, tool)
@@ -248,6 +249,51 @@ class Saving(ToolTest):
     def test_quiet_says_nothing_on_a_terminal(self):
         self.write("in", STREAM)
         self.assertEqual((DONE, ""), self.run_on_terminal(f"{tool('vmdump')} -q --stdin -o f < in"))
+
+
+class AskedHowFar(ToolTest):
+    """SIGUSR1, when nothing moves."""
+
+    @staticmethod
+    def catches(process):
+        """Whether it has a handler; without one the signal would end it."""
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        caught = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
+        return caught >> (signal.SIGUSR1 - 1) & 1
+
+    def ask(self, save, words):
+        """Asked until it says so: before its first bytes it has little to say."""
+        deadline = time.monotonic() + 20
+        os.set_blocking(save.stderr.fileno(), False)
+        said = b""
+        while not re.search(words, said):
+            self.assertLess(time.monotonic(), deadline, said)
+            self.assertIsNone(save.poll(), said)
+            if self.catches(save):
+                save.send_signal(signal.SIGUSR1)
+            time.sleep(0.05)
+            said += save.stderr.read() or b""
+
+    def start(self, *arguments, stdin):
+        save = subprocess.Popen([tool("vmdump"), "--stdin", *arguments], cwd=self.folder,
+                                stdin=stdin, stderr=subprocess.PIPE)
+        self.addCleanup(save.stderr.close)
+        self.addCleanup(save.wait)
+        self.addCleanup(save.terminate)
+        return save
+
+    def test_while_nothing_comes_in(self):
+        silent, ours = os.pipe()
+        save = self.start("-o", "f", stdin=silent)
+        self.addCleanup(os.close, ours)
+        os.close(silent)
+        self.ask(save, rb"vmdump: save: ")
+
+    def test_while_nothing_goes_out(self):
+        self.write("in", BIG_STREAM)
+        with open(self.folder / "in", "rb") as content:
+            save = self.start("-c", "none", "--exec", "exec sleep 100", stdin=content)
+        self.ask(save, rb"vmdump: save: .*% of 16.0 MiB")
 
 
 class Failing(ToolTest):

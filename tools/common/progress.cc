@@ -91,7 +91,12 @@ Progress::~Progress() {
 
 void Progress::update(const vmstream::StreamCounts& counts) {
   counts_ = counts;
-  if (form_ == Form::None) return;
+  begun_ = true;
+  refresh();
+}
+
+void Progress::refresh() {
+  if (form_ == Form::None || !begun_) return;
   if (Clock::now() - shown_ >= kInterval) show();
 }
 

@@ -37,6 +37,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(const vmstream::StreamCounts& counts);
+  /// Once there is something to show: the same counts, with rates that sink as nothing moves.
+  void refresh();
   /// Asked for the bytes that have come out at the far end, whenever progress is shown.
   void watch_output(std::function<uint64_t()> bytes_written) {
     bytes_written_ = std::move(bytes_written);
@@ -62,6 +64,7 @@ class Progress {
   Session& session_;
   Form form_ = Form::None;
   std::string phase_;
+  bool begun_ = false;
   ProgressDetail detail_;
   vmstream::StreamCounts counts_;
   vmstream::Clock::time_point start_;

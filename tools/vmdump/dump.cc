@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/command.h>
@@ -51,27 +52,40 @@ vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
           .bytes_left = live.pass < 2 ? std::nullopt : std::optional(live.bytes_left)};
 }
 
-// Shows what the capture tells.
+// Shows what the capture tells, and how it stands when nothing moves.
 class Observer final : public vmstream::CaptureObserver {
  public:
-  Observer(Session& session, std::string subject, const OutputChain& chain)
-      : session_(session), subject_(std::move(subject)), progress_(session, "save") {
+  Observer(Session& session, std::string subject)
+      : session_(session), subject_(std::move(subject)), progress_(session, "save") {}
+
+  /// For WaitLimits.
+  const std::function<void()>* meanwhile() const { return &meanwhile_; }
+  /// `chain` is borrowed.
+  void watch(const OutputChain& chain) {
     progress_.watch_output([&chain] { return chain.bytes_written(); });
   }
 
   void on_progress(const vmstream::StreamCounts& counts) override {
     progress_.update(counts);
-    if (status_requests_.take()) session_.messages().answer(progress_.line());
+    answer_request();
   }
   void on_live(const vmstream::LiveProgress& live) override { progress_.detail(describe(live)); }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
   void enter(std::string_view phase) { progress_.enter(phase); }
 
  private:
+  void answer_request() {
+    if (status_requests_.take()) session_.messages().answer(progress_.line());
+  }
+
   Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
   vmtools::StatusRequests status_requests_;
+  std::function<void()> meanwhile_ = [this] {
+    progress_.refresh();
+    answer_request();
+  };
 };
 
 CaptureOptions capture_options(const Options& options, const Session& session) {
@@ -88,6 +102,13 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
           .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
+}
+
+CaptureOptions watched_options(const Options& options, const Session& session,
+                               const Observer& observer) {
+  auto capture = capture_options(options, session);
+  capture.limits.meanwhile = observer.meanwhile();
+  return capture;
 }
 
 // The file's index is what the capture gathers. `chain` is borrowed.
@@ -244,14 +265,15 @@ void leave_index(const Options& options, Session& session, const OutputChain& ch
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
-  auto capture = capture_options(options, session);
+  Observer observer(session, *options.qmp);
+  auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  observer.watch(*chain);
   take_index(options, *chain, capture);
   keep_to_size(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  Observer observer(session, *options.qmp, *chain);
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
@@ -273,13 +295,14 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   if (vmtools::is_terminal(STDIN_FILENO)) {
     return session.fail("stdin", Error{Errc::Usage, "a terminal sends no migration stream"});
   }
-  auto capture = capture_options(options, session);
+  Observer observer(session, "stdin");
+  auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  observer.watch(*chain);
   take_index(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  Observer observer(session, "stdin", *chain);
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary =
       vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);
