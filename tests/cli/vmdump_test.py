@@ -58,6 +58,15 @@ class Arguments(ToolTest):
             ran = self.run_tool("vmdump", "--stdin", "-o", "x.zst", "--mode", mode)
             self.assert_fails(USAGE, ran, "--mode needs --qmp")
 
+    def test_what_happens_over_a_size_needs_the_size(self):
+        for mode, options in (("live", ["--over-size", "fail"]),
+                              ("stop", ["--over-size", "finish", "--max-size", "1M"])):
+            ran = self.run_tool("vmdump", "--qmp", "s", "-o", "x", "--mode", mode, *options)
+            self.assert_fails(USAGE, ran, "--over-size")
+        ran = self.run_tool("vmdump", "--stdin", "-o", "x", "--over-size", "fail", "--max-size",
+                            "1K", stdin=STREAM)
+        self.assert_fails(ENVIRONMENT, ran, "larger than 1.00 KiB")
+
     def test_compact_needs_a_plain_file(self):
         for options in (["-o", "-"], ["--exec", "cat"], ["-o", "x.gpg", "-e", "key"]):
             with self.subTest(options):

@@ -309,6 +309,7 @@ class RefusedModes(ModeTest):
             self.assert_status(0, run)
             summary = json.loads(run.stdout)
             self.assertEqual(("stop", "stopped"), (summary["mode"], summary["ended_by"]))
+            self.assertIn("found stopped", summary["mode_reason"])
             self.assertEqual("postmigrate", guest.monitor.status())
             guest.monitor.ask("cont")
             guest.monitor.ask("stop")

@@ -40,7 +40,8 @@ bool is_wanted(std::string_view name, const CaptureOptions& options) {
 std::string hint_for(const std::string& refusal) {
   if (refusal.find("host kernel") != std::string::npos) {
     return "the kernel must let QEMU use userfaultfd with write protection: Linux 5.7, and QEMU "
-           "run as root or vm.unprivileged_userfaultfd=1; --mode live and stop do without";
+           "run as root, vm.unprivileged_userfaultfd=1 or, from QEMU 8.1 on, the right to "
+           "/dev/userfaultfd; --mode live and stop do without";
   }
   if (refusal.find("guest memory") != std::string::npos) {
     return "shared and huge-page memory cannot be write-protected; --mode live and stop do without";
@@ -156,7 +157,10 @@ bool stays_protected(const std::string& qemu_version) {
 
 Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
                                 const CaptureOptions& options, bool guest_runs) {
-  ChosenMode chosen{guest_runs ? options.mode : CaptureMode::Stop, {}};
+  ChosenMode chosen{options.mode, {}};
+  if (!guest_runs && options.mode != CaptureMode::Stop) {
+    chosen = {CaptureMode::Stop, "the guest was found stopped"};
+  }
   if (chosen.mode == CaptureMode::Background || chosen.mode == CaptureMode::Auto) {
     auto prepared = prepare_background(qmp, settings, options);
     if (prepared) return ChosenMode{CaptureMode::Background, {}};

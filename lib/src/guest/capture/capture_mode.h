@@ -15,7 +15,7 @@ inline constexpr const char* kPauseAtEnd = "pause-before-switchover";
 /// A mode that QEMU has agreed to.
 struct ChosenMode {
   CaptureMode mode = CaptureMode::Stop;  ///< never Auto
-  std::string reason;                    ///< why Auto did not become Background; empty otherwise
+  std::string reason;                    ///< why it is not Background, or what was asked for
 };
 
 /// What QEMU must be set to for a save in `mode`, which is not Auto.
