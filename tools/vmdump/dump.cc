@@ -60,9 +60,10 @@ class Observer final : public vmstream::CaptureObserver {
 
   /// For WaitLimits.
   const std::function<void()>* meanwhile() const { return &meanwhile_; }
-  /// `chain` is borrowed.
-  void watch(const OutputChain& chain) {
-    progress_.watch_output([&chain] { return chain.bytes_written(); });
+  /// `chain` is borrowed; its file may be written by QEMU.
+  void watch(OutputChain& chain, bool by_qemu) {
+    progress_.watch_output(
+        [&chain, by_qemu] { return by_qemu ? chain.file().disk_bytes() : chain.bytes_written(); });
   }
 
   void on_progress(const vmstream::StreamCounts& counts) override {
@@ -162,8 +163,15 @@ ExitStatus explain(const Options& options, Session& session) {
   return ExitStatus::Done;
 }
 
-ExitStatus report(const Options& options, Session& session, const CaptureSummary& summary,
-                  const FileSize& size) {
+// When all of it is written.
+FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
+  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
+  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
+}
+
+ExitStatus report(const Options& options, Session& session, OutputChain& chain,
+                  const CaptureSummary& summary) {
+  FileSize size = size_of(options, chain, summary);
   if (options.common.json) vmtools::print_json(summary_json(options, summary, size));
   session.messages().summary(summary_line(options, summary, size));
   if (!summary.mode_reason.empty()) {
@@ -227,24 +235,15 @@ vmstream::ByteSink& entrance(OutputChain& chain, Compaction* compaction) {
   return compaction ? compaction->entrance() : chain.entrance();
 }
 
-FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
-  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
-  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
-}
-
-// From the captured stream to the file under its name, and the size of that.
-vmstream::Result<FileSize> finish(const Options& options, OutputChain& chain,
-                                  Compaction* compaction, CaptureSummary& summary,
-                                  Observer& observer) {
+// From the captured stream to the file under its name.
+Status finish(const Options& options, OutputChain& chain, Compaction* compaction,
+              CaptureSummary& summary, Observer& observer) {
   if (compaction) {
     observer.enter("compact");
     auto rewritten = compaction->rewrite(chain, observer, summary);
-    if (!rewritten) return rewritten.error();
+    if (!rewritten) return rewritten;
   }
-  FileSize size = size_of(options, chain, summary);
-  auto published = publish(options, chain, summary, observer);
-  if (!published) return published.error();
-  return size;
+  return publish(options, chain, summary, observer);
 }
 
 vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& guest,
@@ -269,7 +268,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
-  observer.watch(*chain);
+  observer.watch(*chain, options.mapped_ram);
   take_index(options, *chain, capture);
   keep_to_size(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
@@ -279,8 +278,8 @@ ExitStatus dump_guest(const Options& options, Session& session) {
 
   auto summary = save(options, *guest, *chain, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
-  auto size = finish(options, *chain, compaction->get(), *summary, observer);
-  if (!size) return give_up(options, session, *guest, size.error());
+  auto published = finish(options, *chain, compaction->get(), *summary, observer);
+  if (!published) return give_up(options, session, *guest, published.error());
   leave_index(options, session, *chain);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
@@ -288,7 +287,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
-  return report(options, session, *summary, *size);
+  return report(options, session, *chain, *summary);
 }
 
 ExitStatus dump_stdin(const Options& options, Session& session) {
@@ -299,7 +298,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
-  observer.watch(*chain);
+  observer.watch(*chain, options.mapped_ram);
   take_index(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
@@ -307,10 +306,10 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   auto summary =
       vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);
   if (!summary) return session.fail(output_name(options), summary.error());
-  auto size = finish(options, *chain, compaction->get(), *summary, observer);
-  if (!size) return session.fail(output_name(options), size.error());
+  auto published = finish(options, *chain, compaction->get(), *summary, observer);
+  if (!published) return session.fail(output_name(options), published.error());
   observer.enter("done");
-  return report(options, session, *summary, *size);
+  return report(options, session, *chain, *summary);
 }
 
 }  // namespace

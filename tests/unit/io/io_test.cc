@@ -216,6 +216,7 @@ TEST_CASE("an output file can be written by position, with holes", "[io]") {
   REQUIRE((*file)->write_at(0, page));
   REQUIRE((*file)->read_at(1 << 19, seen));
   CHECK(seen == page);
+  REQUIRE((*file)->disk_bytes() >= 2 * page.size());
   REQUIRE((*file)->clear_at(0, page.size()));
   REQUIRE((*file)->read_at(0, seen));
   CHECK(seen == std::vector<std::byte>(65536));
@@ -226,6 +227,7 @@ TEST_CASE("an output file can be written by position, with holes", "[io]") {
   struct stat status {};
   REQUIRE(::stat((folder / "image").c_str(), &status) == 0);
   CHECK(status.st_blocks * 512 <= 2 * 65536);
+  CHECK((*file)->disk_bytes() == static_cast<uint64_t>(status.st_blocks) * 512);
   auto null = OutputFile::create("/dev/null", Overwrite::Refuse);
   REQUIRE(null);
   CHECK((*null)->write_at(0, page).error().code == Errc::Usage);
