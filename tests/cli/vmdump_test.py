@@ -44,6 +44,7 @@ class Arguments(ToolTest):
         self.assert_usage("--stdin", "-o", "f", "-c", "gzip:77", words=["'77'", "gzip"])
         self.assert_usage("--stdin", "-o", "f", "-c", "none:1", words=["level"])
         self.assert_usage("--stdin", "-o", "f", "--timeout", "soon", words=["--timeout", "'soon'"])
+        self.assert_usage("--stdin", "-o", "f", "--timeout", "0", words=["--timeout", "0"])
         self.assert_usage("--stdin", "-o", "f", "--threads", "0", words=["--threads", "'0'"])
         self.assert_usage("--qmp", "s", "-o", "f", "--max-bandwidth", "5x", words=["'5x'"])
         self.assert_usage("--qmp", "s", "-o", "f", "--after", "explode", words=["'explode'"])

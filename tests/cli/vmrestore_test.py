@@ -35,6 +35,11 @@ class Arguments(ToolTest):
         self.assert_usage("f", "--json", words=["--json", "stdout"])
         self.assert_usage("f", "--", words=["--"])
 
+    def test_nothing_ends_in_no_time_or_at_no_speed(self):
+        self.assert_usage("f", "--timeout", "0", words=["--timeout"])
+        self.assert_usage("f", "--qmp", "s", "--lazy", "--max-bandwidth", "0",
+                          words=["--max-bandwidth"])
+
     def test_a_run_state_needs_a_guest(self):
         self.assert_usage("-", "--cont", words=["--cont", "--qmp"])
         self.assert_usage("-", "-o", "g", "--paused", words=["--paused", "--qmp"])

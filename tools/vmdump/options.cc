@@ -220,6 +220,7 @@ Status check_source(const Options& options) {
     return usage("--after, --max-bandwidth, --disk-snapshot and --explain need --qmp");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
+  if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
   return check_live(options);
 }
 

@@ -103,7 +103,7 @@ Status GuestCapture::State::plan_disks(const std::string& time) {
   if (!planned) return planned.error();
   disks.emplace(std::move(*planned));
   if (disks->disks().empty() && observer)
-    observer->on_warning("it has no disk that it can write to");
+    observer->on_warning("the guest has no disk that it can write to");
   return ok();
 }
 
