@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "format/malformed.h"
 #include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
 
@@ -21,10 +22,6 @@ constexpr uint64_t kPageKinds =
 
 bool is_page_kind(uint64_t kind) {
   return (kind & kPageKinds) != 0 && std::has_single_bit(kind);
-}
-
-Error malformed(uint64_t at, std::string message) {
-  return Error{Errc::Malformed, std::move(message), at};
 }
 
 // A Step that asks for `bytes` in all from `at` on.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "format/malformed.h"
 #include "format/stream/records.h"
 #include "format/wire.h"
 
@@ -14,10 +15,6 @@ namespace vmstream {
 namespace {
 
 constexpr uint32_t kSectionVersion = 3;  // streams made of sections; older ones of counted records
-
-Error malformed(uint64_t at, std::string message) {
-  return Error{Errc::Malformed, std::move(message), at};
-}
 
 std::string place_of(const SectionHeader& header) {
   return fmt::format("section '{}' (id {})", escape(header.idstr), header.section_id);
