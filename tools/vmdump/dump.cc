@@ -4,18 +4,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <functional>
 #include <nlohmann/json.hpp>
 
-#include <vmstream/command.h>
 #include <vmstream/state_file.h>
-#include <vmstream/text.h>
 #include <vmstream/verification.h>
 #include "common/output.h"
-#include "common/progress.h"
-#include "common/signals.h"
 #include "vmdump/compaction.h"
 #include "vmdump/output_chain.h"
+#include "vmdump/recipe.h"
+#include "vmdump/save_observer.h"
 #include "vmdump/summary.h"
 
 namespace vmdump {
@@ -26,68 +23,9 @@ using vmstream::CaptureSummary;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
-using vmstream::quote_for_shell;
 using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
-
-// In the first pass the counts tell all.
-std::string words_for(const vmstream::LiveProgress& live) {
-  if (live.pass < 2) return fmt::format("pass {}", live.pass);
-  auto dirty = static_cast<uint64_t>(live.dirty_pages_per_second) * live.page_bytes;
-  return fmt::format("pass {}{}, {} left, guest writes {}/s", live.pass,
-                     live.converges ? "" : " not converging",
-                     vmstream::format_size(live.bytes_left), vmstream::format_size(dirty));
-}
-
-vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
-  auto whole = [](double rate) { return static_cast<uint64_t>(rate); };
-  return {.words = words_for(live),
-          .figures = {{"pass", live.pass},
-                      {"pages_left", live.pages_left},
-                      {"dirty_pages_per_second", whole(live.dirty_pages_per_second)},
-                      {"sent_pages_per_second", whole(live.sent_pages_per_second)},
-                      {"throttle_percent", live.throttle_percent},
-                      {"converges", live.converges}},
-          .bytes_left = live.pass < 2 ? std::nullopt : std::optional(live.bytes_left)};
-}
-
-// Shows what the capture tells, and how it stands when nothing moves.
-class Observer final : public vmstream::CaptureObserver {
- public:
-  Observer(Session& session, std::string subject)
-      : session_(session), subject_(std::move(subject)), progress_(session, "save") {}
-
-  /// For WaitLimits.
-  const std::function<void()>* meanwhile() const { return &meanwhile_; }
-  /// `chain` is borrowed; its file may be written by QEMU.
-  void watch(OutputChain& chain, bool by_qemu) {
-    progress_.watch_output(
-        [&chain, by_qemu] { return by_qemu ? chain.file().disk_bytes() : chain.bytes_written(); });
-  }
-
-  void on_progress(const vmstream::StreamCounts& counts) override {
-    progress_.update(counts);
-    answer_request();
-  }
-  void on_live(const vmstream::LiveProgress& live) override { progress_.detail(describe(live)); }
-  void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
-  void enter(std::string_view phase) { progress_.enter(phase); }
-
- private:
-  void answer_request() {
-    if (status_requests_.take()) session_.messages().answer(progress_.line());
-  }
-
-  Session& session_;
-  std::string subject_;
-  vmtools::Progress progress_;
-  vmtools::StatusRequests status_requests_;
-  std::function<void()> meanwhile_ = [this] {
-    progress_.refresh();
-    answer_request();
-  };
-};
 
 CaptureOptions capture_options(const Options& options, const Session& session) {
   return {.mode = options.mode,
@@ -106,7 +44,7 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
 }
 
 CaptureOptions watched_options(const Options& options, const Session& session,
-                               const Observer& observer) {
+                               const SaveObserver& observer) {
   auto capture = capture_options(options, session);
   capture.limits.meanwhile = observer.meanwhile();
   return capture;
@@ -128,31 +66,6 @@ void keep_to_size(const Options& options, const OutputChain& chain, CaptureOptio
   capture.must_end = [&chain, most = *options.max_size](uint64_t bytes_left) {
     return chain.bytes_written() + bytes_left + kUnderWay > most;
   };
-}
-
-std::string openpgp_recipe(const Options& options) {
-  std::string recipe = "gpg -q --compress-algo none";
-  if (options.signer) recipe += " -s -u " + quote_for_shell(*options.signer);
-  if (options.symmetric) recipe += " -c";
-  if (!options.recipients.empty()) recipe += " -e";
-  for (const std::string& key : options.recipients) recipe += " -r " + quote_for_shell(key);
-  return recipe;
-}
-
-// What compresses and where to, as a shell would say it.
-std::string output_recipe(const Options& options) {
-  if (options.mapped_ram) return *options.output;
-  auto [coding, level] = chosen_compression(options);
-  const auto& traits = vmstream::traits_of(coding);
-  std::string recipe =
-      options.filter ? *options.filter
-      : coding == vmstream::Coding::None
-          ? "cat"
-          : fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
-  if (options.is_openpgp()) recipe += " | " + openpgp_recipe(options);
-  if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);
-  return *options.output == "-" ? recipe
-                                : fmt::format("{} > {}", recipe, quote_for_shell(*options.output));
 }
 
 ExitStatus explain(const Options& options, Session& session) {
@@ -195,7 +108,7 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
 }
 
 Status verify(const Options& options, OutputChain& chain, const CaptureSummary& summary,
-              Observer& observer) {
+              SaveObserver& observer) {
   auto file = chain.read_back();
   if (!file) return file.error();
   auto state = vmstream::open_state(
@@ -215,7 +128,7 @@ Status verify(const Options& options, OutputChain& chain, const CaptureSummary& 
 // The file is given its name only once it is on the disk and, if asked for, has been read from
 // there and found to hold what was sent.
 Status publish(const Options& options, OutputChain& chain, const CaptureSummary& summary,
-               Observer& observer) {
+               SaveObserver& observer) {
   if (options.verify) {
     observer.enter("verify");
     if (auto verified = verify(options, chain, summary, observer); !verified) return verified;
@@ -237,7 +150,7 @@ vmstream::ByteSink& entrance(OutputChain& chain, Compaction* compaction) {
 
 // From the captured stream to the file under its name.
 Status finish(const Options& options, OutputChain& chain, Compaction* compaction,
-              CaptureSummary& summary, Observer& observer) {
+              CaptureSummary& summary, SaveObserver& observer) {
   if (compaction) {
     observer.enter("compact");
     auto rewritten = compaction->rewrite(chain, observer, summary);
@@ -264,7 +177,7 @@ void leave_index(const Options& options, Session& session, const OutputChain& ch
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
-  Observer observer(session, *options.qmp);
+  SaveObserver observer(session, *options.qmp);
   auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
@@ -294,7 +207,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   if (vmtools::is_terminal(STDIN_FILENO)) {
     return session.fail("stdin", Error{Errc::Usage, "a terminal sends no migration stream"});
   }
-  Observer observer(session, "stdin");
+  SaveObserver observer(session, "stdin");
   auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());

@@ -9,6 +9,7 @@
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
+#include <vmstream/sidecar.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
 #include "common/containers.h"
@@ -131,6 +132,7 @@ ExitStatus restore_to_file(Restore& restore) {
   if (auto committed = (*file)->commit_file(); !committed) {
     return session.fail(path, committed.error());
   }
+  vmstream::discard_sidecar(path);
   return restore.report(observer, *summary);
 }
 

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// What a person sees while a save runs.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include <vmstream/capture.h>
+#include "common/progress.h"
+#include "common/signals.h"
+#include "common/tool.h"
+#include "vmdump/output_chain.h"
+
+namespace vmdump {
+
+/// Shows progress and warnings of a capture, and answers requests for its status, from construction
+/// on and also while nothing moves.
+class SaveObserver final : public vmstream::CaptureObserver {
+ public:
+  /// `session` is borrowed. `subject` names in warnings where the stream comes from.
+  SaveObserver(vmtools::Session& session, std::string subject);
+
+  /// For WaitLimits.
+  const std::function<void()>* meanwhile() const { return &meanwhile_; }
+  /// Shows what arrives at the far end of `chain`, which is borrowed; QEMU may write its file.
+  void watch(OutputChain& chain, bool by_qemu);
+
+  /// A stage has begun, "sync" for instance.
+  void enter(std::string_view phase) { progress_.enter(phase); }
+
+  void on_progress(const vmstream::StreamCounts& counts) override;
+  void on_live(const vmstream::LiveProgress& live) override;
+  void on_warning(const std::string& text) override;
+
+ private:
+  void answer_request();
+
+  vmtools::Session& session_;
+  std::string subject_;
+  vmtools::Progress progress_;
+  vmtools::StatusRequests status_requests_;
+  std::function<void()> meanwhile_;
+};
+
+}  // namespace vmdump
