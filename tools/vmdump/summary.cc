@@ -21,6 +21,15 @@ double to_milliseconds(double seconds) {
   return std::round(seconds * 1000) / 1000;
 }
 
+// QEMU stamps its events by the microsecond, and a background save pauses for few of a thousand.
+double to_microseconds(double seconds) {
+  return std::round(seconds * 1e6) / 1e6;
+}
+
+std::string pause_text(double seconds) {
+  return seconds < 0.1 ? fmt::format("{:.1f} ms", 1e3 * seconds) : fmt::format("{:.2f} s", seconds);
+}
+
 ordered_json passes_json(const CaptureSummary& summary) {
   auto passes = ordered_json::array();
   for (const CapturePass& pass : summary.passes) {
@@ -81,9 +90,11 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
   line += fmt::format(", {:.2f} s", summary.total_seconds);
   if (!options.qmp) return line;
   if (summary.mode != CaptureMode::Stop) line += fmt::format(", {}", name_of(summary.mode));
-  line += fmt::format(", guest paused {:.2f} s", summary.pause_seconds);
+  line += fmt::format(", guest paused {}", pause_text(summary.pause_seconds));
   if (summary.mode == CaptureMode::Live) {
-    line += fmt::format(" after {} passes ({})", summary.passes.size(), name_of(summary.ended_by));
+    size_t passes = summary.passes.size();
+    line += fmt::format(" after {} {} ({})", passes, passes == 1 ? "pass" : "passes",
+                        name_of(summary.ended_by));
   }
   return line;
 }
@@ -91,8 +102,9 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
 std::string shortfall_line(const vmstream::Shortfall& missed) {
   return fmt::format(
       "it did not converge: the guest dirtied {:.0f} pages a second, {:.0f} were sent; the rest "
-      "needed a pause of about {:.2f} s",
-      missed.dirty_pages_per_second, missed.sent_pages_per_second, missed.pause_seconds);
+      "needed a pause of about {}",
+      missed.dirty_pages_per_second, missed.sent_pages_per_second,
+      pause_text(missed.pause_seconds));
 }
 
 std::vector<std::string> disk_lines(const Options& options, const CaptureSummary& summary) {
@@ -103,7 +115,8 @@ std::vector<std::string> disk_lines(const Options& options, const CaptureSummary
         fmt::format("disk {}: left out, {}", vmstream::escape(disk.device), disk.reason));
   }
   if (!summary.disks.empty()) {
-    lines.push_back("to go back, once this QEMU has ended: " + go_back(options, summary));
+    lines.push_back("to go back, once this QEMU has ended: " +
+                    vmstream::escape(go_back(options, summary)));
   }
   return lines;
 }
@@ -132,7 +145,7 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["device_sections"] = counts.device_sections;
   json["passes"] = passes_json(summary);
   json["pause_seconds"] =
-      options.qmp ? ordered_json(to_milliseconds(summary.pause_seconds)) : ordered_json(nullptr);
+      options.qmp ? ordered_json(to_microseconds(summary.pause_seconds)) : ordered_json(nullptr);
   json["total_seconds"] = to_milliseconds(summary.total_seconds);
   json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);
