@@ -50,16 +50,16 @@ void SaveObserver::on_progress(const vmstream::StreamCounts& counts) {
   answer_request();
 }
 
-void SaveObserver::answer_request() {
-  if (status_requests_.take()) session_.messages().answer(progress_.line());
-}
-
 void SaveObserver::on_live(const vmstream::LiveProgress& live) {
   progress_.detail(describe(live));
 }
 
 void SaveObserver::on_warning(const std::string& text) {
   session_.messages().warning(subject_, text);
+}
+
+void SaveObserver::answer_request() {
+  if (status_requests_.take()) session_.messages().answer(progress_.line());
 }
 
 }  // namespace vmdump

@@ -14,8 +14,8 @@
 
 namespace vmdump {
 
-/// Shows progress and warnings of a capture, and answers requests for its status, from construction
-/// on and also while nothing moves.
+/// Shows progress and warnings of a capture, and answers requests for its status, also when nothing
+/// moves.
 class SaveObserver final : public vmstream::CaptureObserver {
  public:
   /// `session` is borrowed. `subject` names in warnings where the stream comes from.
@@ -23,9 +23,8 @@ class SaveObserver final : public vmstream::CaptureObserver {
 
   /// For WaitLimits.
   const std::function<void()>* meanwhile() const { return &meanwhile_; }
-  /// Shows what arrives at the far end of `chain`, which is borrowed; QEMU may write its file.
+  /// What has come out so far is told too. `chain` is borrowed; `by_qemu`: QEMU writes its file.
   void watch(OutputChain& chain, bool by_qemu);
-
   /// A stage has begun, "sync" for instance.
   void enter(std::string_view phase) { progress_.enter(phase); }
 
