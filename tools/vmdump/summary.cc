@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/json_values.h"
 #include "common/saved_disks.h"
 
 namespace vmdump {
@@ -16,17 +17,15 @@ using nlohmann::ordered_json;
 using vmstream::CaptureMode;
 using vmstream::CapturePass;
 using vmstream::CaptureSummary;
-
-double to_milliseconds(double seconds) {
-  return std::round(seconds * 1000) / 1000;
-}
+using vmtools::or_null;
+using vmtools::rounded;
 
 ordered_json passes_json(const CaptureSummary& summary) {
   auto passes = ordered_json::array();
   for (const CapturePass& pass : summary.passes) {
     passes.push_back({{"pages", pass.pages},
                       {"bytes", pass.bytes},
-                      {"seconds", to_milliseconds(pass.seconds)},
+                      {"seconds", rounded(pass.seconds)},
                       {"dirtied_pages", pass.dirtied},
                       {"pages_left", pass.left}});
   }
@@ -37,12 +36,7 @@ ordered_json shortfall_json(const CaptureSummary& summary) {
   if (!summary.shortfall) return nullptr;
   return {{"dirty_pages_per_second", std::llround(summary.shortfall->dirty_pages_per_second)},
           {"sent_pages_per_second", std::llround(summary.shortfall->sent_pages_per_second)},
-          {"pause_seconds", to_milliseconds(summary.shortfall->pause_seconds)}};
-}
-
-ordered_json or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return text;
+          {"pause_seconds", rounded(summary.shortfall->pause_seconds)}};
 }
 
 // The name that the file has, or will be given.
@@ -132,8 +126,8 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["device_sections"] = counts.device_sections;
   json["passes"] = passes_json(summary);
   json["pause_seconds"] =
-      options.qmp ? ordered_json(to_milliseconds(summary.pause_seconds)) : ordered_json(nullptr);
-  json["total_seconds"] = to_milliseconds(summary.total_seconds);
+      options.qmp ? ordered_json(rounded(summary.pause_seconds)) : ordered_json(nullptr);
+  json["total_seconds"] = rounded(summary.total_seconds);
   json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);
   if (options.disk_folder) {
