@@ -144,9 +144,12 @@ class DisksOfASave(DiskTest):
         summary = self.save(self.disk_guest())
         run = self.run_tool("vmstream-inspect", "info", "--json", "guest.zst")
         self.assert_status(0, run)
-        self.assertEqual(summary["disks"], json.loads(run.stdout)["capture"]["disks"])
+        capture = json.loads(run.stdout)["capture"]
+        self.assertEqual(summary["disks"], capture["disks"])
+        self.assertEqual(summary["go_back"], capture["go_back"])
         run = self.run_tool("vmstream-inspect", "info", "guest.zst")
         self.assertIn(summary["disks"][0]["overlay"].encode(), run.stdout)
+        self.assertIn(summary["go_back"].encode(), run.stdout)
 
     def test_words_say_how_to_go_back(self):
         guest = self.disk_guest()

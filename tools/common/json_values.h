@@ -19,7 +19,9 @@ nlohmann::ordered_json or_null(const std::optional<T>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
 
-/// Seconds to the millisecond, unless asked for otherwise.
-double rounded(double seconds, int decimals = 3);
+// Decimals of seconds.
+inline constexpr int kMilliseconds = 3;
+inline constexpr int kMicroseconds = 6;
+double rounded(double seconds, int decimals = kMilliseconds);
 
 }  // namespace vmtools

@@ -199,10 +199,14 @@ Status check_openpgp(const Options& options) {
 // Options of a mode that is not asked for would be ignored in silence.
 Status check_live(const Options& options) {
   if (options.from_stdin && options.mode != CaptureMode::Stop) return usage("--mode needs --qmp");
-  bool may_be_live = options.mode == CaptureMode::Live || options.mode == CaptureMode::Auto;
+  if (options.over_size && !options.max_size) return usage("--over-size needs --max-size");
+  if (options.mode == CaptureMode::Live || options.mode == CaptureMode::Auto) return vmstream::ok();
+  if (options.over_size == OverSize::Finish) {
+    return usage("--over-size finish needs --mode live or auto: no other save can end early");
+  }
   bool sets_live =
       options.converge || options.max_passes || options.downtime_limit || options.auto_converge;
-  if (may_be_live || !sets_live) return vmstream::ok();
+  if (!sets_live) return vmstream::ok();
   return usage(
       "--converge, --max-passes, --downtime-limit and --auto-converge need --mode live or auto");
 }
@@ -216,6 +220,7 @@ Status check_source(const Options& options) {
     return usage("--after, --max-bandwidth, --disk-snapshot and --explain need --qmp");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
+  if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
   return check_live(options);
 }
 
@@ -235,7 +240,7 @@ Status check_mapped(const Options& options) {
     return usage("the suffix asks for compression, which --mapped-ram files do not have");
   }
   if (!options.compact && !options.max_size) return vmstream::ok();
-  return usage("--compact and --max-size: a --mapped-ram file has each page once as it is");
+  return usage("--compact and --max-size are not for --mapped-ram: its files have each page once");
 }
 
 // A name must not promise a coding that the file does not get.

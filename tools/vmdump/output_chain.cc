@@ -8,6 +8,7 @@
 
 #include <vmstream/command.h>
 #include <vmstream/seekable_state.h>
+#include <vmstream/sidecar.h>
 #include <vmstream/text.h>
 #include "common/terminal.h"
 
@@ -184,8 +185,10 @@ Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
 }
 
 Status OutputChain::publish() {
-  if (file_) return file_->commit_file();
-  return sync_stdout();
+  if (!file_) return sync_stdout();
+  if (auto published = file_->commit_file(); !published) return published;
+  vmstream::discard_sidecar(file_->path());
+  return vmstream::ok();
 }
 
 uint64_t OutputChain::bytes_written() const {

@@ -40,7 +40,7 @@ class OutputChain {
   vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
   /// How to decrypt what is read back.
   const vmstream::OpenPgpReadOptions& how_to_decrypt() const { return how_to_decrypt_; }
-  /// After entrance().finish(): makes the file durable and visible.
+  /// After entrance().finish(): makes the file durable and visible. An older file's index goes.
   vmstream::Status publish();
 
   /// Bytes that have arrived at the far end.

@@ -20,6 +20,10 @@ using vmstream::CaptureSummary;
 using vmtools::or_null;
 using vmtools::rounded;
 
+std::string pause_text(double seconds) {
+  return seconds < 0.1 ? fmt::format("{:.1f} ms", 1e3 * seconds) : fmt::format("{:.2f} s", seconds);
+}
+
 ordered_json passes_json(const CaptureSummary& summary) {
   auto passes = ordered_json::array();
   for (const CapturePass& pass : summary.passes) {
@@ -75,9 +79,11 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
   line += fmt::format(", {:.2f} s", summary.total_seconds);
   if (!options.qmp) return line;
   if (summary.mode != CaptureMode::Stop) line += fmt::format(", {}", name_of(summary.mode));
-  line += fmt::format(", guest paused {:.2f} s", summary.pause_seconds);
+  line += fmt::format(", guest paused {}", pause_text(summary.pause_seconds));
   if (summary.mode == CaptureMode::Live) {
-    line += fmt::format(" after {} passes ({})", summary.passes.size(), name_of(summary.ended_by));
+    size_t passes = summary.passes.size();
+    line += fmt::format(" after {} {} ({})", passes, passes == 1 ? "pass" : "passes",
+                        name_of(summary.ended_by));
   }
   return line;
 }
@@ -85,8 +91,9 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
 std::string shortfall_line(const vmstream::Shortfall& missed) {
   return fmt::format(
       "it did not converge: the guest dirtied {:.0f} pages a second, {:.0f} were sent; the rest "
-      "needed a pause of about {:.2f} s",
-      missed.dirty_pages_per_second, missed.sent_pages_per_second, missed.pause_seconds);
+      "needed a pause of about {}",
+      missed.dirty_pages_per_second, missed.sent_pages_per_second,
+      pause_text(missed.pause_seconds));
 }
 
 std::vector<std::string> disk_lines(const Options& options, const CaptureSummary& summary) {
@@ -97,7 +104,8 @@ std::vector<std::string> disk_lines(const Options& options, const CaptureSummary
         fmt::format("disk {}: left out, {}", vmstream::escape(disk.device), disk.reason));
   }
   if (!summary.disks.empty()) {
-    lines.push_back("to go back, once this QEMU has ended: " + go_back(options, summary));
+    lines.push_back("to go back, once this QEMU has ended: " +
+                    vmstream::escape(go_back(options, summary)));
   }
   return lines;
 }
@@ -125,8 +133,10 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;
   json["passes"] = passes_json(summary);
-  json["pause_seconds"] =
-      options.qmp ? ordered_json(rounded(summary.pause_seconds)) : ordered_json(nullptr);
+  // QEMU stamps its events by the microsecond, and a background save pauses for few of a thousand.
+  json["pause_seconds"] = options.qmp
+                              ? ordered_json(rounded(summary.pause_seconds, vmtools::kMicroseconds))
+                              : ordered_json(nullptr);
   json["total_seconds"] = rounded(summary.total_seconds);
   json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);

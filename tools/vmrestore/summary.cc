@@ -15,6 +15,7 @@ using nlohmann::ordered_json;
 using vmstream::LazyCounts;
 using vmstream::LazySummary;
 using vmstream::RestoreSummary;
+using vmtools::kMicroseconds;
 using vmtools::or_null;
 using vmtools::rounded;
 
@@ -59,7 +60,6 @@ std::string lazy_summary_line(const Options& options, const LazySummary& summary
 
 ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
                                const LazySummary& summary) {
-  constexpr int kMicroseconds = 6;  // decimals
   const LazyCounts& counts = summary.counts;
   const auto& facts = file.index().facts;
   ordered_json json;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 
 #include <vmstream/result.h>
@@ -36,10 +37,13 @@ class Cancellation {
 /// What deadlines are given by: no change of the date moves them.
 using Clock = std::chrono::steady_clock;
 
-/// What bounds a wait. The default waits for ever. Copied freely; the cancellation is borrowed.
+/// What bounds a wait. The default waits for ever. Copied freely; what is pointed to is borrowed.
 struct WaitLimits {
   const Cancellation* cancellation = nullptr;
   std::optional<Clock::time_point> deadline = std::nullopt;
+  /// Called several times a second while a wait lasts, and when a signal falls into it, by the
+  /// thread that waits. Null: by nobody.
+  const std::function<void()>* meanwhile = nullptr;
 };
 
 }  // namespace vmstream

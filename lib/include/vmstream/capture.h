@@ -41,11 +41,11 @@ struct LiveProgress {
   uint64_t pass = 1;        ///< that is under way
   uint64_t pages_left = 0;  ///< of what was dirty when it began
   uint64_t bytes_left = 0;
+  uint64_t page_bytes = 0;
   double dirty_pages_per_second = 0;
   double sent_pages_per_second = 0;
   uint64_t throttle_percent = 0;  ///< that is taken from the guest's processors
-
-  bool converges() const { return sent_pages_per_second > dirty_pages_per_second; }
+  bool converges = true;          ///< the last pass sent more pages than the guest dirtied
 };
 
 /// Told how far a capture has come; called from the capturing thread, several times a second.

@@ -96,5 +96,7 @@ Result<LazySummary> resume_lazily(const LazyFile& file, QmpClient& qmp, const La
 
 /// The QMP commands of a lazy restore, as text. `address` may be null.
 std::string explain_lazy_restore(const QmpAddress* address, RunState run_state);
+/// The same of one that is gone on with.
+std::string explain_lazy_recovery(const QmpAddress& address);
 
 }  // namespace vmstream

@@ -60,7 +60,7 @@ class OutputFile final : public ByteSink {
   /// Borrowed, for another program that is to write the file; what it writes is not among
   /// bytes_written().
   int descriptor() const;
-  /// What the file takes of the disk: less than its length where it has holes.
+  /// What the file takes of the disk, committed or not: less than its length where it has holes.
   uint64_t disk_bytes() const;
 
  private:

@@ -95,8 +95,9 @@ class QemuProcess {
   std::unique_ptr<State> state_;
 };
 
-/// The QMP commands and the shell recipe of a restore, as text. `address` may be null.
-std::string explain_restore(const std::string& file, const QmpAddress* address,
+/// The QMP commands and the shell recipe of a restore, as text. `input` is what vmrestore is told
+/// of the file, as a shell takes it; `address` may be null.
+std::string explain_restore(const std::string& input, const QmpAddress* address,
                             const RestoreOptions& options);
 
 }  // namespace vmstream

@@ -39,4 +39,9 @@ class SidecarMaker {
   std::unique_ptr<State> state_;
 };
 
+/// For whoever has just given `file` its content: removes an index that lies beside it, or beside
+/// what it is a link to, and so is of what was there before. Nothing else of that name is touched.
+/// Errors do not matter: readers know an index by FileMark.
+void discard_sidecar(const std::string& file);
+
 }  // namespace vmstream

@@ -98,7 +98,7 @@ struct IndexedRecord {
 struct FileMark {
   uint64_t bytes = 0;       ///< length of the file
   uint64_t front_hash = 0;  ///< XXH64 of its first 64 KiB, or of all if it is shorter
-  uint64_t back_hash = 0;   ///< of its last 64 KiB
+  uint64_t back_hash = 0;   ///< of its last 4 MiB, likewise
 
   static Result<FileMark> of(RandomSource& file);
   bool operator==(const FileMark&) const = default;

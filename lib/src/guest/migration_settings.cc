@@ -13,7 +13,7 @@ Status send_capabilities(QmpClient& qmp, const MigrationSettings::Capabilities& 
   return done ? ok() : Status(done.error());
 }
 
-Status send_parameters(QmpClient& qmp, const std::map<std::string, Json>& wanted) {
+Status send_parameters(QmpClient& qmp, const MigrationSettings::Parameters& wanted) {
   auto done = qmp.execute("migrate-set-parameters", to_text(Json(wanted)));
   return done ? ok() : Status(done.error());
 }
@@ -51,11 +51,15 @@ Status MigrationSettings::set_capabilities(QmpClient& qmp, const Capabilities& w
   return send_capabilities(qmp, change);
 }
 
-Status MigrationSettings::set_parameter(QmpClient& qmp, const std::string& name,
-                                        const Json& value) {
-  if (parameters_[name] == value) return ok();
-  owe_parameter(name);
-  return send_parameters(qmp, {{name, value}});
+Status MigrationSettings::set_parameters(QmpClient& qmp, const Parameters& wanted) {
+  Parameters change;
+  for (const auto& [name, value] : wanted) {
+    auto found = parameters_.find(name);
+    if (found == parameters_.end() || found->second == value) continue;
+    change[name] = value;
+    owe_parameter(name);
+  }
+  return change.empty() ? ok() : send_parameters(qmp, change);
 }
 
 Status MigrationSettings::put_back(QmpClient& qmp) {

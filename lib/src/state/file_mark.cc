@@ -9,18 +9,27 @@
 namespace vmstream {
 namespace {
 
-constexpr uint64_t kMarkedBytes = 64 * 1024;
+constexpr uint64_t kFrontBytes = 64 * 1024;
+// The end of a stream is the JSON that describes the devices, alike in all saves of a guest and
+// long where there are many; the devices themselves stand before it.
+constexpr uint64_t kBackBytes = 4 << 20;
+
+Result<uint64_t> hash_of(RandomSource& file, uint64_t offset, uint64_t length) {
+  Bytes piece(static_cast<size_t>(length));
+  if (auto read = file.read_at(offset, piece); !read) return read.error();
+  return xxh64(piece);
+}
 
 }  // namespace
 
 Result<FileMark> FileMark::of(RandomSource& file) {
-  FileMark mark{.bytes = file.length()};
-  Bytes piece(static_cast<size_t>(std::min(kMarkedBytes, mark.bytes)));
-  if (auto read = file.read_at(0, piece); !read) return read.error();
-  mark.front_hash = xxh64(piece);
-  if (auto read = file.read_at(mark.bytes - piece.size(), piece); !read) return read.error();
-  mark.back_hash = xxh64(piece);
-  return mark;
+  uint64_t bytes = file.length();
+  auto front = hash_of(file, 0, std::min(kFrontBytes, bytes));
+  if (!front) return front.error();
+  uint64_t back_bytes = std::min(kBackBytes, bytes);
+  auto back = hash_of(file, bytes - back_bytes, back_bytes);
+  if (!back) return back.error();
+  return FileMark{.bytes = bytes, .front_hash = *front, .back_hash = *back};
 }
 
 Bytes write_mark(const FileMark& mark) {

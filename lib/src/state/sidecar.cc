@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/sidecar.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <filesystem>
 
 #include <vmstream/random_decoder.h>
 #include <vmstream/resume_points.h>
+#include <vmstream/seekable_state.h>
 #include "state/recognise.h"
 
 namespace vmstream {
+namespace {
+
+void remove_if_index(const std::string& path) {
+  auto file = open_random_file(path);
+  if (file && IndexReader::open(**file)) ::unlink(path.c_str());
+}
+
+}  // namespace
 
 struct SidecarMaker::State {
   std::unique_ptr<RandomSource> file;
@@ -68,6 +80,13 @@ Result<std::vector<std::byte>> SidecarMaker::finish(const StateIndex& index) {
   return serialise(index, {.blocks = state_->blocks ? &*state_->blocks : nullptr,
                            .points = state_->has_points() ? &state_->points : nullptr,
                            .mark = &state_->mark});
+}
+
+void discard_sidecar(const std::string& file) {
+  remove_if_index(sidecar_path(file));
+  std::error_code unresolved;
+  auto target = std::filesystem::canonical(file, unresolved);
+  if (!unresolved) remove_if_index(sidecar_path(target.string()));
 }
 
 }  // namespace vmstream

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "format/malformed.h"
 #include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
 
@@ -15,10 +16,6 @@ namespace {
 
 constexpr uint32_t kVersionFlat = 3;   // pages by address, no block list
 constexpr uint32_t kVersionNamed = 4;  // pages by block and offset
-
-Error malformed(uint64_t at, std::string message) {
-  return Error{Errc::Malformed, std::move(message), at};
-}
 
 // A Step that asks for `bytes` in all from `at` on.
 Step more(size_t at, size_t bytes) {

@@ -61,6 +61,7 @@ Status MonitorWatch::await(int fd, short events) {
 }
 
 Status MonitorWatch::listen() {
+  heard_ = false;  // since the last time commands may have been answered
   auto listened = wait_once(-1, 0);
   return listened ? ok() : Status(listened.error());
 }

@@ -45,7 +45,7 @@ class MonitorWatch {
   WaitLimits limits_;
   std::function<void()> on_silence_;
   MonitorListener* listener_;
-  bool heard_ = false;  // what came before the first wait, between a command and its answer
+  bool heard_ = false;  // what came before this wait, between a command and its answer
 };
 
 /// What QEMU writes into its end of a link.
