@@ -111,18 +111,18 @@ Status GuestCapture::State::set_parameters() {
   uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
   if (auto done = borrowed.settings().set_parameter(qmp(), "max-bandwidth", bandwidth); !done)
     return done;
-  if (options.downtime_limit && chosen.mode == CaptureMode::Live) {
-    auto limit = static_cast<uint64_t>(options.downtime_limit->count());
-    if (auto done = borrowed.settings().set_parameter(qmp(), "downtime-limit", limit); !done)
-      return done;
-  }
-  return ok();
+  if (chosen.mode != CaptureMode::Live) return ok();
+  borrowed.settings().owe_parameter("downtime-limit");  // by which it is ended
+  if (!options.downtime_limit) return ok();
+  auto limit = static_cast<uint64_t>(options.downtime_limit->count());
+  return borrowed.settings().set_parameter(qmp(), "downtime-limit", limit);
 }
 
 // Everything up to the first byte of the stream.
 Status GuestCapture::State::begin() {
   if (auto set = set_parameters(); !set) return set;
   if (auto opened = borrowed.open_link(must_end_well()); !opened) return opened;
+  if (auto left = borrowed.leave_will(); !left) return left;
   if (auto stopped = stop_guest(); !stopped) return stopped;
   return borrowed.migrate_by_link(options.limits);
 }
@@ -154,9 +154,7 @@ std::optional<Pace> GuestCapture::State::pace() const {
 }
 
 void GuestCapture::State::begin_live() {
-  if (chosen.mode != CaptureMode::Live) return;
-  borrowed.settings().owe_parameter("downtime-limit");  // by which it is ended
-  live.emplace(qmp(), options, observer);
+  if (chosen.mode == CaptureMode::Live) live.emplace(qmp(), options, observer);
 }
 
 Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
@@ -190,7 +188,9 @@ Status GuestCapture::State::settle_guest() {
   }
   hear_events();
   pause_seconds = pause_clock.seconds(system_time());
-  return borrowed.settings().put_back(qmp());
+  if (auto set = borrowed.settings().put_back(qmp()); !set) return set;
+  borrowed.withdraw_will();
+  return ok();
 }
 
 Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
@@ -228,9 +228,11 @@ Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
 Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& file) {
   if (auto set = set_parameters(); !set) return set;
   if (auto prepared = save.prepare(borrowed.settings()); !prepared) return prepared;
+  auto lent = borrowed.lend(file, options.mapped_ram->direct_io);
+  if (!lent) return lent;
+  if (auto left = borrowed.leave_will(); !left) return left;
   if (auto stopped = stop_guest(); !stopped) return stopped;
-  auto begun = borrowed.migrate_to_file(file, options.mapped_ram->direct_io);
-  if (!begun) return begun;
+  if (auto begun = borrowed.migrate_to_file(); !begun) return begun;
   begin_live();
   auto moment = disk_moment({});
   CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
