@@ -41,15 +41,15 @@ download() {
   cd "$prefix/packages" || return
   apt_here download -t "$suite" "${packages[@]}" >>"$prefix/log" 2>&1 || return
   apt_here download -t "$suite" "$firmware" >>"$prefix/log" 2>&1 || true
-  for package in *.deb; do dpkg -x "$package" "$prefix/root" || return; done
+  for package in *.deb; do dpkg -x "$package" "$prefix/unpacked" || return; done
 }
 
 # Firmware and keymaps are looked for where the package would have put them, unless told.
 write_launcher() {
   cat >"$prefix/$program" <<LAUNCHER
 #!/bin/sh
-exec '$prefix/root/usr/bin/$program' -L '$prefix/root/usr/share/qemu' \\
-  -L '$prefix/root/usr/share/seabios' -L /usr/share/seabios "\$@"
+exec '$prefix/unpacked/usr/bin/$program' -L '$prefix/unpacked/usr/share/qemu' \\
+  -L '$prefix/unpacked/usr/share/seabios' -L /usr/share/seabios "\$@"
 LAUNCHER
   chmod +x "$prefix/$program"
 }
@@ -71,7 +71,7 @@ done
 suite=$VERSION_CODENAME-backports
 say "newer QEMU: unpacking that of $suite below build/newer-qemu"
 (download "$suite") || none "$suite cannot be had, see build/newer-qemu/log"
-missing=$(ldd "$prefix/root/usr/bin/$program" | awk '/not found/ { printf "%s ", $1 }')
+missing=$(ldd "$prefix/unpacked/usr/bin/$program" | awk '/not found/ { printf "%s ", $1 }')
 [ -z "$missing" ] || none "that of $suite lacks $missing"
 write_launcher
 rm -rf "$prefix/packages" "$prefix/cache" "$prefix/lists"

@@ -6,15 +6,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include <vmstream/command.h>
 #include <vmstream/state_file.h>
-#include <vmstream/text.h>
 #include <vmstream/verification.h>
 #include "common/output.h"
-#include "common/progress.h"
-#include "common/signals.h"
 #include "vmdump/compaction.h"
 #include "vmdump/output_chain.h"
+#include "vmdump/recipe.h"
+#include "vmdump/save_observer.h"
 #include "vmdump/summary.h"
 
 namespace vmdump {
@@ -25,49 +23,9 @@ using vmstream::CaptureSummary;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
-using vmstream::quote_for_shell;
 using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
-
-constexpr double kPageBytes = 4096;
-
-vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
-  auto dirty = static_cast<uint64_t>(live.dirty_pages_per_second * kPageBytes);
-  auto words = fmt::format("pass {}, {} left, guest writes {}/s{}", live.pass,
-                           vmstream::format_size(live.bytes_left), vmstream::format_size(dirty),
-                           live.converges() ? "" : ", not converging");
-  return {
-      .words = std::move(words),
-      .figures = {{"pass", live.pass},
-                  {"pages_left", live.pages_left},
-                  {"dirty_pages_per_second", static_cast<uint64_t>(live.dirty_pages_per_second)},
-                  {"sent_pages_per_second", static_cast<uint64_t>(live.sent_pages_per_second)},
-                  {"throttle_percent", live.throttle_percent}}};
-}
-
-// Shows what the capture tells.
-class Observer final : public vmstream::CaptureObserver {
- public:
-  Observer(Session& session, std::string subject, const OutputChain& chain)
-      : session_(session), subject_(std::move(subject)), progress_(session, "save") {
-    progress_.watch_output([&chain] { return chain.bytes_written(); });
-  }
-
-  void on_progress(const vmstream::StreamCounts& counts) override {
-    progress_.update(counts);
-    if (status_requests_.take()) session_.messages().answer(progress_.line());
-  }
-  void on_live(const vmstream::LiveProgress& live) override { progress_.detail(describe(live)); }
-  void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
-  void enter(std::string_view phase) { progress_.enter(phase); }
-
- private:
-  Session& session_;
-  std::string subject_;
-  vmtools::Progress progress_;
-  vmtools::StatusRequests status_requests_;
-};
 
 CaptureOptions capture_options(const Options& options, const Session& session) {
   return {.mode = options.mode,
@@ -103,31 +61,6 @@ void keep_to_size(const Options& options, const OutputChain& chain, CaptureOptio
   };
 }
 
-std::string openpgp_recipe(const Options& options) {
-  std::string recipe = "gpg -q --compress-algo none";
-  if (options.signer) recipe += " -s -u " + quote_for_shell(*options.signer);
-  if (options.symmetric) recipe += " -c";
-  if (!options.recipients.empty()) recipe += " -e";
-  for (const std::string& key : options.recipients) recipe += " -r " + quote_for_shell(key);
-  return recipe;
-}
-
-// What compresses and where to, as a shell would say it.
-std::string output_recipe(const Options& options) {
-  if (options.mapped_ram) return *options.output;
-  auto [coding, level] = chosen_compression(options);
-  const auto& traits = vmstream::traits_of(coding);
-  std::string recipe =
-      options.filter ? *options.filter
-      : coding == vmstream::Coding::None
-          ? "cat"
-          : fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
-  if (options.is_openpgp()) recipe += " | " + openpgp_recipe(options);
-  if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);
-  return *options.output == "-" ? recipe
-                                : fmt::format("{} > {}", recipe, quote_for_shell(*options.output));
-}
-
 ExitStatus explain(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
@@ -161,7 +94,7 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
 }
 
 Status verify(const Options& options, OutputChain& chain, const CaptureSummary& summary,
-              Observer& observer) {
+              SaveObserver& observer) {
   auto file = chain.read_back();
   if (!file) return file.error();
   auto state = vmstream::open_state(
@@ -181,7 +114,7 @@ Status verify(const Options& options, OutputChain& chain, const CaptureSummary& 
 // The file is given its name only once it is on the disk and, if asked for, has been read from
 // there and found to hold what was sent.
 Status publish(const Options& options, OutputChain& chain, const CaptureSummary& summary,
-               Observer& observer) {
+               SaveObserver& observer) {
   if (options.verify) {
     observer.enter("verify");
     if (auto verified = verify(options, chain, summary, observer); !verified) return verified;
@@ -203,7 +136,7 @@ vmstream::ByteSink& entrance(OutputChain& chain, Compaction* compaction) {
 
 // From the captured stream to the file under its name.
 Status finish(const Options& options, OutputChain& chain, Compaction* compaction,
-              CaptureSummary& summary, Observer& observer) {
+              CaptureSummary& summary, SaveObserver& observer) {
   if (compaction) {
     observer.enter("compact");
     auto rewritten = compaction->rewrite(chain, observer, summary);
@@ -242,7 +175,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   keep_to_size(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  Observer observer(session, *options.qmp, *chain);
+  SaveObserver observer(session, *options.qmp, *chain);
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
@@ -273,7 +206,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   take_index(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  Observer observer(session, "stdin", *chain);
+  SaveObserver observer(session, "stdin", *chain);
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary =
       vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);

@@ -80,25 +80,12 @@ class PlacingSource final : public ByteSource {
 
 }  // namespace
 
-Result<size_t> Bzip2Splitter::read(std::span<std::byte> into) {
-  while (given_ == out_.size() && stage_ != Stage::Ended) {
-    out_offset_ += out_.size();
-    out_.clear();
-    given_ = 0;
-    if (auto done = step(); !done) return done.error();
-  }
-  size_t count = std::min(into.size(), out_.size() - given_);
-  std::copy_n(out_.begin() + static_cast<ptrdiff_t>(given_), count, into.begin());
-  given_ += count;
-  return count;
-}
-
 uint64_t Bzip2Splitter::place_in_file(uint64_t offset) const {
   auto behind = std::ranges::upper_bound(places_, offset, {}, &Place::row_offset);
   return behind == places_.begin() ? 0 : std::prev(behind)->file_offset;
 }
 
-Status Bzip2Splitter::step() {
+Status Bzip2Splitter::make_piece() {
   switch (stage_) {
     case Stage::StreamStart:
       return begin_stream();
@@ -157,7 +144,7 @@ Status Bzip2Splitter::take_end(size_t bit) {
                  .message = fmt::format("bzip2 stream: checksum of its blocks found {:#010x}, want "
                                         "{:#010x}",
                                         combined_, checksum),
-                 .file_offset = out_offset_};
+                 .file_offset = piece_offset()};
   }
   if (blocks_ == 0) {
     note_place();
@@ -174,9 +161,9 @@ Status Bzip2Splitter::take_foreign() {
     if (auto filled = fill(1); !filled) return filled.error();
   }
   if (in_.empty()) stage_ = Stage::Ended;
-  if (places_.empty() || places_.back().row_offset != out_offset_) note_place();
-  out_ = std::exchange(in_, {});
-  in_offset_ += out_.size();
+  if (places_.empty() || places_.back().row_offset != piece_offset()) note_place();
+  piece_ = std::exchange(in_, {});
+  in_offset_ += piece_.size();
   return ok();
 }
 
@@ -254,13 +241,14 @@ uint64_t Bzip2Splitter::bits_at(size_t bit, unsigned count) const {
 // The first block of a stream has the stream's place.
 void Bzip2Splitter::note_place() {
   bool behind_header = stage_ == Stage::Blocks && blocks_ == 0;
-  places_.push_back({out_offset_ + out_.size(), in_offset_ - (behind_header ? kHeaderBytes : 0)});
+  places_.push_back(
+      {piece_offset() + piece_.size(), in_offset_ - (behind_header ? kHeaderBytes : 0)});
   if (places_.size() > kPlacesKept) places_.pop_front();
 }
 
 void Bzip2Splitter::emit_header() {
-  for (char c : {'B', 'Z', 'h'}) out_.push_back(static_cast<std::byte>(c));
-  out_.push_back(level_);
+  for (char c : {'B', 'Z', 'h'}) piece_.push_back(static_cast<std::byte>(c));
+  piece_.push_back(level_);
   spare_bits_ = 0;
 }
 
@@ -271,24 +259,24 @@ void Bzip2Splitter::emit_bits(size_t from_bit, size_t to_bit) {
   size_t bytes = (count + 7) / 8;
   auto in = std::span(in_).subspan(from_bit / 8);
   size_t with_next = std::min(bytes, in.size() - 1);
-  size_t had = out_.size();
-  out_.resize(had + bytes);
-  auto out = std::span(out_).subspan(had);
+  size_t had = piece_.size();
+  piece_.resize(had + bytes);
+  auto out = std::span(piece_).subspan(had);
   for (size_t i = 0; i < with_next; ++i) out[i] = in[i] << shift | in[i + 1] >> (8 - shift);
   if (with_next < bytes) out[with_next] = in[with_next] << shift;
   spare_bits_ = static_cast<unsigned>(bytes * 8 - count);
-  if (spare_bits_ > 0) out_.back() &= static_cast<std::byte>(0xff << spare_bits_);
+  if (spare_bits_ > 0) piece_.back() &= static_cast<std::byte>(0xff << spare_bits_);
 }
 
 void Bzip2Splitter::emit_end(uint32_t checksum) {
   auto append = [this](uint64_t value, unsigned count) {
     for (unsigned bit = count; bit-- > 0;) {
       if (spare_bits_ == 0) {
-        out_.push_back(std::byte{0});
+        piece_.push_back(std::byte{0});
         spare_bits_ = 8;
       }
       --spare_bits_;
-      out_.back() |= static_cast<std::byte>((value >> bit & 1) << spare_bits_);
+      piece_.back() |= static_cast<std::byte>((value >> bit & 1) << spare_bits_);
     }
   };
   append(kEndMagic, kMagicBits);

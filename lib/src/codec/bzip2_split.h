@@ -15,18 +15,16 @@
 #include <optional>
 #include <vector>
 
-#include <vmstream/byte_source.h>
+#include "io/piecewise_source.h"
 
 namespace vmstream {
 
 /// Reads a bzip2 file, gives the row of streams. What does not look like bzip2 is handed on as it
 /// is, from there to the end, for the decoder to judge.
 /// Memory: one block and its copy, below 10 MiB; a block that packs to more is damaged.
-class Bzip2Splitter final : public ByteSource {
+class Bzip2Splitter final : public PiecewiseSource {
  public:
   explicit Bzip2Splitter(std::unique_ptr<ByteSource> file) : file_(std::move(file)) {}
-
-  Result<size_t> read(std::span<std::byte> into) override;
 
   /// Where the block begins in the file that has given the byte at `offset` of the row.
   uint64_t place_in_file(uint64_t offset) const;
@@ -38,7 +36,8 @@ class Bzip2Splitter final : public ByteSource {
     uint64_t file_offset;
   };
 
-  Status step();
+  Status make_piece() override;
+  bool all_made() const override { return stage_ == Stage::Ended; }
   Status begin_stream();
   Status take_block();
   Status take_end(size_t bit);
@@ -67,10 +66,7 @@ class Bzip2Splitter final : public ByteSource {
   uint32_t combined_ = 0;  // checksum of the stream's blocks so far
   size_t blocks_ = 0;      // of the stream
 
-  std::vector<std::byte> out_;
-  size_t given_ = 0;          // bytes of out_
-  unsigned spare_bits_ = 0;   // in its last byte
-  uint64_t out_offset_ = 0;   // of out_ in the row
+  unsigned spare_bits_ = 0;   // in the last byte of piece_
   std::deque<Place> places_;  // of the blocks given last
 };
 

@@ -6,6 +6,7 @@
 #include <vmstream/ram_image.h>
 #include "format/ram/ram_records.h"
 #include "format/stream/records.h"
+#include "io/piecewise_source.h"
 
 namespace vmstream {
 namespace {
@@ -38,7 +39,7 @@ bool is_memory(const IndexedRecord& record) {
 
 // Gives the stream piece by piece: what is no memory from `plain`, all of the memory in place of
 // the first section that has some, nothing for the others.
-class CompactSource final : public ByteSource {
+class CompactSource final : public PiecewiseSource {
  public:
   CompactSource(RandomSource& plain, uint64_t length, std::vector<IndexedRecord> records,
                 RamImage image)
@@ -46,21 +47,11 @@ class CompactSource final : public ByteSource {
     for (const IndexedBlock& block : image_.blocks()) blocks_.push_back(block.block);
   }
 
-  Result<size_t> read(std::span<std::byte> into) override {
-    while (given_ == piece_.size() && !at_end_) {
-      piece_.clear();
-      given_ = 0;
-      if (auto made = make_piece(); !made) return made.error();
-    }
-    size_t count = std::min(into.size(), piece_.size() - given_);
-    std::copy_n(piece_.begin() + static_cast<ptrdiff_t>(given_), count, into.begin());
-    given_ += count;
-    return count;
-  }
-
  private:
-  // At `position_`, where a record or a part of one begins; may add nothing.
-  Status make_piece() {
+  bool all_made() const override { return at_end_; }
+
+  // At `position_`, where a record or a part of one begins.
+  Status make_piece() override {
     if (memory_) return add_pages();
     while (record_ < records_.size() && position_ >= records_[record_].end()) ++record_;
     bool in_record = record_ < records_.size() && position_ >= records_[record_].offset;
@@ -160,8 +151,6 @@ class CompactSource final : public ByteSource {
   std::vector<IndexedRecord> records_;
   RamImage image_;
   std::vector<RamBlock> blocks_;
-  std::vector<std::byte> piece_;
-  size_t given_ = 0;  // of it
   std::vector<std::byte> content_;
   uint64_t position_ = 0;  // in the plain stream
   size_t record_ = 0;      // the one there, or the next

@@ -9,6 +9,7 @@
 #include "format/ram/ram_records.h"
 #include "format/stream/records.h"
 #include "format/wire.h"
+#include "io/piecewise_source.h"
 #include "state/wanted_feed.h"
 
 namespace vmstream {
@@ -48,28 +49,20 @@ Result<StateIndex> survey(RandomSource& plain) {
 
 // Gives what stands in front of the pages, the pages as the parser shows them, and what stands
 // behind.
-class UnmappedSource final : public ByteSource, private StreamVisitor {
+class UnmappedSource final : public PiecewiseSource, private StreamVisitor {
  public:
   UnmappedSource(RandomSource& plain, IndexedRecord ram, uint64_t length, Bytes front)
-      : plain_(plain), ram_(std::move(ram)), length_(length), piece_(std::move(front)) {}
-
-  Result<size_t> read(std::span<std::byte> into) override {
-    while (given_ == piece_.size() && position() < length_) {
-      piece_.clear();
-      given_ = 0;
-      if (auto made = make_piece(); !made) return made.error();
-    }
-    size_t count = std::min(into.size(), piece_.size() - given_);
-    std::copy_n(piece_.begin() + static_cast<ptrdiff_t>(given_), count, into.begin());
-    given_ += count;
-    return count;
+      : plain_(plain), ram_(std::move(ram)), length_(length) {
+    piece_ = std::move(front);
   }
 
  private:
-  // In `plain`, up to where all has been given or lies in piece_.
+  bool all_made() const override { return position() >= length_; }
+
+  // In `plain`, up to where all has been made.
   uint64_t position() const { return in_memory_ ? parser_.offset() : behind_; }
 
-  Status make_piece() {
+  Status make_piece() override {
     if (zeros_left_ > 0) return add_zeros();
     if (!in_memory_) return copy_behind();
     if (parser_.offset() < ram_.end()) return feed_.step(ram_.end());
@@ -117,8 +110,6 @@ class UnmappedSource final : public ByteSource, private StreamVisitor {
   RandomSource& plain_;
   IndexedRecord ram_;  // the START that holds the pages
   uint64_t length_;
-  Bytes piece_;
-  size_t given_ = 0;  // of it
   StreamParser parser_{*this};
   WantedFeed feed_{plain_, parser_};
   bool in_memory_ = true;

@@ -18,6 +18,14 @@ namespace testing {
 using Bytes = std::vector<std::byte>;
 using vmstream::Coding;
 
+constexpr size_t kMiB = 1024 * 1024;
+
+/// What makes files of a coding: a shell command that compresses stdin.
+struct Producer {
+  Coding coding;
+  std::string command;
+};
+
 /// Bytes that look a little like a guest's memory: pages of zeros, of noise and of text in turn.
 /// The same for every call with the same arguments.
 inline Bytes sample(size_t size, uint64_t seed = 1) {

@@ -10,13 +10,6 @@ using namespace testing;
 
 namespace {
 
-constexpr size_t kMiB = 1024 * 1024;
-
-struct Producer {
-  Coding coding;
-  std::string command;
-};
-
 const std::vector<Producer>& producers() {
   static const std::vector<Producer> all{
       {Coding::Gzip, "gzip -1c"},

@@ -7,8 +7,6 @@ using namespace testing;
 
 namespace {
 
-constexpr size_t kMiB = 1024 * 1024;
-
 struct FailingSink final : ByteSink {
   explicit FailingSink(int writes) : writes_left(writes) {}
   Status write(std::span<const std::byte>) override {

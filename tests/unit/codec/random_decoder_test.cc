@@ -9,8 +9,6 @@ using namespace testing;
 
 namespace {
 
-constexpr size_t kMiB = 1024 * 1024;
-
 BlockTable blocks_of(Coding coding, const Bytes& packed) {
   auto file = make_random_memory(packed);
   auto blocks = find_blocks(coding, *file);

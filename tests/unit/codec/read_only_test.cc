@@ -10,13 +10,6 @@ using namespace testing;
 
 namespace {
 
-constexpr size_t kMiB = 1024 * 1024;
-
-struct Producer {
-  Coding coding;
-  std::string command;
-};
-
 const std::vector<Producer> kProducers{
     {Coding::Xz, "xz -0c"},
     {Coding::Xz, "xz -9c"},

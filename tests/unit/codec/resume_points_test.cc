@@ -11,8 +11,6 @@ using namespace testing;
 
 namespace {
 
-constexpr size_t kMiB = 1024 * 1024;
-
 ResumePoints points_of(const Bytes& packed, const Bytes& plain, NotingOptions options = {}) {
   ResumePoints points;
   auto source = make_noting_decoder(make_memory_source(packed), points, options);

@@ -15,8 +15,6 @@ using namespace testing;
 
 namespace {
 
-constexpr size_t kMiB = 1024 * 1024;
-
 Result<std::optional<Trailer>> trailer_of(Coding coding, const Bytes& packed,
                                           std::unique_ptr<RandomSource>& file) {
   file = make_random_memory(packed);

@@ -4,6 +4,7 @@
 #include <vmstream/ram_image.h>
 
 #include "support/catch.h"
+#include "support/read_all.h"
 #include "support/state_files.h"
 #include "support/stream_builder.h"
 
@@ -20,14 +21,7 @@ Result<Bytes> compact(std::span<const std::byte> bytes, size_t piece = 1 << 16) 
   auto plain = make_random_memory(bytes);
   auto source = make_compact_source(*plain, index_of(bytes));
   if (!source) return source.error();
-  Bytes out;
-  Bytes buffer(piece);
-  for (;;) {
-    auto count = (*source)->read(buffer);
-    if (!count) return count.error();
-    if (*count == 0) return out;
-    out.insert(out.end(), buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(*count));
-  }
+  return testing::read_all(**source, piece);
 }
 
 // All memory, block behind block.

@@ -2,6 +2,7 @@
 #include <vmstream/unmapped.h>
 
 #include "support/catch.h"
+#include "support/read_all.h"
 #include "support/stream_builder.h"
 
 namespace vmstream {
@@ -17,14 +18,7 @@ Result<Bytes> unmap(std::span<const std::byte> bytes, size_t piece = 1 << 16) {
   auto plain = make_random_memory(bytes);
   auto source = make_unmapped_source(*plain);
   if (!source) return source.error();
-  Bytes out;
-  Bytes buffer(piece);
-  for (;;) {
-    auto count = (*source)->read(buffer);
-    if (!count) return count.error();
-    if (*count == 0) return out;
-    out.insert(out.end(), buffer.begin(), buffer.begin() + static_cast<ptrdiff_t>(*count));
-  }
+  return testing::read_all(**source, piece);
 }
 
 StreamBuilder begin(const std::vector<std::string>& capabilities) {

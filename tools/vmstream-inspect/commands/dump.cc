@@ -12,6 +12,7 @@
 #include "vmstream-inspect/commands/device_answer.h"
 #include "vmstream-inspect/commands/device_reading.h"
 #include "vmstream-inspect/print/device_view.h"
+#include "vmstream-inspect/print/json_rows.h"
 
 namespace vmtools {
 
@@ -35,18 +36,14 @@ void dump_json(const DumpInput& input, vmstream::ProblemLog& problems) {
   auto head = info_json(input.subject, input.summary);
   head["schema"] = "vmstream.state/1";
   for (const char* key : {"devices", "problems", "problem_count"}) head.erase(key);
-  std::string text = compact_json(head);
-  text.pop_back();
-  print(text + ",\n\"devices\": [");
-  bool first = true;
+  JsonRows devices;
+  devices.open(head, "devices");
   for (const auto& section : input.collector.sections()) {
     auto device = input.collector.decode(section);
     add_problems(device, problems);
-    print((first ? "\n" : ",\n") + compact_json(device_json(device)));
-    first = false;
+    devices.add(device_json(device));
   }
-  ordered_json tail{{"problems", problems_json(problems)}, {"problem_count", problems.total()}};
-  print("\n],\n" + compact_json(tail).substr(1) + "\n");
+  devices.close({{"problems", problems_json(problems)}, {"problem_count", problems.total()}});
 }
 
 void dump_xml(const DumpInput& input, vmstream::ProblemLog& problems) {

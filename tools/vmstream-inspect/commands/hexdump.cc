@@ -13,6 +13,7 @@
 #include "common/output.h"
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
+#include "vmstream-inspect/print/json_rows.h"
 #include "vmstream-inspect/print/printer.h"
 
 namespace vmtools {
@@ -87,6 +88,10 @@ class Rows {
  public:
   Rows(const InspectOptions& options, bool color) : options_(options), color_(color) {}
 
+  void open(const Subject& subject) {
+    if (options_.common.json) json_.open(opening_json("vmstream.hexdump/1", subject), "bytes");
+  }
+
   void show(const NamedBytes& stretch) {
     if (options_.section && !is_named(stretch.section, *options_.section)) return;
     any_ = true;
@@ -97,6 +102,13 @@ class Rows {
       show_text(shown);
     }
   }
+
+  // `complete` is null where that was not found out.
+  void close(const nlohmann::ordered_json& complete, const vmstream::ProblemLog& problems) {
+    if (!options_.common.json) return;
+    json_.close({{"complete", complete}, {"problems", problems_json(problems)}});
+  }
+
   bool any() const { return any_; }
 
  private:
@@ -125,9 +137,7 @@ class Rows {
       json["section_id"] = stretch.section->section_id;
       json["idstr"] = vmstream::escape(stretch.section->idstr);
     }
-    print(fmt::format("{}\n{}", comma_ ? "," : "",
-                      json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)));
-    comma_ = true;
+    json_.add(json);
   }
 
   void show_text(const NamedBytes& stretch) const {
@@ -163,7 +173,7 @@ class Rows {
   const InspectOptions& options_;
   bool color_;
   bool any_ = false;
-  bool comma_ = false;
+  JsonRows json_;
 };
 
 vmstream::NamingOptions naming(const InspectOptions& options) {
@@ -218,13 +228,7 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
         return check_output();
       },
       naming(options));
-  if (options.common.json) {
-    std::string head =
-        compact_json(opening_json("vmstream.hexdump/1", {options.file, state.containers}));
-    head.pop_back();
-    print(head + ",\n\"bytes\": [");
-  }
-  vmstream::ProblemLog problems;
+  rows.open({options.file, state.containers});
   auto parts = read_wanted_parts(session, options);
   auto scan =
       parts ? vmstream::scan_ends(*parts, namer) : vmstream::scan_stream(*state.plain, namer, {});
@@ -234,14 +238,10 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   if (auto named = namer.finish(scan); !named) {
     return session.fail(shown_name(options), named.error());
   }
+  vmstream::ProblemLog problems;
   for (const auto& gap : scan.gaps) problems.add(gap.fault, gap.from);
   if (scan.fault) problems.add(*scan.fault, scan.plain_bytes);
-  if (options.common.json) {
-    nlohmann::ordered_json tail{{"complete", scan.complete()},
-                                {"problems", problems_json(problems)}};
-    if (cut_short) tail["complete"] = nullptr;
-    print("\n],\n" + compact_json(tail).substr(1) + "\n");
-  }
+  rows.close(cut_short ? nullptr : nlohmann::ordered_json(scan.complete()), problems);
   if (!rows.any() && scan.complete() && !cut_short) {
     if (auto reason = why_nothing(options, scan.plain_bytes); !reason.empty()) {
       return session.fail(shown_name(options), {Errc::Usage, std::move(reason)});

@@ -9,6 +9,7 @@
 #include "common/containers.h"
 #include "common/output.h"
 #include "common/saved_disks.h"
+#include "vmstream-inspect/print/json_rows.h"
 #include "vmstream-inspect/print/printer.h"
 
 namespace vmtools {
@@ -189,30 +190,23 @@ class JsonPrinter final : public Printer {
     print_json(json);
   }
 
-  // One record a line, so that a long list can be read as it comes.
   void begin_sections(const Subject& subject) override {
-    std::string head = compact_json(opening_json("vmstream.sections/1", subject));
-    head.pop_back();
-    print(head + ",\n\"sections\": [");
+    rows_.open(opening_json("vmstream.sections/1", subject), "sections");
   }
 
-  void record(const vmstream::StreamRecord& record) override {
-    print(fmt::format("{}\n{}", any_ ? "," : "", compact_json(record_json(record))));
-    any_ = true;
-  }
+  void record(const vmstream::StreamRecord& record) override { rows_.add(record_json(record)); }
 
   void end_sections(const vmstream::ScanResult& scan,
                     const vmstream::ProblemLog& problems) override {
-    ordered_json tail{{"complete", scan.complete()},
-                      {"length", scan.stream_bytes},
-                      {"plain_bytes", scan.plain_bytes},
-                      {"problems", problems_json(problems)},
-                      {"problem_count", problems.total()}};
-    print("\n],\n" + compact_json(tail).substr(1) + "\n");
+    rows_.close({{"complete", scan.complete()},
+                 {"length", scan.stream_bytes},
+                 {"plain_bytes", scan.plain_bytes},
+                 {"problems", problems_json(problems)},
+                 {"problem_count", problems.total()}});
   }
 
  private:
-  bool any_ = false;
+  JsonRows rows_;
 };
 
 }  // namespace
@@ -246,10 +240,6 @@ ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& su
   json["problems"] = problems_json(summary.problems);
   json["problem_count"] = summary.problems.total();
   return json;
-}
-
-std::string compact_json(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 std::unique_ptr<Printer> make_json_printer() {

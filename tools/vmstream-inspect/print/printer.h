@@ -44,8 +44,6 @@ class Printer {
 nlohmann::ordered_json opening_json(std::string_view schema, const Subject& subject);
 nlohmann::ordered_json problems_json(const vmstream::ProblemLog& problems);
 nlohmann::ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary);
-/// On one line.
-std::string compact_json(const nlohmann::ordered_json& json);
 
 std::unique_ptr<Printer> make_json_printer();
 std::unique_ptr<Printer> make_text_printer(bool color);

@@ -10,14 +10,13 @@
 #include <vmstream/device_state.h>
 
 #include "analysis/explain/load_findings.h"
+#include "analysis/explain/message_words.h"
 
 namespace vmstream::analysis {
 
-/// Each handler takes the words that the stars of its message's pattern stand for, in order.
+/// Has a handler for each kind of message, which takes the words of that message.
 class MessageExplainer {
  public:
-  using Words = std::vector<std::string>;
-
   /// `message` is all of what QEMU printed: a line may name the device that another is about.
   MessageExplainer(const LoadFindings& found, std::string_view message);
 
@@ -73,10 +72,5 @@ class MessageExplainer {
   bool unknown_subsection_ = false;
   std::vector<Advice> advice_;
 };
-
-/// The texts that the stars of `pattern` stand for, wherever in `line` it begins. A star at the end
-/// takes the rest.
-std::optional<MessageExplainer::Words> match_message(std::string_view pattern,
-                                                     std::string_view line);
 
 }  // namespace vmstream::analysis

@@ -11,7 +11,7 @@ namespace {
 
 struct Message {
   std::string_view pattern;
-  void (MessageExplainer::*explain)(const MessageExplainer::Words&);
+  void (MessageExplainer::*explain)(const Words&);
 };
 
 // Those of several releases. Of two that fit a line, the first is taken.

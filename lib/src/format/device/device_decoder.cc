@@ -214,50 +214,49 @@ DeviceField DeviceDecoder::decode_struct(const VmdescField& field) {
   return whole;
 }
 
-// Per element a byte 1 and the element; then a byte 0.
-DeviceField DeviceDecoder::decode_list(const VmdescField& field) {
+// Elements that `take` steps through, then a byte 0; raw bytes where they are not as described.
+template <typename Take>
+DeviceField DeviceDecoder::decode_elements(const VmdescField& field, Take take) {
   uint64_t start = pos_;
-  DeviceField list = node(field, 0);
+  DeviceField whole = node(field, 0);
   uint64_t outer_end = std::exchange(end_, start + field.size);
-  list.kind = ValueKind::List;
-  bool good = true;
-  for (size_t i = 0; good && i < field.elements.size(); ++i) {
-    good = next_is(kMoreElements) && take_element(field, i, list);
-  }
-  if (!good || !next_is(kNoMoreElements) || left() > 0) {
+  whole.kind = ValueKind::List;
+  if (!take(whole) || !next_is(kNoMoreElements) || left() > 0) {
     report(offset(), "its elements do not agree with their description");
-    list = make_field(field.name, field.type, body_offset_ + start);
+    whole = make_field(field.name, field.type, body_offset_ + start);
   }
   pos_ = start + field.size;
   end_ = outer_end;
-  list.bytes = between(start, pos_);
-  return list;
+  whole.bytes = between(start, pos_);
+  return whole;
 }
 
-// be32 number of nodes; per node a byte 1, the key (be64, or described), the value; then a byte 0.
+// Per element a byte 1 and the element.
+DeviceField DeviceDecoder::decode_list(const VmdescField& field) {
+  return decode_elements(field, [&](DeviceField& list) {
+    bool good = true;
+    for (size_t i = 0; good && i < field.elements.size(); ++i) {
+      good = next_is(kMoreElements) && take_element(field, i, list);
+    }
+    return good;
+  });
+}
+
+// be32 number of nodes; per node a byte 1, the key (be64, or described), the value.
 DeviceField DeviceDecoder::decode_tree(const VmdescField& field) {
-  uint64_t start = pos_;
-  DeviceField tree = node(field, 0);
-  uint64_t outer_end = std::exchange(end_, start + field.size);
-  tree.kind = ValueKind::List;
-  ByteReader in(between(pos_, end_), offset());
-  uint64_t count = in.be<uint32_t>("number of nodes");
-  bool keys_described = field.elements.size() == 2 * count;
-  bool good = in.ok() && (keys_described || field.elements.size() == count);
-  pos_ = std::min(end_, pos_ + sizeof(uint32_t));
-  for (size_t i = 0; good && i < field.elements.size(); ++i) {
-    bool begins_node = !keys_described || i % 2 == 0;
-    good = (!begins_node || next_is(kMoreElements)) && (keys_described || take_key(field, tree)) &&
-           take_element(field, i, tree);
-  }
-  if (!good || !next_is(kNoMoreElements) || left() > 0) {
-    report(offset(), "its nodes do not agree with their description");
-    tree = make_field(field.name, field.type, body_offset_ + start);
-  }
-  pos_ = start + field.size;
-  end_ = outer_end;
-  tree.bytes = between(start, pos_);
-  return tree;
+  return decode_elements(field, [&](DeviceField& tree) {
+    ByteReader in(between(pos_, end_), offset());
+    uint64_t count = in.be<uint32_t>("number of nodes");
+    bool keys_described = field.elements.size() == 2 * count;
+    bool good = in.ok() && (keys_described || field.elements.size() == count);
+    pos_ = std::min(end_, pos_ + sizeof(uint32_t));
+    for (size_t i = 0; good && i < field.elements.size(); ++i) {
+      bool begins_node = !keys_described || i % 2 == 0;
+      good = (!begins_node || next_is(kMoreElements)) &&
+             (keys_described || take_key(field, tree)) && take_element(field, i, tree);
+    }
+    return good;
+  });
 }
 
 bool DeviceDecoder::take_element(const VmdescField& field, size_t number, DeviceField& list) {

@@ -42,6 +42,8 @@ class DeviceDecoder {
   DeviceField decode_scalar(const VmdescField& field);
   const VmdescField* known_layout(const VmdescField& field);
   DeviceField decode_struct(const VmdescField& field);
+  template <typename Take>
+  DeviceField decode_elements(const VmdescField& field, Take take);
   DeviceField decode_list(const VmdescField& field);
   DeviceField decode_tree(const VmdescField& field);
   bool take_element(const VmdescField& field, size_t number, DeviceField& list);

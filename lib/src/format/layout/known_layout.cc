@@ -6,6 +6,7 @@
 
 #include "format/layout/layout_writer.h"
 #include "format/layout/pci_layout.h"
+#include "format/layout/virtio_devices.h"
 #include "format/layout/virtio_layout.h"
 
 namespace vmstream {

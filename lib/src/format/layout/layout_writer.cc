@@ -70,6 +70,15 @@ std::string_view LayoutWriter::subsection_at(uint64_t skip) const {
   return in.ok() && marked ? name : std::string_view();
 }
 
+uint64_t LayoutWriter::distance_to_subsection(std::string_view prefix) const {
+  constexpr std::byte kMark{static_cast<uint8_t>(SectionType::Subsection)};
+  auto bytes = rest();
+  for (uint64_t skip = 0; skip < bytes.size(); ++skip) {
+    if (bytes[skip] == kMark && subsection_at(skip).starts_with(prefix)) return skip;
+  }
+  return bytes.size();
+}
+
 bool LayoutWriter::open_subsection(std::string_view name) {
   if (name.empty() || subsection_at() != name) return false;
   ByteReader in(rest());

@@ -37,6 +37,8 @@ class LayoutWriter {
   bool open_subsection(std::string_view name);
   /// The name of the subsection whose header stands `skip` bytes from here; empty if none does.
   std::string_view subsection_at(uint64_t skip = 0) const;
+  /// Bytes up to the first header of a subsection whose name begins with `prefix`, or to the end.
+  uint64_t distance_to_subsection(std::string_view prefix) const;
   void close();
 
   uint64_t left() const { return ok_ ? bytes_.size() - pos_ : 0; }

@@ -2,9 +2,7 @@
 // The state of a virtio device, which is saved as one field without a description.
 #pragma once
 
-#include <span>
 #include <string_view>
-#include <vector>
 
 namespace vmstream {
 
@@ -16,7 +14,5 @@ enum class VirtioTransport { Pci, PciExpress, Mmio };
 
 /// The whole field `virtio` of a device whose declaration is named `vmsd_name`.
 void lay_out_virtio(LayoutWriter& out, VirtioTransport transport, std::string_view vmsd_name);
-/// The field `virtio-gpu`: resources, then scanouts.
-void lay_out_virtio_gpu(LayoutWriter& out);
 
 }  // namespace vmstream

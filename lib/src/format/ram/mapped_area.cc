@@ -7,6 +7,7 @@
 #include <bit>
 
 #include "base/zero.h"
+#include "format/malformed.h"
 
 #include <vmstream/text.h>
 
@@ -18,9 +19,8 @@ constexpr uint64_t kMaxPageBytes = 65536;
 constexpr uint64_t kBitmapWordBytes = 8;  // the bitmap is an array of the host's 64-bit words
 constexpr uint64_t kGroupPages = 64;      // of one word
 
-Error malformed(uint64_t at, const RamBlock& block, std::string_view what) {
-  return Error{Errc::Malformed, fmt::format("mapped-ram block '{}': {}", escape(block.name), what),
-               at};
+Error malformed_block(uint64_t at, const RamBlock& block, std::string_view what) {
+  return malformed(at, fmt::format("mapped-ram block '{}': {}", escape(block.name), what));
 }
 
 }  // namespace
@@ -36,7 +36,8 @@ Status MappedArea::begin(const RamBlock& block, uint64_t position) {
   page_bytes_ = mapped.page_size;
   if (!std::has_single_bit(page_bytes_) || page_bytes_ < kMinPageBytes ||
       page_bytes_ > kMaxPageBytes) {
-    return malformed(position, block, fmt::format("page size {} is not possible", page_bytes_));
+    return malformed_block(position, block,
+                           fmt::format("page size {} is not possible", page_bytes_));
   }
   uint64_t words = block.used_length / page_bytes_ / (8 * kBitmapWordBytes) + 1;
   if (words * kBitmapWordBytes > limits_.mapped_bitmap_bytes) {
@@ -50,9 +51,9 @@ Status MappedArea::begin(const RamBlock& block, uint64_t position) {
   bitmap_left_ = (pages + 63) / 64 * kBitmapWordBytes;
   if (mapped.pages_offset < mapped.bitmap_offset ||
       mapped.pages_offset - mapped.bitmap_offset < bitmap_left_) {
-    return malformed(position, block,
-                     fmt::format("pages at {:#x} overlap the bitmap of {} bytes at {:#x}",
-                                 mapped.pages_offset, bitmap_left_, mapped.bitmap_offset));
+    return malformed_block(position, block,
+                           fmt::format("pages at {:#x} overlap the bitmap of {} bytes at {:#x}",
+                                       mapped.pages_offset, bitmap_left_, mapped.bitmap_offset));
   }
   gap_left_ = mapped.pages_offset - mapped.bitmap_offset - bitmap_left_;
   length_ = block.used_length;

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
+#include "format/malformed.h"
 #include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
 
@@ -16,16 +16,6 @@ namespace {
 
 constexpr uint32_t kVersionFlat = 3;   // pages by address, no block list
 constexpr uint32_t kVersionNamed = 4;  // pages by block and offset
-constexpr uint64_t kPageKinds =
-    wire::kRamZero | wire::kRamPage | wire::kRamXbzrle | wire::kRamCompressPage;
-
-bool is_page_kind(uint64_t kind) {
-  return (kind & kPageKinds) != 0 && std::has_single_bit(kind);
-}
-
-Error malformed(uint64_t at, std::string message) {
-  return Error{Errc::Malformed, std::move(message), at};
-}
 
 // A Step that asks for `bytes` in all from `at` on.
 Step more(size_t at, size_t bytes) {

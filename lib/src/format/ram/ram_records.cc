@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include "format/wire.h"
-
 #include <vmstream/text.h>
 
 namespace vmstream {
@@ -35,22 +33,6 @@ MappedRam read_mapped_header(ByteReader& in) {
   mapped.bitmap_offset = in.be<uint64_t>("mapped-ram bitmap offset");
   mapped.pages_offset = in.be<uint64_t>("mapped-ram pages offset");
   return mapped;
-}
-
-uint64_t flags_of(const Page& page) {
-  uint64_t continued = page.continued ? wire::kRamContinue : 0;
-  switch (page.kind) {
-    case PageKind::Zero:
-    case PageKind::Fill:
-      return wire::kRamZero | continued;
-    case PageKind::Data:
-      return wire::kRamPage | continued;
-    case PageKind::Xbzrle:
-      return wire::kRamXbzrle | continued;
-    case PageKind::Compressed:
-      return wire::kRamCompressPage | continued;
-  }
-  return continued;
 }
 
 }  // namespace
@@ -94,8 +76,24 @@ Status append_block_entry(Bytes& out, const RamBlock& block) {
   return ok();
 }
 
+uint64_t page_flags(const Page& page) {
+  uint64_t continued = page.continued ? wire::kRamContinue : 0;
+  switch (page.kind) {
+    case PageKind::Zero:
+    case PageKind::Fill:
+      return wire::kRamZero | continued;
+    case PageKind::Data:
+      return wire::kRamPage | continued;
+    case PageKind::Xbzrle:
+      return wire::kRamXbzrle | continued;
+    case PageKind::Compressed:
+      return wire::kRamCompressPage | continued;
+  }
+  return continued;
+}
+
 Status append_page(Bytes& out, const Page& page) {
-  append_be(out, page.block_offset | flags_of(page));
+  append_be(out, page.block_offset | page_flags(page));
   if (!page.continued && page.block) {
     if (auto status = append_counted_string(out, page.block->name); !status) return status;
   }

@@ -197,6 +197,10 @@ Status append_section_header(Bytes& out, const SectionHeader& header) {
   return ok();
 }
 
+std::string place_of(const SectionHeader& header) {
+  return fmt::format("section '{}' (id {})", escape(header.idstr), header.section_id);
+}
+
 SectionHeader read_legacy_header(ByteReader& in, uint32_t& body_bytes) {
   SectionHeader header;
   header.offset = in.offset();

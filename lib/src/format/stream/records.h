@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <vmstream/byte_reader.h>
@@ -27,6 +28,9 @@ Status append_configuration(Bytes& out, const Configuration& configuration);
 /// From the type byte on; a PART or END yields its id alone.
 SectionHeader read_section_header(ByteReader& in);
 Status append_section_header(Bytes& out, const SectionHeader& header);
+
+/// How messages name a section: "section 'timer' (id 3)".
+std::string place_of(const SectionHeader& header);
 
 /// A record of stream versions 1 and 2, shown as a FULL section. `body_bytes` is its length.
 SectionHeader read_legacy_header(ByteReader& in, uint32_t& body_bytes);

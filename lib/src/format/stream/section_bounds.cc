@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "format/malformed.h"
 #include "format/stream/records.h"
 #include "format/wire.h"
 
@@ -270,9 +271,8 @@ bool SectionBounds::is_footer(const Window& at, uint32_t section_id) const {
 Error SectionBounds::no_end(const SectionHeader& header, const Window& body) const {
   std::string place = fmt::format("section '{}' (id {})", escape(header.idstr), header.section_id);
   if (own_description_) {
-    return Error{Errc::Malformed,
-                 fmt::format("{}: neither the vmdesc nor a footer tells where it ends", place),
-                 header.body_offset};
+    return malformed(header.body_offset,
+                     fmt::format("{}: neither the vmdesc nor a footer tells where it ends", place));
   }
   if (!body.last) {
     return Error{

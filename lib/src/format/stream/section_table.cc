@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "format/malformed.h"
 #include "format/stream/records.h"
 #include "format/wire.h"
 
@@ -47,7 +48,7 @@ Result<SectionHeader*> SectionTable::open(SectionHeader header) {
   highest_id_ = std::max(highest_id_, id);
   auto [place, added] = iterables_.try_emplace(id, std::move(header));
   if (added && !devices_.contains(id)) return &place->second;
-  return Error{Errc::Malformed, fmt::format("section id {} is started twice", id), header.offset};
+  return malformed(header.offset, fmt::format("section id {} is started twice", id));
 }
 
 Status SectionTable::add_device(const SectionHeader& header) {

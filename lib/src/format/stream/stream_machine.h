@@ -7,10 +7,11 @@
 #include <vmstream/parser.h>
 
 #include "format/ram/ram_body.h"
-#include "format/stream/iterable_body.h"
 #include "format/stream/resync.h"
+#include "format/stream/section_body.h"
 #include "format/stream/section_bounds.h"
 #include "format/stream/section_table.h"
+#include "format/stream/stream_tail.h"
 #include "format/stream/window.h"
 
 namespace vmstream {
@@ -30,11 +31,11 @@ class StreamMachine {
   }
 
   /// Whether the stream may end where the steps have got to.
-  bool may_end() const { return at_ == At::BehindEof || at_ == At::Trailing || legacy_end_; }
+  bool may_end() const { return tail_.has_begun(); }
   /// Where EOF stands, once it has been read.
-  std::optional<uint64_t> eof_offset() const { return eof_offset_; }
+  std::optional<uint64_t> eof_offset() const { return tail_.eof_offset(); }
   /// Behind EOF or the description.
-  std::optional<uint64_t> stream_end() const { return stream_end_; }
+  std::optional<uint64_t> stream_end() const { return tail_.stream_end(); }
   /// Where reading stopped, while a place to take it up again is searched.
   std::optional<uint64_t> lost_from() const {
     return lost_ ? std::optional(lost_->from) : std::nullopt;
@@ -45,12 +46,8 @@ class StreamMachine {
     Header,
     BehindHeader,
     Record,
-    RamBody,
-    MarkedBody,  // of an iterable section with marks of its own
-    OpaqueBody,  // of one that only its footer ends
-    Footer,
-    BehindEof,
-    Trailing,
+    Body,  // of an iterable section, or its footer
+    Tail,  // behind the sections
     LegacyRecord,
     LegacyBody,
   };
@@ -59,19 +56,12 @@ class StreamMachine {
   Result<Step> take_configuration(const Window& window);
   Result<Step> take_record(const Window& window);
   Result<Step> take_iterable(const Window& window);
+  Result<Step> take_body(const Window& window, At behind);
   Result<Step> take_device(const Window& window);
   Result<Step> take_command(const Window& window);
   Result<Step> take_package_end(const Window& window);
   Result<Step> take_eof(const Window& window);
-  Result<Step> take_ram_body(const Window& window);
-  Result<Step> take_marked_body(const Window& window);
-  Result<Step> take_opaque_body(const Window& window);
-  Result<Step> take_body_bytes(const Window& window, uint64_t most);
-  Result<Step> take_footer(const Window& window);
-  Result<Step> take_vmdesc(const Window& window);
-  Result<Step> take_trailing(const Window& window);
   Result<Step> take_legacy_record(const Window& window);
-  Result<Step> take_legacy_body(const Window& window);
 
   struct Lost {
     Error fault;
@@ -79,19 +69,15 @@ class StreamMachine {
     Resync search;
   };
 
-  bool is_in_area() const { return at_ == At::RamBody && !lost_ && ram_.is_in_area(); }
+  bool is_in_area() const { return body_.is_in_ram() && !lost_ && ram_.is_in_area(); }
   bool may_take_up(const Error& fault) const;
   Result<Step> search(const Window& window);
   Result<Step> take_up(const Window& window, const Resync::Point& point);
   Status tell_gap(const StreamGap& gap);
-  bool is_in_body() const;
   Status take_up_ram(uint64_t offset);
   Result<Step> advance(const Window& window);
   Result<Step> step_in(const Window& window);
   Result<SectionHeader*> bind(SectionHeader header);
-  Status begin_body();
-  Result<Step> end_section(size_t consumed, uint64_t end_offset, bool footer, BoundedBy by);
-  Status check_description(const VmdescRecord& record);
   void learn_page_size(const Command& command);
 
   StreamVisitor& visitor_;
@@ -99,24 +85,14 @@ class StreamMachine {
   SectionTable table_;
   SectionBounds bounds_;
   RamBody ram_;
+  SectionBody body_;
+  StreamTail tail_;
   At at_ = At::Header;
 
-  SectionHeader* section_ = nullptr;      // the iterable one whose body is read
   SectionHeader* ram_section_ = nullptr;  // whose records may be taken up behind damage
   SectionHeader legacy_section_;
-  RecordReader reader_ = nullptr;
-  bool first_record_ = false;  // of a marked body
-  bool last_record_ = false;   // the body ends behind its payload
-  bool opaque_next_ = false;
-  uint64_t payload_left_ = 0;
-  uint64_t body_end_ = 0;
-  BoundedBy bounded_by_ = BoundedBy::Format;
-
+  std::optional<uint64_t> legacy_end_;  // version 2: offset at which the stream ends
   std::optional<uint64_t> package_end_;
-  std::optional<uint64_t> eof_offset_;
-  std::optional<uint64_t> stream_end_;
-  std::optional<uint64_t> legacy_length_;  // version 2: offset at which the stream ends
-  bool legacy_end_ = false;
   bool resume_;
   std::optional<Lost> lost_;
 };

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <span>
 
+#include <vmstream/byte_reader.h>
+
 namespace vmstream {
 
 /// Bytes at hand. `last` means that nothing comes behind them: what is short then is truncated.
@@ -31,6 +33,18 @@ struct Step {
   size_t consumed = 0;
   size_t wanted = 0;
 };
+
+/// How many bytes of `window` a reader has taken that began at its front.
+inline size_t consumed_by(const ByteReader& in, const Window& window) {
+  return static_cast<size_t>(in.offset() - window.offset);
+}
+
+/// What it means that such a reader has failed: more bytes are wanted, or the stream is cut or
+/// malformed.
+inline Result<Step> short_read(const ByteReader& in, const Window& window) {
+  if (in.missing() == 0 || window.last) return in.error();
+  return Step{0, window.bytes.size() + in.missing()};
+}
 
 /// The big-endian number at `at`, which the caller has checked to be within the bytes.
 template <std::unsigned_integral T>

@@ -6,6 +6,17 @@
 #include "format/wire.h"
 
 namespace vmstream {
+namespace {
+
+// Hands on what `append` makes of a record, whole or not at all.
+template <typename Record>
+Status write_record(ByteSink& sink, Status (*append)(Bytes&, const Record&), const Record& record) {
+  Bytes out;
+  if (auto status = append(out, record); !status) return status;
+  return sink.write(out);
+}
+
+}  // namespace
 
 Status StreamWriter::header(const StreamHeader& header) {
   Bytes out;
@@ -14,15 +25,11 @@ Status StreamWriter::header(const StreamHeader& header) {
 }
 
 Status StreamWriter::configuration(const Configuration& configuration) {
-  Bytes out;
-  if (auto status = append_configuration(out, configuration); !status) return status;
-  return sink_.write(out);
+  return write_record(sink_, append_configuration, configuration);
 }
 
 Status StreamWriter::section(const SectionHeader& header) {
-  Bytes out;
-  if (auto status = append_section_header(out, header); !status) return status;
-  return sink_.write(out);
+  return write_record(sink_, append_section_header, header);
 }
 
 Status StreamWriter::ram_blocks(const RamBlockList& list) {
@@ -40,15 +47,11 @@ Status StreamWriter::ram_total(uint64_t total_bytes) {
 }
 
 Status StreamWriter::ram_block(const RamBlock& block) {
-  Bytes out;
-  if (auto status = append_block_entry(out, block); !status) return status;
-  return sink_.write(out);
+  return write_record(sink_, append_block_entry, block);
 }
 
 Status StreamWriter::page(const Page& page) {
-  Bytes out;
-  if (auto status = append_page(out, page); !status) return status;
-  return sink_.write(out);
+  return write_record(sink_, append_page, page);
 }
 
 Status StreamWriter::ram_mark(RamMark mark) {
@@ -75,9 +78,7 @@ Status StreamWriter::counted_record(const SectionHeader& header, std::span<const
 }
 
 Status StreamWriter::command(const Command& command) {
-  Bytes out;
-  if (auto status = append_command(out, command); !status) return status;
-  return sink_.write(out);
+  return write_record(sink_, append_command, command);
 }
 
 Status StreamWriter::eof() {

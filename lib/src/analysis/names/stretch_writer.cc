@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/scan/stretch_writer.h"
+#include "analysis/names/stretch_writer.h"
 
 #include <fmt/format.h>
 
@@ -40,11 +40,14 @@ void StretchWriter::emit(const NamedBytes& stretch) {
   status_ = receiver_(shown);
 }
 
-void StretchWriter::number(uint64_t value, int width, std::string meaning, ByteKind kind) {
+void StretchWriter::number(uint64_t value, size_t width, std::string meaning, ByteKind kind) {
   std::array<std::byte, 8> wire{};
-  auto size = static_cast<size_t>(width);
-  for (size_t i = 0; i < size; ++i) wire[i] = static_cast<std::byte>(value >> (8 * (size - 1 - i)));
-  bytes(std::span(wire).first(size), kind, std::move(meaning));
+  for (size_t i = 0; i < width; ++i) wire[i] = static_cast<std::byte>(value >> (8 * (width - 1 - i)));
+  bytes(std::span(wire).first(width), kind, std::move(meaning));
+}
+
+void StretchWriter::record_type(SectionType type, std::string meaning) {
+  number(static_cast<uint8_t>(type), 1, std::move(meaning), ByteKind::Frame);
 }
 
 void StretchWriter::counted(std::string_view what, std::string_view name) {

@@ -29,8 +29,11 @@ class StretchWriter {
   /// The section that the next stretches belong to; borrowed until it is set again.
   void set_section(const SectionHeader* section) { section_ = section; }
 
-  /// A big-endian number of `width` bytes.
-  void number(uint64_t value, int width, std::string meaning, ByteKind kind = ByteKind::Number);
+  /// A big-endian number of `width` bytes, at most 8.
+  void number(uint64_t value, size_t width, std::string meaning,
+              ByteKind kind = ByteKind::Number);
+  /// The byte that opens a record.
+  void record_type(SectionType type, std::string meaning);
   /// A length byte and a name.
   void counted(std::string_view what, std::string_view name);
   void bytes(std::span<const std::byte> bytes, ByteKind kind, std::string meaning);

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: MIT
+// What a stream asks of the QEMU that is to load it, point by point.
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "analysis/explain/load_findings.h"
+
+#include <vmstream/device_state.h>
+#include <vmstream/text.h>
+
+namespace vmstream::analysis {
+namespace {
+
+class Adviser {
+ public:
+  Adviser(const LoadFindings& found, const ScanResult& scan, std::optional<QemuVersion> qemu)
+      : found_(found), summary_(found.summary), scan_(scan), qemu_(qemu) {}
+
+  std::vector<Advice> run() {
+    advise_damage();
+    advise_machine();
+    advise_ram();
+    advise_devices();
+    advise_capabilities();
+    advise_pages();
+    advise_absent_pages();
+    advise_commands();
+    advise_age();
+    advise_run_state();
+    return std::move(advice_);
+  }
+
+ private:
+  void fails(std::optional<uint64_t> at, std::string text) {
+    advice_.push_back({AdviceKind::Fails, at, std::move(text)});
+  }
+  void needs(std::optional<uint64_t> at, std::string text) {
+    advice_.push_back({AdviceKind::Needs, at, std::move(text)});
+  }
+  void note(std::optional<uint64_t> at, std::string text) {
+    advice_.push_back({AdviceKind::Note, at, std::move(text)});
+  }
+
+  void advise_damage();
+  void advise_machine();
+  void advise_ram();
+  void advise_devices();
+  void check_device(const KeptDevice& device);
+  void advise_capabilities();
+  void advise_pages();
+  void advise_absent_pages();
+  void advise_commands();
+  void advise_age();
+  void advise_run_state();
+
+  const LoadFindings& found_;
+  const StreamSummary& summary_;
+  const ScanResult& scan_;
+  std::optional<QemuVersion> qemu_;
+  std::vector<Advice> advice_;
+};
+
+void Adviser::advise_damage() {
+  for (const StreamGap& gap : scan_.gaps) {
+    fails(gap.fault.offset.value_or(gap.from),
+          fmt::format("The stream is damaged here: {}. QEMU stops at this place; {} bytes from "
+                      "{:#x} on make no sense, behind them the stream goes on.",
+                      gap.fault.message, gap.to - gap.from, gap.from));
+  }
+  if (!scan_.fault) return;
+  uint64_t at = scan_.fault->offset.value_or(scan_.plain_bytes);
+  if (scan_.fault->code == Errc::Truncated) {
+    fails(at, fmt::format("The stream is cut: {}. QEMU waits for more bytes, finds the end of the "
+                          "input and gives up.",
+                          scan_.fault->message));
+  } else {
+    fails(at, fmt::format("Nothing behind this place can be read: {}.", scan_.fault->message));
+  }
+}
+
+void Adviser::advise_machine() {
+  if (summary_.header && summary_.header->version < 3) {
+    fails(4, fmt::format("The stream has version {}; QEMU 0.12 and later refuse it.",
+                         summary_.header->version));
+  }
+  const auto& configuration = summary_.configuration;
+  if (!configuration) {
+    note(std::nullopt,
+         "The stream does not say which machine it is of. The destination needs the machine type "
+         "and the devices of the source, and a machine type or options that make it expect no "
+         "configuration (-global migration.send-configuration=off).");
+    return;
+  }
+  needs(configuration->offset,
+        fmt::format("The destination must be started with -machine {} and the devices of the "
+                    "source, in the same places. It refuses another type: \"Machine type received "
+                    "is '{}' and local is ...\".",
+                    escape(configuration->machine), escape(configuration->machine)));
+  auto version = version_of_machine(configuration->machine);
+  if (qemu_ && version && *version > *qemu_) {
+    fails(configuration->offset,
+          fmt::format("QEMU {} does not know machine type {}, which came with {}.",
+                      to_string(*qemu_), escape(configuration->machine), to_string(*version)));
+  }
+  if (configuration->target_page_bits) {
+    needs(configuration->offset, fmt::format("The destination's target pages must have {} bytes.",
+                                             uint64_t{1} << *configuration->target_page_bits));
+  }
+  if (configuration->uuid) {
+    needs(configuration->offset,
+          "The destination must be started with the -uuid of the source or with none: another is "
+          "refused with \"UUID received is ... and local is ...\".");
+  }
+}
+
+void Adviser::advise_ram() {
+  if (!summary_.ram_version) return;
+  if (summary_.ram_version == 3u) {
+    fails(std::nullopt,
+          "RAM is in the form of version 3, without block names; QEMU 0.13 and later "
+          "want version 4.");
+  }
+  std::string sizes;
+  for (const auto& block : summary_.blocks) {
+    sizes += fmt::format("{}{} of {} bytes", sizes.empty() ? "" : ", ", escape(block.block.name),
+                         block.block.used_length);
+  }
+  if (sizes.empty()) return;
+  needs(summary_.blocks.front().block.offset,
+        fmt::format("The destination must have these RAM blocks: {}. Give it the same -m; for "
+                    "another length it says \"Size mismatch: {}: {:#x} != ...\".",
+                    sizes, escape(summary_.blocks.front().block.name),
+                    summary_.blocks.front().block.used_length));
+  for (const auto& block : summary_.blocks) {
+    if (!block.block.page_size) continue;
+    needs(block.block.offset, fmt::format("RAM block {} must be backed by pages of {} bytes.",
+                                          escape(block.block.name), *block.block.page_size));
+  }
+}
+
+// Every section must find its device. Those on a bus have a path in front of their name.
+void Adviser::advise_devices() {
+  uint64_t vcpus = 0;
+  std::optional<uint64_t> first;
+  std::string paths;
+  for (const auto& device : found_.devices.devices()) {
+    const SectionHeader& header = device.header;
+    check_device(device);
+    if (header.idstr == "cpu_common") ++vcpus;
+    if (header.idstr.find(':') == std::string::npos || header.idstr.ends_with("/")) continue;
+    if (!first) first = header.offset;
+    paths += fmt::format("{}{}", paths.empty() ? "" : ", ", escape(header.idstr));
+  }
+  if (first) {
+    needs(first, fmt::format("These devices must be in these places: {}. Where one is missing, the "
+                             "destination says \"Unknown savevm section or instance\".",
+                             paths));
+  }
+  if (vcpus > 1) needs(std::nullopt, fmt::format("The destination needs -smp {}.", vcpus));
+}
+
+// What the stream's own description says of a section that no QEMU would load.
+void Adviser::check_device(const KeptDevice& device) {
+  if (!found_.vmdesc) return;
+  constexpr uint64_t kVersionBytes = 4;
+  const SectionHeader& header = device.header;
+  const auto* described = found_.vmdesc->find(header.idstr, header.instance_id);
+  if (described == nullptr) {
+    fails(header.offset,
+          fmt::format("The description does not have the section '{}' instance {}: its name or "
+                      "instance id is damaged. QEMU says \"Unknown savevm section or instance "
+                      "'{}' {}\".",
+                      escape(header.idstr), header.instance_id, escape(header.idstr),
+                      header.instance_id));
+    return;
+  }
+  if (!described->vmsd_name.empty() && header.version_id > described->version) {
+    fails(header.body_offset - kVersionBytes,
+          fmt::format("The section has version {}, but {} in the description. A QEMU like that of "
+                      "the source says \"unsupported version {} for '{}' v{}\".",
+                      header.version_id, described->version, header.version_id,
+                      escape(header.idstr), described->version));
+  }
+  bool agrees = device.kept && described->body_length() == device.body.size();
+  if (!agrees || described->hides_elements()) return;
+  DeviceState state = decode_device(*described, device.body, header.body_offset);
+  if (state.problems.empty()) return;
+  const Problem& first = state.problems.front();
+  fails(first.offset, fmt::format("The section '{}' is not as its description says: {}.",
+                                  escape(header.idstr), first.message));
+}
+
+void Adviser::advise_capabilities() {
+  const auto& configuration = summary_.configuration;
+  if (!configuration || !configuration->capabilities) return;
+  for (const auto& name : *configuration->capabilities) {
+    needs(
+        configuration->offset,
+        fmt::format("The destination needs the capability {}, set before the load.", escape(name)));
+    if (qemu_ && name == "mapped-ram" && *qemu_ < QemuVersion{9, 0}) {
+      fails(configuration->offset,
+            fmt::format("QEMU {} does not know mapped-ram, which came with 9.0; vmrestore makes an "
+                        "ordinary stream of it.",
+                        to_string(*qemu_)));
+    }
+  }
+}
+
+void Adviser::advise_pages() {
+  auto first = [&](PageKind kind) -> std::optional<uint64_t> {
+    auto place = found_.pages.find(kind);
+    return place == found_.pages.end() ? std::nullopt : std::optional(place->second);
+  };
+  if (auto at = first(PageKind::Xbzrle)) {
+    needs(at,
+          "Pages are sent as XBZRLE deltas. Current releases decode them as they are; those of "
+          "the 1.x series need the capability xbzrle.");
+  }
+  if (auto at = first(PageKind::Compressed)) {
+    needs(at,
+          "Pages are compressed one by one: the destination needs the capability compress, "
+          "which exists from 2.4 to 9.0 only.");
+    if (qemu_ && *qemu_ > QemuVersion{9, 0}) {
+      fails(at, fmt::format("QEMU {} cannot load compressed pages.", to_string(*qemu_)));
+    }
+  }
+  if (auto at = first(PageKind::Fill)) {
+    note(at,
+         "Pages of one repeated byte other than 0 are in the stream; QEMU 9.0 and later refuse "
+         "them.");
+    if (qemu_ && *qemu_ >= QemuVersion{9, 0}) {
+      fails(at, fmt::format("QEMU {} fails here: it found a zero page with a value.",
+                            to_string(*qemu_)));
+    }
+  }
+  if (found_.multifd_flush) {
+    needs(found_.multifd_flush,
+          "The RAM was sent over several channels (multifd), of which this "
+          "stream is but one: without the others it cannot be loaded.");
+  }
+  if (found_.hook) fails(found_.hook, "RDMA transferred the RAM; it is not in the stream.");
+}
+
+// A channel of multifd looks whole without the others.
+void Adviser::advise_absent_pages() {
+  if (!summary_.complete || !summary_.target_page_size) return;
+  uint64_t page_size = *summary_.target_page_size;
+  std::string blocks;
+  for (const auto& [block, pages] : summary_.blocks) {
+    uint64_t absent = count_absent_pages(block, pages.total(), page_size);
+    if (absent == 0) continue;
+    blocks += fmt::format("{}{} ({} of {})", blocks.empty() ? "" : ", ", escape(block.name), absent,
+                          block.used_length / page_size);
+  }
+  if (blocks.empty()) return;
+  needs(std::nullopt,
+        fmt::format("Not all pages of RAM are in this stream; missing are those of {}. They went "
+                    "through other channels (multifd) or stayed in shared memory "
+                    "(x-ignore-shared), and the destination must get them from there.",
+                    blocks));
+}
+
+void Adviser::advise_commands() {
+  for (const auto& [type, at] : found_.commands) {
+    switch (type) {
+      case CommandType::PostcopyAdvise:
+        needs(at,
+              "The source announces postcopy: the destination needs the capability "
+              "postcopy-ram, and a host that can serve page faults (userfaultfd).");
+        break;
+      case CommandType::PostcopyRun:
+        note(at,
+             "The guest was switched over here, before all of its RAM had been sent; what "
+             "follows can be loaded over a two-way connection only.");
+        break;
+      case CommandType::OpenReturnPath:
+        needs(at, "The source wants answers: the stream must come over a two-way connection.");
+        break;
+      case CommandType::SwitchoverStart:
+        if (qemu_ && *qemu_ < QemuVersion{10, 0}) {
+          fails(at, fmt::format("QEMU {} does not know the command SWITCHOVER_START, which came "
+                                "with 10.0.",
+                                to_string(*qemu_)));
+        } else {
+          needs(at, "The command SWITCHOVER_START needs QEMU 10.0 or later.");
+        }
+        break;
+      default:
+        if (name_of(type) == "unknown") {
+          fails(at, fmt::format("Command {:#x} is not known; QEMU stops at it.",
+                                static_cast<unsigned>(type)));
+        }
+    }
+  }
+}
+
+void Adviser::advise_age() {
+  for (const auto& iterable : summary_.iterables) {
+    if (iterable.start.idstr != "block") continue;
+    needs(iterable.start.offset,
+          "Disks are in the stream (block migration): the destination needs "
+          "the same disks, and a release up to 9.0.");
+    if (qemu_ && *qemu_ > QemuVersion{9, 0}) {
+      fails(iterable.start.offset,
+            fmt::format("QEMU {} no longer knows the section 'block'.", to_string(*qemu_)));
+    }
+  }
+  const auto& lowest = summary_.qemu.lowest();
+  if (!qemu_ || !lowest || *lowest <= *qemu_) return;
+  auto clues = summary_.qemu.because();
+  note(std::nullopt,
+       fmt::format("The stream looks newer ({} or later: {}) than QEMU {}; devices may have "
+                   "sections or versions that it does not know.",
+                   to_string(*lowest), clues.empty() ? "" : clues.front(), to_string(*qemu_)));
+}
+
+void Adviser::advise_run_state() {
+  if (!summary_.run_state) return;
+  bool runs = *summary_.run_state == "running";
+  note(std::nullopt, fmt::format("The guest was {} when it was saved; after the load it {}.",
+                                 escape(*summary_.run_state),
+                                 runs ? "runs, unless QEMU was started with -S"
+                                      : "does not run until it is told to (cont)"));
+}
+
+}  // namespace
+
+std::vector<Advice> advise(const LoadFindings& found, const ScanResult& scan,
+                           std::optional<QemuVersion> qemu) {
+  return Adviser(found, scan, qemu).run();
+}
+
+}  // namespace vmstream::analysis

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// Messages about single fields of devices.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <span>
+
+#include "analysis/explain/message_explainer.h"
+
+#include <vmstream/text.h>
+
+namespace vmstream::analysis {
+namespace {
+
+// Shows every field with the declaration it belongs to, as QEMU's messages name both.
+using ShowField = std::function<void(std::string_view owner, const DeviceField&)>;
+
+void walk_subsections(const std::vector<DeviceSubsection>& list, const ShowField& show);
+
+void walk_fields(std::string_view owner, const std::vector<DeviceField>& fields,
+                 const ShowField& show) {
+  for (const DeviceField& field : fields) {
+    if (field.index.value_or(0) == 0) show(owner, field);
+    if (field.kind == ValueKind::List) {  // of elements with its name and owner
+      walk_fields(owner, field.fields, show);
+    } else {
+      walk_fields(field.vmsd_name, field.fields, show);
+    }
+    walk_subsections(field.subsections, show);
+  }
+}
+
+void walk_subsections(const std::vector<DeviceSubsection>& list, const ShowField& show) {
+  for (const DeviceSubsection& subsection : list) {
+    walk_fields(subsection.name, subsection.fields, show);
+    walk_subsections(subsection.subsections, show);
+  }
+}
+
+// Names of the elements of an array carry their number in many releases.
+bool is_named(const DeviceField& field, const std::string& name) {
+  return field.name == name || field.name == name + "[0]";
+}
+
+// A virtio device's transport is one opaque field that begins with the same as a PCI device does.
+constexpr std::string_view kVirtioType = "virtio";
+constexpr std::string_view kPciOwner = "PCIDevice";
+constexpr uint64_t kPciVersionBytes = 4;
+constexpr uint64_t kPciConfigBytes = 256;
+
+struct Stretch {
+  uint64_t offset = 0;
+  std::span<const std::byte> bytes;
+};
+
+// Where the PCI configuration space of a device stands.
+std::optional<Stretch> pci_config_of(const DeviceState& state, std::string_view vmsd_name) {
+  std::optional<Stretch> config;
+  walk_fields(vmsd_name, state.fields, [&](std::string_view owner, const DeviceField& field) {
+    if (config) return;
+    if (owner == kPciOwner && is_named(field, "config")) config = {field.offset, field.bytes};
+    if (field.type == kVirtioType && field.size() >= kPciVersionBytes + kPciConfigBytes) {
+      config = {field.offset + kPciVersionBytes,
+                field.bytes.subspan(kPciVersionBytes, kPciConfigBytes)};
+    }
+  });
+  return config;
+}
+
+std::string_view pci_register(uint32_t at) {
+  struct Register {
+    uint32_t first;
+    uint32_t last;
+    std::string_view name;
+  };
+  static constexpr std::array kRegisters{
+      Register{0x00, 0x01, "vendor id"},        Register{0x02, 0x03, "device id"},
+      Register{0x04, 0x05, "command"},          Register{0x06, 0x07, "status"},
+      Register{0x08, 0x08, "revision"},         Register{0x09, 0x0b, "class"},
+      Register{0x0e, 0x0e, "header type"},      Register{0x10, 0x27, "base address"},
+      Register{0x2c, 0x2d, "subsystem vendor"}, Register{0x2e, 0x2f, "subsystem id"},
+      Register{0x30, 0x33, "ROM address"},      Register{0x34, 0x34, "first capability"},
+      Register{0x3d, 0x3d, "interrupt pin"},
+  };
+  for (const Register& one : kRegisters) {
+    if (at >= one.first && at <= one.last) return one.name;
+  }
+  return at >= 0x40 ? "capability or device specific" : "header";
+}
+
+}  // namespace
+
+void MessageExplainer::say_field(const KeptDevice& device, const DeviceField& field) {
+  say(field.offset,
+      fmt::format("The field '{}' ({}, {} bytes) of the section '{}' instance {} stands here: {}. "
+                  "The destination refused this value, or the fields in front of it are not the "
+                  "ones it expects.",
+                  escape(field.name), escape(field.type), field.size(), escape(device.header.idstr),
+                  device.header.instance_id, hex_of(field.bytes)));
+}
+
+// The declaration may be that of a device, a struct in it or a subsection.
+void MessageExplainer::field(const Words& words) {
+  size_t told = advice_.size();
+  if (words[0] == "configuration" && (say_damage() || found_.summary.configuration)) {
+    if (advice_.size() == told) {
+      say(found_.summary.configuration->offset, "The configuration stands here.");
+    }
+    return;
+  }
+  if (!found_.vmdesc) {
+    say(std::nullopt,
+        "The stream has no description, so that the place of a field cannot be told.");
+    return;
+  }
+  for (const auto& device : found_.devices.devices()) {
+    const auto* described = found_.vmdesc->find(device.header.idstr, device.header.instance_id);
+    if (described == nullptr || !is_meant(device)) continue;
+    DeviceState state = decoded(device);
+    auto show = [&](std::string_view owner, const DeviceField& field) {
+      if (owner == words[0] && is_named(field, words[1])) say_field(device, field);
+      if (idstr_.empty() || words[0] != kPciOwner || field.type != kVirtioType) return;
+      // Its inside is not described.
+      bool config = words[1] == "config";
+      if (config || words[1] == "version_id") {
+        say(field.offset + (config ? kPciVersionBytes : 0),
+            fmt::format("The PCI device's '{}' stands here, inside of the field '{}' of the "
+                        "section '{}'.",
+                        escape(words[1]), escape(field.name), escape(device.header.idstr)));
+      }
+    };
+    walk_fields(described->vmsd_name, state.fields, show);
+    walk_subsections(state.subsections, show);
+  }
+  not_found(told, fmt::format("field '{}' of '{}'", escape(words[1]), escape(words[0])));
+}
+
+void MessageExplainer::pci_config(const Words& words) {
+  size_t told = advice_.size();
+  auto at = parse_hex_number(words[0]);
+  auto read = parse_hex_number(words[1]);
+  if (!at || !read || !found_.vmdesc) return;
+  for (const auto& device : found_.devices.devices()) {
+    const auto* described = found_.vmdesc->find(device.header.idstr, device.header.instance_id);
+    if (described == nullptr || !is_meant(device)) continue;
+    DeviceState state = decoded(device);
+    auto config = pci_config_of(state, described->vmsd_name);
+    if (!config || *at >= config->bytes.size()) continue;
+    if (config->bytes[*at] != static_cast<std::byte>(*read)) continue;
+    say(config->offset + *at,
+        fmt::format("Byte {:#x} ({}) of the PCI configuration of the section '{}' stands here: "
+                    "0x{:02x}. The destination's device has 0x{}, and no guest can change it: the "
+                    "device is of another kind, or was started with other options.",
+                    *at, pci_register(*at), escape(device.header.idstr), *read, escape(words[2])));
+  }
+  not_found(told, fmt::format("byte {:#x} of a PCI configuration", *at));
+}
+
+}  // namespace vmstream::analysis

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// What a person sees while a save runs.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <vmstream/capture.h>
+#include "common/progress.h"
+#include "common/signals.h"
+#include "common/tool.h"
+#include "vmdump/output_chain.h"
+
+namespace vmdump {
+
+/// Shows progress and warnings of a capture, and answers requests for its status.
+class SaveObserver final : public vmstream::CaptureObserver {
+ public:
+  /// `session` and `chain` are borrowed. `subject` names in warnings where the stream comes from.
+  SaveObserver(vmtools::Session& session, std::string subject, const OutputChain& chain);
+
+  /// A stage has begun, "sync" for instance.
+  void enter(std::string_view phase) { progress_.enter(phase); }
+
+  void on_progress(const vmstream::StreamCounts& counts) override;
+  void on_live(const vmstream::LiveProgress& live) override;
+  void on_warning(const std::string& text) override;
+
+ private:
+  vmtools::Session& session_;
+  std::string subject_;
+  vmtools::Progress progress_;
+  vmtools::StatusRequests status_requests_;
+};
+
+}  // namespace vmdump
