@@ -170,8 +170,8 @@ Status BorrowedGuest::run_dry() {
   }
 }
 
-// The session may be what is broken, and QEMU be well: then it gets a new one. The will holds the old
-// one too, and a monitor has one at a time; perhaps it only broke for us.
+// The session may be what is broken, and QEMU be well: then it gets a new one. The will holds the
+// old one too, and a monitor has one at a time; perhaps it only broke for us.
 Status BorrowedGuest::revive() {
   qmp_->set_limits(fresh_limits(kRecoveryPatience));
   auto answer = query_run_status(*qmp_);

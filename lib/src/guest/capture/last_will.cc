@@ -11,13 +11,14 @@ constexpr const char* kId = "vmstream-last-will";
 
 // Stdin is the sign, stdout the monitor, $0 the id, the rest are the commands. The byte 255 makes
 // QEMU forget a command that was cut in the middle. QEMU refuses most of them until its migration
-// is over; one that it goes on to refuse shall not keep the others from it. A Ctrl-C at the
-// terminal is not meant for this process.
+// is over; one that it goes on to refuse shall not keep the others from it. What it does not find
+// has been given back. A Ctrl-C at the terminal is not meant for this process.
 constexpr const char* kScript = R"(exec 2> /dev/null; trap '' INT HUP; read -r _; exec <&1
 is_taken() {
   printf '%s\n' "$1"
   while read -r answer; do
     case $answer in
+      *"$0"*"not found"* | *"not found"*"$0"*) return 0 ;;
       *"$0"*\"error\"* | *\"error\"*"$0"*) return 1 ;;
       *"$0"*) return 0 ;;
     esac
