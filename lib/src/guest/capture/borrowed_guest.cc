@@ -63,7 +63,7 @@ Status BorrowedGuest::lend(const OutputFile& file, bool direct_io) {
   lends_file_ = true;
   auto lent = LentFile::lend(*qmp_, file, direct_io);
   if (!lent) return lent.error();
-  lent_.emplace(std::move(*lent));
+  lent_.emplace(*lent);
   return ok();
 }
 

@@ -21,7 +21,7 @@ class LastWill {
 
   /// Once, instead of withdrawing it. Its commands are given now, until the limits end it...
   Status carry_out(const WaitLimits& limits);
-  /// ... or for as long as it takes a QEMU that does not answer, behind the end of this process too.
+  /// ... or, behind the end of this process too, whenever a QEMU that is silent now takes them.
   void take_over();
 
  private:
