@@ -112,6 +112,8 @@ JUMPS = [Kind(call, "jump", seconds) for call in ("receive", "poll", "read")
 SIGNALS = [Kind(call, "signal", number)
            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
            for call in ("receive", "read", "write", "sync", "link", "rename", "close")]
+# Between any two words of a talk with QEMU.
+KILLED_IN_TALK = [Kind("receive", "signal", signal.SIGKILL)]
 QEMU_KILLED = [Kind(call, "signal", signal.SIGKILL, to_peer=True)
                for call in ("receive", "read", "write", "sync")]
 QEMU_STALLED = [Kind(call, "signal", signal.SIGSTOP, to_peer=True) for call in ("receive", "read")]

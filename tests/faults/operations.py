@@ -6,10 +6,12 @@ is given the operation, the program that is struck, the kinds of fault, and the 
 """
 
 import contextlib
+import dataclasses
 
 from copy_bench import Copy, CopyBench
-from faults import (CALLS, COMMAND, COMMAND_STALLED, GIVEN_UP, JUMPS, QEMU_DIES, QEMU_KILLED,
-                    QEMU_STALLED, SIGNALS)
+from disk_bench import FOLDER, DiskBench
+from faults import (CALLS, COMMAND, COMMAND_STALLED, GIVEN_UP, JUMPS, KILLED_IN_TALK, QEMU_DIES,
+                    QEMU_KILLED, QEMU_STALLED, SIGNALS)
 from gpg_home import GpgHomeTest
 from new_qemu_bench import NewQemuBench
 from real_guest import NEWER_QEMU, QEMU, why_not
@@ -146,13 +148,72 @@ def run_live_saves(runner):
     run_running_saves(runner, "live", NEWER_QEMU, *SLOW_LINK)
 
 
+def run_mapped_saves(runner):
+    """QEMU writes the file."""
+    with contextlib.closing(SaveBench(NEWER_QEMU)) as bench:
+        for mode in ("stop", "live"):
+            name = f"save, {mode}, QEMU {bench.version()}, --mapped-ram"
+            mapped = Save(name, ("-o", "x.mapped", "--mapped-ram", "--mode", mode), "x.mapped",
+                          by_qemu=True, keeps_running=mode == "live")
+            runner.run(bench, mapped, "vmdump", [*ALL, *QEMU_KILLED], 2)
+            runner.run(bench, mapped, "vmdump", KILLED_IN_TALK, 10)
+        stalled_qemu = dataclasses.replace(mapped, name=f"{name}, --timeout", limit=LIMIT)
+        runner.run(bench, stalled_qemu, "vmdump", QEMU_STALLED, 2)
+        runner.note_restores(bench)
+
+
+def run_disk_saves(runner, mode, qemu):
+    """With a snapshot of the disks."""
+    with contextlib.closing(DiskBench(qemu)) as bench:
+        name = f"save, {mode}, QEMU {bench.version()}, disks"
+        disks = Save(name, ("-o", "x.zst", "--mode", mode, "--disk-snapshot", FOLDER),
+                     keeps_running=mode != "stop")
+        runner.run(bench, disks, "vmdump", [*ALL, *QEMU_KILLED], 2)
+        runner.run(bench, disks, "vmdump", KILLED_IN_TALK, 20)
+        stalled_qemu = dataclasses.replace(disks, name=f"{name}, --timeout", limit=LIMIT)
+        runner.run(bench, stalled_qemu, "vmdump", QEMU_STALLED, 3)
+        runner.note_restores(bench)
+
+
+def run_stopped_disk_saves(runner):
+    run_disk_saves(runner, "stop", QEMU)
+
+
+def run_background_disk_saves(runner):
+    run_disk_saves(runner, "background", QEMU)
+
+
+def run_newer_background_disk_saves(runner):
+    run_disk_saves(runner, "background", NEWER_QEMU)
+
+
+def run_live_disk_saves(runner):
+    run_disk_saves(runner, "live", NEWER_QEMU)
+
+
+def run_mapped_disk_saves(runner):
+    """QEMU writes the file, and waits at the end for a snapshot of the disks."""
+    with contextlib.closing(DiskBench(NEWER_QEMU)) as bench:
+        both = Save(f"save, live, QEMU {bench.version()}, --mapped-ram, disks",
+                    ("-o", "x.mapped", "--mapped-ram", "--mode", "live", "--disk-snapshot", FOLDER),
+                    "x.mapped", by_qemu=True, keeps_running=True)
+        runner.run(bench, both, "vmdump", [*ALL, *QEMU_KILLED], 1)
+        runner.run(bench, both, "vmdump", KILLED_IN_TALK, 10)
+        runner.note_restores(bench)
+
+
 # Groups, and what each needs of which QEMU.
 GROUPS = [
     (run_copies, None, None), (run_restores, None, None), (run_lazy_restores, QEMU, "postcopy-ram"),
     (run_new_qemus, QEMU, "postcopy-ram"), (run_saves, None, None), (run_piped_saves, None, None),
     (run_stalled_saves, None, None), (run_background_saves, QEMU, "background-snapshot"),
     (run_newer_background_saves, NEWER_QEMU, "background-snapshot"),
-    (run_live_saves, NEWER_QEMU, "events"),
+    (run_live_saves, NEWER_QEMU, "events"), (run_mapped_saves, NEWER_QEMU, "mapped-ram"),
+    (run_stopped_disk_saves, None, None),
+    (run_background_disk_saves, QEMU, "background-snapshot"),
+    (run_newer_background_disk_saves, NEWER_QEMU, "background-snapshot"),
+    (run_live_disk_saves, NEWER_QEMU, "events"),
+    (run_mapped_disk_saves, NEWER_QEMU, "mapped-ram"),
 ]
 
 

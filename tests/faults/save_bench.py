@@ -15,7 +15,7 @@ from real_guest import QEMU, STRIPES, Qemu, free_port, wait_until
 from support import tool
 
 UNPACK = {"zst": "zstd -dcq", "gz": "gzip -dc", "bz2": "bzip2 -dc", "none": "cat",
-          "zst.gpg": "gpg -q --batch -d | zstd -dcq"}
+          "mapped": "cat", "zst.gpg": "gpg -q --batch -d | zstd -dcq"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +31,19 @@ class Save:
     loses_pages: bool = False  # by a fault of QEMU's: then the guest in the file is not looked at
     keeps_running: bool = False  # the guest, whatever happens to the tool
     over_tcp: bool = False  # the monitor is, and carries no descriptors
+    by_qemu: bool = False  # who writes the file, and has it lent
     limit: tuple = ()  # options that end a save which a fault has stalled
+
+    def files(self):
+        """What there may be of it, the file itself first."""
+        return [self.file, f"{self.file}.vmsx"] if self.by_qemu else [self.file]
 
     def unpack(self):
         return UNPACK[self.file.partition(".")[2]]
 
+
+# States of a migration.
+UNDER_WAY = ("setup", "active", "pre-switchover", "device", "cancelling")
 
 PLAIN = Save("save", ("-o", "x.zst"))
 
@@ -63,12 +71,20 @@ class SaveBench(Bench):
             self.end_guest()
         if not self.guest:
             self.port = free_port()
-            self.guest = Qemu(self.root, "guest", "-qmp",
+            self.guest = Qemu(self.root, "guest", *self.devices(), "-qmp",
                               f"tcp:127.0.0.1:{self.port},server=on,wait=off", qemu=self.qemu)
             self.guest.wait_for_tick(40)
             self.descriptors = self.count_descriptors()
             self.settings = self.read_settings()
         return self.guest
+
+    def devices(self):
+        """Arguments of its QEMU."""
+        return []
+
+    def copied_devices(self):
+        """The same for a second one, while the first uses its own."""
+        return []
 
     def version(self):
         version = self.running_guest().monitor.ask("query-version")["qemu"]
@@ -89,7 +105,8 @@ class SaveBench(Bench):
 
     def save_once_more(self, save):
         """What the next run does, and takes back of what a killed one has left."""
-        self.counts_of(dataclasses.replace(PLAIN, over_tcp=save.over_tcp), "vmdump")
+        again = save if save.by_qemu else dataclasses.replace(PLAIN, over_tcp=save.over_tcp)
+        self.counts_of(again, "vmdump")
 
     def inject(self, save, fault, sampled=False):
         """The outcome, or None if the step was not reached. `sampled`: a whole file is loaded."""
@@ -132,9 +149,9 @@ class SaveBench(Bench):
     def check_file(self, save, ran, sampled):
         """Whether there is one; then it is whole."""
         there = self.files()
-        promise(ran.status != 0 or there == [save.file], f"succeeded and left {there}")
-        promise(set(there) <= {save.file}, f"left {there}")
-        if not there:
+        promise(set(there) <= set(save.files()), f"left {there}")
+        if save.file not in there:
+            promise(ran.status != 0 and not there, f"ended with {ran.status} and left {there}")
             return False
         if save.leaves_pieces and ran.status != 0:
             self.check_piece(save)
@@ -169,7 +186,8 @@ class SaveBench(Bench):
 
     def check_restores(self, save):
         """The file makes a guest that goes on counting, and whose memory is what it was."""
-        second = Qemu(self.root, "second", "-incoming", "defer", qemu=self.qemu)
+        second = Qemu(self.root, "second", "-incoming", "defer", *self.copied_devices(),
+                      qemu=self.qemu)
         try:
             ran = self.plain_tool("vmrestore", "--qmp", f"../{second.qmp}", "--cont", save.file)
             promise(ran.returncode == 0, f"does not restore: {ran.stderr}")
@@ -198,8 +216,7 @@ class SaveBench(Bench):
 
     def check_guest(self, save, ran):
         guest = self.guest
-        wait_until(lambda: guest.monitor.migration() not in ("active", "setup", "cancelling"),
-                   "the migration to end")
+        wait_until(lambda: guest.monitor.migration() not in UNDER_WAY, "the migration to end")
         as_found = (guest.monitor.status() == "running") != save.paused
         promise(as_found or self.may_stand(save, ran),
                 f"the guest is {guest.monitor.status()}: {ran.stderr}")
@@ -211,7 +228,9 @@ class SaveBench(Bench):
         return WHOLE if ran.status == 0 else REFUSED
 
     def may_stand(self, save, ran):
-        """In a save that lets the guest run, once QEMU has sent the rest."""
+        """For its end, or after a word; in a save that lets it run only once QEMU has sent all."""
+        if ran.status == -signal.SIGKILL:
+            return save.ends_qemu
         begun = not save.keeps_running or self.guest.monitor.status() == "postmigrate"
         return begun and not save.paused and self.is_given_up(ran)
 
@@ -231,6 +250,7 @@ class SaveBench(Bench):
             promise(not self.changed_settings(), f"{self.changed_settings()} after the next run")
         wait_until(lambda: self.count_descriptors() <= self.descriptors,
                    "QEMU to close what it was handed")
+        promise(not self.guest.monitor.ask("query-fdsets"), "QEMU still has what it was lent")
 
     def read_settings(self):
         ask = self.guest.monitor.ask

@@ -4,15 +4,14 @@ leaves the guest on the disks it had, with what it has written meanwhile."""
 
 import json
 import signal
-import subprocess
 import time
 import unittest
 
+from guest_disks import create_disks, disks_of, drives, holds, write_disks
 from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
 from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
 
 BEFORE, AFTER = 0x11, 0x22  # what the disks hold when the guest is saved, and what is written later
-WHERE = "0 64k"
 MODES = ("stop", "live", "background")
 EMULATORS = [QEMU] + ([NEWER_QEMU] if NEWER_QEMU else [])
 
@@ -21,48 +20,21 @@ class DiskTest(GuestTest):
     def setUp(self):
         super().setUp()
         (self.folder / "overlays").mkdir()
-        for name, form in (("disk.qcow2", "qcow2"), ("disk.raw", "raw")):
-            subprocess.run(["qemu-img", "create", "-q", "-f", form, self.folder / name, "4M"],
-                           check=True)
+        create_disks(self.folder)
 
     def drives(self):
-        """A qcow2 disk as -drive, a raw one as -blockdev, and two that cannot be written to."""
-        return ["-drive", f"file={self.folder}/disk.qcow2,format=qcow2,if=virtio",
-                "-blockdev", f"driver=raw,node-name=plain,file.driver=file,"
-                             f"file.filename={self.folder}/disk.raw",
-                "-device", "virtio-blk,drive=plain,id=second",
-                "-drive", "if=ide,media=cdrom"]
+        """Beside the floppy one more that cannot be written to."""
+        return [*drives(self.folder), "-drive", "if=ide,media=cdrom"]
 
     def disk_guest(self, qemu=QEMU):
         guest = self.qemu("first", *self.drives(), qemu=qemu)
         guest.wait_for_tick(40)
-        self.write_disks(guest, BEFORE)
+        write_disks(guest, BEFORE)
         return guest
 
-    @staticmethod
-    def disks_of(guest):
-        """Device and file of each writable disk."""
-        drives = guest.monitor.ask("query-block")
-        return {drive["qdev"]: drive["inserted"]["file"] for drive in drives
-                if not drive.get("inserted", {"ro": True})["ro"]}
-
-    def write_disks(self, guest, pattern):
-        """As the guest would, through its devices."""
-        for device in self.disks_of(guest):
-            for command in (f"write -P {pattern:#x} {WHERE}", "flush"):
-                self.assertEqual("", guest.monitor.type(f'qemu-io -d {device} "{command}"'))
-
     def assert_disks_hold(self, guest, pattern):
-        for file in self.disks_of(guest).values():
-            self.assert_file_holds(file, pattern)
-
-    def assert_file_holds(self, file, pattern):
-        """Read beside the QEMU that uses it, through the files below it."""
-        form = "raw" if file.endswith(".raw") else "qcow2"
-        run = subprocess.run(["qemu-io", "-r", "-U", "-f", form, "-c", f"read -P {pattern:#x} {WHERE}",
-                              file], capture_output=True, text=True, check=False)
-        self.assertEqual(0, run.returncode, run.stdout + run.stderr)
-        self.assertNotIn("verification failed", run.stdout)
+        for file in disks_of(guest).values():
+            self.assertTrue(holds(file, pattern), file)
 
     @staticmethod
     def wait_for_another_second():
@@ -78,16 +50,12 @@ class DiskTest(GuestTest):
     def overlays(self):
         return sorted(str(path) for path in (self.folder / "overlays").iterdir())
 
-    @staticmethod
-    def settings(guest):
-        return [guest.monitor.ask(f"query-migrate-{what}") for what in ("parameters", "capabilities")]
-
     def assert_untouched(self, guest, disks, settings, pattern):
         """The guest runs on the disks that it had, which hold what was written last."""
         self.assertEqual("running", guest.monitor.status())
-        self.assertEqual(disks, self.disks_of(guest))
+        self.assertEqual(disks, disks_of(guest))
         self.assertEqual([], self.overlays())
-        self.assertEqual(settings, self.settings(guest))
+        self.assertEqual(settings, guest.settings())
         self.assert_disks_hold(guest, pattern)
         self.assertTrue(guest.is_counting())
 
@@ -104,20 +72,20 @@ class DisksOfASave(DiskTest):
                         guest.end()
 
     def check_mode(self, qemu, guest, mode):
-        disks, settings = self.disks_of(guest), self.settings(guest)
+        disks, settings = disks_of(guest), guest.settings()
         summary = self.save(guest, "--mode", mode, "--force")
         self.assertEqual(mode, summary["mode"])
         self.assertEqual(sorted(disks.values()), sorted(disk["base"] for disk in summary["disks"]))
         self.assertEqual(self.overlays(), sorted(disk["overlay"] for disk in summary["disks"]))
-        self.assertEqual(sorted(self.overlays()), sorted(self.disks_of(guest).values()))
-        self.assertEqual(settings, self.settings(guest))
+        self.assertEqual(sorted(self.overlays()), sorted(disks_of(guest).values()))
+        self.assertEqual(settings, guest.settings())
         self.assertEqual("running", guest.monitor.status())
         self.assertTrue(guest.is_counting())
         self.assert_disks_hold(guest, BEFORE)  # through the overlays
-        self.write_disks(guest, AFTER)
+        write_disks(guest, AFTER)
         self.assert_disks_hold(guest, AFTER)
         for disk in summary["disks"]:
-            self.assert_file_holds(disk["base"], BEFORE)
+            self.assertTrue(holds(disk["base"], BEFORE), disk)
         saved_until = guest.last_tick()
         guest.monitor.ask("stop")
         self.go_back(qemu, summary, guest, saved_until)
@@ -146,7 +114,7 @@ class DisksOfASave(DiskTest):
             settings = self.settings(guest)
             summary = self.save(guest, "--mode", mode, "--mapped-ram", "--timeout", "20s",
                                 file=f"{mode}.mapped")
-            self.assertEqual(sorted(self.disks_of(guest).values()),
+            self.assertEqual(sorted(disks_of(guest).values()),
                              sorted(disk["overlay"] for disk in summary["disks"]))
             self.assertEqual(settings, self.settings(guest))
             self.assertTrue(guest.is_counting())
@@ -202,7 +170,7 @@ class DisksOfASave(DiskTest):
         self.save(guest)
         self.assertEqual("postmigrate", guest.monitor.status())
         guest.monitor.ask("cont")
-        self.write_disks(guest, AFTER)
+        write_disks(guest, AFTER)
         self.assert_disks_hold(guest, AFTER)
 
 
@@ -212,7 +180,7 @@ class FailedSaves(DiskTest):
             for mode in MODES:
                 with self.subTest(qemu=qemu[0], mode=mode):
                     guest = self.disk_guest(qemu)
-                    disks, settings = self.disks_of(guest), self.settings(guest)
+                    disks, settings = disks_of(guest), guest.settings()
                     run = self.run_tool("vmdump", "--qmp", guest.qmp, "--mode", mode, "--exec",
                                         "cat > /dev/null; exit 3", "--disk-snapshot", "overlays")
                     self.assert_status(ENVIRONMENT, run)
@@ -224,14 +192,14 @@ class FailedSaves(DiskTest):
         for give_up in ("signal", "timeout"):
             with self.subTest(give_up):
                 guest = self.disk_guest()
-                disks, settings = self.disks_of(guest), self.settings(guest)
+                disks, settings = disks_of(guest), guest.settings()
                 limit = ["--timeout", "3s"] if give_up == "timeout" else []
                 save = self.start_tool("vmdump", "--qmp", guest.qmp, "--mode", "background",
                                        "--max-bandwidth", "256K/s", "-o", "guest.zst",
                                        "--disk-snapshot", "overlays", *limit)
-                wait_until(lambda: disks != self.disks_of(guest), "the snapshots")
+                wait_until(lambda: disks != disks_of(guest), "the snapshots")
                 wait_until(lambda: guest.monitor.status() == "running", "the guest to go on")
-                self.write_disks(guest, AFTER)
+                write_disks(guest, AFTER)
                 if give_up == "signal":
                     save.send_signal(signal.SIGINT)
                 self.assertEqual(INTERRUPTED if give_up == "signal" else ENVIRONMENT, save.wait(30))
@@ -245,7 +213,7 @@ class FailedSaves(DiskTest):
                 guest = self.disk_guest()
                 guest.monitor.ask("drive-mirror", device="plain", target=f"{self.folder}/mirror.raw",
                                   sync="full", **{"job-id": "busy", "format": "raw"})
-                disks, settings = self.disks_of(guest), self.settings(guest)
+                disks, settings = disks_of(guest), guest.settings()
                 run = self.save(guest, "--mode", mode, status=ENVIRONMENT)
                 self.assertIn(b"no snapshot of the disks was taken", run.stderr)
                 self.assert_untouched(guest, disks, settings, BEFORE)
@@ -254,11 +222,11 @@ class FailedSaves(DiskTest):
 
     def test_a_killed_qemu_leaves_overlays_that_are_named(self):
         guest = self.disk_guest()
-        disks = self.disks_of(guest)
+        disks = disks_of(guest)
         save = self.start_tool("vmdump", "--qmp", guest.qmp, "--mode", "background",
                                "--max-bandwidth", "256K/s", "-o", "guest.zst",
                                "--disk-snapshot", "overlays")
-        wait_until(lambda: disks != self.disks_of(guest), "the snapshots")
+        wait_until(lambda: disks != disks_of(guest), "the snapshots")
         guest.process.kill()
         _, words = save.communicate(timeout=30)
         self.assertEqual(ENVIRONMENT, save.returncode)
@@ -268,7 +236,7 @@ class FailedSaves(DiskTest):
 
     def test_refusals_touch_nothing(self):
         guest = self.disk_guest()
-        disks, settings = self.disks_of(guest), self.settings(guest)
+        disks, settings = disks_of(guest), guest.settings()
         for folder in ("missing", "disk.raw"):
             run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x", "--disk-snapshot", folder)
             self.assert_fails(ENVIRONMENT, run, folder)

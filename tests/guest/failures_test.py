@@ -7,7 +7,7 @@ import signal
 import time
 import unittest
 
-from real_guest import GuestTest, Monitor, free_port, wait_until
+from real_guest import GuestTest, Monitor, free_port, kill_family, wait_until
 from support import ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED
 
 SLOW = ["--max-bandwidth", "200K/s"]  # the stream of a bare guest then takes seconds
@@ -54,11 +54,34 @@ class FailedSaves(GuestTest):
                 self.assert_ended(INTERRUPTED, save, "interrupted")
                 self.assert_as_before(guest)
 
-    def test_sigkill_leaves_a_guest_that_can_be_resumed_by_hand(self):
+    def test_after_sigkill_qemu_is_told_what_it_is_owed(self):
         guest = self.counting_guest()
+        before = guest.settings()
+        for mode in MODES:
+            with self.subTest(mode):
+                save = self.slow_save(guest, mode)
+                self.assertNotEqual(before, guest.settings())
+                save.kill()
+                save.wait()
+                wait_until(lambda: guest.settings() == before, "QEMU's settings to be put back")
+                wait_until(lambda: guest.monitor.status() == "running", "the guest to go on")
+                self.assert_as_before(guest)
+
+    def test_after_sigkill_a_guest_that_was_found_paused_stays_so(self):
+        guest = self.counting_guest()
+        before = guest.settings()
+        guest.monitor.ask("stop")
         save = self.slow_save(guest)
         save.kill()
         save.wait()
+        wait_until(lambda: guest.settings() == before, "QEMU's settings to be put back")
+        self.assertFalse(guest.monitor.ask("query-status")["running"])
+        guest.monitor.ask("cont")
+        self.assert_as_before(guest)
+
+    def test_sigkill_of_all_its_processes_leaves_a_guest_that_can_be_resumed_by_hand(self):
+        guest = self.counting_guest()
+        kill_family(self.slow_save(guest))
         wait_until(lambda: guest.monitor.migration() == "failed", "QEMU to notice")
         self.assertEqual("paused", guest.monitor.status())
         guest.monitor.ask("cont")
@@ -87,8 +110,7 @@ class FailedSaves(GuestTest):
         save = self.start_tool(*over_tcp, *SLOW)
         wait_until(lambda: guest.monitor.migration() == "active", "the save to begin")
         left = (set(glob.glob(SOCKETS)) - others).pop()
-        save.kill()
-        save.wait()
+        kill_family(save)
         wait_until(lambda: guest.monitor.migration() == "failed", "QEMU to notice")
         self.assertTrue(os.path.exists(left))
         guest.monitor.ask("cont")

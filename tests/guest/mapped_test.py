@@ -3,15 +3,22 @@
 restorable where QEMU could not take them."""
 
 import json
+import os
 import signal
 import socket
 import unittest
 
+from guest_disks import create_disks, disks_of, drives, holds, write_disks
 from modes_test import ModeTest
-from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
+from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, kill_family, wait_until
 from support import ENVIRONMENT, INTERRUPTED, REFUSED, UNSUPPORTED, USAGE
 
 MAPPED = ["--mapped-ram", "--verify"]
+INDEX = "guest.mapped.vmsx"
+# So many that a file ends with as many bytes or more that describe them, alike in each save.
+ALIKE = 64 << 10
+DEVICES = [word for number in range(20) for word in ("-device", f"virtio-net-pci,addr={number + 5:#x}")]
+BEFORE, AFTER = 0x11, 0x22  # what the disks hold when the guest is saved, and what is written later
 SLOW = ["--max-bandwidth", "200K/s"]  # the pages of a bare guest then take seconds
 PARALLEL = ["--threads", "3"]
 ALONE = ["--threads", "1"]
@@ -28,14 +35,15 @@ class MappedTest(ModeTest):
         return summary
 
 
-@NEEDS_NEWER_QEMU
-class MappedSaves(MappedTest):
     def restored(self, begun, ended, *arguments, file="guest.mapped", qemu=NEWER_QEMU):
         second = self.qemu("second", "-incoming", "defer", *arguments, qemu=qemu)
         self.assert_status(0, self.run_tool("vmrestore", "--qmp", second.qmp, "--cont", file))
         self.assert_went_round(second, begun, ended)
         second.end()
 
+
+@NEEDS_NEWER_QEMU
+class MappedSaves(MappedTest):
     def test_memory_is_whole(self):
         guest = self.writing_guest(qemu=NEWER_QEMU)
         for how in (ALONE, PARALLEL, [*PARALLEL, "--mode", "live", "--max-passes", "3"]):
@@ -117,18 +125,144 @@ class MappedSaves(MappedTest):
 
 
 @NEEDS_NEWER_QEMU
+class OlderIndexes(MappedTest):
+    """An index that lies where an older file of the name had it: by it, pages would be left out that
+    have been written to since."""
+
+    def setUp(self):
+        super().setUp()
+        self.guest = self.writing_guest(*DEVICES, qemu=NEWER_QEMU)
+        self.save_mapped(self.guest)
+        self.older = self.read(INDEX)
+
+    def facts(self):
+        run = self.run_tool("vmstream-inspect", "info", "--json", "guest.mapped")
+        self.assert_status(0, run)
+        return json.loads(run.stdout)
+
+    def saves_of_one_length(self):
+        """Two in a row, which can be told apart by what they hold alone; the index is the first's."""
+        for _ in range(9):
+            self.save_mapped(self.guest)
+            self.assertIn("capture", self.facts())
+            older, self.older = self.read("guest.mapped"), self.read(INDEX)
+            self.save_mapped(self.guest, "--no-index")
+            if len(newer := self.read("guest.mapped")) == len(older):
+                return older, newer
+        raise AssertionError("no two files of one length")
+
+    def test_it_goes_with_the_file(self):
+        begun = self.guest.last_tick()
+        self.save_mapped(self.guest, "--no-index")
+        self.assertNotIn(INDEX, self.state_files())
+        self.restored(begun, self.guest.last_tick(), *DEVICES)
+
+    def test_it_goes_with_a_file_that_has_gone_before(self):
+        (self.folder / "guest.mapped").unlink()
+        run = self.run_tool("vmdump", "--qmp", self.guest.qmp, "-o", "guest.mapped", "--mapped-ram",
+                            "--no-index")
+        self.assert_status(0, run)
+        self.assertNotIn(INDEX, self.state_files())
+
+    def test_it_goes_by_a_link_too(self):
+        (self.folder / "link").symlink_to("guest.mapped")
+        self.save_mapped(self.guest, "--no-index", file="link")
+        self.assertNotIn(INDEX, self.state_files())
+
+    def test_one_of_a_file_that_a_restore_replaces_goes(self):
+        self.assert_status(0, self.run_tool("vmrestore", "guest.mapped", "--force", "-o", "x"))
+        self.write("x.vmsx", self.older)
+        self.assert_status(0, self.run_tool("vmrestore", "guest.mapped", "--force", "-o", "x"))
+        self.assertNotIn("x.vmsx", self.state_files())
+
+    def test_what_is_no_index_stays(self):
+        self.write(INDEX, b"notes")
+        self.save_mapped(self.guest, "--no-index")
+        self.assertEqual(b"notes", self.read(INDEX))
+
+    def test_one_that_is_there_all_the_same_is_known(self):
+        begun = self.guest.last_tick()
+        older, newer = self.saves_of_one_length()
+        self.assertEqual(older[-ALIKE:], newer[-ALIKE:])
+        self.write(INDEX, self.older)
+        self.assertNotIn("capture", self.facts())
+        told = self.run_tool("vmstream-inspect", "ram", "guest.mapped").stderr
+        self.assertIn(b"not the one that it was made for", told)
+        second = self.qemu("second", "-incoming", "defer", *DEVICES, qemu=NEWER_QEMU)
+        run = self.run_tool("vmrestore", "--qmp", second.qmp, "--lazy", "--cont", "guest.mapped")
+        self.assert_status(0, run)
+        self.assert_went_round(second, begun, self.guest.last_tick())
+
+
+@NEEDS_NEWER_QEMU
+class DisksOfMappedSaves(MappedTest):
+    def setUp(self):
+        super().setUp()
+        (self.folder / "overlays").mkdir()
+        (self.folder / "copies").mkdir()
+
+    def disk_guest(self):
+        create_disks(self.folder)
+        guest = self.writing_guest(*drives(self.folder), qemu=NEWER_QEMU)
+        write_disks(guest, BEFORE)
+        return guest
+
+    def overlays(self):
+        return sorted(str(path) for path in (self.folder / "overlays").iterdir())
+
+    def save_with_disks(self, guest, *how):
+        return self.save_mapped(guest, *how, "--disk-snapshot", "overlays")
+
+    def test_memory_and_disks_belong_together(self):
+        for how in (PARALLEL, [*PARALLEL, "--mode", "live", "--max-passes", "3"]):
+            with self.subTest(how):
+                guest = self.disk_guest()
+                disks = disks_of(guest)
+                begun = guest.last_tick()
+                summary = self.save_with_disks(guest, *how)
+                self.assertEqual(sorted(disks.values()),
+                                 sorted(disk["base"] for disk in summary["disks"]))
+                self.assertEqual(self.overlays(), sorted(disks_of(guest).values()))
+                ended = guest.last_tick()
+                write_disks(guest, AFTER)
+                guest.end()
+                self.restored(begun, ended, *drives(self.folder))
+                for disk, pattern in [*((disk, BEFORE) for disk in disks.values()),
+                                      *((overlay, AFTER) for overlay in self.overlays())]:
+                    self.assertTrue(holds(disk, pattern), disk)
+                for overlay in self.overlays():
+                    os.unlink(overlay)
+
+    def test_after_sigkill_in_the_pause_the_guest_goes_on(self):
+        guest = self.disk_guest()
+        disks, settings = disks_of(guest), guest.settings()
+        save = self.start_tool("vmdump", "--qmp", guest.qmp, "-o", "x", "--mapped-ram",
+                               "--disk-snapshot", "overlays", "--max-bandwidth", "4M/s")
+        wait_until(lambda: guest.monitor.migration() == "active", "the save to begin")
+        save.send_signal(signal.SIGSTOP)
+        wait_until(lambda: guest.monitor.migration() == "pre-switchover", "the pause")
+        save.kill()
+        wait_until(lambda: guest.monitor.status() == "running", "the guest to go on")
+        wait_until(lambda: guest.settings() == settings, "QEMU's settings to be put back")
+        self.assertTrue(guest.is_counting())
+        self.assertEqual((disks, []), (disks_of(guest), self.overlays()))
+        self.assertNotIn("x", self.files())
+        self.save_with_disks(guest)
+
+
+@NEEDS_NEWER_QEMU
 class FailedSaves(MappedTest):
     def setUp(self):
         super().setUp()
         self.guest = self.writing_guest(qemu=NEWER_QEMU)
-        self.before = self.settings(self.guest)
+        self.before = self.guest.settings()
 
     def assert_as_before(self):
         self.assertEqual("running", self.guest.monitor.status())
         self.assertTrue(self.guest.is_counting())
         self.assertEqual([], self.state_files())
         self.assertEqual([], self.lent_files(self.guest))
-        self.assertEqual(self.before, self.settings(self.guest))
+        self.assertEqual(self.before, self.guest.settings())
 
     def start_slowly(self, *how):
         save = self.start_tool("vmdump", "--qmp", self.guest.qmp, "-o", "x", "--mapped-ram", *SLOW,
@@ -158,14 +292,24 @@ class FailedSaves(MappedTest):
             self.assert_as_before()
 
     def test_what_a_killed_save_leaves_with_qemu_goes_with_the_next(self):
-        save = self.start_slowly(*ALONE)
-        save.kill()
-        save.wait()
+        kill_family(self.start_slowly(*ALONE))
         self.guest.monitor.ask("migrate_cancel")
         wait_until(lambda: self.guest.monitor.migration() == "cancelled", "the migration's end")
         self.guest.monitor.ask("cont")
         self.assertEqual(1, len(self.lent_files(self.guest)))
         self.save_mapped(self.guest)
+
+    def test_after_sigkill_qemu_stops_writing(self):
+        for how in (ALONE, [*PARALLEL, "--mode", "live"]):
+            with self.subTest(how):
+                save = self.start_slowly(*how)
+                save.kill()
+                save.wait()
+                wait_until(lambda: self.guest.monitor.status() == "running", "the guest to go on")
+                wait_until(lambda: not self.lent_files(self.guest), "the file to be given back")
+                wait_until(lambda: self.guest.settings() == self.before, "QEMU's settings")
+                self.assertEqual("cancelled", self.guest.monitor.migration())
+                self.assert_as_before()
 
     def test_qemu_is_killed(self):
         save = self.start_slowly(*ALONE)

@@ -33,17 +33,13 @@ class ModeTest(GuestTest):
         guest.wait_for_tick(pages // 16 + 8)  # everything has been written, and checked here and there
         return guest
 
-    @staticmethod
-    def settings(guest):
-        return [guest.monitor.ask(f"query-migrate-{what}") for what in ("parameters", "capabilities")]
-
     def save(self, guest, *arguments, file="guest.zst"):
         """The summary of a save that leaves guest and QEMU as they were."""
-        before = self.settings(guest)
+        before = guest.settings()
         run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", file, "--json", "--force", *arguments)
         self.assert_status(0, run)
         self.assertEqual("running", guest.monitor.status())
-        self.assertEqual(before, self.settings(guest))
+        self.assertEqual(before, guest.settings())
         return json.loads(run.stdout)
 
     def require_background(self):
@@ -104,7 +100,7 @@ class LiveSaves(ModeTest):
     @NEEDS_LIVE_QEMU
     def test_a_guest_that_is_slowed_down_converges(self):
         guest = self.writing_guest(qemu=LIVE_QEMU, pages=1024)
-        before = self.settings(guest)
+        before = guest.settings()
         run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "guest.zst", "--mode", "live", "--json",
                             "--max-bandwidth", "3M/s", "--downtime-limit", "300ms", "--auto-converge",
                             "--converge", "stalls=99,passes=99", "--progress", "json")
@@ -116,7 +112,7 @@ class LiveSaves(ModeTest):
         again = [line for line in lines if line["phase"] == "save" and line.get("pass", 0) > 1]
         self.assertLess(min(line["percent"] for line in again), 100)
         self.assertEqual({None}, {line["seconds_left"] for line in again})
-        self.assertEqual(before, self.settings(guest))
+        self.assertEqual(before, guest.settings())
         self.assertTrue(guest.is_counting())
         self.assertEqual(0, guest.monitor.ask("query-migrate").get("cpu-throttle-percentage", 0))
 
@@ -257,7 +253,7 @@ class BackgroundSaves(ModeTest):
 
     def test_a_stalled_output_lets_go_of_the_guest_when_it_is_given_up(self):
         guest = self.writing_guest()
-        before = self.settings(guest)
+        before = guest.settings()
         for give_up in ("signal", "timeout"):
             with self.subTest(give_up):
                 limit = ["--timeout", "3s"] if give_up == "timeout" else []
@@ -270,7 +266,7 @@ class BackgroundSaves(ModeTest):
                 self.assertEqual(INTERRUPTED if give_up == "signal" else 1, save.wait(20))
                 self.assertEqual("running", guest.monitor.status())
                 self.assertTrue(guest.is_counting())
-                self.assertEqual(before, self.settings(guest))
+                self.assertEqual(before, guest.settings())
 
     def test_pause_afterwards_stops_the_guest(self):
         guest = self.writing_guest()
@@ -287,12 +283,12 @@ class BackgroundSaves(ModeTest):
 class RefusedModes(ModeTest):
     def test_memory_that_cannot_be_protected(self):
         guest = self.qemu("first", *FILE_MEMORY)
-        before = self.settings(guest)
+        before = guest.settings()
         run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", "background")
         self.assert_fails(UNSUPPORTED, run, "background snapshot", "guest memory")
         self.assertEqual([], self.state_files())
         self.assertEqual("none", guest.monitor.migration())
-        self.assertEqual(before, self.settings(guest))
+        self.assertEqual(before, guest.settings())
         self.assertEqual("running", guest.monitor.status())
 
     def test_auto_takes_the_next_best_and_says_why(self):

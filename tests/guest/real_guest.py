@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import tempfile
@@ -173,6 +174,10 @@ class Qemu(Guest):
     def __exit__(self, *_):
         self.end()
 
+    def settings(self):
+        """What its migrations are set to."""
+        return [self.monitor.ask(f"query-migrate-{what}") for what in ("parameters", "capabilities")]
+
     def has_ended(self):
         return self.process.poll() is not None
 
@@ -186,6 +191,15 @@ class Qemu(Guest):
         self.process.wait()
         self.process.stderr.close()
         self.forget()
+
+
+def kill_family(process):
+    """SIGKILL to a tool and to all that it has started, which then cannot do anything for it."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+    for pid in children.split():
+        os.kill(int(pid), signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def why_not(capability, qemu=QEMU):

@@ -167,7 +167,7 @@ Status OutputChain::leave_index_beside() const {
   if (!mark) return mark.error();
   auto bytes = vmstream::serialise(**index_, {.mark = &*mark});
   if (!bytes) return bytes.error();
-  auto sidecar = OutputFile::create(vmstream::sidecar_path(file_->path()), Overwrite::Replace);
+  auto sidecar = OutputFile::create(vmstream::sidecar_path(file_->path()), Overwrite::Refuse);
   if (!sidecar) return sidecar.error();
   if (auto filled = (*sidecar)->write(*bytes); !filled) return filled;
   return (*sidecar)->commit_file();

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/json_values.h"
 #include "common/saved_disks.h"
 
 namespace vmdump {
@@ -16,15 +17,8 @@ using nlohmann::ordered_json;
 using vmstream::CaptureMode;
 using vmstream::CapturePass;
 using vmstream::CaptureSummary;
-
-double to_milliseconds(double seconds) {
-  return std::round(seconds * 1000) / 1000;
-}
-
-// QEMU stamps its events by the microsecond, and a background save pauses for few of a thousand.
-double to_microseconds(double seconds) {
-  return std::round(seconds * 1e6) / 1e6;
-}
+using vmtools::or_null;
+using vmtools::rounded;
 
 std::string pause_text(double seconds) {
   return seconds < 0.1 ? fmt::format("{:.1f} ms", 1e3 * seconds) : fmt::format("{:.2f} s", seconds);
@@ -35,7 +29,7 @@ ordered_json passes_json(const CaptureSummary& summary) {
   for (const CapturePass& pass : summary.passes) {
     passes.push_back({{"pages", pass.pages},
                       {"bytes", pass.bytes},
-                      {"seconds", to_milliseconds(pass.seconds)},
+                      {"seconds", rounded(pass.seconds)},
                       {"dirtied_pages", pass.dirtied},
                       {"pages_left", pass.left}});
   }
@@ -46,12 +40,7 @@ ordered_json shortfall_json(const CaptureSummary& summary) {
   if (!summary.shortfall) return nullptr;
   return {{"dirty_pages_per_second", std::llround(summary.shortfall->dirty_pages_per_second)},
           {"sent_pages_per_second", std::llround(summary.shortfall->sent_pages_per_second)},
-          {"pause_seconds", to_milliseconds(summary.shortfall->pause_seconds)}};
-}
-
-ordered_json or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return text;
+          {"pause_seconds", rounded(summary.shortfall->pause_seconds)}};
 }
 
 // The name that the file has, or will be given.
@@ -147,9 +136,11 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;
   json["passes"] = passes_json(summary);
-  json["pause_seconds"] =
-      options.qmp ? ordered_json(to_microseconds(summary.pause_seconds)) : ordered_json(nullptr);
-  json["total_seconds"] = to_milliseconds(summary.total_seconds);
+  // QEMU stamps its events by the microsecond, and a background save pauses for few of a thousand.
+  json["pause_seconds"] = options.qmp
+                              ? ordered_json(rounded(summary.pause_seconds, vmtools::kMicroseconds))
+                              : ordered_json(nullptr);
+  json["total_seconds"] = rounded(summary.total_seconds);
   json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);
   if (options.disk_folder) {

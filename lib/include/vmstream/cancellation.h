@@ -16,6 +16,7 @@ namespace vmstream {
 /// source, sink and client that was given a pointer to it.
 class Cancellation {
  public:
+  /// Fails where the system gives no descriptor.
   static Result<Cancellation> create();
   Cancellation(Cancellation&& other) noexcept;
   Cancellation& operator=(Cancellation&&) = delete;
@@ -33,6 +34,7 @@ class Cancellation {
   int event_fd_ = -1;
 };
 
+/// What deadlines are given by: no change of the date moves them.
 using Clock = std::chrono::steady_clock;
 
 /// What bounds a wait. The default waits for ever. Copied freely; what is pointed to is borrowed.

@@ -27,6 +27,7 @@ enum class HoldBack {
   LastRamSection,
 };
 
+/// Told how far a restore has come; called from the restoring thread.
 class RestoreObserver {
  public:
   virtual ~RestoreObserver() = default;
@@ -54,6 +55,7 @@ Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
                                       RestoreObserver* observer = nullptr,
                                       HoldBack hold_back = HoldBack::End);
 
+/// How a guest is brought back.
 struct RestoreOptions {
   RunState run_state = RunState::AsSaved;
   WaitLimits limits = {};

@@ -6,15 +6,18 @@
 namespace vmstream {
 namespace {
 
-Status send_capabilities(QmpClient& qmp, const MigrationSettings::Capabilities& wanted) {
+QmpCommand to_set(const MigrationSettings::Capabilities& wanted) {
   Json list = Json::array();
   for (const auto& [name, on] : wanted) list.push_back({{"capability", name}, {"state", on}});
-  auto done = qmp.execute("migrate-set-capabilities", to_text({{"capabilities", list}}));
-  return done ? ok() : Status(done.error());
+  return {"migrate-set-capabilities", {{"capabilities", list}}};
 }
 
-Status send_parameters(QmpClient& qmp, const MigrationSettings::Parameters& wanted) {
-  auto done = qmp.execute("migrate-set-parameters", to_text(Json(wanted)));
+QmpCommand to_set(const MigrationSettings::Parameters& wanted) {
+  return {"migrate-set-parameters", Json(wanted)};
+}
+
+Status tell(QmpClient& qmp, const QmpCommand& command) {
+  auto done = qmp.execute(command.name, to_text(command.arguments));
   return done ? ok() : Status(done.error());
 }
 
@@ -48,7 +51,7 @@ Status MigrationSettings::set_capabilities(QmpClient& qmp, const Capabilities& w
   }
   if (change.empty()) return ok();
   changed_capabilities_ = undo;  // also when the answer is lost
-  return send_capabilities(qmp, change);
+  return tell(qmp, to_set(change));
 }
 
 Status MigrationSettings::set_parameters(QmpClient& qmp, const Parameters& wanted) {
@@ -59,19 +62,23 @@ Status MigrationSettings::set_parameters(QmpClient& qmp, const Parameters& wante
     change[name] = value;
     owe_parameter(name);
   }
-  return change.empty() ? ok() : send_parameters(qmp, change);
+  return change.empty() ? ok() : tell(qmp, to_set(change));
 }
 
 Status MigrationSettings::put_back(QmpClient& qmp) {
   if (!changed_parameters_.empty()) {
-    if (auto done = send_parameters(qmp, changed_parameters_); !done) return done;
+    if (auto done = tell(qmp, to_set(changed_parameters_)); !done) return done;
     changed_parameters_.clear();
   }
   if (!changed_capabilities_.empty()) {
-    if (auto done = send_capabilities(qmp, changed_capabilities_); !done) return done;
+    if (auto done = tell(qmp, to_set(changed_capabilities_)); !done) return done;
     changed_capabilities_.clear();
   }
   return ok();
+}
+
+std::vector<QmpCommand> MigrationSettings::way_back() const {
+  return {to_set(changed_capabilities_), to_set(changed_parameters_)};
 }
 
 }  // namespace vmstream

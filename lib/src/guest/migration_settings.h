@@ -10,6 +10,7 @@
 
 #include <vmstream/qmp.h>
 #include "base/json.h"
+#include "guest/monitor/qmp_command.h"
 
 namespace vmstream {
 
@@ -38,6 +39,9 @@ class MigrationSettings {
 
   /// All as found. Not possible while a migration runs.
   Status put_back(QmpClient& qmp);
+  /// What put_back() would tell QEMU now. The first of it QEMU refuses until a migration is over;
+  /// the rest it would take too early: multifd ends as many channels as it is set to have.
+  std::vector<QmpCommand> way_back() const;
 
  private:
   std::map<std::string, bool> capabilities_;  // as found

@@ -7,6 +7,7 @@
 
 #include <vmstream/text.h>
 #include "common/containers.h"
+#include "common/json_values.h"
 #include "common/output.h"
 #include "common/saved_disks.h"
 #include "vmstream-inspect/print/json_rows.h"
@@ -18,11 +19,6 @@ namespace {
 using nlohmann::ordered_json;
 using vmstream::escape;
 using vmstream::PageKind;
-
-template <typename T>
-ordered_json or_null(const std::optional<T>& value) {
-  return value ? ordered_json(*value) : ordered_json(nullptr);
-}
 
 std::string uuid_text(const std::array<std::byte, 16>& uuid) {
   std::string text;

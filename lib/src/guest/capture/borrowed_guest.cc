@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/json.h"
-#include "guest/capture/lent_file.h"
 #include "guest/monitor/query.h"
 #include "io/fd.h"
 
@@ -59,6 +58,28 @@ Status BorrowedGuest::open_link(bool must_end_well) {
   return ok();
 }
 
+Status BorrowedGuest::lend(const OutputFile& file, bool direct_io) {
+  LentFile::take_back(*qmp_);  // what a save left there that was killed
+  lends_file_ = true;
+  auto lent = LentFile::lend(*qmp_, file, direct_io);
+  if (!lent) return lent.error();
+  lent_.emplace(*lent);
+  return ok();
+}
+
+// A migration that must end well is drained, not cancelled.
+Status BorrowedGuest::leave_will() {
+  std::vector<QmpCommand> commands;
+  if (!must_end_well_) commands.push_back({"migrate_cancel"});
+  for (QmpCommand& command : settings_->way_back()) commands.push_back(std::move(command));
+  if (lent_) commands.push_back(lent_->way_back());
+  if (state_->was_running()) commands.push_back({"cont"});
+  auto left = LastWill::leave(*qmp_, commands);
+  if (!left) return left.error();
+  will_.emplace(std::move(*left));
+  return ok();
+}
+
 Status BorrowedGuest::migrate_by_link(const WaitLimits& limits) {
   if (auto provided = provide_drain(); !provided) return provided;
   if (auto begun = start_migration(link_->uri()); !begun) return begun;
@@ -76,12 +97,8 @@ Status BorrowedGuest::provide_drain() {
   return ok();
 }
 
-Status BorrowedGuest::migrate_to_file(const OutputFile& file, bool direct_io) {
-  LentFile::take_back(*qmp_);  // what a save left there that was killed
-  lends_file_ = true;
-  auto lent = LentFile::lend(*qmp_, file, direct_io);
-  if (!lent) return lent.error();
-  return start_migration(lent->uri());
+Status BorrowedGuest::migrate_to_file() {
+  return start_migration(lent_->uri());
 }
 
 Status BorrowedGuest::start_migration(const std::string& uri) {
@@ -125,13 +142,15 @@ Status BorrowedGuest::give_back() {
   if (lends_file_) LentFile::take_back(*qmp_);
   link_.reset();
   if (auto resumed = state_->resume(*qmp_); !resumed) return resumed;
-  return settings_->put_back(*qmp_);
+  if (auto set = settings_->put_back(*qmp_); !set) return set;
+  withdraw_will();
+  return ok();
 }
 
 void BorrowedGuest::end_migration() {
   if (must_end_well_ && link_ && link_->descriptor() >= 0 && run_dry()) return;
-  if (drain_) drain_->take_over();  // from a QEMU that stands still
-  cancel();
+  if (!drain_) return cancel();
+  drain_->take_over();  // from a QEMU that stands still
 }
 
 // An answer that takes long here would be one that QEMU gives only after our end is closed: while
@@ -151,16 +170,30 @@ Status BorrowedGuest::run_dry() {
   }
 }
 
-// The session may be what is broken, and QEMU be well: then it gets a new one.
+// The session may be what is broken, and QEMU be well: then it gets a new one. The will holds the
+// old one too, and a monitor has one at a time; perhaps it only broke for us.
 Status BorrowedGuest::revive() {
   qmp_->set_limits(fresh_limits(kRecoveryPatience));
-  if (query_run_status(*qmp_)) return ok();
+  auto answer = query_run_status(*qmp_);
+  if (answer) return ok();
+  if (will_ && answer.error().code == Errc::TimedOut) return leave_to_will();
+  if (will_) {
+    [[maybe_unused]] auto done = will_->carry_out(fresh_limits(kRecoveryPatience));
+    withdraw_will();
+  }
   qmp_.reset();
   auto again = QmpClient::connect(address_, fresh_limits(kRecoveryPatience));
   if (!again) return again.error();
   qmp_.emplace(std::move(*again));
-  if (migrating_) cancel();
+  if (migrating_ && !must_end_well_) cancel();
   return ok();
+}
+
+// A QEMU that is stopped, or waits for its storage, may come back.
+Error BorrowedGuest::leave_to_will() {
+  will_->take_over();
+  qmp_.reset();
+  return Error{Errc::Environment, "QEMU does not answer; it will be told as soon as it does"};
 }
 
 Status BorrowedGuest::await_end() {

@@ -8,6 +8,8 @@
 #include <vmstream/output_file.h>
 #include <vmstream/qmp.h>
 #include "guest/capture/guest_state.h"
+#include "guest/capture/last_will.h"
+#include "guest/capture/lent_file.h"
 #include "guest/capture/stream_drain.h"
 #include "guest/migration_link.h"
 #include "guest/migration_settings.h"
@@ -39,16 +41,23 @@ class BorrowedGuest {
   /// The way of the stream. `must_end_well`: whether the guest is lost to a migration that is cut,
   /// so that somebody has to read it to its end.
   Status open_link(bool must_end_well);
+  /// The same for a file that QEMU is to write itself.
+  Status lend(const OutputFile& file, bool direct_io);
+  /// From here until all has been given back QEMU will be told what give_back() tells it, should
+  /// this process be killed. The last thing to do before the guest is stopped.
+  Status leave_will();
   int stream() const { return link_->descriptor(); }
   /// Begins to migrate by the link, up to the first byte of the stream.
   Status migrate_by_link(const WaitLimits& limits);
-  /// Has QEMU write the file itself, and begins to migrate to there.
-  Status migrate_to_file(const OutputFile& file, bool direct_io);
+  /// Begins to migrate into the file that was lent.
+  Status migrate_to_file();
   /// Waits until QEMU says that all went well.
   Status await_completed(const WaitLimits& limits);
 
   /// Takes back what was lent to QEMU for a migration that is over.
   void return_loans();
+  /// For a guest that goes on by itself, or is to stay as it is.
+  void withdraw_will() { will_.reset(); }
   /// Ends what goes on, in whatever state, and puts all back.
   Status give_back();
 
@@ -59,6 +68,7 @@ class BorrowedGuest {
   void cancel();
   Status run_dry();
   Status revive();
+  Error leave_to_will();
   Status await_end();
 
   QmpAddress address_;
@@ -69,6 +79,8 @@ class BorrowedGuest {
   std::optional<StreamDrain> drain_;
   bool must_end_well_ = false;
   bool lends_file_ = false;
+  std::optional<LentFile> lent_;
+  std::optional<LastWill> will_;
   bool migrating_ = false;  // from `migrate` until its end has been seen
 };
 

@@ -108,13 +108,17 @@ Status GuestCapture::State::plan_disks(const std::string& time) {
 }
 
 Status GuestCapture::State::set_parameters() {
-  return borrowed.settings().set_parameters(qmp(), parameters_for(chosen.mode, options));
+  auto set = borrowed.settings().set_parameters(qmp(), parameters_for(chosen.mode, options));
+  if (!set || chosen.mode != CaptureMode::Live) return set;
+  borrowed.settings().owe_parameter("downtime-limit");  // by which it is ended
+  return ok();
 }
 
 // Everything up to the first byte of the stream.
 Status GuestCapture::State::begin() {
   if (auto set = set_parameters(); !set) return set;
   if (auto opened = borrowed.open_link(must_end_well()); !opened) return opened;
+  if (auto left = borrowed.leave_will(); !left) return left;
   if (auto stopped = stop_guest(); !stopped) return stopped;
   return borrowed.migrate_by_link(options.limits);
 }
@@ -146,9 +150,7 @@ std::optional<Pace> GuestCapture::State::pace() const {
 }
 
 void GuestCapture::State::begin_live() {
-  if (chosen.mode != CaptureMode::Live) return;
-  borrowed.settings().owe_parameter("downtime-limit");  // by which it is ended
-  live.emplace(qmp(), options, observer);
+  if (chosen.mode == CaptureMode::Live) live.emplace(qmp(), options, observer);
 }
 
 Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
@@ -182,7 +184,9 @@ Status GuestCapture::State::settle_guest() {
   }
   hear_events();
   pause_seconds = pause_clock.seconds(system_time());
-  return borrowed.settings().put_back(qmp());
+  if (auto set = borrowed.settings().put_back(qmp()); !set) return set;
+  borrowed.withdraw_will();
+  return ok();
 }
 
 Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
@@ -219,9 +223,11 @@ Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
 // Until QEMU has written the file, and the guest goes on.
 Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& file) {
   if (auto set = set_parameters(); !set) return set;
+  auto lent = borrowed.lend(file, options.mapped_ram->direct_io);
+  if (!lent) return lent;
+  if (auto left = borrowed.leave_will(); !left) return left;
   if (auto stopped = stop_guest(); !stopped) return stopped;
-  auto begun = borrowed.migrate_to_file(file, options.mapped_ram->direct_io);
-  if (!begun) return begun;
+  if (auto begun = borrowed.migrate_to_file(); !begun) return begun;
   begin_live();
   auto moment = disk_moment({});
   CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <optional>
 
-#include "base/json.h"
 #include "base/unique_fd.h"
 #include "guest/monitor/query.h"
 
@@ -46,6 +45,10 @@ Result<uint64_t> add(QmpClient& qmp, const UniqueFd& fd, std::optional<uint64_t>
   return Error{Errc::Environment, "QEMU does not say where it has put the output"};
 }
 
+QmpCommand to_remove(uint64_t set) {
+  return {"remove-fd", {{"fdset-id", set}}};
+}
+
 bool is_ours(const Json& set) {
   const Json* fds = find_member(set, "fds");
   if (!fds || !fds->is_array()) return false;
@@ -68,9 +71,15 @@ Result<LentFile> LentFile::lend(QmpClient& qmp, const OutputFile& file, bool dir
     if (!direct) return direct.error();
     if (auto added = add(qmp, *direct, *set); !added) return added.error();
   }
-  LentFile lent;
-  lent.uri_ = fmt::format("file:/dev/fdset/{},offset=0", *set);
-  return lent;
+  return LentFile(*set);
+}
+
+std::string LentFile::uri() const {
+  return fmt::format("file:/dev/fdset/{},offset=0", set_);
+}
+
+QmpCommand LentFile::way_back() const {
+  return to_remove(set_);
 }
 
 void LentFile::take_back(QmpClient& qmp) {
@@ -79,7 +88,8 @@ void LentFile::take_back(QmpClient& qmp) {
   for (const Json& set : *sets) {
     auto number = number_member(set, "fdset-id");
     if (!number || !is_ours(set)) continue;
-    [[maybe_unused]] auto removed = qmp.execute("remove-fd", to_text({{"fdset-id", *number}}));
+    QmpCommand removal = to_remove(*number);
+    [[maybe_unused]] auto removed = qmp.execute(removal.name, to_text(removal.arguments));
   }
 }
 

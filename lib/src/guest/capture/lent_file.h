@@ -6,6 +6,7 @@
 
 #include <vmstream/output_file.h>
 #include <vmstream/qmp.h>
+#include "guest/monitor/qmp_command.h"
 
 namespace vmstream {
 
@@ -18,14 +19,18 @@ class LentFile {
   static Result<LentFile> lend(QmpClient& qmp, const OutputFile& file, bool direct_io);
 
   /// What `migrate` takes.
-  const std::string& uri() const { return uri_; }
+  std::string uri() const;
+  /// Takes it back.
+  QmpCommand way_back() const;
 
   /// Takes back all that was ever lent so, by a process that was killed too: QEMU would keep it for
   /// good. Errors do not matter. Not while a migration runs.
   static void take_back(QmpClient& qmp);
 
  private:
-  std::string uri_;
+  explicit LentFile(uint64_t set) : set_(set) {}
+
+  uint64_t set_;
 };
 
 }  // namespace vmstream

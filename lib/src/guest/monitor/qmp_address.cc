@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guest/monitor/qmp_address.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <poll.h>
@@ -63,6 +64,8 @@ Result<UniqueFd> open_and_connect(int family, const sockaddr* where, socklen_t s
   auto outcome = try_connect(fd.get(), where, size, limits);
   if (!outcome) return outcome.error();
   if (*outcome != 0) return connect_error(address, *outcome);
+  // Only connecting is not to block. Each later call says so itself; a LastWill's cannot.
+  if (::fcntl(fd.get(), F_SETFL, 0) != 0) return system_error("fcntl", errno);
   return fd;
 }
 
