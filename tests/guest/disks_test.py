@@ -111,12 +111,12 @@ class DisksOfASave(DiskTest):
     def test_a_file_that_qemu_writes_itself(self):
         guest = self.disk_guest(NEWER_QEMU)
         for mode in ("stop", "live"):
-            settings = self.settings(guest)
+            settings = guest.settings()
             summary = self.save(guest, "--mode", mode, "--mapped-ram", "--timeout", "20s",
                                 file=f"{mode}.mapped")
             self.assertEqual(sorted(disks_of(guest).values()),
                              sorted(disk["overlay"] for disk in summary["disks"]))
-            self.assertEqual(settings, self.settings(guest))
+            self.assertEqual(settings, guest.settings())
             self.assertTrue(guest.is_counting())
             self.wait_for_another_second()
 
