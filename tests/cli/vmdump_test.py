@@ -60,8 +60,9 @@ class Arguments(ToolTest):
             self.assert_fails(USAGE, ran, "--mode needs --qmp")
 
     def test_what_happens_over_a_size_needs_the_size(self):
-        for mode, options in (("live", ["--over-size", "fail"]),
-                              ("stop", ["--over-size", "finish", "--max-size", "1M"])):
+        finish = ["--over-size", "finish", "--max-size", "1M"]
+        for mode, options in (("live", ["--over-size", "fail"]), ("stop", finish),
+                              ("live", [*finish, "--compact"])):
             ran = self.run_tool("vmdump", "--qmp", "s", "-o", "x", "--mode", mode, *options)
             self.assert_fails(USAGE, ran, "--over-size")
         ran = self.run_tool("vmdump", "--stdin", "-o", "x", "--over-size", "fail", "--max-size",

@@ -60,9 +60,9 @@ void take_index(const Options& options, OutputChain& chain, CaptureOptions& capt
 // compress, and blocks may be on their way through the encoder.
 constexpr uint64_t kUnderWay = 16u << 20;
 
-// `chain` is borrowed.
+// A compact file does not grow with the passes. `chain` is borrowed.
 void keep_to_size(const Options& options, const OutputChain& chain, CaptureOptions& capture) {
-  if (!options.max_size || options.over_size == OverSize::Fail) return;
+  if (!options.max_size || options.compact || options.over_size == OverSize::Fail) return;
   capture.must_end = [&chain, most = *options.max_size](uint64_t bytes_left) {
     return chain.bytes_written() + bytes_left + kUnderWay > most;
   };

@@ -98,7 +98,10 @@ std::string shortfall_line(const vmstream::Shortfall& missed) {
 
 std::vector<std::string> disk_lines(const Options& options, const CaptureSummary& summary) {
   std::vector<std::string> lines;
-  for (const auto& disk : summary.disks) lines.push_back("disk " + vmtools::disk_text(disk));
+  for (const auto& disk : summary.disks) {
+    lines.push_back(
+        fmt::format("disk {}, {}", vmtools::disk_text(disk), vmtools::overlay_text(disk)));
+  }
   for (const auto& disk : summary.left_out_disks) {
     lines.push_back(
         fmt::format("disk {}: left out, {}", vmstream::escape(disk.device), disk.reason));

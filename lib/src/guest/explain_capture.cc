@@ -165,19 +165,19 @@ std::string settle_mode(CaptureOptions& options) {
 
 }  // namespace
 
-std::string explain_capture(const QmpAddress& address, const CaptureOptions& how,
+std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
                             const std::string& shell_command) {
-  CaptureOptions options = how;
+  CaptureOptions settled = options;
   std::string text = fmt::format("# Asked of QEMU at {}:\n", to_text(address));
   text += qmp_line("qmp_capabilities") + queries();
-  text += settle_mode(options);
-  text += preparation(options);
-  text += begin(options, passes_fds(address));
-  text += meanwhile(options);
-  text += end(options);
+  text += settle_mode(settled);
+  text += preparation(settled);
+  text += begin(settled, passes_fds(address));
+  text += meanwhile(settled);
+  text += end(settled);
   text += "\n# The nearest in a shell, without any of the checks";
-  text += options.disk_folder ? " and the disks:\n" : ":\n";
-  return text + recipe(address, options, shell_command);
+  text += settled.disk_folder ? " and the disks:\n" : ":\n";
+  return text + recipe(address, settled, shell_command);
 }
 
 }  // namespace vmstream

@@ -273,7 +273,10 @@ void TextPrinter::print_facts(const Subject& subject,
 
 void TextPrinter::print_disks(const vmstream::CaptureCircumstances& capture,
                               const std::string& file) const {
-  for (const auto& disk : capture.disks) fact("disk", vmtools::disk_text(disk));
+  for (const auto& disk : capture.disks) {
+    fact("disk", disk_text(disk));
+    fact("", "  " + overlay_text(disk));
+  }
   if (capture.disks.empty()) return;
   fact("to go back", escape(vmstream::command_to_go_back(capture.disks, file)));
 }
