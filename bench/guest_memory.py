@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Content for a guest's RAM: what real guests hold, made anew on every machine."""
+import mmap
 import os
 import random
 import struct
@@ -7,6 +8,14 @@ import struct
 MIB = 1 << 20
 PAGE = 4096
 EXTENT_PAGES = 64  # how much of one kind lies together
+
+
+def touch(mib):
+    """Takes so much memory and frees it. The host of a virtual machine takes free memory back, and
+    gives it again slowly: whoever comes first after a pause would pay for it."""
+    with mmap.mmap(-1, mib * MIB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        for offset in range(0, mib * MIB, PAGE):
+            memory[offset] = 1
 
 
 def library_files():

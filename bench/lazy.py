@@ -113,6 +113,7 @@ class Bench:
 
     def bring_back(self, way, image, megabytes):
         """Seconds to the first line and to the end, and what a lazy restore says of itself."""
+        guest_memory.touch(megabytes)
         with self.guest("destination", image, megabytes, "-incoming", "defer") as guest:
             guest.session().__exit__()  # it answers: QEMU's own start is over
             begin = time.monotonic()
@@ -238,7 +239,7 @@ def make_report(options, sizes, service, date):
              f"- versions: {report.first_line(vmrestore, '--version')}; "
              f"{report.first_line('qemu-system-x86_64', '--version')}",
              f"- guests run by {options.accel.upper()}; medians of {options.runs} interleaved "
-             "rounds; files in the page cache",
+             "rounds; files in the page cache; memory touched before each restore",
              f"- load of the machine by others at the start: {options.load:.1f} processes", "",
              "## By size, a quarter in use", "",
              "Memory is the most that a lazy restore had at a time; `guest.vms.gz` is a gzip file "

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import time
 import unittest
+from pathlib import Path
 
 from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, USAGE,
                      ToolTest, stream, tool)
@@ -43,6 +44,7 @@ class Arguments(ToolTest):
         self.assert_usage("--stdin", "-o", "f", "-c", "gzip:77", words=["'77'", "gzip"])
         self.assert_usage("--stdin", "-o", "f", "-c", "none:1", words=["level"])
         self.assert_usage("--stdin", "-o", "f", "--timeout", "soon", words=["--timeout", "'soon'"])
+        self.assert_usage("--stdin", "-o", "f", "--timeout", "0", words=["--timeout", "0"])
         self.assert_usage("--stdin", "-o", "f", "--threads", "0", words=["--threads", "'0'"])
         self.assert_usage("--qmp", "s", "-o", "f", "--max-bandwidth", "5x", words=["'5x'"])
         self.assert_usage("--qmp", "s", "-o", "f", "--after", "explode", words=["'explode'"])
@@ -56,6 +58,16 @@ class Arguments(ToolTest):
         for mode in ("live", "background", "auto"):
             ran = self.run_tool("vmdump", "--stdin", "-o", "x.zst", "--mode", mode)
             self.assert_fails(USAGE, ran, "--mode needs --qmp")
+
+    def test_what_happens_over_a_size_needs_the_size(self):
+        finish = ["--over-size", "finish", "--max-size", "1M"]
+        for mode, options in (("live", ["--over-size", "fail"]), ("stop", finish),
+                              ("live", [*finish, "--compact"])):
+            ran = self.run_tool("vmdump", "--qmp", "s", "-o", "x", "--mode", mode, *options)
+            self.assert_fails(USAGE, ran, "--over-size")
+        ran = self.run_tool("vmdump", "--stdin", "-o", "x", "--over-size", "fail", "--max-size",
+                            "1K", stdin=STREAM)
+        self.assert_fails(ENVIRONMENT, ran, "larger than 1.00 KiB")
 
     def test_compact_needs_a_plain_file(self):
         for options in (["-o", "-"], ["--exec", "cat"], ["-o", "x.gpg", "-e", "key"]):
@@ -231,6 +243,8 @@ class Saving(ToolTest):
             bars = re.findall(r"\r([^\r\x1b]+)\x1b\[K", shown)
             self.assertNotEqual([], bars)
             self.assertLess(max(map(len, bars)), columns)
+            if columns >= 60:
+                self.assertRegex(bars[-1], r"(/s|left)$")
             if columns >= 80:
                 self.assertRegex(bars[-1], r"^vmdump: done: \[=+\] 100% of 16.0 MiB.* left$")
 
@@ -246,6 +260,51 @@ class Saving(ToolTest):
     def test_quiet_says_nothing_on_a_terminal(self):
         self.write("in", STREAM)
         self.assertEqual((DONE, ""), self.run_on_terminal(f"{tool('vmdump')} -q --stdin -o f < in"))
+
+
+class AskedHowFar(ToolTest):
+    """SIGUSR1, when nothing moves."""
+
+    @staticmethod
+    def catches(process):
+        """Whether it has a handler; without one the signal would end it."""
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+        caught = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
+        return caught >> (signal.SIGUSR1 - 1) & 1
+
+    def ask(self, save, words):
+        """Asked until it says so: before its first bytes it has little to say."""
+        deadline = time.monotonic() + 20
+        os.set_blocking(save.stderr.fileno(), False)
+        said = b""
+        while not re.search(words, said):
+            self.assertLess(time.monotonic(), deadline, said)
+            self.assertIsNone(save.poll(), said)
+            if self.catches(save):
+                save.send_signal(signal.SIGUSR1)
+            time.sleep(0.05)
+            said += save.stderr.read() or b""
+
+    def start(self, *arguments, stdin):
+        save = subprocess.Popen([tool("vmdump"), "--stdin", *arguments], cwd=self.folder,
+                                stdin=stdin, stderr=subprocess.PIPE)
+        self.addCleanup(save.stderr.close)
+        self.addCleanup(save.wait)
+        self.addCleanup(save.terminate)
+        return save
+
+    def test_while_nothing_comes_in(self):
+        silent, ours = os.pipe()
+        save = self.start("-o", "f", stdin=silent)
+        self.addCleanup(os.close, ours)
+        os.close(silent)
+        self.ask(save, rb"vmdump: save: ")
+
+    def test_while_nothing_goes_out(self):
+        self.write("in", BIG_STREAM)
+        with open(self.folder / "in", "rb") as content:
+            save = self.start("-c", "none", "--exec", "exec sleep 100", stdin=content)
+        self.ask(save, rb"vmdump: save: .*% of 16.0 MiB")
 
 
 class Failing(ToolTest):

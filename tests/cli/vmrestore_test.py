@@ -35,6 +35,11 @@ class Arguments(ToolTest):
         self.assert_usage("f", "--json", words=["--json", "stdout"])
         self.assert_usage("f", "--", words=["--"])
 
+    def test_nothing_ends_in_no_time_or_at_no_speed(self):
+        self.assert_usage("f", "--timeout", "0", words=["--timeout"])
+        self.assert_usage("f", "--qmp", "s", "--lazy", "--max-bandwidth", "0",
+                          words=["--max-bandwidth"])
+
     def test_a_run_state_needs_a_guest(self):
         self.assert_usage("-", "--cont", words=["--cont", "--qmp"])
         self.assert_usage("-", "-o", "g", "--paused", words=["--paused", "--qmp"])
@@ -62,6 +67,23 @@ class Arguments(ToolTest):
         self.assert_status(DONE, ran)
         for word in ("migrate-incoming", "f.gz", "cont"):
             self.assertIn(word, ran.stdout.decode())
+
+    def explained(self, *arguments):
+        ran = self.run_tool("vmrestore", *arguments, "--explain")
+        self.assert_status(DONE, ran)
+        return ran.stdout.decode()
+
+    def test_each_way_is_explained_as_it_goes(self):
+        from_command = self.explained("--qmp", "/nowhere", "--exec", "ssh host cat f")
+        self.assertIn("\"exec:vmrestore --exec 'ssh host cat f'\"", from_command)
+        resumed = self.explained("--qmp", "/nowhere", "f.gz", "--resume-lazy")
+        self.assertIn("migrate-recover", resumed)
+        self.assertNotIn("migrate-incoming", resumed)
+        for arguments, recipe in ((["f.gz"], "exec:vmrestore 'f.gz'"),
+                                  (["f.gz", "-o", "g"], "exec:cat 'g'")):
+            plain = self.explained(*arguments)
+            self.assertIn(recipe, plain)
+            self.assertNotIn("execute", plain)
 
 
 class Restoring(ToolTest):

@@ -8,7 +8,7 @@ import time
 import unittest
 
 from guest_disks import create_disks, disks_of, drives, holds, write_disks
-from real_guest import NEWER_QEMU, QEMU, GuestTest, wait_until
+from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
 from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
 
 BEFORE, AFTER = 0x11, 0x22  # what the disks hold when the guest is saved, and what is written later
@@ -36,9 +36,14 @@ class DiskTest(GuestTest):
         for file in disks_of(guest).values():
             self.assertTrue(holds(file, pattern), file)
 
-    def save(self, guest, *arguments, status=0):
-        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "guest.zst", "--json",
-                            "--disk-snapshot", "overlays", *arguments)
+    @staticmethod
+    def wait_for_another_second():
+        """By which overlays are named."""
+        time.sleep(1 - time.time() % 1)
+
+    def save(self, guest, *arguments, status=0, file="guest.zst"):
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", file, "--json", "--disk-snapshot",
+                            "overlays", *arguments)
         self.assert_status(status, run)
         return json.loads(run.stdout) if status == 0 else run
 
@@ -102,6 +107,19 @@ class DisksOfASave(DiskTest):
         self.assert_disks_hold(second, BEFORE)
         second.end()
 
+    @NEEDS_NEWER_QEMU
+    def test_a_file_that_qemu_writes_itself(self):
+        guest = self.disk_guest(NEWER_QEMU)
+        for mode in ("stop", "live"):
+            settings = guest.settings()
+            summary = self.save(guest, "--mode", mode, "--mapped-ram", "--timeout", "20s",
+                                file=f"{mode}.mapped")
+            self.assertEqual(sorted(disks_of(guest).values()),
+                             sorted(disk["overlay"] for disk in summary["disks"]))
+            self.assertEqual(settings, guest.settings())
+            self.assertTrue(guest.is_counting())
+            self.wait_for_another_second()
+
     def test_what_has_no_snapshot_is_named(self):
         summary = self.save(self.disk_guest())
         left_out = {disk["device"]: disk["reason"] for disk in summary["disks_left_out"]}
@@ -112,9 +130,12 @@ class DisksOfASave(DiskTest):
         summary = self.save(self.disk_guest())
         run = self.run_tool("vmstream-inspect", "info", "--json", "guest.zst")
         self.assert_status(0, run)
-        self.assertEqual(summary["disks"], json.loads(run.stdout)["capture"]["disks"])
+        capture = json.loads(run.stdout)["capture"]
+        self.assertEqual(summary["disks"], capture["disks"])
+        self.assertEqual(summary["go_back"], capture["go_back"])
         run = self.run_tool("vmstream-inspect", "info", "guest.zst")
         self.assertIn(summary["disks"][0]["overlay"].encode(), run.stdout)
+        self.assertIn(summary["go_back"].encode(), run.stdout)
 
     def test_words_say_how_to_go_back(self):
         guest = self.disk_guest()
@@ -129,8 +150,7 @@ class DisksOfASave(DiskTest):
     def test_a_guest_may_be_saved_again_and_again(self):
         guest = self.disk_guest()
         first = self.save(guest, "--mode", "live")
-        wait_until(lambda: int(time.time()) % 2 == 0, "another second")
-        time.sleep(1)  # overlays are named by the second
+        self.wait_for_another_second()
         second = self.save(guest, "--mode", "background", "--force")
         self.assertEqual([disk["overlay"] for disk in first["disks"]],
                          [disk["base"] for disk in second["disks"]])

@@ -79,6 +79,15 @@ class MappedSaves(MappedTest):
         self.save_mapped(guest, "--no-index", file="bare")
         self.assertNotIn("bare.vmsx", self.state_files())
 
+    def test_progress_tells_how_much_qemu_has_written(self):
+        guest = self.writing_guest(qemu=NEWER_QEMU)
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "guest.mapped", *MAPPED, "--json",
+                            "--progress", "json")
+        self.assert_status(0, run)
+        last = json.loads(run.stderr.splitlines()[-1])
+        self.assertEqual("done", last["phase"])
+        self.assertEqual(json.loads(run.stdout)["disk_bytes"], last["file_bytes"])
+
     def test_a_guest_that_is_found_paused(self):
         guest = self.writing_guest(qemu=NEWER_QEMU)
         guest.monitor.ask("stop")

@@ -108,6 +108,10 @@ class LiveSaves(ModeTest):
         self.assertIn(json.loads(run.stdout)["ended_by"], ("downtime", "dirty-pages"))
         lines = [json.loads(line) for line in run.stderr.splitlines()]
         self.assertGreater(max(line.get("throttle_percent", 0) for line in lines), 0)
+        self.assertIn(False, [line.get("converges") for line in lines])
+        again = [line for line in lines if line["phase"] == "save" and line.get("pass", 0) > 1]
+        self.assertLess(min(line["percent"] for line in again), 100)
+        self.assertEqual({None}, {line["seconds_left"] for line in again})
         self.assertEqual(before, guest.settings())
         self.assertTrue(guest.is_counting())
         self.assertEqual(0, guest.monitor.ask("query-migrate").get("cpu-throttle-percentage", 0))
@@ -173,9 +177,12 @@ class LiveSaves(ModeTest):
 
     def test_a_compact_file_has_each_page_once(self):
         guest = self.writing_guest()
-        live = ["--mode", "live", *SLOW_LINK, "--max-passes", "1"]
-        summary = self.save(guest, *live, "--compact", "--verify", file="compact.zst")
+        live = ["--mode", "live", *SLOW_LINK, "--converge", "stalls=99,passes=2"]
+        summary = self.save(guest, *live, "--compact", "--verify", "--max-size", "15M",
+                            file="compact.zst")
+        self.assertNotEqual("size", summary["ended_by"])  # which does not depend on the passes
         self.assertGreater(sum(each["pages"] for each in summary["passes"]), summary["pages"] + PAGES // 4)
+        self.assertEqual(len(self.read("compact.zst")), summary["file_bytes"])
         self.assertEqual([summary["pages"]], [pages for pages, _ in self.passes_in("compact.zst")])
         self.assertEqual(["compact.zst"], self.state_files())
 
@@ -300,6 +307,7 @@ class RefusedModes(ModeTest):
             self.assert_status(0, run)
             summary = json.loads(run.stdout)
             self.assertEqual(("stop", "stopped"), (summary["mode"], summary["ended_by"]))
+            self.assertIn("found stopped", summary["mode_reason"])
             self.assertEqual("postmigrate", guest.monitor.status())
             guest.monitor.ask("cont")
             guest.monitor.ask("stop")

@@ -7,17 +7,14 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "common/json_values.h"
+
 namespace vmtools {
 namespace {
 
 using nlohmann::ordered_json;
 using vmstream::OpenPgpFacts;
 using vmstream::OpenPgpSignature;
-
-ordered_json or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return text;
-}
 
 // "2026-11-21T10:00:00Z"
 ordered_json time_json(int64_t seconds) {

@@ -45,6 +45,15 @@ std::string picture(double percent, size_t columns) {
   return fmt::format("[{}{}] ", std::string(filled, '='), std::string(width - filled, ' '));
 }
 
+// No figure is shown in half where there is room for some.
+std::string cut_to_terminal(std::string text) {
+  size_t room = terminal_width(STDERR_FILENO) - 1;
+  if (text.size() <= room) return text;
+  size_t comma = text.rfind(',', room);
+  if (comma != std::string::npos) text.resize(comma);
+  return text;
+}
+
 std::string format_rate(double bytes_per_second) {
   return format_size(static_cast<uint64_t>(bytes_per_second)) + "/s";
 }
@@ -82,12 +91,19 @@ Progress::~Progress() {
 
 void Progress::update(const vmstream::StreamCounts& counts) {
   counts_ = counts;
-  if (form_ == Form::None) return;
+  begun_ = true;
+  refresh();
+}
+
+void Progress::refresh() {
+  if (form_ == Form::None || !begun_) return;
   if (Clock::now() - shown_ >= kInterval) show();
 }
 
 void Progress::enter(std::string_view phase) {
   phase_ = phase;
+  detail_.words.clear();
+  detail_.bytes_left.reset();
   show();
 }
 
@@ -120,12 +136,15 @@ void Progress::measure(Clock::time_point now) {
 
 std::optional<double> Progress::percent() const {
   if (counts_.guest_bytes == 0) return std::nullopt;
-  double part = static_cast<double>(counts_.page_bytes) / static_cast<double>(counts_.guest_bytes);
-  return std::min(100.0, 100 * part);
+  auto all = static_cast<double>(counts_.guest_bytes);
+  auto done = static_cast<double>(counts_.page_bytes);
+  if (detail_.bytes_left) done = all - static_cast<double>(*detail_.bytes_left);
+  return std::clamp(100 * done / all, 0.0, 100.0);
 }
 
 std::optional<double> Progress::seconds_left() const {
-  if (counts_.guest_bytes == 0 || page_bytes_per_second_ < 1) return std::nullopt;
+  bool can_tell = counts_.guest_bytes > 0 && page_bytes_per_second_ >= 1 && !detail_.bytes_left;
+  if (!can_tell) return std::nullopt;
   uint64_t left = counts_.guest_bytes - std::min(counts_.guest_bytes, counts_.page_bytes);
   return static_cast<double>(left) / page_bytes_per_second_;
 }
@@ -158,7 +177,7 @@ std::string Progress::bar() const {
     std::string drawn = picture(*part, head.size() + text.size());
     if (!drawn.empty()) return head.append(drawn).append(text);
   }
-  return head + figures(false);
+  return cut_to_terminal(head + figures(false));
 }
 
 std::string Progress::json() const {
@@ -176,7 +195,9 @@ std::string Progress::json() const {
   }
   line["seconds_left"] = or_null(seconds_left());
   line["elapsed_seconds"] = std::round(Seconds(shown_ - start_).count() * 1000) / 1000;
-  for (const auto& [key, figure] : detail_.figures) line[std::string(key)] = figure;
+  for (const auto& [key, figure] : detail_.figures) {
+    std::visit([&line, name = std::string(key)](auto value) { line[name] = value; }, figure);
+  }
   return line.dump() + "\n";
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <vmstream/cancellation.h>
@@ -17,8 +18,12 @@ namespace vmtools {
 
 /// What a phase can tell besides the counts.
 struct ProgressDetail {
-  std::string words;                                           ///< for the bar
-  std::vector<std::pair<std::string_view, uint64_t>> figures;  ///< for JSON: keys that stay valid
+  using Figure = std::variant<uint64_t, bool>;
+
+  std::string words;                                         ///< for the bar
+  std::vector<std::pair<std::string_view, Figure>> figures;  ///< for JSON: keys that stay valid
+  /// Of the guest's memory, where the counts do not tell because pages are sent again.
+  std::optional<uint64_t> bytes_left;
 };
 
 /// Shows progress as the options ask. Cheap to update as often as there is news; drawn at most ten
@@ -32,6 +37,8 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(const vmstream::StreamCounts& counts);
+  /// Once there is something to show: the same counts, with rates that sink as nothing moves.
+  void refresh();
   /// Asked for the bytes that have come out at the far end, whenever progress is shown.
   void watch_output(std::function<uint64_t()> bytes_written) {
     bytes_written_ = std::move(bytes_written);
@@ -57,6 +64,7 @@ class Progress {
   Session& session_;
   Form form_ = Form::None;
   std::string phase_;
+  bool begun_ = false;
   ProgressDetail detail_;
   vmstream::StreamCounts counts_;
   vmstream::Clock::time_point start_;

@@ -27,8 +27,12 @@ ordered_json disks_json(const std::vector<SavedDisk>& disks) {
 }
 
 std::string disk_text(const SavedDisk& disk) {
-  return fmt::format("{}: as saved in {} ({}), the guest goes on in {}", escape(disk.device),
-                     escape(disk.base), escape(disk.base_format), escape(disk.overlay));
+  return fmt::format("{}: as saved in {} ({})", escape(disk.device), escape(disk.base),
+                     escape(disk.base_format));
+}
+
+std::string overlay_text(const SavedDisk& disk) {
+  return "the guest goes on in " + escape(disk.overlay);
 }
 
 }  // namespace vmtools

@@ -14,7 +14,9 @@ namespace vmtools {
 /// [{"device": ..., "base": ..., "overlay": ...}, ...].
 nlohmann::ordered_json disks_json(const std::vector<vmstream::SavedDisk>& disks);
 
-/// "disk virtio0: as saved in /img/a.qcow2 (qcow2), the guest goes on in /img/b.qcow2".
+/// "virtio0: as saved in /img/a.qcow2 (qcow2)".
 std::string disk_text(const vmstream::SavedDisk& disk);
+/// "the guest goes on in /img/b.qcow2".
+std::string overlay_text(const vmstream::SavedDisk& disk);
 
 }  // namespace vmtools

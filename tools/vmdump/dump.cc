@@ -43,6 +43,13 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
           .limits = session.limits(options.timeout)};
 }
 
+CaptureOptions watched_options(const Options& options, const Session& session,
+                               const SaveObserver& observer) {
+  auto capture = capture_options(options, session);
+  capture.limits.meanwhile = observer.meanwhile();
+  return capture;
+}
+
 // The file's index is what the capture gathers. `chain` is borrowed.
 void take_index(const Options& options, OutputChain& chain, CaptureOptions& capture) {
   if (!gathers_index(options)) return;
@@ -53,9 +60,9 @@ void take_index(const Options& options, OutputChain& chain, CaptureOptions& capt
 // compress, and blocks may be on their way through the encoder.
 constexpr uint64_t kUnderWay = 16u << 20;
 
-// `chain` is borrowed.
+// A compact file does not grow with the passes. `chain` is borrowed.
 void keep_to_size(const Options& options, const OutputChain& chain, CaptureOptions& capture) {
-  if (!options.max_size || options.over_size == OverSize::Fail) return;
+  if (!options.max_size || options.compact || options.over_size == OverSize::Fail) return;
   capture.must_end = [&chain, most = *options.max_size](uint64_t bytes_left) {
     return chain.bytes_written() + bytes_left + kUnderWay > most;
   };
@@ -69,8 +76,15 @@ ExitStatus explain(const Options& options, Session& session) {
   return ExitStatus::Done;
 }
 
-ExitStatus report(const Options& options, Session& session, const CaptureSummary& summary,
-                  const FileSize& size) {
+// When all of it is written.
+FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
+  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
+  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
+}
+
+ExitStatus report(const Options& options, Session& session, OutputChain& chain,
+                  const CaptureSummary& summary) {
+  FileSize size = size_of(options, chain, summary);
   if (options.common.json) vmtools::print_json(summary_json(options, summary, size));
   session.messages().summary(summary_line(options, summary, size));
   if (!summary.mode_reason.empty()) {
@@ -151,11 +165,6 @@ vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& gues
   return guest.capture(entrance(chain, compaction));
 }
 
-FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
-  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
-  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
-}
-
 // The file is whole without it.
 void leave_index(const Options& options, Session& session, const OutputChain& chain) {
   if (!options.mapped_ram) return;
@@ -168,24 +177,22 @@ void leave_index(const Options& options, Session& session, const OutputChain& ch
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
-  auto capture = capture_options(options, session);
+  SaveObserver observer(session, *options.qmp);
+  auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  observer.watch(*chain, options.mapped_ram);
   take_index(options, *chain, capture);
   keep_to_size(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  SaveObserver observer(session, *options.qmp, *chain);
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
   auto summary = save(options, *guest, *chain, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
-  FileSize size = size_of(options, *chain, *summary);
   auto published = finish(options, *chain, compaction->get(), *summary, observer);
-  if (!published) {
-    return give_up(options, session, *guest, published.error());
-  }
+  if (!published) return give_up(options, session, *guest, published.error());
   leave_index(options, session, *chain);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
@@ -193,30 +200,29 @@ ExitStatus dump_guest(const Options& options, Session& session) {
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
-  return report(options, session, *summary, size);
+  return report(options, session, *chain, *summary);
 }
 
 ExitStatus dump_stdin(const Options& options, Session& session) {
   if (vmtools::is_terminal(STDIN_FILENO)) {
     return session.fail("stdin", Error{Errc::Usage, "a terminal sends no migration stream"});
   }
-  auto capture = capture_options(options, session);
+  SaveObserver observer(session, "stdin");
+  auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());
+  observer.watch(*chain, options.mapped_ram);
   take_index(options, *chain, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  SaveObserver observer(session, "stdin", *chain);
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary =
       vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);
   if (!summary) return session.fail(output_name(options), summary.error());
   auto published = finish(options, *chain, compaction->get(), *summary, observer);
-  if (!published) {
-    return session.fail(output_name(options), published.error());
-  }
+  if (!published) return session.fail(output_name(options), published.error());
   observer.enter("done");
-  return report(options, session, *summary, {chain->bytes_written(), chain->bytes_written()});
+  return report(options, session, *chain, *summary);
 }
 
 }  // namespace

@@ -196,15 +196,28 @@ Status check_openpgp(const Options& options) {
   return usage("the suffix asks for encryption: -e KEY, --symmetric or --sign KEY is needed");
 }
 
+bool may_be_live(const Options& options) {
+  return options.mode == CaptureMode::Live || options.mode == CaptureMode::Auto;
+}
+
 // Options of a mode that is not asked for would be ignored in silence.
 Status check_live(const Options& options) {
   if (options.from_stdin && options.mode != CaptureMode::Stop) return usage("--mode needs --qmp");
-  bool may_be_live = options.mode == CaptureMode::Live || options.mode == CaptureMode::Auto;
   bool sets_live =
       options.converge || options.max_passes || options.downtime_limit || options.auto_converge;
-  if (may_be_live || !sets_live) return vmstream::ok();
+  if (may_be_live(options) || !sets_live) return vmstream::ok();
   return usage(
       "--converge, --max-passes, --downtime-limit and --auto-converge need --mode live or auto");
+}
+
+// Nothing but a live save can end early, and a compact file does not grow with its passes.
+Status check_size(const Options& options) {
+  if (!options.over_size) return vmstream::ok();
+  if (!options.max_size) return usage("--over-size needs --max-size");
+  if (*options.over_size == OverSize::Fail) return vmstream::ok();
+  if (!may_be_live(options)) return usage("--over-size finish needs --mode live or auto");
+  if (!options.compact) return vmstream::ok();
+  return usage("--over-size finish is not for --compact, whose file does not grow with the passes");
 }
 
 Status check_source(const Options& options) {
@@ -216,6 +229,7 @@ Status check_source(const Options& options) {
     return usage("--after, --max-bandwidth, --disk-snapshot and --explain need --qmp");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
+  if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
   return check_live(options);
 }
 
@@ -235,7 +249,7 @@ Status check_mapped(const Options& options) {
     return usage("the suffix asks for compression, which --mapped-ram files do not have");
   }
   if (!options.compact && !options.max_size) return vmstream::ok();
-  return usage("--compact and --max-size: a --mapped-ram file has each page once as it is");
+  return usage("--compact and --max-size are not for --mapped-ram: its files have each page once");
 }
 
 // A name must not promise a coding that the file does not get.
@@ -261,6 +275,7 @@ Status check_target(const Options& options) {
   if (options.compact && (options.output.value_or("-") == "-" || options.is_encrypted())) {
     return usage("--compact keeps the plain stream beside FILE: it needs -o FILE, unencrypted");
   }
+  if (auto size = check_size(options); !size) return size;
   if (auto mapped = check_mapped(options); !mapped) return mapped;
   if (auto suffix = check_suffix(options); !suffix) return suffix;
   return check_openpgp(options);

@@ -36,8 +36,8 @@ struct Options {
   std::optional<std::string> output;
   std::optional<std::string> exec;
   bool force = false;
-  std::optional<uint64_t> max_size;  ///< of the file
-  OverSize over_size = OverSize::Finish;
+  std::optional<uint64_t> max_size;   ///< of the file
+  std::optional<OverSize> over_size;  ///< default: Finish
 
   std::optional<Compression> compression;
   std::optional<std::string> filter;

@@ -8,32 +8,46 @@
 namespace vmdump {
 namespace {
 
-constexpr double kPageBytes = 4096;
+// In the first pass the counts tell all.
+std::string words_for(const vmstream::LiveProgress& live) {
+  if (live.pass < 2) return fmt::format("pass {}", live.pass);
+  auto dirty = static_cast<uint64_t>(live.dirty_pages_per_second) * live.page_bytes;
+  return fmt::format("pass {}{}, {} left, guest writes {}/s", live.pass,
+                     live.converges ? "" : " not converging",
+                     vmstream::format_size(live.bytes_left), vmstream::format_size(dirty));
+}
 
 vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
-  auto dirty = static_cast<uint64_t>(live.dirty_pages_per_second * kPageBytes);
-  auto words = fmt::format("pass {}, {} left, guest writes {}/s{}", live.pass,
-                           vmstream::format_size(live.bytes_left), vmstream::format_size(dirty),
-                           live.converges() ? "" : ", not converging");
-  return {
-      .words = std::move(words),
-      .figures = {{"pass", live.pass},
-                  {"pages_left", live.pages_left},
-                  {"dirty_pages_per_second", static_cast<uint64_t>(live.dirty_pages_per_second)},
-                  {"sent_pages_per_second", static_cast<uint64_t>(live.sent_pages_per_second)},
-                  {"throttle_percent", live.throttle_percent}}};
+  auto whole = [](double rate) { return static_cast<uint64_t>(rate); };
+  return {.words = words_for(live),
+          .figures = {{"pass", live.pass},
+                      {"pages_left", live.pages_left},
+                      {"dirty_pages_per_second", whole(live.dirty_pages_per_second)},
+                      {"sent_pages_per_second", whole(live.sent_pages_per_second)},
+                      {"throttle_percent", live.throttle_percent},
+                      {"converges", live.converges}},
+          .bytes_left = live.pass < 2 ? std::nullopt : std::optional(live.bytes_left)};
 }
 
 }  // namespace
 
-SaveObserver::SaveObserver(vmtools::Session& session, std::string subject, const OutputChain& chain)
-    : session_(session), subject_(std::move(subject)), progress_(session, "save") {
-  progress_.watch_output([&chain] { return chain.bytes_written(); });
+SaveObserver::SaveObserver(vmtools::Session& session, std::string subject)
+    : session_(session),
+      subject_(std::move(subject)),
+      progress_(session, "save"),
+      meanwhile_([this] {
+        progress_.refresh();
+        answer_request();
+      }) {}
+
+void SaveObserver::watch(OutputChain& chain, bool by_qemu) {
+  progress_.watch_output(
+      [&chain, by_qemu] { return by_qemu ? chain.file().disk_bytes() : chain.bytes_written(); });
 }
 
 void SaveObserver::on_progress(const vmstream::StreamCounts& counts) {
   progress_.update(counts);
-  if (status_requests_.take()) session_.messages().answer(progress_.line());
+  answer_request();
 }
 
 void SaveObserver::on_live(const vmstream::LiveProgress& live) {
@@ -42,6 +56,10 @@ void SaveObserver::on_live(const vmstream::LiveProgress& live) {
 
 void SaveObserver::on_warning(const std::string& text) {
   session_.messages().warning(subject_, text);
+}
+
+void SaveObserver::answer_request() {
+  if (status_requests_.take()) session_.messages().answer(progress_.line());
 }
 
 }  // namespace vmdump

@@ -2,6 +2,7 @@
 // What a person sees while a save runs.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -13,12 +14,17 @@
 
 namespace vmdump {
 
-/// Shows progress and warnings of a capture, and answers requests for its status.
+/// Shows progress and warnings of a capture, and answers requests for its status, also when nothing
+/// moves.
 class SaveObserver final : public vmstream::CaptureObserver {
  public:
-  /// `session` and `chain` are borrowed. `subject` names in warnings where the stream comes from.
-  SaveObserver(vmtools::Session& session, std::string subject, const OutputChain& chain);
+  /// `session` is borrowed. `subject` names in warnings where the stream comes from.
+  SaveObserver(vmtools::Session& session, std::string subject);
 
+  /// For WaitLimits.
+  const std::function<void()>* meanwhile() const { return &meanwhile_; }
+  /// What has come out so far is told too. `chain` is borrowed; `by_qemu`: QEMU writes its file.
+  void watch(OutputChain& chain, bool by_qemu);
   /// A stage has begun, "sync" for instance.
   void enter(std::string_view phase) { progress_.enter(phase); }
 
@@ -27,10 +33,13 @@ class SaveObserver final : public vmstream::CaptureObserver {
   void on_warning(const std::string& text) override;
 
  private:
+  void answer_request();
+
   vmtools::Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
   vmtools::StatusRequests status_requests_;
+  std::function<void()> meanwhile_;
 };
 
 }  // namespace vmdump

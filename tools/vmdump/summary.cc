@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/json_values.h"
 #include "common/saved_disks.h"
 
 namespace vmdump {
@@ -16,9 +17,11 @@ using nlohmann::ordered_json;
 using vmstream::CaptureMode;
 using vmstream::CapturePass;
 using vmstream::CaptureSummary;
+using vmtools::or_null;
+using vmtools::rounded;
 
-double to_milliseconds(double seconds) {
-  return std::round(seconds * 1000) / 1000;
+std::string pause_text(double seconds) {
+  return seconds < 0.1 ? fmt::format("{:.1f} ms", 1e3 * seconds) : fmt::format("{:.2f} s", seconds);
 }
 
 ordered_json passes_json(const CaptureSummary& summary) {
@@ -26,7 +29,7 @@ ordered_json passes_json(const CaptureSummary& summary) {
   for (const CapturePass& pass : summary.passes) {
     passes.push_back({{"pages", pass.pages},
                       {"bytes", pass.bytes},
-                      {"seconds", to_milliseconds(pass.seconds)},
+                      {"seconds", rounded(pass.seconds)},
                       {"dirtied_pages", pass.dirtied},
                       {"pages_left", pass.left}});
   }
@@ -37,12 +40,7 @@ ordered_json shortfall_json(const CaptureSummary& summary) {
   if (!summary.shortfall) return nullptr;
   return {{"dirty_pages_per_second", std::llround(summary.shortfall->dirty_pages_per_second)},
           {"sent_pages_per_second", std::llround(summary.shortfall->sent_pages_per_second)},
-          {"pause_seconds", to_milliseconds(summary.shortfall->pause_seconds)}};
-}
-
-ordered_json or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return text;
+          {"pause_seconds", rounded(summary.shortfall->pause_seconds)}};
 }
 
 // The name that the file has, or will be given.
@@ -81,9 +79,11 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
   line += fmt::format(", {:.2f} s", summary.total_seconds);
   if (!options.qmp) return line;
   if (summary.mode != CaptureMode::Stop) line += fmt::format(", {}", name_of(summary.mode));
-  line += fmt::format(", guest paused {:.2f} s", summary.pause_seconds);
+  line += fmt::format(", guest paused {}", pause_text(summary.pause_seconds));
   if (summary.mode == CaptureMode::Live) {
-    line += fmt::format(" after {} passes ({})", summary.passes.size(), name_of(summary.ended_by));
+    size_t passes = summary.passes.size();
+    line += fmt::format(" after {} {} ({})", passes, passes == 1 ? "pass" : "passes",
+                        name_of(summary.ended_by));
   }
   return line;
 }
@@ -91,19 +91,24 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
 std::string shortfall_line(const vmstream::Shortfall& missed) {
   return fmt::format(
       "it did not converge: the guest dirtied {:.0f} pages a second, {:.0f} were sent; the rest "
-      "needed a pause of about {:.2f} s",
-      missed.dirty_pages_per_second, missed.sent_pages_per_second, missed.pause_seconds);
+      "needed a pause of about {}",
+      missed.dirty_pages_per_second, missed.sent_pages_per_second,
+      pause_text(missed.pause_seconds));
 }
 
 std::vector<std::string> disk_lines(const Options& options, const CaptureSummary& summary) {
   std::vector<std::string> lines;
-  for (const auto& disk : summary.disks) lines.push_back("disk " + vmtools::disk_text(disk));
+  for (const auto& disk : summary.disks) {
+    lines.push_back(
+        fmt::format("disk {}, {}", vmtools::disk_text(disk), vmtools::overlay_text(disk)));
+  }
   for (const auto& disk : summary.left_out_disks) {
     lines.push_back(
         fmt::format("disk {}: left out, {}", vmstream::escape(disk.device), disk.reason));
   }
   if (!summary.disks.empty()) {
-    lines.push_back("to go back, once this QEMU has ended: " + go_back(options, summary));
+    lines.push_back("to go back, once this QEMU has ended: " +
+                    vmstream::escape(go_back(options, summary)));
   }
   return lines;
 }
@@ -131,9 +136,11 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;
   json["passes"] = passes_json(summary);
-  json["pause_seconds"] =
-      options.qmp ? ordered_json(to_milliseconds(summary.pause_seconds)) : ordered_json(nullptr);
-  json["total_seconds"] = to_milliseconds(summary.total_seconds);
+  // QEMU stamps its events by the microsecond, and a background save pauses for few of a thousand.
+  json["pause_seconds"] = options.qmp
+                              ? ordered_json(rounded(summary.pause_seconds, vmtools::kMicroseconds))
+                              : ordered_json(nullptr);
+  json["total_seconds"] = rounded(summary.total_seconds);
   json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);
   if (options.disk_folder) {

@@ -88,6 +88,8 @@ Status check_file(const Options& options) {
 }
 
 Status check_target(const Options& options) {
+  if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
+  if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would send nothing unasked");
   if (!options.qemu.empty() && (options.qmp || options.output)) {
     return usage("-o, --qmp and -- exclude each other");
   }

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
 #include <vmstream/sidecar.h>
@@ -26,6 +27,7 @@ namespace {
 using vmstream::Error;
 using vmstream::HoldBack;
 using vmstream::QemuProcess;
+using vmstream::quote_for_shell;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
 using vmstream::StateFile;
@@ -164,11 +166,27 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   return wait_for_qemu(session, *qemu, program, reported);
 }
 
+// What this tool is told of the file, as a shell takes it.
+std::string input_words(const Options& options) {
+  if (options.exec) return "--exec " + quote_for_shell(*options.exec);
+  return quote_for_shell(options.file.value_or("-"));
+}
+
+// Of a restore that no QEMU is asked for.
+std::string explain_plain(const Options& options) {
+  bool to_file = options.output.value_or("-") != "-";
+  return fmt::format(
+      "# No QEMU is asked: the plain stream goes to {}. One takes it by itself with\n"
+      "qemu-system-x86_64 ... -incoming \"exec:{}{}\"\n",
+      to_file ? vmstream::escape(*options.output) : "stdout", to_file ? "cat " : "vmrestore ",
+      to_file ? quote_for_shell(*options.output) : input_words(options));
+}
+
 std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
+  if (!address && options.qemu.empty()) return explain_plain(options);
   if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
-  RestoreOptions restore{.run_state = options.run_state};
-  return vmstream::explain_restore(options.exec.value_or(options.file.value_or("-")), address,
-                                   restore);
+  if (options.resume_lazy) return vmstream::explain_lazy_recovery(*address);
+  return vmstream::explain_restore(input_words(options), address, {.run_state = options.run_state});
 }
 
 ExitStatus explain(const Options& options, Session& session) {

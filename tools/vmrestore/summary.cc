@@ -3,34 +3,21 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
 #include "common/containers.h"
+#include "common/json_values.h"
 
 namespace vmrestore {
-namespace {
 
 using nlohmann::ordered_json;
 using vmstream::LazyCounts;
 using vmstream::LazySummary;
 using vmstream::RestoreSummary;
-
-ordered_json or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return text;
-}
-
-ordered_json or_null(const std::optional<std::string>& text) {
-  return or_null(text.value_or(""));
-}
-
-double rounded(double seconds, double steps = 1000) {
-  return std::round(seconds * steps) / steps;
-}
-
-}  // namespace
+using vmtools::kMicroseconds;
+using vmtools::or_null;
+using vmtools::rounded;
 
 std::string summary_line(const Options& options, const RestoreSummary& summary) {
   std::string name = vmstream::escape(options.exec ? "command" : input_name(options));
@@ -73,7 +60,6 @@ std::string lazy_summary_line(const Options& options, const LazySummary& summary
 
 ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
                                const LazySummary& summary) {
-  constexpr double kMicroseconds = 1e6;
   const LazyCounts& counts = summary.counts;
   const auto& facts = file.index().facts;
   ordered_json json;

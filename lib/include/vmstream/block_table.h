@@ -29,8 +29,10 @@ class BlockTable {
   /// Bytes of the file that hold nothing of the plain stream follow the last piece.
   bool append_gap(uint64_t file_bytes);
 
+  /// The number of pieces.
   size_t size() const { return entries_.size(); }
   bool empty() const { return entries_.empty(); }
+  // Bytes of the plain stream and of the file that pieces and gaps make up.
   uint64_t plain_length() const { return plain_end_; }
   uint64_t file_length() const { return file_end_; }
 

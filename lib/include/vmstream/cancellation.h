@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 
 #include <vmstream/result.h>
@@ -15,6 +16,7 @@ namespace vmstream {
 /// source, sink and client that was given a pointer to it.
 class Cancellation {
  public:
+  /// Fails where the system gives no descriptor.
   static Result<Cancellation> create();
   Cancellation(Cancellation&& other) noexcept;
   Cancellation& operator=(Cancellation&&) = delete;
@@ -32,12 +34,16 @@ class Cancellation {
   int event_fd_ = -1;
 };
 
+/// What deadlines are given by: no change of the date moves them.
 using Clock = std::chrono::steady_clock;
 
-/// What bounds a wait. The default waits for ever. Copied freely; the cancellation is borrowed.
+/// What bounds a wait. The default waits for ever. Copied freely; what is pointed to is borrowed.
 struct WaitLimits {
   const Cancellation* cancellation = nullptr;
   std::optional<Clock::time_point> deadline = std::nullopt;
+  /// Called several times a second while a wait lasts, and when a signal falls into it, by the
+  /// thread that waits. Null: by nobody.
+  const std::function<void()>* meanwhile = nullptr;
 };
 
 }  // namespace vmstream

@@ -30,18 +30,22 @@ enum class CaptureMode {
 std::string_view name_of(CaptureMode mode);
 
 /// What becomes of the guest after success.
-enum class After { Keep, Pause, Quit };
+enum class After {
+  Keep,   ///< it goes on as it was found
+  Pause,  ///< it stands still
+  Quit,   ///< its QEMU is ended
+};
 
 /// How a live save stands, in QEMU's figures.
 struct LiveProgress {
   uint64_t pass = 1;        ///< that is under way
   uint64_t pages_left = 0;  ///< of what was dirty when it began
   uint64_t bytes_left = 0;
+  uint64_t page_bytes = 0;
   double dirty_pages_per_second = 0;
   double sent_pages_per_second = 0;
   uint64_t throttle_percent = 0;  ///< that is taken from the guest's processors
-
-  bool converges() const { return sent_pages_per_second > dirty_pages_per_second; }
+  bool converges = true;          ///< the last pass sent more pages than the guest dirtied
 };
 
 /// Told how far a capture has come; called from the capturing thread, several times a second.
@@ -59,6 +63,7 @@ struct MappedRamOptions {
   bool direct_io = false;  ///< pages go past the page cache (QEMU 9.1)
 };
 
+/// How a guest is saved, or a stream that arrives by itself.
 struct CaptureOptions {
   CaptureMode mode = CaptureMode::Stop;
   After after = After::Keep;
@@ -81,7 +86,8 @@ struct CaptureOptions {
   std::optional<MappedRamOptions> mapped_ram = std::nullopt;
 
   bool digest = true;  ///< compute SHA-256 of the plain stream
-  /// 1: the digest gets no thread of its own; 0: all cores. Of QEMU's where it writes the file.
+  /// 1: the digest gets no thread of its own; 0: all cores. Where QEMU writes the file: how many of
+  /// its threads do.
   size_t threads = 0;
   /// Given the index of the stream when all of it has been seen and found whole, before the sink is
   /// finished: what EncodeOptions::index asks for then. Empty: none is gathered.

@@ -48,7 +48,8 @@ class Convergence {
  public:
   explicit Convergence(ConvergenceRules rules) : rules_(rules) {}
 
-  /// The rule that ends the save after this pass, if one does.
+  /// The rule that ends the save after this pass, if one does. One that sent nothing is none of
+  /// those that are counted.
   std::optional<EndedBy> after(const CapturePass& pass);
 
  private:

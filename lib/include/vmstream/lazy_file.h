@@ -57,6 +57,8 @@ class LazyFile {
   /// With records and a page map.
   const StateIndex& index() const { return *index_; }
 
+  /// Opens the file once more. The reader keeps at most `cache_bytes` of decoded blocks.
+  /// Errc::Environment where the file can no longer be read as it was.
   Result<LazyReader> open_reader(size_t cache_bytes) const;
 
  private:

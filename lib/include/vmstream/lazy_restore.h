@@ -43,6 +43,7 @@ struct LazyCounts {
   double worst_service_seconds = 0;
 };
 
+/// Told how far a lazy restore has come; called from the restoring thread.
 class LazyObserver {
  public:
   virtual ~LazyObserver() = default;
@@ -54,6 +55,7 @@ class LazyObserver {
   virtual void on_warning(const std::string&) {}
 };
 
+/// How a guest is brought back that runs before its memory is there.
 struct LazyOptions {
   RunState run_state = RunState::AsSaved;
   bool push = true;  ///< send what nobody has asked for; else that stays in the file
@@ -69,7 +71,7 @@ struct LazyOptions {
 /// A guest that has all of its memory.
 struct LazySummary {
   LazyCounts counts;
-  std::string run_state;      ///< QEMU's own word
+  std::string run_state;      ///< QEMU's own word, such as "running"
   double loaded_seconds = 0;  ///< until on_loaded()
   double total_seconds = 0;
   WorkingSet working_set;  ///< what was asked for, early pages that were pushed in front
@@ -94,5 +96,7 @@ Result<LazySummary> resume_lazily(const LazyFile& file, QmpClient& qmp, const La
 
 /// The QMP commands of a lazy restore, as text. `address` may be null.
 std::string explain_lazy_restore(const QmpAddress* address, RunState run_state);
+/// The same of one that is gone on with.
+std::string explain_lazy_recovery(const QmpAddress& address);
 
 }  // namespace vmstream

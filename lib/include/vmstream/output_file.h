@@ -14,7 +14,8 @@ namespace vmstream {
 /// What to do when the final name exists already.
 enum class Overwrite { Refuse, Replace };
 
-/// A new file, written under a temporary name in the target's folder with mode 0600.
+/// A new file of mode 0600 in the target's folder: without a name until it is whole, or under a
+/// temporary one where the file system has no unnamed files.
 ///
 /// write() appends. commit_file() syncs the data, gives the file its final name and syncs the
 /// folder; without it the destructor removes the temporary, and so does discard(). With
@@ -56,9 +57,10 @@ class OutputFile final : public ByteSink {
   const std::string& path() const;
   uint64_t bytes_written() const;
 
-  /// For another program that is to write the file; what it writes is not among bytes_written().
+  /// Borrowed, for another program that is to write the file; what it writes is not among
+  /// bytes_written().
   int descriptor() const;
-  /// What the file takes of the disk: less than its length where it has holes.
+  /// What the file takes of the disk, committed or not: less than its length where it has holes.
   uint64_t disk_bytes() const;
 
  private:

@@ -77,8 +77,8 @@ class StreamParser {
   Status finish();
 
   /// Every byte before this offset has been recognised as part of a well-formed stream, or passed
-  /// over in a gap that has been told of. The EOF
-  /// record and what follows it count as recognised only after finish() has succeeded.
+  /// over in a gap that has been told of. The EOF record and what follows it count as recognised
+  /// only after finish() has succeeded.
   uint64_t confirmed_offset() const;
 
   /// Bytes fed so far.

@@ -27,6 +27,7 @@ enum class HoldBack {
   LastRamSection,
 };
 
+/// Told how far a restore has come; called from the restoring thread.
 class RestoreObserver {
  public:
   virtual ~RestoreObserver() = default;
@@ -54,6 +55,7 @@ Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
                                       RestoreObserver* observer = nullptr,
                                       HoldBack hold_back = HoldBack::End);
 
+/// How a guest is brought back.
 struct RestoreOptions {
   RunState run_state = RunState::AsSaved;
   WaitLimits limits = {};
@@ -93,8 +95,9 @@ class QemuProcess {
   std::unique_ptr<State> state_;
 };
 
-/// The QMP commands and the shell recipe of a restore, as text. `address` may be null.
-std::string explain_restore(const std::string& file, const QmpAddress* address,
+/// The QMP commands and the shell recipe of a restore, as text. `input` is what vmrestore is told
+/// of the file, as a shell takes it; `address` may be null.
+std::string explain_restore(const std::string& input, const QmpAddress* address,
                             const RestoreOptions& options);
 
 }  // namespace vmstream

@@ -31,6 +31,7 @@ class PageCounts {
   std::array<uint64_t, kKinds.size()> counts_{};
 };
 
+/// A RAM block, and the page records that were sent of it.
 struct RamBlockSummary {
   RamBlock block;
   PageCounts pages;

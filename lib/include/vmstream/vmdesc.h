@@ -39,6 +39,7 @@ struct VmdescField {
   std::vector<VmdescElement> elements;
 };
 
+/// Optional state of a device or a struct.
 struct VmdescSubsection {
   std::string vmsd_name;  ///< the whole name, as on the wire
   uint64_t version = 0;
@@ -46,6 +47,7 @@ struct VmdescSubsection {
   std::vector<VmdescSubsection> subsections;
 };
 
+/// A device section, as described.
 struct VmdescDevice {
   std::string idstr;
   uint32_t instance_id = 0;
@@ -69,6 +71,7 @@ class Vmdesc {
   /// Nesting, number of fields and every size are bounded; sums that overflow are an error.
   static Result<Vmdesc> parse(std::string_view json);
 
+  /// Bytes of a target page; 0 where the description does not say.
   uint32_t page_size() const { return page_size_; }
   const std::vector<VmdescDevice>& devices() const { return devices_; }
   /// Null when the description does not name the device.

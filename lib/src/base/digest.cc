@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/digest.h>
 
+#include <fmt/format.h>
 #include <openssl/evp.h>
 
 #include <array>
@@ -25,12 +26,7 @@ void Sha256::update(std::span<const std::byte> bytes) {
 std::string Sha256::finish() {
   std::array<unsigned char, 32> digest{};
   EVP_DigestFinal_ex(state_->context, digest.data(), nullptr);
-  std::string text;
-  for (unsigned char byte : digest) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
+  return fmt::format("{:02x}", fmt::join(digest, ""));
 }
 
 }  // namespace vmstream

@@ -31,12 +31,12 @@ inline constexpr size_t kRamWordBytes = 8;
 inline constexpr uint8_t kXbzrleEncoding = 0x01;
 /// A delta's length is 16 bits wide, whatever the page size.
 inline constexpr uint64_t kMaxShortPayloadBytes = 0xffff;
-inline constexpr size_t kMappedHeaderBytes =
-    28;  ///< be32 version, be64 page size, two be64 offsets
+/// be32 version, be64 page size, two be64 offsets
+inline constexpr size_t kMappedHeaderBytes = 28;
 inline constexpr uint32_t kMappedVersion = 1;
 
-inline constexpr uint64_t kBlockDevice =
-    0x01;  ///< the word of a `block` record: sector << 9 | flags
+// The word that opens each record of a `block` section: sector << 9 | flags.
+inline constexpr uint64_t kBlockDevice = 0x01;
 inline constexpr uint64_t kBlockEos = 0x02;
 inline constexpr uint64_t kBlockProgress = 0x04;
 inline constexpr uint64_t kBlockZero = 0x08;

@@ -12,7 +12,7 @@ QmpCommand to_set(const MigrationSettings::Capabilities& wanted) {
   return {"migrate-set-capabilities", {{"capabilities", list}}};
 }
 
-QmpCommand to_set(const std::map<std::string, Json>& wanted) {
+QmpCommand to_set(const MigrationSettings::Parameters& wanted) {
   return {"migrate-set-parameters", Json(wanted)};
 }
 
@@ -54,11 +54,15 @@ Status MigrationSettings::set_capabilities(QmpClient& qmp, const Capabilities& w
   return tell(qmp, to_set(change));
 }
 
-Status MigrationSettings::set_parameter(QmpClient& qmp, const std::string& name,
-                                        const Json& value) {
-  if (parameters_[name] == value) return ok();
-  owe_parameter(name);
-  return tell(qmp, to_set(std::map<std::string, Json>{{name, value}}));
+Status MigrationSettings::set_parameters(QmpClient& qmp, const Parameters& wanted) {
+  Parameters change;
+  for (const auto& [name, value] : wanted) {
+    auto found = parameters_.find(name);
+    if (found == parameters_.end() || found->second == value) continue;
+    change[name] = value;
+    owe_parameter(name);
+  }
+  return change.empty() ? ok() : tell(qmp, to_set(change));
 }
 
 Status MigrationSettings::put_back(QmpClient& qmp) {

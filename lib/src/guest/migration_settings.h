@@ -23,6 +23,7 @@ inline constexpr uint64_t kLongestDowntime = 2'000'000;
 class MigrationSettings {
  public:
   using Capabilities = std::vector<std::pair<std::string, bool>>;
+  using Parameters = std::map<std::string, Json>;
 
   static Result<MigrationSettings> read(QmpClient& qmp);
 
@@ -32,7 +33,7 @@ class MigrationSettings {
   /// Sets those that are known and not so already, by one command: QEMU takes all or none. Not
   /// possible while a migration runs.
   Status set_capabilities(QmpClient& qmp, const Capabilities& wanted);
-  Status set_parameter(QmpClient& qmp, const std::string& name, const Json& value);
+  Status set_parameters(QmpClient& qmp, const Parameters& wanted);
   /// A parameter that is changed past this object is to be put back all the same.
   void owe_parameter(const std::string& name) { changed_parameters_[name] = parameters_[name]; }
 
@@ -43,10 +44,10 @@ class MigrationSettings {
   std::vector<QmpCommand> way_back() const;
 
  private:
-  std::map<std::string, bool> capabilities_;        // as found
-  std::map<std::string, Json> parameters_;          // as found: numbers and switches
-  Capabilities changed_capabilities_;               // as found
-  std::map<std::string, Json> changed_parameters_;  // as found
+  std::map<std::string, bool> capabilities_;  // as found
+  Parameters parameters_;                     // as found: numbers and switches
+  Capabilities changed_capabilities_;         // as found
+  Parameters changed_parameters_;             // as found
 };
 
 }  // namespace vmstream

@@ -51,6 +51,7 @@ struct OutputFile::State {
   std::string temporary;  // its name in the folder; empty while it has none
   bool in_place = false;
   uint64_t written = 0;
+  uint64_t disk_bytes = 0;  // when the file was closed
   uint64_t writeback_from = 0;
 
   Status open_temporary();
@@ -280,6 +281,7 @@ Status OutputFile::commit_file() {
   if (auto synced = state_->sync(); !synced) return synced;
   if (state_->in_place) return state_->file.close();
   if (auto published = state_->publish(); !published) return published;
+  state_->disk_bytes = disk_bytes();
   state_->file.reset();  // what close() could report, fsync() has been asked
   return ok();
 }
@@ -302,7 +304,7 @@ int OutputFile::descriptor() const {
 uint64_t OutputFile::disk_bytes() const {
   constexpr uint64_t kUnitBytes = 512;  // of st_blocks, whatever the file system
   struct stat status {};
-  if (::fstat(state_->file.get(), &status) != 0) return 0;
+  if (::fstat(state_->file.get(), &status) != 0) return state_->disk_bytes;
   return static_cast<uint64_t>(status.st_blocks) * kUnitBytes;
 }
 

@@ -17,10 +17,19 @@ Error timed_out(const char* what) {
   return Error{Errc::TimedOut, fmt::format("timed out while waiting for {}", what)};
 }
 
+constexpr auto kMeanwhile = std::chrono::milliseconds(200);
+
 // Milliseconds for poll(), rounded up so that a wait does not spin just before its deadline.
 int poll_timeout(Clock::duration left) {
   auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();
   return static_cast<int>(std::clamp<int64_t>(milliseconds, 0, 1'000'000));
+}
+
+// -1: for as long as it takes.
+int poll_timeout(const WaitLimits& limits) {
+  if (!limits.deadline) return limits.meanwhile ? poll_timeout(kMeanwhile) : -1;
+  auto left = *limits.deadline - Clock::now();
+  return poll_timeout(limits.meanwhile ? std::min<Clock::duration>(left, kMeanwhile) : left);
 }
 
 }  // namespace
@@ -35,14 +44,15 @@ Status wait_ready(std::span<pollfd> descriptors, const WaitLimits& limits, const
   std::vector<pollfd> waiting(descriptors.begin(), descriptors.end());
   if (limits.cancellation) waiting.push_back({limits.cancellation->descriptor(), POLLIN, 0});
   for (;;) {
-    int timeout = limits.deadline ? poll_timeout(*limits.deadline - Clock::now()) : -1;
-    int ready = ::poll(waiting.data(), waiting.size(), timeout);
+    int ready = ::poll(waiting.data(), waiting.size(), poll_timeout(limits));
     if (ready < 0 && errno != EINTR) return system_error("poll", errno);
     if (ready > 0 && limits.cancellation && waiting.back().revents != 0) return interrupted();
     if (limits.deadline && Clock::now() >= *limits.deadline) return timed_out(what);
-    if (ready <= 0) continue;
-    std::copy_n(waiting.begin(), descriptors.size(), descriptors.begin());
-    return ok();
+    if (ready > 0) {
+      std::copy_n(waiting.begin(), descriptors.size(), descriptors.begin());
+      return ok();
+    }
+    if (limits.meanwhile) (*limits.meanwhile)();
   }
 }
 

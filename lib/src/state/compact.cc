@@ -5,8 +5,8 @@
 
 #include <vmstream/ram_image.h>
 #include "format/ram/ram_records.h"
-#include "format/stream/records.h"
 #include "io/piecewise_source.h"
+#include "state/rewriting.h"
 
 namespace vmstream {
 namespace {
@@ -76,22 +76,12 @@ class CompactSource final : public PiecewiseSource {
       memory_ = &record;
       memory_sent_ = true;
       run_ = image_.map().runs(0).begin();
-      return add_header(record, SectionType::Part);
+      return append_section_head(piece_, record, SectionType::Part);
     }
     if (record.type != SectionType::End) return ok();
-    if (auto added = add_header(record, SectionType::End); !added) return added;
-    add_tail(record);
+    if (auto added = append_section_head(piece_, record, SectionType::End); !added) return added;
+    append_slice_end(piece_, record);
     return ok();
-  }
-
-  Status add_header(const IndexedRecord& record, SectionType type) {
-    SectionHeader header{.type = type, .section_id = record.section_id, .idstr = {}};
-    return append_section_header(piece_, header);
-  }
-
-  void add_tail(const IndexedRecord& record) {
-    append_ram_mark(piece_, RamMark::EndOfSlice);
-    if (record.footer) append_footer(piece_, record.section_id);
   }
 
   // Up to a piece's worth of one run, or the end of the section.
@@ -139,10 +129,10 @@ class CompactSource final : public PiecewiseSource {
 
   Status end_memory() {
     const IndexedRecord& record = *std::exchange(memory_, nullptr);
-    add_tail(record);
+    append_slice_end(piece_, record);
     if (record.type == SectionType::Part) return ok();
-    if (auto added = add_header(record, SectionType::End); !added) return added;
-    add_tail(record);
+    if (auto added = append_section_head(piece_, record, SectionType::End); !added) return added;
+    append_slice_end(piece_, record);
     return ok();
   }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Part "meta" of an index. Unknown members are ignored; missing ones leave their default.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/json.h"
@@ -19,13 +21,7 @@ constexpr size_t kMostDisks = 1000;
 void put_name(Json& object, const std::string& name) {
   object["name"] = escape(name);
   if (object["name"] == name) return;
-  std::string digits;
-  for (char c : name) {
-    auto byte = static_cast<unsigned char>(c);
-    digits += "0123456789abcdef"[byte >> 4];
-    digits += "0123456789abcdef"[byte & 15];
-  }
-  object["name_bytes"] = digits;
+  object["name_bytes"] = fmt::format("{:02x}", fmt::join(std::as_bytes(std::span(name)), ""));
 }
 
 std::string get_name(const Json& object) {

@@ -8,8 +8,8 @@
 #include <vmstream/parser.h>
 #include "format/ram/ram_records.h"
 #include "format/stream/records.h"
-#include "format/wire.h"
 #include "io/piecewise_source.h"
+#include "state/rewriting.h"
 #include "state/wanted_feed.h"
 
 namespace vmstream {
@@ -68,8 +68,7 @@ class UnmappedSource final : public PiecewiseSource, private StreamVisitor {
     if (parser_.offset() < ram_.end()) return feed_.step(ram_.end());
     in_memory_ = false;
     behind_ = ram_.end();
-    append_ram_mark(piece_, RamMark::EndOfSlice);
-    if (ram_.footer) append_footer(piece_, ram_.section_id);
+    append_slice_end(piece_, ram_);
     return ok();
   }
 
@@ -142,36 +141,23 @@ class FrontWriter {
   }
 
   Status write_configuration(const IndexedRecord& record) {
-    // One byte more: only what stands behind the record says where it ends.
-    Bytes found(static_cast<size_t>(record.length) + 1);
-    if (auto read = plain_.read_at(record.offset, found); !read) return read;
-    ByteReader in(found, record.offset);
-    Configuration configuration = read_configuration(in, {});
-    if (!in.ok()) return in.error();
-    auto& names = configuration.capabilities;
+    auto configuration = read_configuration(plain_, record);
+    if (!configuration) return configuration.error();
+    auto& names = configuration->capabilities;
     if (names) std::erase(*names, kMappedRam);
     if (names && names->empty()) names.reset();
-    return append_configuration(front_, configuration);
+    return append_configuration(front_, *configuration);
   }
 
   // And the head of the section that gets the pages.
   Status write_ram_start(const IndexedRecord& ram) {
-    SectionHeader header{.type = SectionType::Start,
-                         .section_id = ram.section_id,
-                         .idstr = ram.idstr,
-                         .instance_id = ram.instance_id,
-                         .version_id = ram.version_id};
-    if (auto done = append_section_header(front_, header); !done) return done;
-    append_be(front_, index_.facts.ram_bytes | wire::kRamMemSize);
+    std::vector<RamBlock> blocks;
     for (const IndexedBlock& entry : index_.facts.blocks) {
-      RamBlock block = entry.block;
-      block.mapped.reset();
-      if (auto done = append_block_entry(front_, block); !done) return done;
+      blocks.push_back(entry.block);
+      blocks.back().mapped.reset();
     }
-    append_ram_mark(front_, RamMark::EndOfSlice);
-    if (ram.footer) append_footer(front_, ram.section_id);
-    header.type = SectionType::Part;
-    return append_section_header(front_, header);
+    auto done = append_ram_start(front_, ram, index_.facts.ram_bytes, blocks);
+    return done ? append_section_head(front_, ram, SectionType::Part) : done;
   }
 
   RandomSource& plain_;

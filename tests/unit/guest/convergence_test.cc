@@ -25,6 +25,15 @@ TEST_CASE("passes that fall behind end a save, in a row or not", "[guest]") {
   CHECK(convergence.after(pass(9000, 9001)) == EndedBy::Stalls);
 }
 
+TEST_CASE("a pass that sent nothing is not counted", "[guest]") {
+  Convergence convergence{{.stalls = 1, .passes = 2}};
+  CHECK_FALSE(convergence.after(pass(0, 60)));
+  CHECK_FALSE(convergence.after(pass(100, 60)));
+  CHECK_FALSE(convergence.after(pass(0, 60)));
+  CHECK(convergence.after(pass(100, 60)) == EndedBy::Passes);
+  CHECK(convergence.after(pass(0, 50)) == EndedBy::DirtyPages);
+}
+
 TEST_CASE("the number of passes is limited", "[guest]") {
   Convergence convergence{{.dirty_pages = 0, .stalls = 9, .passes = 3}};
   CHECK_FALSE(convergence.after(pass(1000, 900)));

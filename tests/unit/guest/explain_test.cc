@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <tuple>
+
 #include <vmstream/capture.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
@@ -54,6 +56,37 @@ TEST_CASE("each mode has commands of its own", "[explain]") {
   CHECK(contains(explained(CaptureMode::Background, After::Pause), "\"stop\""));
 }
 
+TEST_CASE("all that is set is explained, and put back", "[explain]") {
+  auto explained = [](CaptureOptions options) {
+    auto text = explain_capture(address("/run/q"), options, "cat > x");
+    auto back = text.find("# the values that were found");
+    REQUIRE(back != std::string::npos);
+    return std::pair(text.substr(0, back), text.substr(back, text.find("# The nearest") - back));
+  };
+  auto [set, back] = explained({.mode = CaptureMode::Live,
+                                .downtime_limit = std::chrono::milliseconds(50),
+                                .auto_converge = true});
+  CHECK(contains(set, "{\"capability\":\"auto-converge\",\"state\":true}"));
+  CHECK(contains(set, "\"downtime-limit\":50,"));
+  CHECK(contains(back, "{\"capability\":\"auto-converge\",\"state\":false}"));
+  CHECK(contains(back, "{\"downtime-limit\":300,\"max-bandwidth\":134217728}"));
+  std::tie(set, back) =
+      explained({.mapped_ram = MappedRamOptions{.direct_io = true}, .threads = 3});
+  CHECK(contains(set, "\"direct-io\":true"));
+  CHECK(contains(set, "\"multifd-channels\":3"));
+  CHECK(contains(back, "\"direct-io\":false"));
+  CHECK(contains(back, "{\"capability\":\"mapped-ram\",\"state\":false}"));
+}
+
+TEST_CASE("the choice of a mode is explained by the one that is tried first", "[explain]") {
+  auto text = explain_capture(address("/run/q"), {.mode = CaptureMode::Auto}, "cat > x");
+  CHECK(contains(text, "# background here; where that cannot be had live"));
+  CHECK(contains(text, "{\"capability\":\"background-snapshot\",\"state\":true}"));
+  text = explain_capture(address("/run/q"),
+                         {.mode = CaptureMode::Auto, .mapped_ram = MappedRamOptions{}}, "x");
+  CHECK(contains(text, "# live here; where that cannot be had stop"));
+}
+
 TEST_CASE("a file that QEMU writes is lent to it", "[explain]") {
   auto text = explain_capture(address("/run/q"), {.mapped_ram = MappedRamOptions{}, .threads = 2},
                               "guest.mapped");
@@ -84,10 +117,10 @@ TEST_CASE("snapshots of disks are explained where they are taken", "[explain]") 
 
 TEST_CASE("a restore is explained", "[explain]") {
   auto where = address("/run/q");
-  auto paused = explain_restore("guest.zst", &where, {.run_state = RunState::Paused});
+  auto paused = explain_restore("'guest.zst'", &where, {.run_state = RunState::Paused});
   CHECK(paused.find("\"stop\"") < paused.find("\"migrate-incoming\""));
   CHECK(contains(paused, "-S -incoming \"exec:vmrestore 'guest.zst'\""));
-  auto running = explain_restore("guest.zst", nullptr, {.run_state = RunState::Running});
+  auto running = explain_restore("'guest.zst'", nullptr, {.run_state = RunState::Running});
   CHECK(running.find("\"migrate-incoming\"") < running.find("\"cont\""));
 }
 
@@ -101,4 +134,12 @@ TEST_CASE("a lazy restore is explained with the capability that it needs", "[exp
   text = explain_lazy_restore(&over_tcp, RunState::AsSaved);
   CHECK(contains(text, "unix:SOCKET"));
   CHECK(contains(text, "# if the guest was saved paused:\n{\"execute\": \"stop\"}\n"));
+}
+
+TEST_CASE("so is what a lazy restore is gone on with", "[explain][lazy]") {
+  auto text = explain_lazy_recovery(address("/run/q"));
+  CHECK(contains(text, "postcopy-paused"));
+  CHECK(contains(text,
+                 "{\"execute\": \"migrate-recover\", \"arguments\": {\"uri\":\"fd:vmstream\"}}\n"));
+  CHECK_FALSE(contains(text, "migrate-incoming"));
 }

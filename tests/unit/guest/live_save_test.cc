@@ -155,7 +155,21 @@ TEST_CASE("an observer sees whether a save converges", "[guest][live]") {
   CHECK(watcher.last.bytes_left == 3000 * kPage);
   CHECK(watcher.last.dirty_pages_per_second == 700);
   CHECK(watcher.last.throttle_percent == 20);
-  CHECK(watcher.last.converges());
+  CHECK(watcher.last.page_bytes == kPage);
+  CHECK(watcher.last.converges);
+  Steered behind({progress(1, 0, 10000), progress(2, 10000, 3000), progress(3, 13000, 3000)}, {},
+                 &watcher);
+  CHECK_FALSE(watcher.last.converges);
+}
+
+TEST_CASE("how far a save fell short is measured when a rule holds", "[guest][live]") {
+  Steered save({progress(1, 0, 10000), progress(2, 10000, 11000), progress(3, 20000, 12000), "{}",
+                progress(4, 20000, 12000), progress(5, 32000, 7)});
+  save.turn(true);
+  REQUIRE(save.live->shortfall());
+  const CapturePass& last = save.live->looks()[1].pass;
+  CHECK(last.left == 12000);
+  CHECK(save.live->shortfall()->pause_seconds == Approx(12000 * last.seconds / 10000));
 }
 
 TEST_CASE("the pause is the time between QEMU's own stamps", "[guest][live]") {

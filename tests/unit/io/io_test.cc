@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <numeric>
 #include <thread>
 
@@ -79,6 +80,18 @@ TEST_CASE("a read from a silent pipe ends with its deadline or its cancellation"
             ->read(buffer)
             .error()
             .code == Errc::Interrupted);
+}
+
+TEST_CASE("somebody is told while a wait lasts, and ends it", "[io]") {
+  auto pipe = make_pipe();
+  REQUIRE(pipe);
+  int told = 0;
+  const std::function<void()> meanwhile = [&] {
+    if (++told == 2) REQUIRE(::write(pipe->writer.get(), "x", 1) == 1);
+  };
+  std::array<std::byte, 8> buffer{};
+  CHECK(*make_fd_source(pipe->reader.get(), {.meanwhile = &meanwhile})->read(buffer) == 1);
+  CHECK(told == 2);
 }
 
 TEST_CASE("a write to a reader that does not read ends with its deadline", "[io]") {
@@ -203,6 +216,7 @@ TEST_CASE("an output file can be written by position, with holes", "[io]") {
   REQUIRE((*file)->write_at(0, page));
   REQUIRE((*file)->read_at(1 << 19, seen));
   CHECK(seen == page);
+  REQUIRE((*file)->disk_bytes() >= 2 * page.size());
   REQUIRE((*file)->clear_at(0, page.size()));
   REQUIRE((*file)->read_at(0, seen));
   CHECK(seen == std::vector<std::byte>(65536));
@@ -213,6 +227,7 @@ TEST_CASE("an output file can be written by position, with holes", "[io]") {
   struct stat status {};
   REQUIRE(::stat((folder / "image").c_str(), &status) == 0);
   CHECK(status.st_blocks * 512 <= 2 * 65536);
+  CHECK((*file)->disk_bytes() == static_cast<uint64_t>(status.st_blocks) * 512);
   auto null = OutputFile::create("/dev/null", Overwrite::Refuse);
   REQUIRE(null);
   CHECK((*null)->write_at(0, page).error().code == Errc::Usage);

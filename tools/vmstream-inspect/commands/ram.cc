@@ -77,7 +77,8 @@ void print_usage_text(const InspectOptions& options, const vmstream::RamUsage& u
     print(render_blocks(usage));
   }
   if (options.passes) {
-    print(fmt::format("{} passes ({})\n", usage.passes.size(), passes_note(usage)));
+    size_t passes = usage.passes.size();
+    print(fmt::format("{} {} ({})\n", passes, passes == 1 ? "pass" : "passes", passes_note(usage)));
     print(render_passes(usage));
   }
   if (options.resends) {

@@ -7,6 +7,7 @@
 
 #include <vmstream/text.h>
 #include "common/containers.h"
+#include "common/json_values.h"
 #include "common/output.h"
 #include "common/saved_disks.h"
 #include "vmstream-inspect/print/json_rows.h"
@@ -18,11 +19,6 @@ namespace {
 using nlohmann::ordered_json;
 using vmstream::escape;
 using vmstream::PageKind;
-
-template <typename T>
-ordered_json or_null(const std::optional<T>& value) {
-  return value ? ordered_json(*value) : ordered_json(nullptr);
-}
 
 std::string uuid_text(const std::array<std::byte, 16>& uuid) {
   std::string text;
@@ -68,7 +64,7 @@ ordered_json stream_json(const vmstream::StreamSummary& summary) {
 }
 
 // What is not known is left out.
-ordered_json capture_json(const vmstream::CaptureCircumstances& capture) {
+ordered_json capture_json(const vmstream::CaptureCircumstances& capture, const std::string& file) {
   auto json = ordered_json::object();
   auto add = [&json](const char* key, const std::string& value) {
     if (!value.empty()) json[key] = escape(value);
@@ -79,7 +75,9 @@ ordered_json capture_json(const vmstream::CaptureCircumstances& capture) {
   add("qemu_version", capture.qemu_version);
   add("command_line", capture.command_line);
   add("vmstream_version", capture.vmstream_version);
-  if (!capture.disks.empty()) json["disks"] = vmtools::disks_json(capture.disks);
+  if (capture.disks.empty()) return json;
+  json["disks"] = vmtools::disks_json(capture.disks);
+  json["go_back"] = vmstream::command_to_go_back(capture.disks, file);
   return json;
 }
 
@@ -230,7 +228,7 @@ ordered_json opening_json(std::string_view schema, const Subject& subject) {
 ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary) {
   auto json = opening_json("vmstream.info/1", subject);
   if (subject.sha256) json["sha256"] = *subject.sha256;
-  if (subject.capture) json["capture"] = capture_json(*subject.capture);
+  if (subject.capture) json["capture"] = capture_json(*subject.capture, subject.file);
   json["stream"] = stream_json(summary);
   json["qemu"] = qemu_json(summary.qemu);
   json["ram"] = ram_json(summary);

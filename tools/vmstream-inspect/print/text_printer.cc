@@ -227,6 +227,7 @@ class TextPrinter final : public Printer {
   void print_facts(const Subject& subject, const vmstream::StreamSummary& summary) const;
   void print_stream_facts(const vmstream::StreamSummary& summary) const;
   void print_openpgp(const vmstream::OpenPgpFacts& facts) const;
+  void print_disks(const vmstream::CaptureCircumstances& capture, const std::string& file) const;
   void print_problems(const vmstream::ProblemLog& problems) const;
   void print_ram(const vmstream::StreamSummary& summary) const;
   void print_iterables(const vmstream::StreamSummary& summary) const;
@@ -265,9 +266,19 @@ void TextPrinter::print_facts(const Subject& subject,
   if (subject.sha256) fact("SHA-256", *subject.sha256);
   if (subject.capture && !subject.capture->mode.empty()) {
     fact("captured", capture_text(*subject.capture));
-    for (const auto& disk : subject.capture->disks) fact("disk", vmtools::disk_text(disk));
+    print_disks(*subject.capture, subject.file);
   }
   print_stream_facts(summary);
+}
+
+void TextPrinter::print_disks(const vmstream::CaptureCircumstances& capture,
+                              const std::string& file) const {
+  for (const auto& disk : capture.disks) {
+    fact("disk", disk_text(disk));
+    fact("", "  " + overlay_text(disk));
+  }
+  if (capture.disks.empty()) return;
+  fact("to go back", escape(vmstream::command_to_go_back(capture.disks, file)));
 }
 
 void TextPrinter::print_stream_facts(const vmstream::StreamSummary& summary) const {

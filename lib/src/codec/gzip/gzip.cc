@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "codec/blocks/block_codec.h"
 #include "codec/crc32.h"
+#include "codec/damage.h"
 #include "codec/gzip/deflate.h"
 #include "codec/gzip/gzip_member.h"
 #include "codec/trailer/trailer.h"
@@ -18,18 +18,6 @@ namespace {
 constexpr size_t kBlockBytes = 1024 * 1024;
 // A member of ours can hardly grow over its content; more than this is no length.
 constexpr size_t kMaxMemberBytes = kMaxUnitBytes + 64 * 1024;
-// A header that differs from ours in so few bits is ours, damaged: by chance that does not happen.
-constexpr int kDamageBits = 2;
-
-// Bits in which `front` differs from the start of our members.
-int distance_from_ours(std::span<const std::byte> front) {
-  int bits = 0;
-  for (size_t i = 0; i < kMemberStart.size(); ++i) {
-    bits +=
-        std::popcount(static_cast<uint8_t>(std::to_integer<uint8_t>(front[i]) ^ kMemberStart[i]));
-  }
-  return bits;
-}
 
 // The length of the member if it is one of our trailer, which holds no data; else 0.
 size_t wrapping_length(std::span<const std::byte> front) {
@@ -126,7 +114,7 @@ class GzipCodec final : public BlockCodec {
     if (size_t length = wrapping_length(front); length != 0) {
       return FoundUnit{FoundUnit::Kind::Skippable, length};
     }
-    int distance = distance_from_ours(front);
+    int distance = count_wrong_bits(front, std::as_bytes(std::span(kMemberStart)));
     if (distance > kDamageBits) return FoundUnit{FoundUnit::Kind::Long};
     if (distance > 0) return malformed_member("its header is damaged");
     size_t length = read_le32(front, kMemberLengthAt);

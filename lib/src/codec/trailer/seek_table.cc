@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "codec/crc32.h"
+#include "codec/damage.h"
 #include "codec/little_endian.h"
 
 namespace vmstream {
@@ -23,8 +24,6 @@ constexpr uint32_t kReservedBits = 0x7c;
 constexpr uint32_t kChecksumOfNothing = 0x51d8e999;  // what the XXH64 of no bytes ends in
 constexpr size_t kShortestFrame = 8;                 // an empty skippable one
 constexpr size_t kEntriesAtOnce = 4096;
-// A magic that differs in so few bits, in front of which all else fits, is a damaged one.
-constexpr int kDamageBits = 2;
 
 Error malformed(uint64_t file_offset, std::string_view what) {
   return Error{.code = Errc::Malformed,

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 #include <vmstream/trailer.h>
 #include "codec/crc32.h"
+#include "codec/damage.h"
 #include "codec/little_endian.h"
 #include "codec/trailer/seek_table.h"
 #include "codec/trailer/trailer_wrap.h"
@@ -18,8 +18,6 @@ namespace {
 constexpr uint32_t kVersion = 1;
 constexpr size_t kLocatorBytes = 36;
 constexpr size_t kFileChecksumAt = 28;
-// A prefix that differs from a locator's in so few bits is a damaged one.
-constexpr int kDamageBits = 2;
 
 Error malformed(uint64_t file_offset, std::string_view what) {
   return Error{.code = Errc::Malformed,
@@ -85,14 +83,6 @@ Status write_trailer(Coding coding, ByteSink& next, const BlockTable& blocks, ui
 }
 
 using Locator = std::vector<std::byte>;
-
-int count_wrong_bits(std::span<const std::byte> found, std::span<const std::byte> wanted) {
-  int bits = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    bits += std::popcount(std::to_integer<uint8_t>(found[i] ^ wanted[i]));
-  }
-  return bits;
-}
 
 // The content of a locator whose wrapping begins with `bytes`' first. Empty: something else.
 Result<std::optional<Locator>> unwrap_locator(TrailerWrap wrap, std::span<const std::byte> bytes) {

@@ -103,19 +103,15 @@ Status GuestCapture::State::plan_disks(const std::string& time) {
   if (!planned) return planned.error();
   disks.emplace(std::move(*planned));
   if (disks->disks().empty() && observer)
-    observer->on_warning("it has no disk that it can write to");
+    observer->on_warning("the guest has no disk that it can write to");
   return ok();
 }
 
 Status GuestCapture::State::set_parameters() {
-  uint64_t bandwidth = options.max_bandwidth.value_or(kUnlimitedBandwidth);
-  if (auto done = borrowed.settings().set_parameter(qmp(), "max-bandwidth", bandwidth); !done)
-    return done;
-  if (chosen.mode != CaptureMode::Live) return ok();
+  auto set = borrowed.settings().set_parameters(qmp(), parameters_for(chosen.mode, options));
+  if (!set || chosen.mode != CaptureMode::Live) return set;
   borrowed.settings().owe_parameter("downtime-limit");  // by which it is ended
-  if (!options.downtime_limit) return ok();
-  auto limit = static_cast<uint64_t>(options.downtime_limit->count());
-  return borrowed.settings().set_parameter(qmp(), "downtime-limit", limit);
+  return ok();
 }
 
 // Everything up to the first byte of the stream.
@@ -227,7 +223,6 @@ Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
 // Until QEMU has written the file, and the guest goes on.
 Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& file) {
   if (auto set = set_parameters(); !set) return set;
-  if (auto prepared = save.prepare(borrowed.settings()); !prepared) return prepared;
   auto lent = borrowed.lend(file, options.mapped_ram->direct_io);
   if (!lent) return lent;
   if (auto left = borrowed.leave_will(); !left) return left;

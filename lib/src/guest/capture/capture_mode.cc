@@ -37,32 +37,11 @@ bool is_wanted(std::string_view name, const CaptureOptions& options) {
   return name == "mapped-ram" || (name == "multifd" && writes_in_parallel(options));
 }
 
-Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options) {
-  Capabilities wanted;
-  for (const char* name : kDisturbing) wanted.emplace_back(name, is_wanted(name, options));
-  if (options.mapped_ram) {
-    for (const char* name : kNotInMapped) wanted.emplace_back(name, false);
-  }
-  wanted.emplace_back(kBackground, mode == CaptureMode::Background);
-  bool disks_at_end = options.disk_folder && mode != CaptureMode::Background;
-  wanted.emplace_back(kPauseAtEnd, disks_at_end);
-  // These tell the passes, the moment of the disks, and the end where no stream does.
-  if (mode == CaptureMode::Live || disks_at_end || options.mapped_ram) {
-    wanted.emplace_back("events", true);
-  }
-  if (mode == CaptureMode::Background) {
-    for (const char* name : kNotInBackground) wanted.emplace_back(name, false);
-  }
-  if (mode == CaptureMode::Live && options.auto_converge) {
-    wanted.emplace_back("auto-converge", true);
-  }
-  return wanted;
-}
-
 std::string hint_for(const std::string& refusal) {
   if (refusal.find("host kernel") != std::string::npos) {
     return "the kernel must let QEMU use userfaultfd with write protection: Linux 5.7, and QEMU "
-           "run as root or vm.unprivileged_userfaultfd=1; --mode live and stop do without";
+           "run as root, vm.unprivileged_userfaultfd=1 or, from QEMU 8.1 on, the right to "
+           "/dev/userfaultfd; --mode live and stop do without";
   }
   if (refusal.find("guest memory") != std::string::npos) {
     return "shared and huge-page memory cannot be write-protected; --mode live and stop do without";
@@ -132,6 +111,39 @@ std::string_view name_of(CaptureMode mode) {
   return "unknown";
 }
 
+Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options) {
+  Capabilities wanted;
+  for (const char* name : kDisturbing) wanted.emplace_back(name, is_wanted(name, options));
+  if (options.mapped_ram) {
+    for (const char* name : kNotInMapped) wanted.emplace_back(name, false);
+  }
+  wanted.emplace_back(kBackground, mode == CaptureMode::Background);
+  bool disks_at_end = options.disk_folder && mode != CaptureMode::Background;
+  wanted.emplace_back(kPauseAtEnd, disks_at_end);
+  // These tell the passes, the moment of the disks, and the end where no stream does.
+  if (mode == CaptureMode::Live || disks_at_end || options.mapped_ram) {
+    wanted.emplace_back("events", true);
+  }
+  if (mode == CaptureMode::Background) {
+    for (const char* name : kNotInBackground) wanted.emplace_back(name, false);
+  }
+  if (mode == CaptureMode::Live && options.auto_converge) {
+    wanted.emplace_back("auto-converge", true);
+  }
+  return wanted;
+}
+
+MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOptions& options) {
+  MigrationSettings::Parameters wanted;
+  wanted["max-bandwidth"] = options.max_bandwidth.value_or(kUnlimitedBandwidth);
+  if (options.downtime_limit && mode == CaptureMode::Live) {
+    wanted["downtime-limit"] = options.downtime_limit->count();
+  }
+  if (writes_in_parallel(options)) wanted["multifd-channels"] = channel_count(options);
+  if (options.mapped_ram) wanted["direct-io"] = options.mapped_ram->direct_io;
+  return wanted;
+}
+
 Result<bool> loses_dirty_pages(QmpClient& qmp) {
   if (parse_version(qmp.qemu_version()) >= kSafeEmulator) return false;
   auto kvm = query_kvm(qmp);
@@ -145,7 +157,10 @@ bool stays_protected(const std::string& qemu_version) {
 
 Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
                                 const CaptureOptions& options, bool guest_runs) {
-  ChosenMode chosen{guest_runs ? options.mode : CaptureMode::Stop, {}};
+  ChosenMode chosen{options.mode, {}};
+  if (!guest_runs && options.mode != CaptureMode::Stop) {
+    chosen = {CaptureMode::Stop, "the guest was found stopped"};
+  }
   if (chosen.mode == CaptureMode::Background || chosen.mode == CaptureMode::Auto) {
     auto prepared = prepare_background(qmp, settings, options);
     if (prepared) return ChosenMode{CaptureMode::Background, {}};

@@ -15,8 +15,12 @@ inline constexpr const char* kPauseAtEnd = "pause-before-switchover";
 /// A mode that QEMU has agreed to.
 struct ChosenMode {
   CaptureMode mode = CaptureMode::Stop;  ///< never Auto
-  std::string reason;                    ///< why Auto did not become Background; empty otherwise
+  std::string reason;                    ///< why it is not Background, or what was asked for
 };
+
+/// What QEMU must be set to for a save in `mode`, which is not Auto.
+MigrationSettings::Capabilities capabilities_for(CaptureMode mode, const CaptureOptions& options);
+MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOptions& options);
 
 /// Chooses by `options` and sets capabilities; the guest is not touched. Where QEMU refuses a
 /// background save, that is Errc::Unsupported, or with Auto the next best is taken.

@@ -62,9 +62,10 @@ Result<ConvergenceRules> ConvergenceRules::parse(std::string_view text) {
 }
 
 std::optional<EndedBy> Convergence::after(const CapturePass& pass) {
+  if (pass.left <= rules_.dirty_pages) return EndedBy::DirtyPages;
+  if (pass.pages == 0) return std::nullopt;  // QEMU has looked twice
   ++passes_;
   if (pass.dirtied > pass.pages) ++stalls_;
-  if (pass.left <= rules_.dirty_pages) return EndedBy::DirtyPages;
   if (stalls_ >= rules_.stalls) return EndedBy::Stalls;
   if (passes_ >= rules_.passes) return EndedBy::Passes;
   return std::nullopt;

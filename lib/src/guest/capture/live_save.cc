@@ -65,7 +65,17 @@ void LiveSave::on_progress(const RamProgress& ram) {
   last_at_ = Clock::now();
   // In the first pass all that is left must be sent in any case.
   bool may_end = !ended_by_ && ram.syncs > 1 && options_.must_end;
-  if (may_end && options_.must_end(ram.bytes_left)) ended_by_ = EndedBy::Size;
+  if (may_end && options_.must_end(ram.bytes_left)) end(EndedBy::Size);
+}
+
+// By how much it falls short is measured now: what comes is of the end.
+void LiveSave::end(EndedBy why) {
+  ended_by_ = why;
+  auto pass = std::find_if(looks_.rbegin(), looks_.rend(),
+                           [](const Look& look) { return look.pass.pages > 0; });
+  if (why != EndedBy::DirtyPages && pass != looks_.rend()) {
+    shortfall_ = measure_shortfall(pass->pass);
+  }
 }
 
 void LiveSave::on_look(const RamProgress& ram) {
@@ -80,7 +90,8 @@ void LiveSave::on_look(const RamProgress& ram) {
     pass.dirtied = pages_found(ram) - std::min(pages_found(ram), pages_found(last_));
   }
   looks_.push_back({ram.pages_sent, ram.bytes_sent, pass});
-  if (!ended_by_) ended_by_ = convergence_.after(pass);
+  if (ended_by_) return;
+  if (auto rule = convergence_.after(pass)) end(*rule);
 }
 
 void LiveSave::report(const RamProgress& ram) {
@@ -90,9 +101,15 @@ void LiveSave::report(const RamProgress& ram) {
   observer_->on_live({.pass = ram.syncs,
                       .pages_left = ram.pages_left,
                       .bytes_left = ram.bytes_left,
+                      .page_bytes = ram.page_bytes,
                       .dirty_pages_per_second = static_cast<double>(ram.pages_dirtied),
                       .sent_pages_per_second = static_cast<double>(sent) / seconds,
-                      .throttle_percent = ram.throttle_percent});
+                      .throttle_percent = ram.throttle_percent,
+                      .converges = converges()});
+}
+
+bool LiveSave::converges() const {
+  return looks_.empty() || looks_.back().pass.dirtied < looks_.back().pass.pages;
 }
 
 // What QEMU found dirty belongs to the pass that had sent as many pages by then.
@@ -119,12 +136,6 @@ std::vector<CapturePass> LiveSave::passes(const RamProgress& end) const {
                       .seconds = seconds_between(looked_at_, Clock::now())});
   }
   return passes;
-}
-
-std::optional<Shortfall> LiveSave::shortfall() const {
-  bool fell_short = ended_by_ && *ended_by_ != EndedBy::DirtyPages;
-  if (!fell_short || looks_.empty()) return std::nullopt;
-  return measure_shortfall(looks_.back().pass);
 }
 
 }  // namespace vmstream

@@ -42,7 +42,7 @@ class LiveSave {
   /// Writes into `passes`, as the stream shows them, what QEMU found dirty in each.
   void tell_dirtied(std::vector<CapturePass>& passes) const;
   /// By how much it missed converging, where it had to be ended.
-  std::optional<Shortfall> shortfall() const;
+  std::optional<Shortfall> shortfall() const { return ended_by_ ? shortfall_ : std::nullopt; }
 
  private:
   enum class Asked { Nothing, Progress, End };
@@ -51,13 +51,16 @@ class LiveSave {
   Status ask_next();
   void on_progress(const RamProgress& ram);
   void on_look(const RamProgress& ram);
+  void end(EndedBy why);
   void report(const RamProgress& ram);
+  bool converges() const;
 
   QmpClient& qmp_;
   const CaptureOptions& options_;
   CaptureObserver* observer_;
   Convergence convergence_;
   std::optional<EndedBy> ended_by_;
+  std::optional<Shortfall> shortfall_;
   std::vector<Look> looks_;
   RamProgress last_;  // as of the last answer
   Clock::time_point last_at_ = Clock::now();

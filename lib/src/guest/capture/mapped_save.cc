@@ -46,12 +46,12 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+}  // namespace
+
 unsigned channel_count(const CaptureOptions& options) {
   constexpr unsigned kMostChannels = 255;  // that QEMU takes
   return std::min(count_threads(static_cast<unsigned>(options.threads)), kMostChannels);
 }
-
-}  // namespace
 
 // QEMU leaves direct I/O to the channels.
 bool writes_in_parallel(const CaptureOptions& options) {
@@ -78,15 +78,6 @@ Status MappedSave::check(const MigrationSettings& settings) const {
       .code = Errc::Unsupported,
       .message = fmt::format("QEMU {} has no direct I/O for mapped-ram files", qmp_.qemu_version()),
       .hint = "leave out --direct-io"};
-}
-
-Status MappedSave::prepare(MigrationSettings& settings) {
-  if (writes_in_parallel(options_)) {
-    auto set = settings.set_parameter(qmp_, "multifd-channels", channel_count(options_));
-    if (!set) return set;
-  }
-  if (!settings.knows_parameter("direct-io")) return ok();
-  return settings.set_parameter(qmp_, "direct-io", options_.mapped_ram->direct_io);
 }
 
 Status MappedSave::await_end(MonitorListener& listener) {

@@ -16,6 +16,7 @@ namespace vmstream {
 
 /// Whether QEMU is to write pages by channels of their own (capability multifd), one a thread.
 bool writes_in_parallel(const CaptureOptions& options);
+unsigned channel_count(const CaptureOptions& options);
 
 /// Tells QEMU how to write the file that it was lent, waits until it has, and reads what came of
 /// it. All borrowed; `observer` may be null.
@@ -25,8 +26,6 @@ class MappedSave {
 
   /// Whether this QEMU can, by this monitor: Errc::Unsupported. Changes nothing.
   Status check(const MigrationSettings& settings) const;
-  /// Sets how QEMU is to write.
-  Status prepare(MigrationSettings& settings);
 
   /// Until the migration is over, well or not. What QEMU says meanwhile goes to `listener`.
   Status await_end(MonitorListener& listener);

@@ -7,9 +7,9 @@
 #include <array>
 
 #include <vmstream/text.h>
-#include "format/ram/ram_records.h"
 #include "format/stream/records.h"
 #include "format/wire.h"
+#include "state/rewriting.h"
 
 namespace vmstream {
 namespace {
@@ -89,15 +89,11 @@ Status OpeningWriter::write_head() {
 
 // The capabilities that are listed concern how the file was written, not how it is read now.
 Status OpeningWriter::write_configuration(const IndexedRecord& record) {
-  // One byte more: only what stands behind the record says where it ends.
-  Bytes found(static_cast<size_t>(std::min(record.length, kPieceBytes)) + 1);
-  if (auto read = plain_.read_at(record.offset, found); !read) return read;
-  ByteReader in(found, record.offset);
-  Configuration configuration = read_configuration(in, {});
-  if (!in.ok()) return in.error();
-  configuration.capabilities.reset();
+  auto configuration = read_configuration(plain_, record);
+  if (!configuration) return configuration.error();
+  configuration->capabilities.reset();
   Bytes written;
-  if (auto done = append_configuration(written, configuration); !done) return done;
+  if (auto done = append_configuration(written, *configuration); !done) return done;
   return out_.write(written);
 }
 
@@ -114,22 +110,15 @@ Status OpeningWriter::write_advice() {
 // A destination that was told of postcopy expects the page size of blocks made of huge pages.
 Status OpeningWriter::write_ram_start(const IndexedRecord& record) {
   if (auto checked = check_head(record, record.offset); !checked) return checked;
-  Bytes bytes;
-  SectionHeader header{.type = SectionType::Start,
-                       .section_id = record.section_id,
-                       .idstr = record.idstr,
-                       .instance_id = record.instance_id,
-                       .version_id = record.version_id};
-  if (auto done = append_section_header(bytes, header); !done) return done;
-  append_be(bytes, index_.facts.ram_bytes | wire::kRamMemSize);
+  std::vector<RamBlock> blocks;
   for (size_t i = 0; i < blocks_.size(); ++i) {
-    RamBlock block{.name = blocks_[i].name,
-                   .used_length = index_.facts.blocks[i].block.used_length};
-    if (blocks_[i].is_huge) block.page_size = blocks_[i].unit_bytes;
-    if (auto done = append_block_entry(bytes, block); !done) return done;
+    blocks.push_back(
+        {.name = blocks_[i].name, .used_length = index_.facts.blocks[i].block.used_length});
+    if (blocks_[i].is_huge) blocks.back().page_size = blocks_[i].unit_bytes;
   }
-  append_ram_mark(bytes, RamMark::EndOfSlice);
-  if (record.footer) append_footer(bytes, record.section_id);
+  Bytes bytes;
+  auto done = append_ram_start(bytes, record, index_.facts.ram_bytes, blocks);
+  if (!done) return done;
   return out_.write(bytes);
 }
 

@@ -15,22 +15,25 @@ constexpr auto kSilence = std::chrono::milliseconds(150);
 
 }  // namespace
 
-// Events must not pile up, listened to or not; a closed monitor comes out as the error.
-Status MonitorWatch::hear() {
+// Whether there was an event. They must not pile up, listened to or not; a closed monitor comes out
+// as the error.
+Result<bool> MonitorWatch::hear() {
   heard_ = true;
-  for (;;) {
+  for (bool any = false;; any = true) {
     auto event = qmp_.take_event();
     if (!event) return event.error();
-    if (!*event) return ok();
+    if (!*event) return any;
     if (!listener_) continue;
-    if (auto told = listener_->on_event(**event); !told) return told;
+    if (auto told = listener_->on_event(**event); !told) return told.error();
   }
 }
 
 // Whether the descriptor is ready. poll() leaves out a negative one.
 Result<bool> MonitorWatch::wait_once(int fd, short events) {
   if (!heard_) {
-    if (auto heard = hear(); !heard) return heard.error();
+    auto heard = hear();
+    if (!heard) return heard.error();
+    if (*heard) return false;  // it may be what the caller waits for
   }
   if (listener_) {
     if (auto turned = listener_->on_turn(); !turned) return turned.error();

@@ -38,7 +38,7 @@ class MonitorWatch {
   const WaitLimits& limits() const { return limits_; }
 
  private:
-  Status hear();
+  Result<bool> hear();
   Result<bool> wait_once(int fd, short events);
 
   QmpClient& qmp_;

@@ -27,6 +27,7 @@ RamProgress read_ram(const Json& ram) {
           .pages_sent = number("normal") + number("duplicate"),
           .pages_left = number("remaining") / page_bytes,
           .bytes_left = number("remaining"),
+          .page_bytes = page_bytes,
           .bytes_sent = number("transferred"),
           .total_bytes = number("total"),
           .pages_dirtied = number("dirty-pages-rate")};

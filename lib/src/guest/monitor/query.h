@@ -28,6 +28,7 @@ struct RamProgress {
   uint64_t pages_sent = 0;  ///< page records
   uint64_t pages_left = 0;  ///< dirty at the last look and not sent since
   uint64_t bytes_left = 0;  ///< the same in bytes
+  uint64_t page_bytes = 0;
   uint64_t bytes_sent = 0;
   uint64_t total_bytes = 0;       ///< of guest memory
   uint64_t pages_dirtied = 0;     ///< a second, before the last look
