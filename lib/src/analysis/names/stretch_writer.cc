@@ -42,7 +42,8 @@ void StretchWriter::emit(const NamedBytes& stretch) {
 
 void StretchWriter::number(uint64_t value, size_t width, std::string meaning, ByteKind kind) {
   std::array<std::byte, 8> wire{};
-  for (size_t i = 0; i < width; ++i) wire[i] = static_cast<std::byte>(value >> (8 * (width - 1 - i)));
+  for (size_t i = 0; i < width; ++i)
+    wire[i] = static_cast<std::byte>(value >> (8 * (width - 1 - i)));
   bytes(std::span(wire).first(width), kind, std::move(meaning));
 }
 

@@ -30,8 +30,7 @@ class StretchWriter {
   void set_section(const SectionHeader* section) { section_ = section; }
 
   /// A big-endian number of `width` bytes, at most 8.
-  void number(uint64_t value, size_t width, std::string meaning,
-              ByteKind kind = ByteKind::Number);
+  void number(uint64_t value, size_t width, std::string meaning, ByteKind kind = ByteKind::Number);
   /// The byte that opens a record.
   void record_type(SectionType type, std::string meaning);
   /// A length byte and a name.
