@@ -239,10 +239,7 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
   ByteReader in(window.bytes, window.offset);
   RamBlock block = read_block_entry(
       in, {.ignore_shared = ignore_shared_, .mapped_ram = mapped_ram_, .bytes_left = list_left_});
-  if (!in.ok()) {
-    if (in.missing() == 0 || window.last) return in.error();
-    return more(0, window.bytes.size() + in.missing());
-  }
+  if (!in.ok()) return short_read(in, window);
   if (list_.blocks.size() == limits_.ram_blocks) {
     return malformed(window.offset,
                      fmt::format("more than {} RAM blocks are listed", limits_.ram_blocks));
@@ -253,7 +250,7 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
   }
   list_left_ -= block.used_length;
   list_.blocks.push_back(std::move(block));
-  auto consumed = static_cast<size_t>(in.offset() - window.offset);
+  size_t consumed = consumed_by(in, window);
   if (!mapped_ram_) {
     if (list_left_ > 0) return Step{consumed, 0};
     if (auto status = finish_block_list(); !status) return status.error();

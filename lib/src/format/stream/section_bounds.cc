@@ -86,9 +86,8 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
   }
   auto seen = visitor_.on_problem(
       {header.body_offset,
-       fmt::format(
-           "section '{}' (id {}): vmdesc gives {} bytes, but the section does not end there",
-           escape(header.idstr), header.section_id, length),
+       fmt::format("{}: vmdesc gives {} bytes, but the section does not end there",
+                   place_of(header), length),
        device->hides_elements()});
   if (!seen) return seen.error();
   return Outcome::Disagrees;
@@ -269,7 +268,7 @@ bool SectionBounds::is_footer(const Window& at, uint32_t section_id) const {
 }
 
 Error SectionBounds::no_end(const SectionHeader& header, const Window& body) const {
-  std::string place = fmt::format("section '{}' (id {})", escape(header.idstr), header.section_id);
+  std::string place = place_of(header);
   if (own_description_) {
     return malformed(header.body_offset,
                      fmt::format("{}: neither the vmdesc nor a footer tells where it ends", place));
