@@ -121,7 +121,7 @@ class Answers(IndexTest):
 
     def test_parts_are_had_without_what_lies_elsewhere(self):
         for with_sidecar in (False, True):
-            stream = bytearray(small_stream(pages=400))
+            stream = bytearray(small_stream(pages=5000))  # an index knows the file by its ends
             plain = self.write("plain", stream)
             if with_sidecar:
                 self.make_index(plain)
