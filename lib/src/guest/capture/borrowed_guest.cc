@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "guest/capture/last_will.h"
 #include "guest/monitor/query.h"
 #include "io/fd.h"
 
@@ -16,6 +17,7 @@ namespace {
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);
 constexpr size_t kDryReadBytes = 1 << 20;
+constexpr const char* kReadIntoNowhere = "exec cat > /dev/null";  // a shell's, of its stdin
 
 Error another_migration(const MigrationStatus& status) {
   return Error{
@@ -74,7 +76,7 @@ Status BorrowedGuest::leave_will() {
   for (QmpCommand& command : settings_->way_back()) commands.push_back(std::move(command));
   if (lent_) commands.push_back(lent_->way_back());
   if (state_->was_running()) commands.push_back({"cont"});
-  auto left = LastWill::leave(*qmp_, commands);
+  auto left = leave_last_will(*qmp_, commands);
   if (!left) return left.error();
   will_.emplace(std::move(*left));
   return ok();
@@ -91,7 +93,7 @@ Status BorrowedGuest::migrate_by_link(const WaitLimits& limits) {
 // connected to it.
 Status BorrowedGuest::provide_drain() {
   if (!must_end_well_ || drain_ || link_->descriptor() < 0) return ok();
-  auto started = StreamDrain::start(link_->descriptor());
+  auto started = Survivor::start(kReadIntoNowhere, link_->descriptor());
   if (!started) return started.error();
   drain_.emplace(std::move(*started));
   return ok();
@@ -178,7 +180,7 @@ Status BorrowedGuest::revive() {
   if (answer) return ok();
   if (will_ && answer.error().code == Errc::TimedOut) return leave_to_will();
   if (will_) {
-    [[maybe_unused]] auto done = will_->carry_out(fresh_limits(kRecoveryPatience));
+    [[maybe_unused]] auto done = will_->act(fresh_limits(kRecoveryPatience));
     withdraw_will();
   }
   qmp_.reset();

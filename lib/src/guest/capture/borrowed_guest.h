@@ -8,9 +8,8 @@
 #include <vmstream/output_file.h>
 #include <vmstream/qmp.h>
 #include "guest/capture/guest_state.h"
-#include "guest/capture/last_will.h"
 #include "guest/capture/lent_file.h"
-#include "guest/capture/stream_drain.h"
+#include "guest/capture/survivor.h"
 #include "guest/migration_link.h"
 #include "guest/migration_settings.h"
 
@@ -76,11 +75,11 @@ class BorrowedGuest {
   std::optional<GuestState> state_;
   std::optional<MigrationSettings> settings_;
   std::optional<MigrationLink> link_;
-  std::optional<StreamDrain> drain_;
+  std::optional<Survivor> drain_;  // of the stream
   bool must_end_well_ = false;
   bool lends_file_ = false;
   std::optional<LentFile> lent_;
-  std::optional<LastWill> will_;
+  std::optional<Survivor> will_;
   bool migrating_ = false;  // from `migrate` until its end has been seen
 };
 

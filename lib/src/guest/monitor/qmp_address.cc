@@ -64,7 +64,7 @@ Result<UniqueFd> open_and_connect(int family, const sockaddr* where, socklen_t s
   auto outcome = try_connect(fd.get(), where, size, limits);
   if (!outcome) return outcome.error();
   if (*outcome != 0) return connect_error(address, *outcome);
-  // Only connecting is not to block. Each later call says so itself; a LastWill's cannot.
+  // Only connecting is not to block. Each later call says so itself; those of a last will cannot.
   if (::fcntl(fd.get(), F_SETFL, 0) != 0) return system_error("fcntl", errno);
   return fd;
 }
