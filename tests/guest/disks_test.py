@@ -4,7 +4,6 @@ leaves the guest on the disks it had, with what it has written meanwhile."""
 
 import json
 import signal
-import time
 import unittest
 
 from guest_disks import create_disks, disks_of, drives, holds, write_disks
@@ -35,11 +34,6 @@ class DiskTest(GuestTest):
     def assert_disks_hold(self, guest, pattern):
         for file in disks_of(guest).values():
             self.assertTrue(holds(file, pattern), file)
-
-    @staticmethod
-    def wait_for_another_second():
-        """By which overlays are named."""
-        time.sleep(1 - time.time() % 1)
 
     def save(self, guest, *arguments, status=0, file="guest.zst"):
         run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", file, "--json", "--disk-snapshot",
@@ -118,7 +112,6 @@ class DisksOfASave(DiskTest):
                              sorted(disk["overlay"] for disk in summary["disks"]))
             self.assertEqual(settings, guest.settings())
             self.assertTrue(guest.is_counting())
-            self.wait_for_another_second()
 
     def test_what_has_no_snapshot_is_named(self):
         summary = self.save(self.disk_guest())
@@ -150,11 +143,26 @@ class DisksOfASave(DiskTest):
     def test_a_guest_may_be_saved_again_and_again(self):
         guest = self.disk_guest()
         first = self.save(guest, "--mode", "live")
-        self.wait_for_another_second()
         second = self.save(guest, "--mode", "background", "--force")
         self.assertEqual([disk["overlay"] for disk in first["disks"]],
                          [disk["base"] for disk in second["disks"]])
         self.assertEqual(4, len(self.overlays()))
+
+    def test_many_guests_share_a_folder(self):
+        """Their disks have the same names, and they are saved in the same second."""
+        other = self.folder / "other"
+        other.mkdir()
+        create_disks(other)
+        guests = [self.disk_guest(), self.qemu("second", *drives(other))]
+        saves = [self.start_tool("vmdump", "--qmp", guest.qmp, "-o", f"{number}.zst", "--mode",
+                                 "background", "--disk-snapshot", "overlays")
+                 for number, guest in enumerate(guests)]
+        for save in saves:
+            _, words = save.communicate(timeout=60)
+            self.assertEqual(0, save.returncode, words)
+        used = [file for guest in guests for file in disks_of(guest).values()]
+        self.assertEqual(self.overlays(), sorted(used))
+        self.assertEqual(4, len(set(used)))
 
     def test_a_guest_without_disks_is_warned_of(self):
         guest = self.qemu("first")

@@ -65,7 +65,7 @@ std::string snapshot(const std::string& folder) {
   Json action{{"type", "blockdev-snapshot-sync"},
               {"data",
                {{"node-name", "NODE"},
-                {"snapshot-file", folder + "/DEVICE-TIME.qcow2"},
+                {"snapshot-file", folder + "/DEVICE-TIME-TAG-NUMBER.qcow2"},
                 {"snapshot-node-name", "OVERLAY"},
                 {"format", "qcow2"}}}};
   return "# with one action for each disk that can be written to:\n" +

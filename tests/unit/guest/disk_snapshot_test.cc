@@ -19,6 +19,7 @@ using testing::TempDir;
 namespace {
 
 constexpr const char* kTime = "2026-11-21T03:55:00Z";
+constexpr const char* kTag = "0badcafe";
 
 std::string drive(const std::string& device, const std::string& file) {
   return fmt::format(
@@ -66,26 +67,28 @@ TEST_CASE("an overlay stays in its folder whatever a device is called", "[guest]
   TempDir folder;
   Answering qemu({drives(drive("../../etc/passwd", "/d/a") + "," + drive("..", "/d/b") + "," +
                          drive("", "/d/c") + "," + drive(std::string(300, 'x'), "/d/d"))});
-  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime);
+  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime, kTag);
   REQUIRE(planned);
   REQUIRE(planned->disks().size() == 4);
   std::string prefix = std::filesystem::canonical(folder.path()).string() + "/";
-  CHECK(planned->disks()[0].overlay == prefix + "______etc_passwd-20261121T035500Z-0.qcow2");
-  CHECK(planned->disks()[1].overlay == prefix + "__-20261121T035500Z-1.qcow2");
-  CHECK(planned->disks()[2].overlay == prefix + "n-20261121T035500Z-2.qcow2");
-  CHECK(planned->disks()[3].overlay.size() < prefix.size() + 100);
+  CHECK(planned->disks()[0].overlay ==
+        prefix + "______etc_passwd-20261121T035500Z-0badcafe-0.qcow2");
+  CHECK(planned->disks()[1].overlay == prefix + "__-20261121T035500Z-0badcafe-1.qcow2");
+  CHECK(planned->disks()[2].overlay == prefix + "n-20261121T035500Z-0badcafe-2.qcow2");
+  CHECK(planned->disks()[3].overlay.size() < prefix.size() + 110);
   for (const SavedDisk& disk : planned->disks()) CHECK(disk.overlay_node.size() < 32);
   CHECK(planned->disks()[0].device == "../../etc/passwd");
 }
 
 TEST_CASE("an overlay that exists is refused", "[guest][disks]") {
   TempDir folder;
-  std::ofstream(folder / "a-20261121T035500Z-0.qcow2") << "somebody's";
+  std::ofstream(folder / "a-20261121T035500Z-0badcafe-0.qcow2") << "somebody's";
   Answering qemu({drives(drive("a", "/d/a"))});
-  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime);
+  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime, kTag);
   REQUIRE_FALSE(planned);
   CHECK(planned.error().code == Errc::Refused);
-  CHECK(planned.error().message.find("a-20261121T035500Z-0.qcow2 exists") != std::string::npos);
+  CHECK(planned.error().message.find("a-20261121T035500Z-0badcafe-0.qcow2 exists") !=
+        std::string::npos);
 }
 
 TEST_CASE("drives are named and sorted out", "[guest][disks]") {
@@ -94,7 +97,7 @@ TEST_CASE("drives are named and sorted out", "[guest][disks]") {
       R"({"device": "", "qdev": "/machine/peripheral/vd2/virtio-backend"},)"
       R"({"device": "", "qdev": "cd", "inserted": {"node-name": "n", "file": "/i", "ro": true}},)" +
       drive("nbd0", "nbd://host/x"))});
-  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime);
+  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime, kTag);
   REQUIRE(planned);
   CHECK(planned->left_out() == std::vector<LeftOutDisk>{{"vd2", "no medium"}, {"cd", "read-only"}});
   REQUIRE(planned->disks().size() == 1);
@@ -104,7 +107,7 @@ TEST_CASE("drives are named and sorted out", "[guest][disks]") {
 TEST_CASE("a disk by a relative name is not supported", "[guest][disks]") {
   TempDir folder;
   Answering qemu({drives(drive("a", "disk.raw"))});
-  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime);
+  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime, kTag);
   REQUIRE_FALSE(planned);
   CHECK(planned.error().code == Errc::Unsupported);
   CHECK(planned.error().message.find("'disk.raw'") != std::string::npos);
@@ -114,7 +117,7 @@ TEST_CASE("a transaction that fails leaves no overlay, and nothing to undo", "[g
   TempDir folder;
   Answering qemu({drives(drive("a", "/d/a")),
                   R"("error": {"class": "GenericError", "desc": "busy"})", drives("")});
-  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime);
+  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime, kTag);
   REQUIRE(planned);
   // As QEMU leaves it behind.
   std::ofstream(planned->disks()[0].overlay) << "QFI";
@@ -128,7 +131,7 @@ TEST_CASE("a transaction that fails leaves no overlay, and nothing to undo", "[g
 TEST_CASE("without a monitor the overlays stay and are named", "[guest][disks]") {
   TempDir folder;
   Answering qemu({drives(drive("a", "/d/a")), R"("return": {})"});
-  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime);
+  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime, kTag);
   REQUIRE(planned);
   REQUIRE(planned->take(qemu.qmp));
   auto undone = planned->undo(nullptr);
@@ -139,7 +142,7 @@ TEST_CASE("without a monitor the overlays stay and are named", "[guest][disks]")
 TEST_CASE("disks have their moment when QEMU waits before the switchover", "[guest][disks]") {
   TempDir folder;
   Answering qemu({drives(drive("a", "/d/a")), R"("return": {})", R"("return": {})"});
-  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime);
+  auto planned = DiskSnapshot::plan(qemu.qmp, folder.path(), kTime, kTag);
   REQUIRE(planned);
   SnapshotAtSwitchover moment(qemu.qmp, *planned);
   REQUIRE(moment.on_event({.name = "STOP", .data = "{}"}));

@@ -112,7 +112,7 @@ TEST_CASE("snapshots of disks are explained where they are taken", "[explain]") 
   CHECK(background.find("\"stop\"") < background.find("\"transaction\""));
   CHECK(background.find("\"transaction\"") < background.find("\"migrate\""));
   CHECK(background.find("\"migrate\"") < background.find("\"cont\""));
-  CHECK(contains(background, "/d/DEVICE-TIME.qcow2"));
+  CHECK(contains(background, "/d/DEVICE-TIME-TAG-NUMBER.qcow2"));
 }
 
 TEST_CASE("a restore is explained", "[explain]") {

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/random.h>
 
+#include <cerrno>
 #include <chrono>
 
 #include "guest/capture/borrowed_guest.h"
@@ -23,6 +25,15 @@ constexpr auto kQuitPatience = std::chrono::seconds(10);
 // As QEMU stamps its events.
 double system_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Tells this save from all others of its second.
+Result<std::string> random_tag() {
+  uint32_t number = 0;
+  if (::getrandom(&number, sizeof number, 0) != sizeof number) {
+    return system_error("getrandom", errno);
+  }
+  return fmt::format("{:08x}", number);
 }
 
 std::string unsafe_live_save(const std::string& qemu_version) {
@@ -99,7 +110,9 @@ Status GuestCapture::State::plan_disks(const std::string& time) {
                  fmt::format("QEMU {} does not pause for its disks at the end of a save",
                              qmp().qemu_version())};
   }
-  auto planned = DiskSnapshot::plan(qmp(), *options.disk_folder, time);
+  auto tag = random_tag();
+  if (!tag) return tag.error();
+  auto planned = DiskSnapshot::plan(qmp(), *options.disk_folder, time, *tag);
   if (!planned) return planned.error();
   disks.emplace(std::move(*planned));
   if (disks->disks().empty() && observer)

@@ -43,7 +43,7 @@ std::string file_name_of(const std::string& device) {
   return name.empty() ? "disk" : name;
 }
 
-// "2026-11-21T03:55:00Z" as it can stand in the name of a file and of a node.
+// "2026-11-21T03:55:00Z" as it can stand in the name of a file.
 std::string stamp_of(std::string time) {
   std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
   return time;
@@ -66,20 +66,20 @@ Json action_for(const SavedDisk& disk) {
 }  // namespace
 
 Result<DiskSnapshot> DiskSnapshot::plan(QmpClient& qmp, const std::string& folder,
-                                        const std::string& time) {
+                                        const std::string& time, const std::string& tag) {
   auto path = absolute_folder(folder);
   if (!path) return path.error();
   auto drives = list_drives(qmp);
   if (!drives) return drives.error();
   DiskSnapshot snapshot;
+  Names names{.folder = *path, .stamp = stamp_of(time), .tag = tag};
   for (const GuestDrive& drive : *drives) {
-    if (auto added = snapshot.add(drive, *path, stamp_of(time)); !added) return added.error();
+    if (auto added = snapshot.add(drive, names); !added) return added.error();
   }
   return snapshot;
 }
 
-Status DiskSnapshot::add(const GuestDrive& drive, const std::string& folder,
-                         const std::string& stamp) {
+Status DiskSnapshot::add(const GuestDrive& drive, const Names& names) {
   if (!drive.has_medium() || drive.read_only) {
     left_out_.push_back({drive.device, drive.has_medium() ? "read-only" : "no medium"});
     return ok();
@@ -93,7 +93,8 @@ Status DiskSnapshot::add(const GuestDrive& drive, const std::string& folder,
   }
   // The number tells apart what has become the same name.
   std::string overlay =
-      fmt::format("{}/{}-{}-{}.qcow2", folder, file_name_of(drive.device), stamp, disks_.size());
+      fmt::format("{}/{}-{}-{}-{}.qcow2", names.folder, file_name_of(drive.device), names.stamp,
+                  names.tag, disks_.size());
   struct stat found {};
   if (::lstat(overlay.c_str(), &found) == 0) {
     return Error{Errc::Refused, fmt::format("the overlay {} exists", escape(overlay))};
@@ -103,7 +104,7 @@ Status DiskSnapshot::add(const GuestDrive& drive, const std::string& folder,
                     .base_format = drive.format,
                     .base_node = drive.node,
                     .overlay = std::move(overlay),
-                    .overlay_node = fmt::format("vmstream-{}-{}", stamp, disks_.size())});
+                    .overlay_node = fmt::format("vmstream-{}-{}", names.tag, disks_.size())});
   return ok();
 }
 

@@ -16,10 +16,11 @@ namespace vmstream {
 class DiskSnapshot {
  public:
   /// Names an overlay in `folder` for each writable disk; QEMU is only asked. `time` ("...T...Z")
-  /// makes the names new. A file that exists is Errc::Refused, a disk that its overlay could not
-  /// find again Errc::Unsupported.
+  /// and `tag` make the names new: no other save may have both, as many guests are saved into one
+  /// folder at once and an overlay that is given up is removed. A file that exists is
+  /// Errc::Refused, a disk that its overlay could not find again Errc::Unsupported.
   static Result<DiskSnapshot> plan(QmpClient& qmp, const std::string& folder,
-                                   const std::string& time);
+                                   const std::string& time, const std::string& tag);
 
   /// All or none, while the guest stands still.
   Status take(QmpClient& qmp);
@@ -34,7 +35,12 @@ class DiskSnapshot {
   const std::vector<LeftOutDisk>& left_out() const { return left_out_; }
 
  private:
-  Status add(const GuestDrive& drive, const std::string& folder, const std::string& stamp);
+  struct Names {
+    std::string folder;
+    std::string stamp;
+    std::string tag;
+  };
+  Status add(const GuestDrive& drive, const Names& names);
   void remove_overlays() const;
 
   std::vector<SavedDisk> disks_;
