@@ -28,7 +28,61 @@ constexpr MachinePage kMachines[] = {
     {"uno", 256},  // avr
 };
 
+struct TargetPage {
+  std::string_view target;
+  uint32_t bytes;    // where the configuration gives no size
+  bool only = true;  // the target has no pages of another size
+};
+
+// Targets whose size is the same in every QEMU.
+constexpr TargetPage kTargets[] = {
+    {"x86_64", 4096},
+    {"i386", 4096},
+    {"aarch64", 1024, false},
+    {"arm", 1024, false},
+    {"ppc64", 4096},
+    {"ppc", 4096},
+    {"s390x", 4096},
+    {"riscv64", 4096},
+    {"riscv32", 4096},
+    {"mips64el", 4096, false},
+    {"mips64", 4096, false},
+    {"mipsel", 4096, false},
+    {"mips", 4096, false},
+    {"sparc64", 8192},
+    {"sparc", 4096},
+    {"alpha", 8192},
+    {"avr", 256},
+    {"or1k", 8192},
+    {"tricore", 16384},
+};
+
+// Machine types that one of these targets has and no other.
+constexpr MachinePage kSureMachines[] = {
+    {"pc-", 4096},     {"isapc", 4096},     {"microvm", 4096}, {"pseries-", 4096},
+    {"powernv", 4096}, {"s390-ccw-", 4096}, {"clipper", 8192}, {"sun4u", 8192},
+    {"sun4v", 8192},   {"niagara", 8192},
+};
+
+std::optional<uint32_t> bytes_of_machine(std::string_view machine) {
+  auto found = std::ranges::find_if(
+      kSureMachines, [&](const MachinePage& entry) { return machine.starts_with(entry.prefix); });
+  return found == std::end(kSureMachines) ? std::nullopt : std::optional(found->bytes);
+}
+
 }  // namespace
+
+std::optional<uint32_t> certain_page_bytes(const Configuration* configuration,
+                                           std::string_view target) {
+  if (configuration && configuration->target_page_bits) {
+    return uint32_t{1} << *configuration->target_page_bits;
+  }
+  if (target.empty())
+    return configuration ? bytes_of_machine(configuration->machine) : std::nullopt;
+  auto found = std::ranges::find(kTargets, target, &TargetPage::target);
+  bool certain = found != std::end(kTargets) && (configuration || found->only);
+  return certain ? std::optional(found->bytes) : std::nullopt;
+}
 
 uint32_t guess_page_bytes(std::string_view machine) {
   auto found = std::ranges::find_if(
