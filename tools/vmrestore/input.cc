@@ -33,12 +33,6 @@ Result<std::unique_ptr<ByteSource>> open_input(const Options& options, const std
   return vmstream::make_fd_source(STDIN_FILENO, limits);
 }
 
-// A demanded signature is checked beforehand wherever the file can be read twice.
-bool wants_first_pass(const Options& options, const std::string& path) {
-  if (options.verify_first) return true;
-  return options.required_signer && options.file && path != "-" && vmstream::open_random_file(path);
-}
-
 // A mapped-ram file and its stream anew.
 class UnmappedFile final : public ByteSource {
  public:
@@ -97,6 +91,11 @@ Result<StateFile> open_to_restore(const Options& options, const OpenOptions& how
   if (!stream) return stream.error();
   state->plain = std::move(*stream);
   return state;
+}
+
+bool wants_first_pass(const Options& options, const std::string& path) {
+  if (options.verify_first) return true;
+  return options.required_signer && options.file && path != "-" && vmstream::open_random_file(path);
 }
 
 vmstream::Status verify_if_wanted(const Options& options, const OpenOptions& how, Session& session,

@@ -28,6 +28,10 @@ vmstream::Result<vmstream::StateFile> open_to_restore(const Options& options,
                                                       const std::string& path,
                                                       vmstream::WaitLimits limits);
 
+/// Whether all of the file at `path` is read and checked beforehand: where the options ask for it,
+/// and for a demanded signature wherever the file can be read twice.
+bool wants_first_pass(const Options& options, const std::string& path);
+
 /// Reads and checks all of the file where the options ask for that before its first byte is handed
 /// on.
 vmstream::Status verify_if_wanted(const Options& options, const vmstream::OpenOptions& how,

@@ -49,6 +49,8 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
   line.flag("--paused", "leave the guest paused after the load (as saved)",
             [&options] { options.run_state = RunState::Paused; });
   line.exclusive("--cont", "--paused");
+  line.flag("--write-disks", options.write_disks,
+            "let a stream of `migrate -b` overwrite the disks of the QEMU it goes to");
   line.duration("--timeout", options.timeout, "give up after TIME (never)");
   line.flag("--explain", options.explain,
             "print the QMP commands and the equivalent shell recipe, do nothing");

@@ -34,7 +34,8 @@ struct Options {
   bool verify_first = false;                   ///< read all of FILE before anything is handed on
   std::optional<std::string> required_signer;  ///< a key whose signature FILE must carry
   vmtools::PassphraseOptions passphrase;
-  bool once = false;  ///< claim FILE: it brings one guest back, once
+  bool write_disks = false;  ///< sections with contents of disks are restored
+  bool once = false;         ///< claim FILE: it brings one guest back, once
   vmstream::RunState run_state = vmstream::RunState::AsSaved;
   std::optional<std::chrono::milliseconds> timeout;
   bool explain = false;

@@ -25,6 +25,7 @@ namespace vmrestore {
 namespace {
 
 using vmstream::Error;
+using vmstream::GuardOptions;
 using vmstream::HoldBack;
 using vmstream::QemuProcess;
 using vmstream::quote_for_shell;
@@ -63,12 +64,14 @@ struct Restore {
   WaitLimits limits;
   InputClaim claim;
   StateFile state;
+  bool verified;  // all of the file, beforehand
 
   std::string name() const { return input_name(options); }
-  RestoreOptions guest_options() const { return {options.run_state, limits, hold_back()}; }
-  // A signature is the last thing of a file.
+  RestoreOptions guest_options() const { return {options.run_state, limits, guard_options()}; }
+  GuardOptions guard_options() const { return {hold_back(), options.write_disks}; }
   HoldBack hold_back() const {
-    return options.required_signer ? HoldBack::LastRamSection : HoldBack::End;
+    if (options.verify_first) return HoldBack::End;
+    return options.required_signer && !verified ? HoldBack::AllUnsigned : HoldBack::AllButMemory;
   }
 
   void warn_of_signatures();
@@ -112,9 +115,15 @@ ExitStatus restore_to_stdout(Restore& restore) {
   Observer observer(session, restore.name(), restore.claim);
   auto sink = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
   auto summary =
-      vmstream::restore_stream(*restore.state.plain, *sink, &observer, restore.hold_back());
+      vmstream::restore_stream(*restore.state.plain, *sink, &observer, restore.guard_options());
   if (!summary) return restore.fail(summary.error());
   return restore.report(observer, *summary);
+}
+
+// A regular file has no name before it is whole, and copying a stream writes no disk. Whoever reads
+// a FIFO may be a QEMU.
+GuardOptions copy_options(const Restore& restore, const vmstream::OutputFile& file) {
+  return file.is_in_place() ? restore.guard_options() : GuardOptions{HoldBack::End, true};
 }
 
 ExitStatus restore_to_file(Restore& restore) {
@@ -125,8 +134,8 @@ ExitStatus restore_to_file(Restore& restore) {
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name(), restore.claim);
-  auto summary =
-      vmstream::restore_stream(*restore.state.plain, **file, &observer, restore.hold_back());
+  auto summary = vmstream::restore_stream(*restore.state.plain, **file, &observer,
+                                          copy_options(restore, **file));
   if (!summary) return restore.fail(summary.error());
   observer.enter("sync");
   if (auto committed = (*file)->commit_file(); !committed) {
@@ -221,7 +230,8 @@ ExitStatus restore(const Options& options, Session& session) {
   if (!verified) return session.fail(input_name(options), verified.error());
   auto state = open_to_restore(options, *how, claim->path(), limits);
   if (!state) return session.fail(input_name(options), state.error());
-  Restore restore{options, session, limits, std::move(*claim), std::move(*state)};
+  Restore restore{options,           session,           limits,
+                  std::move(*claim), std::move(*state), wants_first_pass(options, claim->path())};
   return run(restore);
 }
 

@@ -44,6 +44,7 @@ ordered_json summary_json(const Options& options, const vmstream::StateFile& sta
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;
   json["run_state"] = or_null(summary.run_state);
+  json["rebuilt"] = summary.rebuilt;
   json["total_seconds"] = rounded(summary.total_seconds);
   return json;
 }

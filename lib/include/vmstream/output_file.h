@@ -56,6 +56,8 @@ class OutputFile final : public ByteSink {
 
   const std::string& path() const;
   uint64_t bytes_written() const;
+  /// Whether the target is no regular file, so that its reader sees the bytes as they come.
+  bool is_in_place() const;
 
   /// Borrowed, for another program that is to write the file; what it writes is not among
   /// bytes_written().

@@ -19,12 +19,21 @@ namespace vmstream {
 enum class RunState { AsSaved, Running, Paused };
 
 /// How much of a stream waits for its source to end well.
+///
+/// Whatever is chosen, no QEMU gets a command that starts the guest before the stream's end:
+/// packages of postcopy streams are opened, and what only a postcopy load needs is left out.
 enum class HoldBack {
-  End,  ///< what makes a receiver start the guest
-  /// All from the last section of guest memory on, for sources that prove only at their end whose
-  /// bytes they are: no device's state is handed on before. Costs 64 MiB; of a section that is
-  /// longer the front goes ahead, which is guest memory and decides nothing.
-  LastRamSection,
+  /// The stream's end only, in the stream's own order. For sources that were proved beforehand and
+  /// are read again through the same descriptor, and for files that nobody sees before they are
+  /// whole. Device state of a package waits behind the memory even so, up to 256 MiB.
+  End,
+  /// Guest memory passes, with the header, the configuration and early device state in front of it;
+  /// all else waits, in its order, up to 256 MiB (Errc::Unsupported above). Where it is not certain
+  /// how large QEMU's pages are, the memory waits with the rest.
+  AllButMemory,
+  /// Likewise, for sources that prove only at their end whose bytes they are: early device state is
+  /// refused (Errc::Refused).
+  AllUnsigned,
 };
 
 /// Told how far a restore has come; called from the restoring thread.
@@ -33,8 +42,9 @@ class RestoreObserver {
   virtual ~RestoreObserver() = default;
   virtual void on_progress(const StreamCounts&) {}
   virtual void on_warning(const std::string&) {}
-  /// The stream has proved whole and its end is about to be handed on: from here on the guest may
-  /// run, whatever becomes of the restore. Not called in restores that fail before.
+  /// The first byte that can start the guest or touch its disks is about to be handed on: from here
+  /// on it may run, whatever becomes of the restore. Called once, and not in restores that fail
+  /// before.
   virtual void on_point_of_no_return() {}
 };
 
@@ -43,23 +53,33 @@ struct RestoreSummary {
   StreamCounts counts;
   std::string machine;
   std::string run_state;  ///< QEMU's own word, such as "running"; empty without a monitor
+  bool rebuilt = false;   ///< a postcopy stream was handed on as a plain one
   double total_seconds = 0;
 };
 
+/// How much passes before the source has ended well, and whether disks may be written.
+struct GuardOptions {
+  HoldBack hold_back = HoldBack::AllButMemory;
+  /// Sections that overwrite the disks of the receiving QEMU (`migrate -b`) are handed on. Without
+  /// it a stream that holds contents of disks is Errc::Refused.
+  bool write_disks = false;
+};
+
 /// Moves a plain stream into `sink` so that a cut or damaged one cannot become a running guest:
-/// only bytes that have been recognised are handed on, and the EOF record and all behind it only
-/// after the source has proved whole. Errc::Unsupported for a mapped-ram stream, which has to pass
-/// make_unmapped_source() first. Bytes behind the stream's end are dropped with a warning.
-/// Finishes `sink`.
+/// only what has been recognised is handed on, before the end no more than GuardOptions let, and
+/// the EOF record and all behind it only after the source has proved whole. Errc::Unsupported for a
+/// mapped-ram stream, which has to pass make_unmapped_source() first, and for commands that no
+/// state file needs; Errc::Truncated for a postcopy stream whose pages did not all come. Bytes
+/// behind the stream's end are dropped with a warning. Finishes `sink`.
 Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
                                       RestoreObserver* observer = nullptr,
-                                      HoldBack hold_back = HoldBack::End);
+                                      GuardOptions options = {});
 
 /// How a guest is brought back.
 struct RestoreOptions {
   RunState run_state = RunState::AsSaved;
   WaitLimits limits = {};
-  HoldBack hold_back = HoldBack::End;
+  GuardOptions guard = {};
 };
 
 /// Feeds a QEMU that was started with `-incoming defer`, waits until it says completed, then sets

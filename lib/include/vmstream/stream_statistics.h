@@ -23,12 +23,6 @@ struct StreamCounts {
   uint64_t device_sections = 0;
 };
 
-/// The section of guest memory that began last.
-struct LastRamSection {
-  uint64_t offset = 0;  ///< of its type byte; 0: there was none yet
-  bool open = false;    ///< its end has not come yet
-};
-
 /// A tap that parses what it sees. It stops the pump at the first malformed byte.
 class StatisticsTap final : public ByteTap {
  public:
@@ -44,7 +38,6 @@ class StatisticsTap final : public ByteTap {
   /// The machine type's name, escaped; empty until the configuration has come, or if there is none.
   const std::string& machine() const;
   const StreamParser& parser() const;
-  const LastRamSection& last_ram_section() const;
 
  private:
   struct State;

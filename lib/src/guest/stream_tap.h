@@ -31,7 +31,6 @@ class StreamTap final : public ByteTap {
 
   const StreamCounts& counts() const { return statistics_.counts(); }
   const StreamParser& parser() const { return statistics_.parser(); }
-  const LastRamSection& last_ram_section() const { return statistics_.last_ram_section(); }
   const std::string& machine() const { return statistics_.machine(); }
   /// Known after finish(); empty unless asked for.
   const std::string& sha256() const { return sha256_; }

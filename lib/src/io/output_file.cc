@@ -296,6 +296,9 @@ const std::string& OutputFile::path() const {
 uint64_t OutputFile::bytes_written() const {
   return state_->written;
 }
+bool OutputFile::is_in_place() const {
+  return state_->in_place;
+}
 
 int OutputFile::descriptor() const {
   return state_->file.get();

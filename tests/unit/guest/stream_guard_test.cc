@@ -18,8 +18,7 @@ constexpr std::string_view kVmdesc =
 
 struct Stream {
   std::vector<std::byte> bytes;
-  size_t last_ram = 0;  // offset of the last section of guest memory
-  size_t eof = 0;       // offset of the EOF record
+  size_t eof = 0;  // offset of the EOF record
 };
 
 // One page of RAM, one device, EOF, description.
@@ -37,7 +36,6 @@ Stream small_stream() {
   require(out.ram_blocks({.total_bytes = 8192, .blocks = {block}}));
   require(out.ram_mark(RamMark::EndOfSlice));
   require(out.footer(2));
-  stream.last_ram = stream.bytes.size();
   require(out.section({.type = SectionType::End, .section_id = 2, .idstr = {}}));
   require(out.page({.block = &block, .kind = PageKind::Data, .payload = page}));
   require(out.ram_mark(RamMark::EndOfSlice));
@@ -103,8 +101,7 @@ TEST_CASE("the guard holds back only what is not recognised yet", "[guard]") {
   auto stream = small_stream();
   std::vector<std::byte> passed;
   auto sink = make_memory_sink(passed);
-  StreamTap tap(DigestMode::None, {});
-  StreamGuard guard(tap, *sink);
+  StreamGuard guard(*sink, {.hold_back = HoldBack::End});
   REQUIRE(guard.feed(std::span(stream.bytes).first(stream.eof - 20)));
   CHECK(passed.size() > 4096);
   REQUIRE(guard.feed(std::span(stream.bytes).subspan(stream.eof - 20)));
@@ -117,8 +114,7 @@ TEST_CASE("padding behind a stream is dropped, not kept", "[guard]") {
   auto stream = small_stream();
   std::vector<std::byte> passed;
   auto sink = make_memory_sink(passed);
-  StreamTap tap(DigestMode::None, {});
-  StreamGuard guard(tap, *sink);
+  StreamGuard guard(*sink, {.hold_back = HoldBack::End});
   REQUIRE(guard.feed(stream.bytes));
   std::vector<std::byte> padding(1u << 20);
   for (int i = 0; i < 300; ++i) REQUIRE(guard.feed(padding));
@@ -151,68 +147,4 @@ TEST_CASE("a digest that is given up does not hang", "[tap]") {
   std::vector<std::byte> bytes(4u << 20);
   StreamTap tap(DigestMode::Beside, {});
   CHECK_FALSE(tap.on_bytes(bytes));  // zeros are no stream
-}
-
-TEST_CASE("nothing from the last RAM section on passes before the source has proved true",
-          "[guard]") {
-  class Forged final : public ByteSource {
-   public:
-    explicit Forged(std::span<const std::byte> bytes) : pieces_(bytes, 64) {}
-    Result<size_t> read(std::span<std::byte> into) override {
-      auto count = pieces_.read(into);
-      if (!count || *count > 0) return count;
-      return Error{Errc::Refused, "forged"};
-    }
-
-   private:
-    Pieces pieces_;
-  };
-  auto stream = small_stream();
-  std::vector<std::byte> passed;
-  Forged forged(stream.bytes);
-  auto refused =
-      restore_stream(forged, *make_memory_sink(passed), nullptr, HoldBack::LastRamSection);
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().message == "forged");
-  CHECK(passed.size() == stream.last_ram);
-
-  passed.clear();
-  Pieces whole(stream.bytes, 100);
-  REQUIRE(restore_stream(whole, *make_memory_sink(passed), nullptr, HoldBack::LastRamSection));
-  CHECK(passed == stream.bytes);
-}
-
-TEST_CASE("of a RAM section too long to hold the front passes, and not its end", "[guard]") {
-  constexpr size_t kPages = 40'000;  // 156 MiB
-  std::vector<std::byte> page(4096, std::byte{0x5a});
-  std::vector<std::byte> bytes;
-  auto sink = make_memory_sink(bytes);
-  StreamWriter out(*sink);
-  RamBlock block{.name = "pc.ram", .used_length = kPages * page.size()};
-  auto require = [](Status status) { REQUIRE(status); };
-  require(out.header({.version = 3}));
-  require(
-      out.section({.type = SectionType::Start, .section_id = 2, .idstr = "ram", .version_id = 4}));
-  require(out.ram_blocks({.total_bytes = block.used_length, .blocks = {block}}));
-  require(out.ram_mark(RamMark::EndOfSlice));
-  require(out.footer(2));
-  size_t last_ram = bytes.size();
-  require(out.section({.type = SectionType::End, .section_id = 2, .idstr = {}}));
-  for (size_t i = 0; i < kPages; ++i) {
-    require(out.page({.block = &block,
-                      .block_offset = i * page.size(),
-                      .kind = PageKind::Data,
-                      .payload = page}));
-  }
-  require(out.ram_mark(RamMark::EndOfSlice));
-  size_t end_of_ram = bytes.size();
-  require(out.footer(2));
-  require(out.eof());
-  bytes.pop_back();  // so that it never proves whole
-  std::vector<std::byte> passed;
-  Pieces source(bytes, 1u << 20);
-  REQUIRE_FALSE(
-      restore_stream(source, *make_memory_sink(passed), nullptr, HoldBack::LastRamSection));
-  CHECK(passed.size() > last_ram);
-  CHECK(passed.size() < end_of_ram);
 }

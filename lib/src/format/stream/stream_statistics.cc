@@ -12,19 +12,10 @@ namespace {
 class Tally final : public StreamCounter {
  public:
   std::string machine;
-  LastRamSection ram;
 
   Status on_configuration(const Configuration& configuration) override {
     machine = escape(configuration.machine);
     return ok();
-  }
-  Status on_section(const SectionHeader& header) override {
-    if (header.idstr == "ram") ram = {header.offset, true};
-    return ok();
-  }
-  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override {
-    if (header.idstr == "ram") ram.open = false;
-    return StreamCounter::on_section_end(header, end);
   }
 };
 
@@ -65,10 +56,6 @@ const std::string& StatisticsTap::machine() const {
 
 const StreamParser& StatisticsTap::parser() const {
   return state_->parser;
-}
-
-const LastRamSection& StatisticsTap::last_ram_section() const {
-  return state_->tally.ram;
 }
 
 }  // namespace vmstream

@@ -80,6 +80,11 @@ Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& li
   }
 }
 
+std::string query_target(QmpClient& qmp) {
+  auto answer = ask(qmp, "query-target");
+  return answer ? text_member(*answer, "arch") : std::string();
+}
+
 Result<bool> query_kvm(QmpClient& qmp) {
   auto answer = ask(qmp, "query-kvm");
   if (!answer) return answer.error();

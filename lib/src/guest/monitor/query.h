@@ -50,6 +50,9 @@ Result<MigrationStatus> query_migration(QmpClient& qmp);
 /// Asks until the migration under way is over.
 Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& limits);
 
+/// The processor that QEMU emulates, such as "x86_64"; empty where it does not say.
+std::string query_target(QmpClient& qmp);
+
 /// Whether the guest's processors are the host's own, by KVM, instead of emulated.
 Result<bool> query_kvm(QmpClient& qmp);
 

@@ -23,31 +23,31 @@ std::function<void()> end_told_to(RestoreObserver* observer) {
   return [observer] { observer->on_point_of_no_return(); };
 }
 
-void warn_of_trailing_bytes(const StreamGuard& guard, RestoreObserver* observer) {
-  if (!observer || guard.trailing_bytes() == 0) return;
-  observer->on_warning(
-      fmt::format("{} bytes behind the end of the stream were dropped", guard.trailing_bytes()));
+void warn_of_changes(const StreamGuard& guard, RestoreObserver* observer) {
+  if (!observer) return;
+  if (guard.trailing_bytes() > 0) {
+    observer->on_warning(
+        fmt::format("{} bytes behind the end of the stream were dropped", guard.trailing_bytes()));
+  }
+  if (guard.rebuilt()) {
+    observer->on_warning(
+        "a postcopy stream, put together as a plain one; vmstream-inspect extract stream gives "
+        "the original");
+  }
 }
 
-RestoreSummary summarize(const StreamTap& tap, Clock::time_point start) {
+RestoreSummary summarize(StreamGuard& guard, Clock::time_point start) {
   RestoreSummary summary;
-  summary.counts = tap.counts();
-  summary.machine = tap.machine();
+  summary.counts = guard.tap().counts();
+  summary.machine = guard.tap().machine();
+  summary.rebuilt = guard.rebuilt();
   summary.total_seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return summary;
 }
 
-// Pages that stand between the entries of the block list no QEMU takes from a connection.
-class NoMappedRam final : public StreamVisitor {
- public:
-  Status on_ram_blocks(const RamBlockList& list) override {
-    if (list.blocks.empty() || !list.blocks.back().mapped) return ok();
-    return Error{.code = Errc::Unsupported,
-                 .message = "a mapped-ram stream must be read by position",
-                 .offset = list.offset,
-                 .hint = "give the name of its file; vmstream-inspect extract stream unpacks one"};
-  }
-};
+RouteOptions routes(const GuardOptions& options, std::string target = {}) {
+  return {options.hold_back, options.write_disks, std::move(target)};
+}
 
 // One restore into a QEMU, from the first look to the run state.
 class Restore {
@@ -58,22 +58,19 @@ class Restore {
   Result<RestoreSummary> run(ByteSource& plain);
 
  private:
-  Status feed(ByteSource& plain, StreamTap& tap);
+  Status feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink);
 
   QmpClient& qmp_;
   const RestoreOptions& options_;
   RestoreObserver* observer_;
 };
 
-Status Restore::feed(ByteSource& plain, StreamTap& tap) {
-  MonitorWatch watch(qmp_, options_.limits, [&tap] { tap.report(); });
-  IncomingSink sink(qmp_, watch, options_.run_state == RunState::Paused);
-  StreamGuard guard(tap, sink, end_told_to(observer_), options_.hold_back);
+Status Restore::feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink) {
   auto passed = guard_stream(plain, guard);
   if (!passed) {
     return sink.broken() ? explain_broken_load(qmp_, options_.limits, passed.error()) : passed;
   }
-  warn_of_trailing_bytes(guard, observer_);
+  warn_of_changes(guard, observer_);
   // QEMU waits for the close where it misses a vmdesc.
   if (auto closed = sink.finish(); !closed) return closed;
   return await_loaded(qmp_, options_.limits);
@@ -82,12 +79,15 @@ Status Restore::feed(ByteSource& plain, StreamTap& tap) {
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
   auto start = Clock::now();
   if (auto looked = require_waiting(qmp_); !looked) return looked.error();
-  NoMappedRam no_mapped_ram;
-  StreamTap tap(DigestMode::None, progress_to(observer_), &no_mapped_ram);
-  if (auto fed = feed(plain, tap); !fed) return fed.error();
+  auto route_options = routes(options_.guard, query_target(qmp_));
+  std::optional<StreamGuard> guard;
+  MonitorWatch watch(qmp_, options_.limits, [&guard] { guard->tap().report(); });
+  IncomingSink sink(qmp_, watch, options_.run_state == RunState::Paused);
+  guard.emplace(sink, std::move(route_options), progress_to(observer_), end_told_to(observer_));
+  if (auto fed = feed(plain, *guard, sink); !fed) return fed.error();
   auto state = settle_run_state(qmp_, options_.run_state);
   if (!state) return state.error();
-  RestoreSummary summary = summarize(tap, start);
+  RestoreSummary summary = summarize(*guard, start);
   summary.run_state = *state;
   return summary;
 }
@@ -95,15 +95,13 @@ Result<RestoreSummary> Restore::run(ByteSource& plain) {
 }  // namespace
 
 Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink, RestoreObserver* observer,
-                                      HoldBack hold_back) {
+                                      GuardOptions options) {
   auto start = Clock::now();
-  NoMappedRam no_mapped_ram;
-  StreamTap tap(DigestMode::None, progress_to(observer), &no_mapped_ram);
-  StreamGuard guard(tap, sink, end_told_to(observer), hold_back);
+  StreamGuard guard(sink, routes(options), progress_to(observer), end_told_to(observer));
   if (auto passed = guard_stream(plain, guard); !passed) return passed.error();
   if (auto finished = sink.finish(); !finished) return finished.error();
-  warn_of_trailing_bytes(guard, observer);
-  return summarize(tap, start);
+  warn_of_changes(guard, observer);
+  return summarize(guard, start);
 }
 
 Result<RestoreSummary> restore_guest(ByteSource& plain, QmpClient& qmp, RestoreOptions options,

@@ -10,73 +10,113 @@ namespace {
 
 // No stream that the parser accepts waits longer for its confirmation than this.
 constexpr ParseLimits kLimits;
-constexpr uint64_t kMaxHeldBytes =
+constexpr uint64_t kMaxUnconfirmedBytes =
     kLimits.device_tail_bytes + kLimits.vmdesc_bytes + kLimits.package_bytes + (1u << 20);
-
-// Of an open section of guest memory.
-constexpr uint64_t kMaxHeldRamBytes = 64u << 20;
 
 }  // namespace
 
 Status StreamGuard::feed(std::span<const std::byte> bytes) {
   if (auto parsed = tap_.on_bytes(bytes); !parsed) return parsed;
-  uint64_t count = releasable_offset() - released_;
-  size_t from_held = static_cast<size_t>(std::min<uint64_t>(count, held_.size()));
-  size_t from_bytes = static_cast<size_t>(count - from_held);
-  if (auto released = release(from_held); !released) return released;
-  if (from_bytes > 0) {
-    if (auto written = next_.write(bytes.first(from_bytes)); !written) return written;
-    released_ += from_bytes;
-  }
-  hold(bytes.subspan(from_bytes));
+  uint64_t count = decided_offset() - walked_;
+  auto from_waiting = static_cast<size_t>(std::min<uint64_t>(count, unconfirmed_.size()));
+  auto from_bytes = static_cast<size_t>(count - from_waiting);
+  if (auto walked = walk(std::span(unconfirmed_).first(from_waiting)); !walked) return walked;
+  unconfirmed_.erase(unconfirmed_.begin(),
+                     unconfirmed_.begin() + static_cast<ptrdiff_t>(from_waiting));
+  if (auto walked = walk(bytes.first(from_bytes)); !walked) return walked;
+  await(bytes.subspan(from_bytes));
   return ok();
 }
 
-uint64_t StreamGuard::releasable_offset() const {
+uint64_t StreamGuard::decided_offset() const {
   uint64_t confirmed = tap_.parser().confirmed_offset();
-  if (hold_back_ == HoldBack::End) return confirmed;
-  const LastRamSection& ram = tap_.last_ram_section();
-  if (ram.open && confirmed - released_ > kMaxHeldRamBytes) return confirmed;
-  return std::max(released_, std::min(confirmed, ram.offset));
-}
-
-// A piece of the source's may come on top of what is held of the memory.
-uint64_t StreamGuard::most_held_bytes() const {
-  return kMaxHeldBytes + (hold_back_ == HoldBack::End ? 0 : 2 * kMaxHeldRamBytes);
+  return std::min(confirmed, router_.undecided_from().value_or(confirmed));
 }
 
 Status StreamGuard::finish() {
   if (auto whole = tap_.finish(); !whole) return whole;
-  uint64_t rest = tap_.parser().stream_length() - released_;
-  if (rest > held_.size()) {
+  if (auto whole = router_.check_whole(); !whole) return whole;
+  uint64_t rest = tap_.parser().stream_length() - walked_;
+  if (rest > unconfirmed_.size()) {
     return Error{.code = Errc::Unsupported,
                  .message = fmt::format("{} bytes await their confirmation, at most {} are kept",
-                                        rest, most_held_bytes()),
-                 .offset = released_};
+                                        rest, kMaxUnconfirmedBytes),
+                 .offset = walked_};
   }
-  if (before_end_) before_end_();
-  return release(static_cast<size_t>(rest));
+  auto last = std::span<const std::byte>(unconfirmed_).first(static_cast<size_t>(rest));
+  if (auto walked = walk(last); !walked) return walked;
+  decide();
+  if (auto written = hand_on(held_); !written) return written;
+  return hand_on(tail_);
 }
 
 uint64_t StreamGuard::trailing_bytes() const {
   return tap_.parser().offset() - tap_.parser().stream_length();
 }
 
-Status StreamGuard::release(size_t count) {
-  if (count == 0) return ok();
-  if (auto written = next_.write(std::span(held_).first(count)); !written) return written;
-  held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(count));
-  released_ += count;
+// `bytes` begin at walked_.
+Status StreamGuard::walk(std::span<const std::byte> bytes) {
+  auto& turns = router_.turns();
+  while (!bytes.empty()) {
+    while (!turns.empty() && turns.front().offset <= walked_) {
+      route_ = turns.front().route;
+      turns.pop_front();
+    }
+    uint64_t length = turns.empty() ? bytes.size() : turns.front().offset - walked_;
+    auto stretch = bytes.first(static_cast<size_t>(std::min<uint64_t>(length, bytes.size())));
+    if (auto taken = take(route_, stretch); !taken) return taken;
+    walked_ += stretch.size();
+    bytes = bytes.subspan(stretch.size());
+  }
+  return ok();
+}
+
+Status StreamGuard::take(Route route, std::span<const std::byte> bytes) {
+  switch (route) {
+    case Route::Decide:
+      decide();
+      return hand_on(bytes);
+    case Route::Pass:
+      return hand_on(bytes);
+    case Route::Hold:
+      return hold(bytes);
+    case Route::Tail:  // is confirmed as a whole, by finish()
+      tail_ = bytes;
+      return ok();
+    case Route::Drop:
+      break;
+  }
+  return ok();
+}
+
+// The point of no return. Nothing else may lead to it.
+void StreamGuard::decide() {
+  if (on_decision_) std::exchange(on_decision_, {})();
+}
+
+Status StreamGuard::hand_on(std::span<const std::byte> bytes) {
+  return bytes.empty() ? ok() : next_.write(bytes);
+}
+
+Status StreamGuard::hold(std::span<const std::byte> bytes) {
+  if (bytes.size() > kMaxHeldBytes - held_.size()) {
+    return Error{.code = Errc::Unsupported,
+                 .message = fmt::format("more than {} MiB would have to wait for the end of the "
+                                        "stream, the limit",
+                                        kMaxHeldBytes >> 20),
+                 .offset = walked_,
+                 .hint = "--verify-first reads the file twice and needs no room"};
+  }
+  held_.insert(held_.end(), bytes.begin(), bytes.end());
   return ok();
 }
 
 // What comes once the limit is reached can only be bytes behind the stream, such as the padding of
 // a block device.
-void StreamGuard::hold(std::span<const std::byte> bytes) {
-  uint64_t most = most_held_bytes();
-  size_t room = static_cast<size_t>(most - std::min(most, uint64_t{held_.size()}));
+void StreamGuard::await(std::span<const std::byte> bytes) {
+  size_t room = static_cast<size_t>(kMaxUnconfirmedBytes) - unconfirmed_.size();
   auto kept = bytes.first(std::min(bytes.size(), room));
-  held_.insert(held_.end(), kept.begin(), kept.end());
+  unconfirmed_.insert(unconfirmed_.end(), kept.begin(), kept.end());
 }
 
 Status guard_stream(ByteSource& source, StreamGuard& guard) {

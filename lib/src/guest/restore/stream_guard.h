@@ -3,48 +3,63 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/restore.h>
+#include "guest/restore/stream_router.h"
 #include "guest/stream_tap.h"
 
 namespace vmstream {
 
-/// Hands a stream on as far as it has been recognised, and its end only once it has proved whole.
+/// Hands a stream on by the turns of its router, and its end only once it has proved whole.
 ///
-/// A receiver starts the guest on the EOF record. That record and all behind it, or more if so
-/// asked, stay here until finish(), which is called after the source has ended cleanly. Memory is
-/// bounded by what the parser may hold back (ParseLimits) and HoldBack's limit; bytes behind the
-/// stream are dropped.
+/// Two things wait here: bytes that the parser has not confirmed yet, bounded by ParseLimits, and
+/// what the router holds until finish(), bounded by kMaxHeldBytes, in memory: what belongs to a
+/// guest is not spilled to a disk. Bytes behind the stream are dropped.
 class StreamGuard {
  public:
-  /// Both are borrowed. `before_end` (may be empty) is called when the stream has proved whole,
-  /// before its end is handed on.
-  StreamGuard(StreamTap& tap, ByteSink& next, std::function<void()> before_end = {},
-              HoldBack hold_back = HoldBack::End)
-      : tap_(tap), next_(next), before_end_(std::move(before_end)), hold_back_(hold_back) {}
+  static constexpr uint64_t kMaxHeldBytes = 256u << 20;
+
+  /// `next` is borrowed. `on_decision` (may be empty) is called once, before the first byte that
+  /// can start the guest or touch its disks is handed on.
+  StreamGuard(ByteSink& next, RouteOptions options, StreamTap::OnProgress on_progress = {},
+              std::function<void()> on_decision = {})
+      : router_(std::move(options)),
+        tap_(DigestMode::None, std::move(on_progress), &router_),
+        next_(next),
+        on_decision_(std::move(on_decision)) {}
 
   Status feed(std::span<const std::byte> bytes);
   /// The source has ended cleanly: checks that the stream is whole and releases the rest.
   Status finish();
 
+  StreamTap& tap() { return tap_; }
+  /// Whether a postcopy stream was put together as a plain one.
+  bool rebuilt() const { return router_.rebuilt(); }
   /// Bytes behind the stream's end, which are dropped. Known after finish().
   uint64_t trailing_bytes() const;
 
  private:
-  uint64_t releasable_offset() const;
-  uint64_t most_held_bytes() const;
-  Status release(size_t count);
-  void hold(std::span<const std::byte> bytes);
+  uint64_t decided_offset() const;
+  Status walk(std::span<const std::byte> bytes);
+  Status take(Route route, std::span<const std::byte> bytes);
+  Status hold(std::span<const std::byte> bytes);
+  Status hand_on(std::span<const std::byte> bytes);
+  void decide();
+  void await(std::span<const std::byte> bytes);
 
-  StreamTap& tap_;
+  StreamRouter router_;
+  StreamTap tap_;
   ByteSink& next_;
-  std::function<void()> before_end_;
-  HoldBack hold_back_;
-  uint64_t released_ = 0;        // offset of the first byte that has not been handed on
-  std::vector<std::byte> held_;  // from released_ on
+  std::function<void()> on_decision_;
+  Route route_ = Route::Pass;
+  uint64_t walked_ = 0;                 // offset of the first byte that has taken no route
+  std::vector<std::byte> unconfirmed_;  // from walked_ on
+  std::vector<std::byte> held_;
+  std::span<const std::byte> tail_;
 };
 
 /// Feeds all of `source` to a guard and finishes the guard, not `next`.

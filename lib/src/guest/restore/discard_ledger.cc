@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "guest/restore/discard_ledger.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <vmstream/byte_reader.h>
+#include <vmstream/text.h>
+#include "format/malformed.h"
+
+namespace vmstream {
+namespace {
+
+constexpr uint64_t kMaxPages = uint64_t{1} << 29;  // 64 MiB of bits: 2 TiB of guest memory
+
+}  // namespace
+
+Result<DiscardLedger::Lost*> DiscardLedger::of_block(const RamBlock& block, uint32_t page_bytes,
+                                                     uint64_t at) {
+  if (auto found = lost_.find(block.name); found != lost_.end()) return &found->second;
+  uint64_t pages = block.used_length / page_bytes + (block.used_length % page_bytes != 0);
+  if (pages > kMaxPages - bits_) {
+    return Error{
+        Errc::Unsupported,
+        fmt::format("pages are discarded of blocks of more than {} pages, the limit", kMaxPages),
+        at};
+  }
+  bits_ += pages;
+  Lost lost{std::vector<bool>(static_cast<size_t>(pages)), page_bytes};
+  return &lost_.emplace(block.name, std::move(lost)).first->second;
+}
+
+Status DiscardLedger::discard(const Command& command, const std::vector<RamBlock>& blocks,
+                              uint32_t page_bytes) {
+  ByteReader in(command.payload, command.offset);
+  auto version = in.be<uint8_t>("discard version");
+  auto name = in.counted_string("name of the discarded block");
+  auto zero = in.be<uint8_t>("end of the block's name");
+  if (in.ok() && (version != 0 || zero != 0)) {
+    return malformed(command.offset, fmt::format("RAM_DISCARD of version {}, wanted 0", version));
+  }
+  if (!in.ok()) return malformed(command.offset, "RAM_DISCARD: " + in.error().message);
+  auto block = std::ranges::find(blocks, name, &RamBlock::name);
+  if (block == blocks.end()) {
+    return malformed(
+        command.offset,
+        fmt::format("pages of block '{}' are discarded, which is not listed", escape(name)));
+  }
+  auto lost = of_block(*block, page_bytes, command.offset);
+  if (!lost) return lost.error();
+  while (in.remaining() > 0) {
+    auto start = in.be<uint64_t>("start of the discarded range");
+    auto length = in.be<uint64_t>("length of the discarded range");
+    if (!in.ok()) return malformed(command.offset, "RAM_DISCARD: " + in.error().message);
+    bool inside = start <= block->used_length && length <= block->used_length - start;
+    if (!inside || start % page_bytes != 0 || length % page_bytes != 0) {
+      return malformed(command.offset,
+                       fmt::format("{:#x} bytes at {:#x} of block '{}' ({:#x} bytes) cannot be "
+                                   "discarded",
+                                   length, start, escape(name), block->used_length));
+    }
+    auto first = (*lost)->pages.begin() + static_cast<ptrdiff_t>(start / page_bytes);
+    std::fill_n(first, length / page_bytes, true);
+  }
+  return ok();
+}
+
+void DiscardLedger::arrive(const Page& page) {
+  if (lost_.empty() || !page.block || page.kind == PageKind::Xbzrle) return;
+  auto found = lost_.find(page.block->name);
+  if (found == lost_.end()) return;
+  uint64_t index = page.block_offset / found->second.page_bytes;
+  if (index < found->second.pages.size()) found->second.pages[static_cast<size_t>(index)] = false;
+}
+
+Status DiscardLedger::check() const {
+  uint64_t missing = 0;
+  std::string first;
+  for (const auto& [name, lost] : lost_) {
+    auto count = static_cast<uint64_t>(std::ranges::count(lost.pages, true));
+    if (count > 0 && missing == 0) {
+      auto at = std::ranges::find(lost.pages, true) - lost.pages.begin();
+      first = fmt::format("{:#x} of block '{}'", static_cast<uint64_t>(at) * lost.page_bytes,
+                          escape(name));
+    }
+    missing += count;
+  }
+  if (missing == 0) return ok();
+  return Error{.code = Errc::Truncated,
+               .message = fmt::format("{} pages that the source discarded never came again, the "
+                                      "first {}",
+                                      missing, first),
+               .hint =
+                   "a postcopy migration with postcopy-preempt sends pages over a second "
+                   "connection, which this file does not hold"};
+}
+
+}  // namespace vmstream

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Decides for every byte of a stream, as the parser finds it, what a restore does with it.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <vmstream/restore.h>
+#include <vmstream/visitor.h>
+#include "guest/restore/discard_ledger.h"
+#include "guest/restore/restore_places.h"
+
+namespace vmstream {
+
+/// What becomes of a stretch of a stream.
+enum class Route {
+  Pass,    ///< handed on as it comes
+  Decide,  ///< likewise, but the guest or its disks are touched from here on
+  Hold,    ///< kept, and handed on in its order when the source has ended well
+  Drop,    ///< left out
+  Tail,    ///< the EOF record and all behind it: Hold, up to the end
+};
+
+/// From `offset` on bytes take this route, up to the next turn.
+struct Turn {
+  uint64_t offset = 0;
+  Route route = Route::Pass;
+};
+
+/// What a restore knows and wants of a stream before it sees its first byte.
+struct RouteOptions {
+  HoldBack hold_back = HoldBack::AllButMemory;
+  bool write_disks = false;  ///< sections that write disks are restored
+  std::string target = {};   ///< QEMU's own word for its processor; empty where nobody asked
+};
+
+/// Turns the parser's events into turns. restore_places.h says where each record belongs; this says
+/// what that means for a HoldBack, at this place of this stream.
+class StreamRouter final : public StreamVisitor {
+ public:
+  explicit StreamRouter(RouteOptions options) : options_(std::move(options)) {}
+
+  Status on_header(const StreamHeader& header) override;
+  Status on_configuration(const Configuration& configuration) override;
+  Status on_section(const SectionHeader& header) override;
+  Status on_ram_blocks(const RamBlockList& list) override;
+  Status on_page(const Page& page) override;
+  Status on_ram_mark(RamMark mark, uint64_t offset) override;
+  Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_command(const Command& command) override;
+  Status on_package_end(uint64_t offset) override;
+  Status on_eof(uint64_t offset) override;
+
+  /// The turns so far, in order. Who walks by them removes them.
+  std::deque<Turn>& turns() { return turns_; }
+  /// From here on no route is known yet, though bytes may have been confirmed.
+  std::optional<uint64_t> undecided_from() const { return undecided_from_; }
+  /// The stream has ended: whether it holds all that its own commands promise.
+  Status check_whole() const { return ledger_.check(); }
+  /// Whether something was left out, so that what is handed on is another stream.
+  bool rebuilt() const { return rebuilt_; }
+
+ private:
+  Route route_of(SectionPlace place);
+  Status on_early_device(const SectionHeader& header);
+  Status on_block_record(uint64_t offset, std::span<const std::byte> bytes);
+  Status check_in_package(const SectionHeader& header) const;
+  Status on_advice(const Command& command);
+  Status on_discard(const Command& command);
+  void turn(uint64_t offset, Route route) { turns_.push_back({offset, route}); }
+  void drop(uint64_t offset);
+
+  RouteOptions options_;
+  std::deque<Turn> turns_;
+  std::optional<uint64_t> undecided_from_;
+  std::optional<uint32_t> page_bytes_;  // where certain
+  std::vector<RamBlock> blocks_;
+  DiscardLedger ledger_;
+
+  SectionPlace place_ = SectionPlace::Memory;  // of the open section
+  uint64_t section_offset_ = 0;                // of it
+  bool in_start_ = false;                      // it is a START
+  bool disks_touched_ = false;
+  bool in_order_ = false;  // nothing overtakes any more
+  bool advised_ = false;   // the block list has page sizes that only a postcopy load reads
+  bool in_package_ = false;
+  bool opened_package_ = false;
+  bool has_run_ = false;  // RUN has been seen in the open package
+  bool rebuilt_ = false;
+};
+
+}  // namespace vmstream

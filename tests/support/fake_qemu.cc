@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+#include "support/fake_qemu.h"
+
+#include <string_view>
+
+namespace testing {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+// A load ends where its input does, or where QEMU gives up.
+struct Ended {};
+
+class Load {
+ public:
+  Load(const FakeQemu& qemu, std::span<const std::byte> bytes) : qemu_(qemu), rest_(bytes) {}
+
+  std::string run() {
+    try {
+      read_header();
+      for (;;) read_record();
+    } catch (Ended) {
+      return harm_;
+    }
+  }
+
+ private:
+  [[noreturn]] void give_up() { throw Ended(); }
+  [[noreturn]] void harmed(std::string what) {
+    harm_ = std::move(what);
+    throw Ended();
+  }
+  void want(bool condition) {
+    if (!condition) give_up();
+  }
+  std::span<const std::byte> take(uint64_t count) {
+    want(count <= rest_.size());
+    auto bytes = rest_.first(static_cast<size_t>(count));
+    rest_ = rest_.subspan(static_cast<size_t>(count));
+    return bytes;
+  }
+  uint64_t number(int width) {
+    uint64_t value = 0;
+    for (std::byte byte : take(static_cast<uint64_t>(width))) {
+      value = value << 8 | std::to_integer<uint64_t>(byte);
+    }
+    return value;
+  }
+  std::string text(uint64_t length) {
+    auto bytes = take(length);
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+  std::string counted() { return text(number(1)); }
+
+  void read_header();
+  void read_subsection();
+  void read_record();
+  void read_start(uint64_t id, bool full);
+  void read_early_device();
+  void read_memory();
+  void read_block_list(uint64_t total);
+  void read_page(uint64_t flags);
+  void read_footer(uint64_t id) {
+    if (qemu_.footers) want(number(1) == 0x7e && number(4) == id);
+  }
+
+  const FakeQemu& qemu_;
+  std::span<const std::byte> rest_;
+  std::string harm_;
+  std::optional<uint64_t> ram_id_;
+  std::map<std::string, uint64_t> blocks_;
+  std::string last_block_;
+  bool ignore_shared_ = false;
+};
+
+void Load::read_header() {
+  want(number(4) == 0x5145564d && number(4) == 3);
+  if (!qemu_.configuration) return;
+  want(number(1) == 7);
+  want(text(number(4)).starts_with("pc-"));
+  while (rest_.size() >= 2 && rest_[0] == std::byte{5}) read_subsection();
+}
+
+void Load::read_subsection() {
+  take(1);
+  std::string name = counted();
+  want(number(4) == 1);
+  if (name == "configuration/target-page-bits") return want(number(4) == 12);
+  if (name == "configuration/uuid") {
+    take(16);
+    return;
+  }
+  want(name == "configuration/capabilities");
+  for (uint64_t count = number(4); count > 0; --count) {
+    std::string capability = counted();
+    want(capability == "x-ignore-shared");
+    ignore_shared_ = true;
+  }
+}
+
+void Load::read_record() {
+  uint64_t type = number(1);
+  if (type == 0) harmed("the end of the stream");
+  if (type == 8) harmed("a command");
+  want(type >= 1 && type <= 4);
+  uint64_t id = number(4);
+  if (type == 1 || type == 4) return read_start(id, type == 4);
+  want(ram_id_ == id);
+  read_memory();
+  read_footer(id);
+}
+
+// START and FULL are the same to QEMU.
+void Load::read_start(uint64_t id, bool full) {
+  std::string name = counted();
+  uint64_t instance = number(4);
+  uint64_t version = number(4);
+  if (full && qemu_.early_devices && name.ends_with("/virtio-mem-device-early")) {
+    read_early_device();
+  } else {
+    if (name != "ram") harmed("section '" + name + "'");
+    want(instance == 0 && version == 4);
+    ram_id_ = id;
+    read_memory();
+  }
+  read_footer(id);
+}
+
+void Load::read_early_device() {
+  take(8);
+  uint64_t region = number(8);
+  uint64_t block = number(8);
+  take(4 + 8);
+  want(block != 0);
+  uint64_t words = (region / block + 63) / 64;
+  want(words <= rest_.size());
+  take(8 * words);
+}
+
+void Load::read_memory() {
+  for (;;) {
+    uint64_t word = number(8);
+    uint64_t flags = word & (kPage - 1);
+    uint64_t kind = flags & ~uint64_t{0x20};
+    if (kind == 0x10) return;
+    if (kind == 0x200) continue;
+    if (kind == 0x004) {
+      read_block_list(word & ~(kPage - 1));
+      continue;
+    }
+    want(kind == 0x002 || kind == 0x008 || kind == 0x040 || kind == 0x100);
+    if ((flags & 0x20) == 0) last_block_ = counted();
+    auto block = blocks_.find(last_block_);
+    want(block != blocks_.end() && (word & ~(kPage - 1)) < block->second);
+    read_page(kind);
+  }
+}
+
+void Load::read_block_list(uint64_t total) {
+  while (total > 0) {
+    std::string name = counted();
+    uint64_t length = number(8);
+    want(length <= total);
+    total -= length;
+    blocks_[name] = length;
+    if (ignore_shared_) number(8);
+  }
+}
+
+void Load::read_page(uint64_t kind) {
+  if (kind == 0x002) take(1);
+  if (kind == 0x008) take(kPage);
+  if (kind == 0x040) {
+    want(number(1) == 1);
+    uint64_t length = number(2);
+    want(length <= kPage);
+    take(length);
+  }
+  if (kind == 0x100) {
+    uint64_t length = number(4);
+    want(length <= 2 * kPage);
+    take(length);
+  }
+}
+
+}  // namespace
+
+std::string FakeQemu::harm_of(std::span<const std::byte> bytes) const {
+  return Load(*this, bytes).run();
+}
+
+std::string harm_of(std::span<const std::byte> bytes, bool early_devices) {
+  for (bool footers : {false, true}) {
+    for (bool configuration : {false, true}) {
+      FakeQemu qemu{footers, configuration, early_devices};
+      if (std::string harm = qemu.harm_of(bytes); !harm.empty()) return harm;
+    }
+  }
+  return "";
+}
+
+}  // namespace testing
