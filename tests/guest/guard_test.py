@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: MIT
+"""Files that would start a guest, or write its disks, before they have proved whole."""
+
+import json
+import socket
+import subprocess
+import threading
+import time
+import unittest
+
+from lazy_guest import LazyTest, missing_postcopy
+from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
+from support import DONE, MALFORMED, REFUSED, UNSUPPORTED, be, tool
+
+MIB = 1 << 20
+ADVISE, LISTEN, RUN, PACKAGED, COLO = 3, 4, 5, 7, 8
+
+
+def command(number, payload=b""):
+    return be(1, 8) + be(2, number) + be(2, len(payload)) + payload
+
+
+def package(records):
+    return command(PACKAGED, be(4, len(records))) + records
+
+
+class ForgedStarts(GuestTest):
+    def saved_parts(self, qemu=QEMU):
+        """A counting guest's stream: up to its configuration, its memory, its devices; and it."""
+        first = self.qemu("first", qemu=qemu)
+        first.wait_for_tick(40)
+        self.assert_status(DONE, self.run_tool("vmdump", "--qmp", first.qmp, "-c", "none", "-o",
+                                               "whole"))
+        whole = self.read("whole")
+        listed = self.run_tool("vmstream-inspect", "sections", "--json", "whole")
+        sections = json.loads(listed.stdout)["sections"]
+        memory = next(one["offset"] for one in sections if one["type"] == "start")
+        devices = next(one["offset"] for one in sections if one["type"] == "full")
+        end = next(one["offset"] for one in sections if one["type"] == "eof")
+        return whole[:memory], whole[memory:devices], whole[devices:end], first
+
+    def forge(self, qemu=QEMU):
+        """A file without an end, whose last bytes start a guest that is loaded by then."""
+        front, memory, devices, first = self.saved_parts(qemu)
+        first.end()
+        start = command(LISTEN) + devices + command(RUN)
+        return self.write("forged", front + command(ADVISE) + memory + package(start))
+
+    def feed_without_end(self, name, waiting):
+        """Gives all of a file to vmrestore and keeps the pipe open; the status of QEMU then."""
+        feeder = self.start_tool("vmrestore", "--qmp", waiting.qmp, "-", stdin=subprocess.PIPE)
+        feeder.stdin.write(self.read(name))
+        feeder.stdin.flush()
+        statuses = set()
+        for _ in range(30):
+            statuses.add(waiting.monitor.status())
+            time.sleep(0.1)
+        feeder.stdin.close()
+        return statuses, feeder.wait()
+
+    def check_cut_package(self, qemu):
+        name = self.forge(qemu)
+        waiting = self.qemu("second", "-incoming", "defer", qemu=qemu)
+        statuses, status = self.feed_without_end(name, waiting)
+        self.assertEqual({"inmigrate"}, statuses)
+        self.assertEqual(MALFORMED, status)
+        self.assertEqual([], waiting.ticks())
+
+    def test_a_cut_package_does_not_run(self):
+        self.check_cut_package(QEMU)
+
+    @NEEDS_NEWER_QEMU
+    def test_a_cut_package_does_not_run_in_newer_qemu(self):
+        self.check_cut_package(NEWER_QEMU)
+
+    def test_its_name_comes_back_because_nothing_has_run(self):
+        name = self.forge()
+        for options in ([], ["--verify-first"]):
+            waiting = self.qemu("second", "-incoming", "defer")
+            ran = self.run_tool("vmrestore", "--once", *options, "--qmp", waiting.qmp, name)
+            self.assert_status(MALFORMED, ran)
+            self.assertIn(name, self.files())
+            self.assertEqual([], waiting.ticks())
+            waiting.end()
+
+    def test_a_package_with_an_end_is_a_plain_load(self):
+        front, memory, devices, first = self.saved_parts()
+        start = command(LISTEN) + devices + command(RUN)
+        self.write("ended", front + command(ADVISE) + memory + package(start) + be(1, 0))
+        second = self.qemu("second", "-incoming", "defer")
+        ran = self.run_tool("vmrestore", "--json", "--qmp", second.qmp, "--cont", "ended")
+        self.assert_status(DONE, ran)
+        self.assertTrue(json.loads(ran.stdout)["rebuilt"])
+        self.assertIn(b"put together", ran.stderr)
+        self.assert_went_on(first, second)
+
+    def test_colo_is_refused_before_a_device_has_been_loaded(self):
+        front, memory, devices, first = self.saved_parts()
+        first.end()
+        self.write("colo", front + command(COLO) + memory + devices + be(1, 0))
+        waiting = self.qemu("second", "-incoming", "defer")
+        ran = self.run_tool("vmrestore", "--qmp", waiting.qmp, "--cont", "colo")
+        self.assert_fails(UNSUPPORTED, ran, "ENABLE_COLO")
+        self.assertEqual([], waiting.ticks())
+
+
+class Proxy:
+    """Records what goes from one socket to another while it passes; answers go back."""
+
+    def __init__(self, folder, listen, connect):
+        self.sent = bytearray()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(folder / listen))
+        self.listener.listen()
+        self.target = str(folder / connect)
+        self.threads = [threading.Thread(target=self.serve)]
+        self.threads[0].start()
+
+    def serve(self):
+        source, _ = self.listener.accept()
+        destination = socket.socket(socket.AF_UNIX)
+        destination.connect(self.target)
+        back = threading.Thread(target=self.relay, args=(destination, source, bytearray()))
+        back.start()
+        self.relay(source, destination, self.sent)
+        back.join()
+        source.close()
+        destination.close()
+
+    @staticmethod
+    def relay(source, destination, record):
+        try:
+            while piece := source.recv(65536):
+                record += piece
+                destination.sendall(piece)
+            destination.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one side has ended
+
+    def end(self):
+        self.threads[0].join()
+        self.listener.close()
+        return bytes(self.sent)
+
+
+@unittest.skipIf(missing_postcopy(), "no postcopy here")
+class RecordedPostcopy(LazyTest):
+    """The stream of a real postcopy migration, as one that listened has it."""
+
+    def record(self, qemu):
+        source = self.sweeping_guest(qemu=qemu)
+        target = self.start("second", "-incoming", "unix:second.migration", qemu=qemu)
+        for side in (source, target):
+            side.monitor.ask("migrate-set-capabilities",
+                             capabilities=[{"capability": "postcopy-ram", "state": True}])
+        source.monitor.ask("migrate-set-parameters", **{"max-bandwidth": 6 * MIB})
+        wait_until((self.folder / "second.migration").exists, "the destination")
+        proxy = Proxy(self.folder, "proxy", "second.migration")
+        source.monitor.ask("migrate", uri="unix:proxy")
+        wait_until(lambda: source.monitor.migration() == "active", "the migration")
+        time.sleep(0.5)
+        source.monitor.ask("migrate-start-postcopy")
+        wait_until(lambda: source.monitor.migration() == "postcopy-active", "the switch")
+        source.monitor.ask("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+        wait_until(lambda: source.monitor.migration() == "completed", "the end")
+        expected = source.sums()[0]
+        self.assert_whole(target, expected)
+        source.end()
+        target.end()
+        self.write("recorded", proxy.end())
+        return expected
+
+    def check(self, qemu):
+        expected = self.record(qemu)
+        listed = self.run_tool("vmstream-inspect", "sections", "recorded").stdout
+        for word in (b"PACKAGED", b"POSTCOPY_RUN", b"POSTCOPY_RAM_DISCARD"):
+            self.assertIn(word, listed)
+        for options in ([], ["--verify-first"]):
+            restored = self.start("third", "-incoming", "defer", qemu=qemu)
+            ran = self.run_tool("vmrestore", "--json", *options, "--qmp", restored.qmp, "--cont",
+                                "recorded")
+            self.assert_status(DONE, ran)
+            self.assertTrue(json.loads(ran.stdout)["rebuilt"])
+            self.assert_whole(restored, expected)
+            restored.end()
+        # A copy is the rebuilt stream, which needs no further change; the original is there too.
+        self.assert_status(DONE, self.run_tool("vmrestore", "-o", "plain", "recorded"))
+        ran = self.run_tool("vmrestore", "--json", "-o", "again", "plain")
+        self.assertFalse(json.loads(ran.stdout)["rebuilt"])
+        self.assertEqual(self.read("plain"), self.read("again"))
+        ran = self.run_tool("vmstream-inspect", "extract", "stream", "recorded", "-o", "original")
+        self.assert_status(DONE, ran)
+        self.assertEqual(self.read("recorded"), self.read("original"))
+
+    def test_it_is_restored(self):
+        self.check(QEMU)
+
+    @NEEDS_NEWER_QEMU
+    def test_it_is_restored_by_newer_qemu(self):
+        self.check(NEWER_QEMU)
+
+
+class ContentsOfDisks(GuestTest):
+    SIZE = 3 * MIB
+
+    def disk(self, name, byte):
+        self.write(name, bytes([byte]) * self.SIZE)
+        return ["-drive", f"if=ide,index=1,format=raw,file={name}"]
+
+    def test_disks_are_written_with_leave_only(self):
+        source = self.qemu("first", "-S", *self.disk("from.img", 0x55))
+        try:
+            source.monitor.ask("migrate", uri="exec:cat > saved", blk=True)
+        except AssertionError as reason:
+            self.skipTest(f"no migrate -b: {reason}")
+        wait_until(lambda: source.monitor.migration() == "completed", "the migration")
+        target = self.qemu("second", "-incoming", "defer", *self.disk("to.img", 0xaa))
+        refused = self.run_tool("vmrestore", "--qmp", target.qmp, "saved")
+        self.assert_fails(REFUSED, refused, "contents of disks")
+        self.assertIn(b"--write-disks", refused.stderr)
+        target.end()
+        self.assertEqual(bytes([0xaa]) * self.SIZE, self.read("to.img"))
+
+        self.write("cut", self.read("saved")[:2 * MIB])
+        target = self.qemu("second", "-incoming", "defer", *self.disk("to.img", 0xaa))
+        ran = self.run_tool("vmrestore", "--write-disks", "--qmp", target.qmp, "cut")
+        self.assert_status(MALFORMED, ran)
+        target.end()
+        self.assertEqual(bytes([0xaa]) * self.SIZE, self.read("to.img"))
+
+        for options in ([], ["--verify-first"]):
+            target = self.qemu("second", "-incoming", "defer", *self.disk("to.img", 0xaa))
+            ran = self.run_tool("vmrestore", "--write-disks", *options, "--qmp", target.qmp,
+                                "saved")
+            self.assert_status(DONE, ran)
+            target.end()
+            self.assertEqual(bytes([0x55]) * self.SIZE, self.read("to.img"))
+
+
+class PluggedMemory(GuestTest):
+    """A device that QEMU needs before the memory."""
+
+    HOTPLUG = ["-m", "32M,slots=1,maxmem=256M", "-object", "memory-backend-ram,id=more,size=64M",
+               "-device", "virtio-mem-pci,memdev=more,id=vm0,requested-size=16M"]
+
+    @NEEDS_NEWER_QEMU
+    def test_its_state_passes_with_the_memory(self):
+        first = self.qemu("first", "-S", *self.HOTPLUG, qemu=NEWER_QEMU)
+        saved = self.run_tool("vmdump", "--qmp", first.qmp, "-c", "none", "-o", "saved")
+        self.assert_status(DONE, saved)
+        second = self.qemu("second", "-incoming", "defer", *self.HOTPLUG, qemu=NEWER_QEMU)
+        self.assert_status(DONE, self.run_tool("vmrestore", "--qmp", second.qmp, "saved"))
+        self.write("cut", self.read("saved")[:-1])
+        cut = self.shell(f"head -c 40000 saved | {tool('vmrestore')} -")
+        self.assert_status(MALFORMED, cut)
+        self.assertIn(b"virtio-mem-device-early", cut.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
