@@ -120,6 +120,14 @@ StreamBuilder& StreamBuilder::command(uint16_t command, std::string_view payload
   return be8(8).be16(command).be16(payload.size()).text(payload);
 }
 
+StreamBuilder& StreamBuilder::package(const StreamBuilder& records) {
+  return command(7, StreamBuilder().be32(records.size()).as_text()).text(records.as_text());
+}
+
+std::string StreamBuilder::as_text() const {
+  return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
+}
+
 StreamBuilder& StreamBuilder::eof() {
   return be8(0);
 }
@@ -155,6 +163,36 @@ StreamBuilder small_stream() {
 
 std::string small_vmdesc() {
   return make_vmdesc({{"timer", 10}, {"0000:00:02.0/vga", 3}}, 1024);
+}
+
+std::string advice_payload(uint64_t page_bytes) {
+  return StreamBuilder().be64(0x201000).be64(page_bytes).as_text();
+}
+
+std::string discard_payload(std::string_view block, uint64_t start, uint64_t length) {
+  return StreamBuilder().be8(0).counted(block).be8(0).be64(start).be64(length).as_text();
+}
+
+StreamBuilder postcopy_stream() {
+  constexpr uint16_t kOpenReturnPath = 1, kPing = 2, kAdvise = 3, kListen = 4, kRun = 5,
+                     kDiscard = 6, kSwitchover = 11;
+  auto number = [](uint64_t value) { return StreamBuilder().be32(value).as_text(); };
+  StreamBuilder stream;
+  stream.header().configuration("pc-i440fx-7.2");
+  stream.command(kOpenReturnPath).command(kPing, number(1)).command(kAdvise, advice_payload());
+  stream.start(1, "dirty-bitmap").be8(1).footer();
+  stream.start(3, "block").be64(2).footer();
+  stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x8000}}).eos().footer();
+  stream.part(3).be64(50 << 9 | 4).be64(2).footer();
+  stream.part(2).page("pc.ram", 0, 0x11).page("", 0x2000, 0x22).eos().footer();
+  stream.command(kSwitchover).end(3).be64(2).footer();
+  stream.command(kDiscard, discard_payload("pc.ram", 0, 0x2000)).command(kPing, number(2));
+  StreamBuilder inner;
+  inner.command(kListen).device(5, "timer", "0123456789").device(6, "cpu", "abc");
+  stream.package(inner.command(kPing, number(3)).command(kRun));
+  stream.end(1).be8(1).footer();
+  stream.end(2).page("pc.ram", 0, 0x33).fill_page("", 0x1000).eos().footer();
+  return stream.eof();
 }
 
 }  // namespace testing

@@ -47,6 +47,8 @@ class StreamBuilder {
   StreamBuilder& eos();
 
   StreamBuilder& command(uint16_t command, std::string_view payload = {});
+  /// A PACKAGED command with these records behind it.
+  StreamBuilder& package(const StreamBuilder& records);
   StreamBuilder& eof();
   StreamBuilder& vmdesc(std::string_view json);
 
@@ -59,6 +61,8 @@ class StreamBuilder {
   StreamBuilder& repeat(size_t count, uint8_t byte);
 
   size_t size() const { return bytes_.size(); }
+  /// The bytes so far, for use as a payload.
+  std::string as_text() const;
   std::vector<std::byte>& bytes() { return bytes_; }
 
  private:
@@ -77,5 +81,13 @@ std::string make_vmdesc(const std::vector<std::pair<std::string, uint64_t>>& dev
 /// devices, vmdesc.
 StreamBuilder small_stream();
 std::string small_vmdesc();
+
+/// Payloads of POSTCOPY_ADVISE, and of POSTCOPY_RAM_DISCARD with one range.
+std::string advice_payload(uint64_t page_bytes = 4096);
+std::string discard_payload(std::string_view block, uint64_t start, uint64_t length);
+
+/// What was recorded of a postcopy migration of a pc, with iterable sections of every harmless
+/// kind: memory, discards, a package of devices, the rest of the memory, EOF.
+StreamBuilder postcopy_stream();
 
 }  // namespace testing

@@ -14,6 +14,8 @@
 #include "support/stream_builder.h"
 
 using namespace vmstream;
+using testing::advice_payload;
+using testing::discard_payload;
 using testing::EventLog;
 using testing::StreamBuilder;
 
@@ -65,25 +67,6 @@ std::string be(uint64_t value, int width) {
   return text;
 }
 
-std::string text_of(const StreamBuilder& builder) {
-  auto bytes = StreamBuilder(builder).bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::string advice(uint64_t page_bytes = 4096) {
-  return be(0x201000, 8) + be(page_bytes, 8);
-}
-
-std::string discard(std::string_view block, uint64_t start, uint64_t length) {
-  return be(0, 1) + be(block.size(), 1) + std::string(block) + be(0, 1) + be(start, 8) +
-         be(length, 8);
-}
-
-StreamBuilder& package(StreamBuilder& into, const StreamBuilder& records) {
-  std::string text = text_of(records);
-  return into.command(kPackaged, be(text.size(), 4)).text(text);
-}
-
 // The plugged memory of a region of 64 blocks.
 std::string early_body(size_t words = 1) {
   return be(0x100000000, 8) + be(64 * 0x200000, 8) + be(0x200000, 8) + be(0, 4) + be(0, 8) +
@@ -117,27 +100,6 @@ Bytes stream_with(const std::function<void(StreamBuilder&)>& add) {
   return ending(stream).bytes();
 }
 
-// A stream of every kind of record that a restore takes.
-StreamBuilder rich_stream() {
-  auto stream = opening();
-  stream.command(kOpenReturnPath).command(kPing, be(1, 4)).command(kAdvise, advice());
-  stream.start(1, "dirty-bitmap").be8(1).footer();
-  stream.start(3, "block").be64(2).footer();
-  ram_start(stream);
-  stream.part(3).be64(50 << 9 | 4).be64(2).footer();
-  stream.part(2).page("pc.ram", 0, 0x11).page("", 0x2000, 0x22).eos().footer();
-  stream.command(kSwitchover).end(3).be64(2).footer();
-  stream.command(kDiscard, discard("pc.ram", 0, 0x2000)).command(kPing, be(2, 4));
-  StreamBuilder inner;
-  inner.command(kListen).device(5, "timer", "0123456789").device(6, "cpu", "abc");
-  inner.command(kPing, be(3, 4)).command(kRun);
-  package(stream, inner);
-  stream.end(1).be8(1).footer();
-  ram_end(stream, 0x33);
-  stream.eof();
-  return stream;
-}
-
 }  // namespace
 
 TEST_CASE("streams of every kind, cut anywhere, do no harm before their end", "[guard]") {
@@ -147,7 +109,7 @@ TEST_CASE("streams of every kind, cut anywhere, do no harm before their end", "[
   ram_end(early);
   ending(early);
   auto mode = GENERATE(from_range(std::begin(kStrictModes), std::end(kStrictModes)));
-  for (auto stream : {rich_stream(), early, testing::small_stream()}) {
+  for (auto stream : {testing::postcopy_stream(), early, testing::small_stream()}) {
     for (size_t length = 0; length <= stream.size(); ++length) {
       auto cut = std::span(stream.bytes()).first(length);
       Handed handed = guard(cut, {.hold_back = mode}, 512);
@@ -162,7 +124,7 @@ TEST_CASE("streams of every kind, cut anywhere, do no harm before their end", "[
 }
 
 TEST_CASE("a stream cut anywhere never shows its end or a start of the guest", "[guard]") {
-  auto stream = rich_stream();
+  auto stream = testing::postcopy_stream();
   for (size_t length = 0; length < stream.size(); ++length) {
     Handed handed = guard(std::span(stream.bytes()).first(length), {.hold_back = HoldBack::End});
     CAPTURE(length);
@@ -175,7 +137,7 @@ TEST_CASE("a stream cut anywhere never shows its end or a start of the guest", "
 }
 
 TEST_CASE("the pieces that a stream comes in change nothing of what is handed on", "[guard]") {
-  auto stream = rich_stream();
+  auto stream = testing::postcopy_stream();
   for (HoldBack mode : kModes) {
     Handed whole = guard(stream.bytes(), {.hold_back = mode}, stream.size());
     INFO((whole.status ? "" : whole.status.error().message));
@@ -266,7 +228,7 @@ TEST_CASE("early device state passes where its form is QEMU's", "[guard]") {
 
 // The description and QEMU differ about where the body ends.
 TEST_CASE("a command in the end of early device state does not pass", "[guard]") {
-  std::string body = early_body() + "\x7e" + be(7, 4) + text_of(StreamBuilder().command(kAdvise));
+  std::string body = early_body() + "\x7e" + be(7, 4) + StreamBuilder().command(kAdvise).as_text();
   std::string name = "0000:00:05.0/virtio-mem-device-early";
   for (bool described : {false, true}) {
     auto stream = opening();
@@ -281,7 +243,7 @@ TEST_CASE("a command in the end of early device state does not pass", "[guard]")
 }
 
 TEST_CASE("a postcopy stream is put together as a plain load", "[guard]") {
-  auto stream = rich_stream();
+  auto stream = testing::postcopy_stream();
   auto wanted = [](bool in_order) {
     auto plain = opening();
     auto first = [](StreamBuilder& to) {
@@ -326,7 +288,7 @@ TEST_CASE("page sizes that only a postcopy load reads are left out of the block 
   };
   auto whole = [&](bool advised) {
     auto stream = opening();
-    if (advised) stream.command(kAdvise, advice());
+    if (advised) stream.command(kAdvise, advice_payload());
     list(stream, advised);
     ram_end(stream);
     return ending(stream).bytes();
@@ -362,7 +324,8 @@ TEST_CASE("discarded pages have to come again", "[guard]") {
        "0x1000 bytes at 0xfffffffffffff000 of block 'pc.ram' (0x8000 bytes) cannot be discarded"},
   }));
   Bytes bytes = stream_with([&](StreamBuilder& stream) {
-    stream.command(kAdvise, advice()).command(kDiscard, discard("pc.ram", the.start, the.length));
+    stream.command(kAdvise, advice_payload())
+        .command(kDiscard, discard_payload("pc.ram", the.start, the.length));
   });
   for (HoldBack mode : kModes) {
     Handed handed = guard(bytes, {.hold_back = mode});
@@ -376,7 +339,8 @@ TEST_CASE("discarded pages have to come again", "[guard]") {
 
 TEST_CASE("a delta does not bring back a discarded page", "[guard]") {
   Bytes bytes = stream_with([](StreamBuilder& stream) {
-    stream.command(kAdvise, advice()).command(kDiscard, discard("pc.ram", 0x3000, 0x1000));
+    stream.command(kAdvise, advice_payload())
+        .command(kDiscard, discard_payload("pc.ram", 0x3000, 0x1000));
     stream.part(2)
         .page_head("pc.ram", 0x3000, 0x040)
         .be8(1)
@@ -400,7 +364,7 @@ TEST_CASE("attacks on the guard", "[guard]") {
     return [fill](StreamBuilder& stream) {
       StreamBuilder inner;
       fill(inner);
-      package(stream, inner);
+      stream.package(inner);
     };
   };
   auto command = [](uint16_t type, std::string payload = {}) {
@@ -423,7 +387,7 @@ TEST_CASE("attacks on the guard", "[guard]") {
       {"a package within a package", packed([](auto& in) {
          StreamBuilder inner;
          inner.command(kRun);
-         package(in, inner);
+         in.package(inner);
        }),
        Errc::Malformed},
       {"EOF in a package", packed([](auto& in) { in.eof(); }), Errc::Malformed},
@@ -439,12 +403,12 @@ TEST_CASE("attacks on the guard", "[guard]") {
       {"RUN with a payload", command(kRun, "x"), Errc::Unsupported},
       {"PING with a long payload", command(kPing, "12345"), Errc::Unsupported},
       {"an advice of 8 bytes", command(kAdvise, "12345678"), Errc::Unsupported},
-      {"an advice of larger pages", command(kAdvise, advice(8192)), Errc::Malformed},
+      {"an advice of larger pages", command(kAdvise, advice_payload(8192)), Errc::Malformed},
       {"a discard of no block", command(kDiscard, ""), Errc::Malformed},
-      {"a discard of an unknown block", command(kDiscard, discard("nothing", 0, 4096)),
+      {"a discard of an unknown block", command(kDiscard, discard_payload("nothing", 0, 4096)),
        Errc::Malformed},
-      {"a discard of half a range", command(kDiscard, discard("pc.ram", 0, 4096) + "1234567"),
-       Errc::Malformed},
+      {"a discard of half a range",
+       command(kDiscard, discard_payload("pc.ram", 0, 4096) + "1234567"), Errc::Malformed},
       {"a device called ram", [](auto& in) { in.device(3, "ram", "abc"); }, {}},
       {"a device's name as an iterable",
        [](auto& in) { in.start(3, "timer").text("x").footer(); },
@@ -482,7 +446,7 @@ TEST_CASE("attacks on the guard", "[guard]") {
 // would be records to it.
 TEST_CASE("pages of a size that is not QEMU's do not hide records from the guard", "[guard]") {
   auto hidden = [](StreamBuilder stream, bool advised) {
-    if (advised) stream.command(kAdvise, advice(8192));
+    if (advised) stream.command(kAdvise, advice_payload(8192));
     ram_start(stream);
     stream.part(2).page_head("pc.ram", 0, 0x008).repeat(4096, 1);
     size_t second_half = stream.size();
@@ -603,7 +567,7 @@ TEST_CASE("what waits is bounded", "[guard]") {
 TEST_CASE("streams of releases before 0.10 wait as a whole", "[guard]") {
   StreamBuilder body;
   body.counted("timer").be32(0).be32(2).be32(4).text("abcd");
-  auto stream = StreamBuilder().header(2).be64(body.size()).text(text_of(body));
+  auto stream = StreamBuilder().header(2).be64(body.size()).text(body.as_text());
   for (HoldBack mode : kModes) {
     Handed handed = guard(stream.bytes(), {.hold_back = mode});
     REQUIRE(handed.status);
