@@ -337,6 +337,26 @@ TEST_CASE("discarded pages have to come again", "[guard]") {
   }
 }
 
+TEST_CASE("the ledger of discarded pages is bounded, and keeps blocks apart", "[guard]") {
+  auto restore = [](uint64_t length, std::string_view discarded) {
+    auto stream = opening();
+    stream.command(kAdvise, advice_payload());
+    stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x8000}, {"large", length}}).eos().footer();
+    stream.command(kDiscard, discard_payload("pc.ram", 0, 0x1000));
+    stream.command(kDiscard, discard_payload(discarded, 0, 0x1000));
+    ram_end(stream);
+    return guard(ending(stream).bytes(), {}).status;
+  };
+  CHECK(restore(0x8000, "pc.ram"));
+  Status missing = restore(0x8000, "large");
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().message ==
+        "1 pages that the source discarded never came again, the first 0x0 of block 'large'");
+  Status too_large = restore(uint64_t{1} << 50, "large");
+  REQUIRE_FALSE(too_large);
+  CHECK(too_large.error().code == Errc::Unsupported);
+}
+
 TEST_CASE("a delta does not bring back a discarded page", "[guard]") {
   Bytes bytes = stream_with([](StreamBuilder& stream) {
     stream.command(kAdvise, advice_payload())
