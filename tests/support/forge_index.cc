@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// usage: forge_index list                    the names of all lies
+//        forge_index LIE IN OUT [--sidecar]  writes the state of IN to OUT with an index that lies
+//
+// OUT is packed as its suffix says. Its trailer holds the index, or with --sidecar OUT.vmsx does.
+// The lie "none" gives the true index. Status 77: the stream gives no occasion for this lie.
+#include "support/forged_index.h"
+
+#include <vmstream/state_file.h>
+
+#include <cstdio>
+#include <cstring>
+
+namespace {
+
+using namespace vmstream;
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "forge_index: %s\n", error.message.c_str());
+  return 1;
+}
+
+Result<std::vector<std::byte>> read_stream(const char* path) {
+  auto file = open_file_source(path);
+  if (!file) return file.error();
+  auto state = open_state(std::move(*file));
+  if (!state) return state.error();
+  std::vector<std::byte> stream;
+  for (;;) {
+    auto piece = state->plain->next();
+    if (!piece) return piece.error();
+    if (piece->empty()) return stream;
+    stream.insert(stream.end(), piece->begin(), piece->end());
+  }
+}
+
+int forge(std::string_view lie, const char* in, const char* out, testing::IndexHome home) {
+  constexpr int kSkipped = 77;
+  const testing::Forgery* forgery = testing::find_forgery(lie);
+  if (!forgery && lie != "none") return fail({Errc::Usage, "there is no such lie"});
+  auto stream = read_stream(in);
+  if (!stream) return fail(stream.error());
+  auto truth = testing::forgery_material(*stream);
+  if (!truth.index.pages) return fail({Errc::Malformed, "the stream is not whole"});
+  StateIndex index = truth.index;
+  if (forgery && !forgery->apply(index, truth)) return kSkipped;
+  auto written = testing::write_with_index(out, *stream, index, home);
+  return written ? 0 : fail(written.error());
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  if (count == 2 && std::strcmp(words[1], "list") == 0) {
+    for (const auto& forgery : testing::forgeries()) {
+      std::printf("%.*s\n", static_cast<int>(forgery.name.size()), forgery.name.data());
+    }
+    return 0;
+  }
+  bool beside = count == 5 && std::strcmp(words[4], "--sidecar") == 0;
+  if (count != 4 && !beside) return fail({Errc::Usage, "wants: LIE IN OUT [--sidecar]"});
+  auto home = beside ? testing::IndexHome::Sidecar : testing::IndexHome::Trailer;
+  return forge(words[1], words[2], words[3], home);
+}
