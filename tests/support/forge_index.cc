@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // usage: forge_index list                    the names of all lies
 //        forge_index LIE IN OUT [--sidecar]  writes the state of IN to OUT with an index that lies
+//        forge_index of=OTHER IN OUT [--sidecar]         with the index of the state of OTHER
 //
 // OUT is packed as its suffix says. Its trailer holds the index, or with --sidecar OUT.vmsx does.
 // The lie "none" gives the true index. Status 77: the stream gives no occasion for this lie.
@@ -10,6 +11,8 @@
 
 #include <cstdio>
 #include <cstring>
+#include <optional>
+#include <string>
 
 namespace {
 
@@ -20,7 +23,7 @@ int fail(const Error& error) {
   return 1;
 }
 
-Result<std::vector<std::byte>> read_stream(const char* path) {
+Result<std::vector<std::byte>> read_stream(const std::string& path) {
   auto file = open_file_source(path);
   if (!file) return file.error();
   auto state = open_state(std::move(*file));
@@ -34,17 +37,43 @@ Result<std::vector<std::byte>> read_stream(const char* path) {
   }
 }
 
-int forge(std::string_view lie, const char* in, const char* out, testing::IndexHome home) {
-  constexpr int kSkipped = 77;
+Result<StateIndex> index_of(const std::string& path) {
+  auto stream = read_stream(path);
+  if (!stream) return stream.error();
+  auto material = testing::forgery_material(*stream);
+  if (!material.index.pages) return Error{Errc::Malformed, "the stream is not whole"};
+  return std::move(material.index);
+}
+
+// Empty where the stream gives no occasion.
+Result<std::optional<StateIndex>> lie_about(std::span<const std::byte> stream,
+                                            std::string_view lie) {
   const testing::Forgery* forgery = testing::find_forgery(lie);
-  if (!forgery && lie != "none") return fail({Errc::Usage, "there is no such lie"});
+  if (!forgery && lie != "none") return Error{Errc::Usage, "there is no such lie"};
+  auto truth = testing::forgery_material(stream);
+  if (!truth.index.pages) return Error{Errc::Malformed, "the stream is not whole"};
+  StateIndex index = truth.index;
+  if (forgery && !forgery->apply(index, truth)) return std::optional<StateIndex>();
+  return std::optional(std::move(index));
+}
+
+int forge(std::string_view lie, const std::string& in, const std::string& out,
+          testing::IndexHome home) {
+  constexpr int kSkipped = 77;
+  constexpr std::string_view kOther = "of=";
   auto stream = read_stream(in);
   if (!stream) return fail(stream.error());
-  auto truth = testing::forgery_material(*stream);
-  if (!truth.index.pages) return fail({Errc::Malformed, "the stream is not whole"});
-  StateIndex index = truth.index;
-  if (forgery && !forgery->apply(index, truth)) return kSkipped;
-  auto written = testing::write_with_index(out, *stream, index, home);
+  Result<std::optional<StateIndex>> index = std::optional<StateIndex>();
+  if (lie.starts_with(kOther)) {
+    auto other = index_of(std::string(lie.substr(kOther.size())));
+    if (!other) return fail(other.error());
+    index = std::optional(std::move(*other));
+  } else {
+    index = lie_about(*stream, lie);
+  }
+  if (!index) return fail(index.error());
+  if (!*index) return kSkipped;
+  auto written = testing::write_with_index(out, *stream, **index, home);
   return written ? 0 : fail(written.error());
 }
 

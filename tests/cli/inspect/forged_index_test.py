@@ -124,6 +124,18 @@ class Lies(ForgedTest):
                     self.assertTrue(all(message.startswith("index: ") for message in told), told)
                     self.assertIn(b"index: ", run.err)
 
+    def test_an_index_of_another_stream_of_the_same_length(self):
+        other = self.path("other")
+        pathlib.Path(other).write_bytes(STREAM.replace(be64(4 * PAGE | 0x28), be64(3 * PAGE | 0x28), 1)
+                                        .replace(be64(3 * PAGE | 0x22), be64(4 * PAGE | 0x22), 1))
+        for file in self.files("of=" + other):
+            with self.subTest(file=os.path.basename(file)):
+                self.assert_extracts_the_truth(file)
+                run = Run("verify", "--json", file)
+                self.assertEqual(run.status, 3)
+                told = [problem["message"] for problem in run.json["problems"]]
+                self.assertTrue(told and all(words.startswith("index: ") for words in told), told)
+
     def test_the_page_is_named(self):
         run = Run("verify", "--json", self.forge("drop-one", "guest.zst"))
         told = " ".join(problem["message"] for problem in run.json["problems"])
@@ -177,6 +189,22 @@ class Absent(ForgedTest):
         run = Run("ram", "--json", file)
         self.assertEqual(run.json["source"], "stream")
         self.assertIn(b"it is read without its index: index: its page map has SHA-256", run.err)
+
+
+    def test_an_extracted_block_counts_them(self):
+        stream = small_stream(pages=40)
+        gone = data_page(7, 0x40 + 7)
+        self.assertIn(gone, stream)
+        pathlib.Path(self.plain).write_bytes(stream.replace(gone, b""))
+        for file in (self.plain, *self.files("none")):
+            run = Run("extract", "ram", file, "--json", "-o", self.path("image"), "--force")
+            self.assertEqual(run.status, 0)
+            self.assertIn(b"1 pages of the block were never sent", run.err)
+            answer = run.json
+            self.assertEqual((answer["schema"], answer["source"]), ("vmstream.extract/1", "stream"))
+            self.assertEqual((answer["part"], answer["block"]), ("ram", "pc.ram"))
+            self.assertEqual((answer["bytes"], answer["absent_pages"]), (40 * PAGE, 1))
+            self.assertEqual(Run("info", "--json", file).json["ram"]["blocks"][0]["absent_pages"], 1)
 
 
 class Owners(ForgedTest):
