@@ -2,6 +2,9 @@
 // usage: forge_index list                    the names of all lies
 //        forge_index LIE IN OUT [--sidecar]  writes the state of IN to OUT with an index that lies
 //        forge_index of=OTHER IN OUT [--sidecar]         with the index of the state of OTHER
+//        forge_index behind=OTHER IN OUT     OUT is gzip, with the state of OTHER behind that of
+//        IN,
+//                                            and an index beside it that knows of OTHER only
 //
 // OUT is packed as its suffix says. Its trailer holds the index, or with --sidecar OUT.vmsx does.
 // The lie "none" gives the true index. Status 77: the stream gives no occasion for this lie.
@@ -61,8 +64,14 @@ int forge(std::string_view lie, const std::string& in, const std::string& out,
           testing::IndexHome home) {
   constexpr int kSkipped = 77;
   constexpr std::string_view kOther = "of=";
+  constexpr std::string_view kBehind = "behind=";
   auto stream = read_stream(in);
   if (!stream) return fail(stream.error());
+  if (lie.starts_with(kBehind)) {
+    auto other = read_stream(std::string(lie.substr(kBehind.size())));
+    auto hidden = other ? testing::write_hidden(out, *stream, *other) : other.error();
+    return hidden ? 0 : fail(hidden.error());
+  }
   Result<std::optional<StateIndex>> index = std::optional<StateIndex>();
   if (lie.starts_with(kOther)) {
     auto other = index_of(std::string(lie.substr(kOther.size())));

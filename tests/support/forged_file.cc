@@ -2,6 +2,7 @@
 // Files with an index of the caller's choice.
 #include <vmstream/codec.h>
 #include <vmstream/output_file.h>
+#include <vmstream/random_decoder.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/sidecar.h>
 
@@ -56,6 +57,33 @@ Status write_with_index(const std::string& path, std::span<const std::byte> stre
   if (auto done = write_packed(*sink, coding, stream, make_index); !done) return done;
   if (auto written = write_file(path, packed); !written) return written;
   return home == IndexHome::Sidecar ? write_sidecar(path, index) : ok();
+}
+
+Status write_hidden(const std::string& path, std::span<const std::byte> first,
+                    std::span<const std::byte> second) {
+  std::vector<std::byte> packed;
+  auto sink = make_memory_sink(packed);
+  if (auto done = write_packed(*sink, Coding::Gzip, first, {}); !done) return done;
+  BlockTable table;
+  table.append_gap(packed.size());
+  std::vector<std::byte> behind;
+  auto second_sink = make_memory_sink(behind);
+  if (auto done = write_packed(*second_sink, Coding::Gzip, second, {}); !done) return done;
+  auto file = make_random_memory(behind);
+  auto blocks = find_blocks(Coding::Gzip, *file);
+  if (!blocks) return blocks.error();
+  for (size_t i = 0; i < (*blocks)->size(); ++i) {
+    PackedBlock block = (**blocks)[i];
+    table.append(block.plain_length, block.packed_length, block.check);
+  }
+  packed.insert(packed.end(), behind.begin(), behind.end());
+  if (auto done = write_file(path, packed); !done) return done;
+  auto whole = make_random_memory(packed);
+  auto mark = FileMark::of(*whole);
+  if (!mark) return mark.error();
+  StateIndex index = forgery_material(second).index;
+  auto bytes = serialise(index, {.blocks = &table, .mark = &*mark});
+  return bytes ? write_file(sidecar_path(path), *bytes) : bytes.error();
 }
 
 }  // namespace testing

@@ -48,4 +48,9 @@ enum class IndexHome { Trailer, Sidecar };
 vmstream::Status write_with_index(const std::string& path, std::span<const std::byte> stream,
                                   const vmstream::StateIndex& index, IndexHome home);
 
+/// Writes a gzip file that holds two streams, one behind the other, and a sidecar that knows of the
+/// second only.
+vmstream::Status write_hidden(const std::string& path, std::span<const std::byte> first,
+                              std::span<const std::byte> second);
+
 }  // namespace testing

@@ -27,6 +27,11 @@ std::vector<Problem> compare_index(const StateIndex& claimed, const StateIndex& 
 /// trailer or index, `found` by going from piece to piece.
 std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable& found);
 
+/// Whether plain() reads, in their order, the pieces that a reader from front to end meets: true of
+/// a file that is not packed, and where the pieces, found without a table, are those of the table.
+/// Reads the heads of the pieces. Whoever hands out a guest by position asks this first.
+bool has_sure_positions(const SeekableState& state);
+
 /// Whether what is read of `state` by position is what a reading from front to end gave, whose
 /// bytes have the digest `sha256`: by compare_blocks() where the pieces can be found without a
 /// table, else (foreign gzip with resume points) by reading all of it by position.

@@ -57,6 +57,16 @@ std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable&
   return {};
 }
 
+bool has_sure_positions(const SeekableState& state) {
+  if (!state.is_packed) return true;
+  auto coding = find_coding(state.containers.front().type);
+  if (!coding) return false;
+  auto found = find_blocks(*coding, *state.file);
+  if (!found || !*found) return false;
+  auto claimed = read_claim(state, *coding);
+  return claimed && (!*claimed || compare_blocks(**claimed, **found).empty());
+}
+
 std::vector<Problem> check_positions(const SeekableState& state, const std::string& sha256) {
   if (!state.is_packed || !state.plain()) return {};
   auto coding = find_coding(state.containers.front().type);

@@ -8,10 +8,12 @@ import subprocess
 import tempfile
 import unittest
 
+import support
 from support import be, counted
 from streams import *
 
 FORGE = os.environ["VMSTREAM_FORGE_INDEX"]
+MAPPED = str(support.SOURCE / "tests/data/x86-pc-10.0-mapped.qevm.zst")
 SKIPPED = 77
 STRANGER = 4711
 LIES = subprocess.run([FORGE, "list"], capture_output=True, check=True, text=True).stdout.split()
@@ -83,7 +85,7 @@ class ForgedTest(unittest.TestCase):
                            ("beside.zst", ["--sidecar"]), ("beside.gz", ["--sidecar"])):
             yield self.forge(lie, name, *more)
 
-    def assert_extracts_the_truth(self, file):
+    def assert_extracts_the_truth(self, file, behind=b""):
         image = self.path("image")
         for block, content in IMAGES.items():
             run = Run("extract", "ram", file, "--block", block, "-o", image, "--force")
@@ -91,7 +93,7 @@ class ForgedTest(unittest.TestCase):
             self.assertTrue(pathlib.Path(image).read_bytes() == content, block)
         for words, wanted in ((["section", file, "--section", "timer"],
                                full(3, "timer", 1, b"\1\2\3\4")),
-                              (["stream", file], STREAM)):
+                              (["stream", file], STREAM + behind)):
             run = Run("extract", *words, "-o", "-")
             self.assertEqual((run.status, run.out), (0, wanted))
         described_ = Run("extract", "vmdesc", file, "-o", "-")
@@ -205,6 +207,35 @@ class Absent(ForgedTest):
             self.assertEqual((answer["part"], answer["block"]), ("ram", "pc.ram"))
             self.assertEqual((answer["bytes"], answer["absent_pages"]), (40 * PAGE, 1))
             self.assertEqual(Run("info", "--json", file).json["ram"]["blocks"][0]["absent_pages"], 1)
+
+
+class Hidden(ForgedTest):
+    """A stream behind another one, which only the index beside the file knows of."""
+
+    def test_a_restore_gives_the_first(self):
+        mapped = self.path("mapped")
+        subprocess.run(["zstd", "-dqf", "--long=25", MAPPED, "-o", mapped], check=True)
+        file = self.path("guest.gz")
+        subprocess.run([FORGE, "behind=" + mapped, self.plain, file], check=True)
+        restored = self.path("restored")
+        run = subprocess.run([support.tool("vmrestore"), file, "-o", restored], capture_output=True,
+                             check=True)
+        self.assertTrue(pathlib.Path(restored).read_bytes() == STREAM)
+        self.assertIn(b"behind the end of the stream were dropped", run.stderr)
+        self.assert_extracts_the_truth(file, behind=pathlib.Path(mapped).read_bytes())
+        self.assertEqual(Run("verify", file).status, 3)
+
+    def test_a_packed_mapped_file_is_restored_as_ever(self):
+        mapped = self.path("mapped")
+        subprocess.run(["zstd", "-dqf", "--long=25", MAPPED, "-o", mapped], check=True)
+        given = []
+        for name in ("mapped", "packed.zst", "packed.gz"):
+            if name != "mapped":
+                subprocess.run([FORGE, "none", mapped, self.path(name)], check=True)
+            subprocess.run([support.tool("vmrestore"), self.path(name), "-o", self.path("out"),
+                            "--force"], check=True)
+            given.append(pathlib.Path(self.path("out")).read_bytes())
+        self.assertTrue(given[0] == given[1] == given[2])
 
 
 class Owners(ForgedTest):

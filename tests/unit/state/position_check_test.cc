@@ -99,6 +99,27 @@ TEST_CASE_METHOD(Fixture, "a table that leaves out a block is told of", "[state]
   CHECK(problems[0].message.starts_with("index: piece 1 of the file is at"));
 }
 
+TEST_CASE_METHOD(Fixture, "positions are sure only where no table is needed", "[state]") {
+  auto is_sure = [](const std::string& path) {
+    auto state = open_seekable_state(path);
+    REQUIRE((state && state->plain()));
+    return has_sure_positions(*state);
+  };
+  for (std::string name : {"plain", "guest.zst", "guest.gz"}) {
+    INFO(name);
+    std::string path = folder / name;
+    REQUIRE(testing::write_with_index(path, stream, index, testing::IndexHome::Trailer));
+    CHECK(is_sure(path));
+  }
+  std::string path = folder / "hidden.gz";
+  auto small = testing::small_stream().bytes();
+  REQUIRE(testing::write_hidden(path, stream, small));
+  CHECK(open_seekable_state(path)->plain()->length() == small.size());
+  CHECK_FALSE(is_sure(path));
+  write(path, file_with_gap());
+  CHECK_FALSE(is_sure(path));
+}
+
 TEST_CASE_METHOD(Fixture, "resume points are held against the stream", "[state]") {
   std::string path = folder / "foreign.gz";
   gzFile out = ::gzopen(path.c_str(), "wb");
@@ -116,6 +137,7 @@ TEST_CASE_METHOD(Fixture, "resume points are held against the stream", "[state]"
   CHECK(problems_of(path).empty());
   auto state = open_seekable_state(path);
   REQUIRE((state && state->plain()));
+  CHECK_FALSE(has_sure_positions(*state));
   auto problems = check_positions(*state, std::string(64, '0'));
   REQUIRE(problems.size() == 1);
   CHECK(problems[0].message.find("read by its positions the stream has SHA-256") !=
