@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Any bytes as a compressed file that is read by position: trailer, seek table, walk over the
 // blocks, resume points. What is read that way is what a decoder gives from front to end.
+#include <vmstream/index_comparison.h>
 #include <vmstream/random_decoder.h>
 #include <vmstream/resume_points.h>
 #include <vmstream/trailer.h>
@@ -62,13 +63,17 @@ void read_index(RandomSource& index) {
   }
 }
 
-void read_trailer_of(Coding coding, RandomSource& file) {
+// A table that is that of the file gives what a reader from the front finds.
+void read_trailer_of(Coding coding, RandomSource& file, const Front& front) {
   auto trailer = read_trailer(coding, file);
   if (!trailer || !*trailer) return;
   if ((*trailer)->index) read_index(*(*trailer)->index);
   if (!(*trailer)->blocks) return;
   auto plain = make_random_decoder(coding, file, *(*trailer)->blocks, {.cache_bytes = 0});
-  if (plain) touch(**plain);
+  if (!plain) return;
+  auto found = find_blocks(coding, file);
+  bool is_right = found && *found && compare_blocks(*(*trailer)->blocks, **found).empty();
+  is_right ? compare(**plain, front) : touch(**plain);
 }
 
 void read_by_blocks(Coding coding, RandomSource& file, const Front& front) {
@@ -101,7 +106,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto file = make_random_memory(input);
   auto decoder = make_decoder(*coding, make_memory_source(input), {.threads = 1});
   Front front = drain(**decoder);
-  read_trailer_of(*coding, *file);
+  read_trailer_of(*coding, *file, front);
   read_by_blocks(*coding, *file, front);
   if (*coding == Coding::Gzip) read_by_points(input, *file);
   return 0;

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Any bytes as the index beside a state file that is whole. It is made to look like that file's
 // own, so that what it says is used. Beyond not crashing: no page of memory is ever given out
-// that is not the guest's.
+// that is not the guest's, what is read from front to end is the stream whatever stands beside it,
+// and an index or a place that a comparison with the stream finds nothing wrong with is right.
+#include <vmstream/digest.h>
 #include <vmstream/index_answers.h>
+#include <vmstream/index_builder.h>
+#include <vmstream/index_comparison.h>
+#include <vmstream/ram_image.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/stream_scan.h>
+
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -28,6 +35,7 @@ constexpr size_t kMostRecords = 1000;
 using Page1k = std::array<std::byte, kPage>;
 
 void write_file(const std::string& path, std::span<const std::byte> bytes) {
+  ::umask(0077);  // a sidecar that others may write does not count
   std::ofstream(path, std::ios::binary | std::ios::trunc)
       .write(reinterpret_cast<const char*>(bytes.data()),
              static_cast<std::streamsize>(bytes.size()));
@@ -55,10 +63,25 @@ struct Files {
     }
   }
 
+  static StateIndex scan(const Bytes& stream) {
+    IndexBuilder builder;
+    StreamParser parser(builder);
+    require(parser.feed(stream) && parser.finish());
+    return builder.finish(stream.size(), parser.stream_length(), true);
+  }
+
+  static std::string digest_of(const Bytes& bytes) {
+    Sha256 digest;
+    digest.update(bytes);
+    return digest.finish();
+  }
+
   testing::TempDir folder;
   Bytes plain = testing::small_stream().bytes();
   std::vector<std::string> paths;
   std::vector<Bytes> marks;
+  StateIndex truth = scan(plain);
+  std::string sha256 = digest_of(plain);
 };
 
 /// Pages of the small stream are full of one byte, another one in each.
@@ -68,6 +91,43 @@ bool is_of_guest(std::string_view block, uint64_t page, std::span<const std::byt
   if (block == "pc.ram" && page == 0x2000 / kPage) byte = 0xcc;
   if (block == "pc.bios" && page == 0) byte = 0xbb;
   return std::ranges::all_of(bytes, [=](std::byte found) { return found == std::byte{byte}; });
+}
+
+// Of an index that is right every page is the guest's, and none is absent that was sent.
+void read_compared(const Files& files, const SeekableState& state, const StateIndex& index) {
+  if (!compare_index(index, files.truth).empty() || !index.pages) return;
+  auto image = RamImage::make(*state.plain(), index);
+  require(static_cast<bool>(image));
+  for (size_t block = 0; block < image->blocks().size(); ++block) {
+    for (uint64_t page = 0; page < image->page_count(block); ++page) {
+      Page1k bytes;
+      auto absent = image->read(block, page, bytes);
+      require(absent && is_of_guest(image->blocks()[block].block.name, page, bytes));
+      require((*absent == 0) == files.truth.pages->find(block, page).has_value());
+    }
+  }
+}
+
+Bytes read_whole(ByteSource& source) {
+  Bytes whole;
+  for (;;) {
+    auto piece = source.next();
+    require(static_cast<bool>(piece));
+    if (piece->empty()) return whole;
+    whole.insert(whole.end(), piece->begin(), piece->end());
+  }
+}
+
+// From front to end, and by positions that are not found wrong. True if they are not.
+bool read_stream(const Files& files, const std::string& path, const SeekableState& state) {
+  auto file = open_file_source(path);
+  require(static_cast<bool>(file));
+  auto opened = open_state(std::move(*file), {.decode = {.threads = 1}});
+  require(opened && read_whole(*opened->plain) == files.plain);
+  if (!state.plain() || !check_positions(state, files.sha256).empty()) return false;
+  auto whole = make_stretch_source(*state.plain(), 0, state.plain()->length());
+  require(read_whole(*whole) == files.plain);
+  return true;
 }
 
 void read_memory(RandomSource& plain, StateIndex index) {
@@ -113,6 +173,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::mend_index(index, files.marks[number]);
   write_file(sidecar_path(files.paths[number]), index);
   auto state = open_seekable_state(files.paths[number]);
-  if (state && state->index) ask(*state, files.plain);
+  bool is_right = state && read_stream(files, files.paths[number], *state);
+  if (!state || !state->index) return 0;
+  auto claimed = state->index->read();
+  if (claimed && is_right) read_compared(files, *state, *claimed);
+  ask(*state, files.plain);
   return 0;
 }

@@ -33,7 +33,7 @@ PUBLIC = {
     "format": "device_state format parser stream_statistics visitor vmdesc vmstate_dump writer",
     "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",
-    "state": "compact index_builder page_map ram_image saved_disk seekable_state sidecar state_file state_index stream_ends"
+    "state": "compact index_builder index_comparison page_map ram_image saved_disk seekable_state sidecar state_file state_index stream_ends"
              " unmapped",
     "guest": "capture convergence lazy_file lazy_restore qmp restore",
     "analysis": "byte_names device_collector extract index_answers load_advice problem_log qemu_version"

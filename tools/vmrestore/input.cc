@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <vmstream/command.h>
+#include <vmstream/index_comparison.h>
 #include <vmstream/random_source.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/unmapped.h>
@@ -57,6 +58,8 @@ std::optional<vmstream::SeekableState> open_mapped(const Options& options,
   if (options.exec || path == "-") return std::nullopt;
   auto state = vmstream::open_seekable_state(path);
   if (!state || !state->plain() || !vmstream::is_mapped_ram(*state->plain())) return std::nullopt;
+  // A table that lies may leave out a stream and lead to another one behind it.
+  if (!vmstream::has_sure_positions(*state)) return std::nullopt;
   return state;
 }
 

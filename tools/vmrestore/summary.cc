@@ -75,6 +75,7 @@ ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile&
                   {"requests", counts.requests},
                   {"served_pages", counts.served_pages},
                   {"pushed_pages", counts.pushed_pages},
+                  {"absent_pages", counts.absent_pages},
                   {"sent_bytes", counts.sent_bytes},
                   {"median_service_seconds", rounded(counts.median_service_seconds, kMicroseconds)},
                   {"p99_service_seconds", rounded(counts.p99_service_seconds, kMicroseconds)},

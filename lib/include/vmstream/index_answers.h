@@ -3,16 +3,14 @@
 //
 // An index may be of another stream, or made by nobody's friend: what it says is held against the
 // stream's own framing first, at a few places, and an answer that it cannot give exactly as a scan
-// would it does not give.
+// would it does not give. That is enough for a file that has come to harm, not against somebody who
+// could write it: these are answers to questions, which say that they come from an index. Memory,
+// disks and sections are taken out of the stream itself (extract.h).
 #pragma once
 
 #include <functional>
 #include <optional>
-#include <string>
-#include <vector>
 
-#include <vmstream/extract.h>
-#include <vmstream/ram_image.h>
 #include <vmstream/ram_usage.h>
 #include <vmstream/random_source.h>
 #include <vmstream/record_list.h>
@@ -27,6 +25,11 @@ namespace vmstream {
 /// that go on, which may be all over a compressed file, some are tried. `plain` may be null where
 /// the file cannot be read by position: then only the table itself is judged.
 bool confirm_records(const StateIndex& index, RandomSource* plain);
+
+/// Whether the first and the last page of every block, and one between, stand in `plain` where the
+/// page map says; what the map leaves out is not looked for. False without a map. `plain` may be
+/// null, as above.
+bool confirm_pages(const StateIndex& index, RandomSource* plain);
 
 /// Calls `receiver` as a RecordLister would. Of an index that was confirmed.
 Status list_records(const StateIndex& index, const RecordLister::Receiver& receiver);
@@ -45,17 +48,8 @@ std::optional<StreamEnds> read_records(const StateIndex& index, RandomSource& pl
 std::optional<RamUsage> usage_from(const StateIndex& index);
 
 /// Adds to the summary of a stream whose ends alone were read what they do not tell: pages by kind,
-/// commands, slices of iterable sections. False, and nothing is added, where the two contradict
-/// each other.
+/// commands, slices of iterable sections, pages that the index counts as absent. False, and nothing
+/// is added, where the two contradict each other.
 bool fill_in(StreamSummary& summary, const StateIndex& index);
-
-/// Writes a block as RamExtractor does, page by page. Errc::Usage where there is no such block, or
-/// no name and several. `out` is borrowed.
-Result<RamImageInfo> extract_block(RamImage& image, const std::optional<std::string>& name,
-                                   OutputFile& out);
-
-/// What an index that a file carries says otherwise than one made while its stream was read: a line
-/// each, none where both agree.
-std::vector<std::string> find_disagreements(const StateIndex& carried, const StateIndex& made);
 
 }  // namespace vmstream

@@ -35,8 +35,10 @@ struct LazyCounts {
   uint64_t served_pages = 0;  ///< because they were asked for
   uint64_t pushed_pages = 0;  ///< without
   uint64_t lost_pages = 0;    ///< that cannot be read
-  uint64_t left_bytes = 0;    ///< that must still be delivered; zeros need not
-  uint64_t sent_bytes = 0;    ///< to QEMU
+  /// Of which the index has no record: never sent, as far as it says, and zero in the guest.
+  uint64_t absent_pages = 0;
+  uint64_t left_bytes = 0;  ///< that must still be delivered; zeros need not
+  uint64_t sent_bytes = 0;  ///< to QEMU
   // From the arrival of a request to the moment when its pages have been handed to the system.
   double median_service_seconds = 0;
   double p99_service_seconds = 0;

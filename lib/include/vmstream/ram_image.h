@@ -40,6 +40,11 @@ class RamImage {
   /// Pages of the block, the last of which may be cut by its end.
   uint64_t page_count(size_t block) const;
   const PageMap& map() const;
+  /// How the stream sent the page last. Empty where no record tells of it: the page is absent,
+  /// which is not the same as a page that was sent as zero.
+  std::optional<PageKind> kind_of(size_t block, uint64_t page) const;
+  /// Pages of the block that no record tells of.
+  uint64_t count_absent(size_t block) const;
 
   /// Fills `into`, a number of whole pages, from `page` on; pages that were not sent are zero, and
   /// so is what lies behind the block's end in its last page. Returns how many were not sent.

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -20,6 +21,9 @@ class RandomSource {
   virtual ~RandomSource() = default;
 
   virtual uint64_t length() const = 0;
+
+  /// The user who owns the file that this is; empty where it is none.
+  virtual std::optional<uint32_t> owner() const { return std::nullopt; }
 
   /// Fills all of `into` with the bytes from `offset` on. Errc::Truncated when they reach past the
   /// end; an error leaves the content of `into` open and does not end the source's life.

@@ -21,11 +21,20 @@
 
 namespace vmstream {
 
+/// Every page of a RAM block, as a page map has them: `sent` and `absent` are all of the block.
+struct PageAccount {
+  uint64_t sent = 0;    ///< a record of the stream tells of it
+  uint64_t absent = 0;  ///< none does
+  bool operator==(const PageAccount&) const = default;
+};
+
 /// A RAM block of the list, with the number of its page records by kind (a page sent twice counts
 /// twice).
 struct IndexedBlock {
   RamBlock block = {};
   std::array<uint64_t, 5> records{};  ///< by PageKind
+  /// Empty without a page map, and in indexes of makers that do not keep it.
+  std::optional<PageAccount> account = std::nullopt;
 
   uint64_t records_of(PageKind kind) const { return records[static_cast<size_t>(kind)]; }
 };
@@ -63,6 +72,7 @@ struct StateFacts {
   uint64_t ram_bytes = 0;          ///< as the block list sums it up
   uint64_t page_record_bytes = 0;  ///< of the stream, taken by page records
   std::vector<IndexedBlock> blocks;
+  std::string page_map_sha256;  ///< of the page map's bytes; empty where no account is kept
   std::vector<IndexedPass> passes;
   bool postcopy = false;
   uint64_t problems = 0;  ///< that the parser reported
@@ -139,11 +149,12 @@ class IndexReader {
   ~IndexReader();
 
   Result<StateFacts> read_facts() const;
-  /// Empty where the index has no such part.
+  // Empty where the index has no such part.
   Result<std::optional<FileMark>> read_mark() const;
   Result<std::optional<ResumePoints>> read_points() const;
   Result<std::optional<BlockTable>> read_blocks() const;
   Result<std::optional<std::vector<IndexedRecord>>> read_records() const;
+  /// Errc::Malformed where the map leaves out pages that the facts count, or has others.
   Result<std::optional<PageMap>> read_pages() const;
   /// All of it.
   Result<StateIndex> read() const;

@@ -35,12 +35,15 @@ class PageCounts {
 struct RamBlockSummary {
   RamBlock block;
   PageCounts pages;
+  uint64_t absent_pages = 0;  ///< as an index counts them; a scan leaves it 0
 };
 
 /// The pages of `block` that no record tells of, at least: there are only so many `records`, and
 /// some may be of a page that was sent before. A complete stream has them where pages went another
 /// way: through other channels (multifd), in shared memory (x-ignore-shared).
 uint64_t count_absent_pages(const RamBlock& block, uint64_t records, uint64_t page_size);
+/// The same with what an index may know besides.
+uint64_t count_absent_pages(const RamBlockSummary& summary, uint64_t page_size);
 
 /// An iterable section: ram, block, dirty-bitmap, … with all of its slices.
 struct IterableSummary {

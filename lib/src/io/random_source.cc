@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-#include "base/unique_fd.h"
+#include "io/random_file.h"
 
 namespace vmstream {
 namespace {
@@ -23,9 +23,11 @@ Status check_range(uint64_t offset, uint64_t count, uint64_t length) {
 
 class RandomFile final : public RandomSource {
  public:
-  RandomFile(UniqueFd fd, uint64_t length) : fd_(std::move(fd)), length_(length) {}
+  RandomFile(UniqueFd fd, uint64_t length, uint32_t owner)
+      : fd_(std::move(fd)), length_(length), owner_(owner) {}
 
   uint64_t length() const override { return length_; }
+  std::optional<uint32_t> owner() const override { return owner_; }
 
   Status read_at(uint64_t offset, std::span<std::byte> into) override {
     if (auto inside = check_range(offset, into.size(), length_); !inside) return inside;
@@ -43,6 +45,7 @@ class RandomFile final : public RandomSource {
  private:
   UniqueFd fd_;
   uint64_t length_;
+  uint32_t owner_;
 };
 
 class RandomMemory final : public RandomSource {
@@ -91,10 +94,16 @@ Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path) 
   }
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.is_open()) return system_error("open", errno);
+  return make_random_file(std::move(fd));
+}
+
+Result<std::unique_ptr<RandomSource>> make_random_file(UniqueFd fd) {
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return system_error("look at the file", errno);
   off_t length = ::lseek(fd.get(), 0, SEEK_END);  // of devices too
   if (length < 0) return system_error("seek to the end", errno);
   return std::unique_ptr<RandomSource>(
-      std::make_unique<RandomFile>(std::move(fd), static_cast<uint64_t>(length)));
+      std::make_unique<RandomFile>(std::move(fd), static_cast<uint64_t>(length), status.st_uid));
 }
 
 std::unique_ptr<RandomSource> make_random_memory(std::span<const std::byte> borrowed_bytes) {

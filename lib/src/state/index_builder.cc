@@ -7,6 +7,7 @@
 
 #include <vmstream/version.h>
 #include <vmstream/vmdesc.h>
+#include "state/page_account.h"
 #include "state/page_collector.h"
 #include "state/record_collector.h"
 
@@ -219,6 +220,7 @@ StateIndex IndexBuilder::finish(uint64_t plain_bytes, uint64_t stream_bytes, boo
     note_left_out(facts, "pages", *state.pages.given_up());
   } else {
     index.pages = state.pages.take();
+    account_for_pages(index);
   }
   return index;
 }

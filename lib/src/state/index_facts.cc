@@ -49,6 +49,9 @@ Json block_to_json(const IndexedBlock& indexed) {
   for (size_t kind = 0; kind < std::size(kKinds); ++kind) {
     json["records"][kKinds[kind]] = indexed.records[kind];
   }
+  if (indexed.account) {
+    json["pages"] = {{"sent", indexed.account->sent}, {"absent", indexed.account->absent}};
+  }
   return json;
 }
 
@@ -69,6 +72,10 @@ IndexedBlock block_from_json(const Json& json) {
     for (size_t kind = 0; kind < std::size(kKinds); ++kind) {
       indexed.records[kind] = number_member(*records, kKinds[kind]).value_or(0);
     }
+  }
+  if (const Json* pages = find_member(json, "pages")) {
+    indexed.account = PageAccount{.sent = number_member(*pages, "sent").value_or(0),
+                                  .absent = number_member(*pages, "absent").value_or(0)};
   }
   return indexed;
 }
@@ -155,6 +162,7 @@ Bytes write_facts(const StateFacts& facts) {
                {"passes", passes_to_json(facts.passes)},
                {"left_out", facts.left_out}};
   if (!facts.sha256.empty()) json["sha256"] = facts.sha256;
+  if (!facts.page_map_sha256.empty()) json["page_map_sha256"] = facts.page_map_sha256;
   if (!facts.machine.empty()) json["machine"] = escape(facts.machine);
   json["ram_blocks"] = Json::array();
   for (const IndexedBlock& block : facts.blocks) json["ram_blocks"].push_back(block_to_json(block));
@@ -185,6 +193,7 @@ Result<StateFacts> parse_facts(std::span<const std::byte> bytes) {
   facts.ram_version = small_number(*json, "ram_version");
   facts.ram_bytes = number_member(*json, "ram_bytes").value_or(0);
   facts.page_record_bytes = number_member(*json, "page_record_bytes").value_or(0);
+  facts.page_map_sha256 = text_member(*json, "page_map_sha256");
   facts.postcopy = true_member(*json, "postcopy");
   facts.problems = number_member(*json, "problems").value_or(0);
   for (const Json& block : elements(*json, "ram_blocks", kMostIndexedBlocks)) {

@@ -324,6 +324,15 @@ std::optional<size_t> RamImage::find_block(std::string_view name) const {
   return std::nullopt;
 }
 
+std::optional<PageKind> RamImage::kind_of(size_t block, uint64_t page) const {
+  auto place = map().find(block, page);
+  return place ? std::optional(place->kind()) : std::nullopt;
+}
+
+uint64_t RamImage::count_absent(size_t block) const {
+  return page_count(block) - map().count_pages(block);
+}
+
 uint64_t RamImage::page_count(size_t block) const {
   return page_size() == 0 ? 0 : pages_of(blocks()[block].block, page_size());
 }

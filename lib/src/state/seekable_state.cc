@@ -8,6 +8,7 @@
 #include <vmstream/random_decoder.h>
 #include <vmstream/trailer.h>
 #include "state/recognise.h"
+#include "state/sidecar_trust.h"
 
 namespace vmstream {
 namespace {
@@ -79,7 +80,12 @@ class Opener {
   }
 
   void use_sidecar(const std::string& path) {
-    if (auto bytes = open_random_file(path)) use_index(std::move(*bytes), true);
+    auto bytes = open_sidecar(path, state_.file->owner());
+    if (!bytes) {
+      state_.index_fault = bytes.error();
+    } else if (*bytes) {
+      use_index(std::move(*bytes), true);
+    }
   }
 
   void unpack() {

@@ -12,6 +12,7 @@
 #include <vmstream/text.h>
 #include "base/hash.h"
 #include "state/index_tables.h"
+#include "state/page_account.h"
 #include "state/table_coding.h"
 
 namespace vmstream {
@@ -231,6 +232,12 @@ Result<std::optional<PageMap>> IndexReader::read_pages() const {
   }
   auto map = parse_pages(*page_bytes, delta_bytes);
   if (!map) return map.error();
+  auto facts = read_facts();
+  if (!facts) return facts.error();
+  if (auto agrees = check_account(*facts, *map, page_map_sha256(*page_bytes, delta_bytes));
+      !agrees) {
+    return agrees.error();
+  }
   return std::optional<PageMap>(std::move(*map));
 }
 

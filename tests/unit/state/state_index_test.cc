@@ -20,7 +20,8 @@ StateIndex sample() {
   facts.ram_version = 4;
   facts.ram_bytes = 1u << 20;
   facts.blocks.push_back({.block = {.name = "pc.ram", .used_length = 1u << 20, .offset = 77},
-                          .records = {1, 2, 3, 4, 5}});
+                          .records = {6, 2, 13, 4, 5},
+                          .account = PageAccount{.sent = 17, .absent = 239}});
   facts.blocks.push_back({.block = {.name = "odd\xff\n",
                                     .used_length = 8192,
                                     .offset = 99,
@@ -109,7 +110,8 @@ TEST_CASE("an index is read as it was written", "[state]") {
   CHECK(write_facts(read->facts) == write_facts(index.facts));
   CHECK(read->facts.blocks[1].block.name == "odd\xff\n");
   CHECK(read->facts.blocks[1].block.mapped->pages_offset == 1u << 20);
-  CHECK(read->facts.blocks[0].records_of(PageKind::Data) == 3);
+  CHECK(read->facts.blocks[0].records_of(PageKind::Data) == 13);
+  CHECK(read->facts.blocks[0].account == PageAccount{.sent = 17, .absent = 239});
   CHECK(read->facts.capture == index.facts.capture);
   CHECK(read->facts.passes == index.facts.passes);
   CHECK(read->records == index.records);

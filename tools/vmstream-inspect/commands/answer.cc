@@ -113,13 +113,15 @@ class SliceFinder final : public vmstream::StreamVisitor {
 
 }  // namespace
 
-std::optional<vmstream::StreamEnds> read_parts(Session& session, const InspectOptions& options,
-                                               const vmstream::SliceChoice& wanted) {
+std::optional<StreamParts> read_parts(Session& session, const InspectOptions& options,
+                                      const vmstream::SliceChoice& wanted) {
   if (options.full_scan || options.file == "-") return std::nullopt;
   if (auto indexed = open_indexed(session, options, IndexTables::Records)) {
     vmstream::RandomSource* plain = indexed->state.plain();
     if (!plain || !vmstream::confirm_records(indexed->index, plain)) return std::nullopt;
-    return vmstream::read_records(indexed->index, *plain, wanted);
+    auto pieces = vmstream::read_records(indexed->index, *plain, wanted);
+    if (!pieces) return std::nullopt;
+    return StreamParts{std::move(*pieces), AnswerSource::Index};
   }
   auto state = vmstream::open_seekable_state(options.file);
   if (!state || !state->plain()) return std::nullopt;
@@ -128,7 +130,7 @@ std::optional<vmstream::StreamEnds> read_parts(Session& session, const InspectOp
   SliceFinder slices(wanted);
   bool is_whole = vmstream::scan_ends(*ends, slices).complete();
   if (!is_whole || slices.found) return std::nullopt;
-  return ends;
+  return StreamParts{std::move(*ends), AnswerSource::Ends};
 }
 
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
@@ -161,7 +163,9 @@ std::optional<Reading> read_ends(const InspectOptions& options,
   if (!ends) return std::nullopt;
   auto scan = vmstream::scan_ends(*ends, start());
   if (!scan.complete() || !is_sound(scan)) return std::nullopt;
-  return Reading{scan, {options.file, state->containers}, false};
+  Subject subject{options.file, state->containers};
+  subject.source = AnswerSource::Ends;
+  return Reading{scan, std::move(subject), false};
 }
 
 }  // namespace

@@ -52,11 +52,17 @@ enum class IndexTables { Records, Pages };
 std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
                                            IndexTables tables);
 
+/// Parts of a stream, and what said where they are.
+struct StreamParts {
+  vmstream::StreamEnds pieces;
+  AnswerSource source = AnswerSource::Ends;
+};
+
 /// The parts of a file that hold all device sections and the `wanted` slices of others, for
 /// scan_ends(): by its index, or its two ends. Empty where only a whole reading shows them, and
 /// where the options want one.
-std::optional<vmstream::StreamEnds> read_parts(Session& session, const InspectOptions& options,
-                                               const vmstream::SliceChoice& wanted);
+std::optional<StreamParts> read_parts(Session& session, const InspectOptions& options,
+                                      const vmstream::SliceChoice& wanted);
 
 /// A file that has been read.
 struct Reading {

@@ -5,12 +5,13 @@
 #include <unistd.h>
 
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include <vmstream/extract.h>
-#include <vmstream/index_answers.h>
 #include <vmstream/output_file.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/text.h>
+#include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
@@ -30,6 +31,22 @@ using vmstream::Status;
 // Of a stream that is not complete.
 Error first_fault(const ScanResult& scan) {
   return scan.gaps.empty() ? *scan.fault : scan.gaps.front().fault;
+}
+
+std::string_view name_of(Part part) {
+  switch (part) {
+    case Part::Ram:
+      return "ram";
+    case Part::Block:
+      return "block";
+    case Part::Section:
+      return "section";
+    case Part::Vmdesc:
+      return "vmdesc";
+    case Part::Stream:
+      break;
+  }
+  return "stream";
 }
 
 // Hands on what it reads to a sink as well.
@@ -54,7 +71,8 @@ class CopyingSource final : public ByteSource {
   ByteSink& copy_;
 };
 
-// One run: reads the stream, then publishes the part, if all of it was there.
+// One run: reads the stream, then publishes the part, if all of it was there. The stream is read
+// from front to end, as a restore reads it: whatever an index says, one file gives one guest.
 class Extraction {
  public:
   Extraction(Session& session, const InspectOptions& options, vmstream::StateFile& state)
@@ -81,7 +99,6 @@ class Extraction {
  private:
   Status open_output();
   ExitStatus run_ram();
-  std::optional<ExitStatus> pick_ram();
   Status finish_image(const Result<vmstream::RamImageInfo>& image);
   ExitStatus run_disk();
   ExitStatus run_section();
@@ -89,6 +106,7 @@ class Extraction {
   ExitStatus run_stream();
 
   ScanResult scan(ByteSource& source, vmstream::StreamVisitor& visitor);
+  void report(const ScanResult& scan) const;
   ExitStatus end(const ScanResult& scan, const std::function<Status()>& finish);
   ByteSink& sink() {
     if (file_) return *file_;
@@ -100,6 +118,7 @@ class Extraction {
   vmstream::StateFile& state_;
   std::unique_ptr<OutputFile> file_;
   std::unique_ptr<ByteSink> stdout_;
+  nlohmann::ordered_json facts_ = nlohmann::ordered_json::object();  // of the part
 };
 
 Status Extraction::open_output() {
@@ -148,9 +167,21 @@ ExitStatus Extraction::end(const ScanResult& scan, const std::function<Status()>
       return session_.fail(*options_.output, committed.error());
     }
   }
+  report(scan);
   if (scan.complete()) return ExitStatus::Done;
   session_.messages().warning(*options_.output, "is whole, but the stream it comes from is not");
   return session_.fail(shown_name(options_), first_fault(scan));
+}
+
+// Standard output is taken where the part itself goes there.
+void Extraction::report(const ScanResult& scan) const {
+  if (!options_.common.json || !file_) return;
+  auto json = opening_json("vmstream.extract/1", {options_.file, state_.containers});
+  json["part"] = name_of(options_.part);
+  json["output"] = vmstream::escape(*options_.output);
+  json.update(facts_);
+  json["complete"] = scan.complete();
+  print_json(json);
 }
 
 Status Extraction::finish_image(const Result<vmstream::RamImageInfo>& image) {
@@ -160,42 +191,15 @@ Status Extraction::finish_image(const Result<vmstream::RamImageInfo>& image) {
         *options_.output, fmt::format("{} pages of the block were never sent; they are zero here",
                                       image->absent_pages));
   }
+  facts_ = {{"block", vmstream::escape(image->block)},
+            {"bytes", image->bytes},
+            {"absent_pages", image->absent_pages}};
   session_.messages().detail(
       fmt::format("RAM block '{}': {} bytes", vmstream::escape(image->block), image->bytes));
   return vmstream::ok();
 }
 
-// Whether a block is worth being picked out of the file: most of it is read faster in a row, on all
-// cores. A block without pages may have gone another way, which only the stream tells.
-bool is_worth_picking(const vmstream::StateIndex& index, const std::optional<std::string>& name) {
-  if (!index.pages || !name || !index.facts.complete || index.facts.problems > 0) return false;
-  for (size_t number = 0; number < index.facts.blocks.size(); ++number) {
-    const auto& block = index.facts.blocks[number].block;
-    if (block.name != *name) continue;
-    return number < index.pages->block_count() && index.pages->count_pages(number) > 0 &&
-           block.used_length < index.facts.ram_bytes / 2;
-  }
-  return false;
-}
-
-// Empty where the stream is to be read.
-std::optional<ExitStatus> Extraction::pick_ram() {
-  auto indexed = open_indexed(session_, options_, IndexTables::Pages);
-  if (!indexed || !indexed->state.plain()) return std::nullopt;
-  if (!is_worth_picking(indexed->index, options_.block)) return std::nullopt;
-  auto image = vmstream::RamImage::make(*indexed->state.plain(), std::move(indexed->index));
-  if (!image) return std::nullopt;
-  auto picked = vmstream::extract_block(*image, options_.block, *file_);
-  if (!picked) {
-    Error error = picked.error();
-    error.hint = "--full-scan reads the file without its index";
-    return session_.fail(shown_name(options_), error);
-  }
-  return end({}, [&] { return finish_image(picked); });
-}
-
 ExitStatus Extraction::run_ram() {
-  if (auto picked = pick_ram()) return *picked;
   vmstream::RamExtractor extractor(*file_, options_.block);
   auto done = scan_subject(session_, options_, state_, extractor, "extract",
                            vmstream::MappedPages::Content);
@@ -208,6 +212,7 @@ ExitStatus Extraction::run_disk() {
   return end(done, [&]() -> Status {
     auto length = extractor.finish();
     if (!length) return length.error();
+    facts_ = {{"bytes", *length}};
     session_.messages().detail(fmt::format("disk: {} bytes in chunks of 1 MiB", *length));
     return vmstream::ok();
   });
@@ -216,17 +221,13 @@ ExitStatus Extraction::run_disk() {
 ExitStatus Extraction::run_section() {
   auto choice = vmstream::SectionChoice::parse(options_.section.value_or(""));
   vmstream::SectionExtractor extractor(sink(), choice);
-  auto parts = read_parts(session_, options_, [&](const vmstream::SectionHeader& header) {
-    return choice.names(header);
-  });
-  auto done = parts ? vmstream::scan_ends(*parts, extractor) : scan(*state_.plain, extractor);
+  auto done = scan(*state_.plain, extractor);
   return end(done, [&] { return extractor.finish(); });
 }
 
 ExitStatus Extraction::run_vmdesc() {
   vmstream::VmdescExtractor extractor(sink());
-  auto parts = read_parts(session_, options_, {});
-  auto done = parts ? vmstream::scan_ends(*parts, extractor) : scan(*state_.plain, extractor);
+  auto done = scan(*state_.plain, extractor);
   return end(done, [&] { return extractor.finish(); });
 }
 

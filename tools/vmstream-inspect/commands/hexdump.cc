@@ -207,14 +207,13 @@ std::string why_nothing(const InspectOptions& options, uint64_t plain_bytes) {
 }
 
 // Where not all bytes are asked for, those that are may be had without the rest.
-std::optional<vmstream::StreamEnds> read_wanted_parts(Session& session,
-                                                      const InspectOptions& options) {
+std::optional<StreamParts> read_wanted_parts(Session& session, const InspectOptions& options) {
   if (!options.section && !options.offset && !options.length) return std::nullopt;
   auto parts = read_parts(session, options, [&](const vmstream::SectionHeader& header) {
     return options.section && is_named(&header, *options.section);
   });
   bool is_ranged = options.offset || options.length;
-  if (!parts || (is_ranged && !hold_range(*parts, options))) return std::nullopt;
+  if (!parts || (is_ranged && !hold_range(parts->pieces, options))) return std::nullopt;
   return parts;
 }
 
@@ -228,10 +227,12 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
         return check_output();
       },
       naming(options));
-  rows.open({options.file, state.containers});
   auto parts = read_wanted_parts(session, options);
-  auto scan =
-      parts ? vmstream::scan_ends(*parts, namer) : vmstream::scan_stream(*state.plain, namer, {});
+  Subject subject{options.file, state.containers};
+  if (parts) subject.source = parts->source;
+  rows.open(subject);
+  auto scan = parts ? vmstream::scan_ends(parts->pieces, namer)
+                    : vmstream::scan_stream(*state.plain, namer, {});
   if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
   bool cut_short = namer.has_passed_range() && scan.fault && scan.fault->code == Errc::Interrupted;
   if (cut_short) scan.fault.reset();

@@ -74,6 +74,7 @@ bool answered_by_ends(Session& session, const InspectOptions& options) {
   summary.ram_read = indexed && vmstream::confirm_records(indexed->index, state->plain()) &&
                      vmstream::fill_in(summary, indexed->index);
   Subject subject{options.file, state->containers};
+  subject.source = summary.ram_read ? AnswerSource::Index : AnswerSource::Ends;
   subject.capture = find_circumstances(state, summary);
   print_summary(options, subject, summary);
   return true;
@@ -106,7 +107,9 @@ bool answered_by_index(Session& session, const InspectOptions& options) {
   auto indexed = open_indexed(session, options, IndexTables::Records);
   if (!indexed || !vmstream::confirm_records(indexed->index, indexed->state.plain())) return false;
   auto printer = make_printer(options.common);
-  printer->begin_sections({options.file, indexed->state.containers});
+  Subject subject{options.file, indexed->state.containers};
+  subject.source = AnswerSource::Index;
+  printer->begin_sections(subject);
   // A reader that went away is noticed when the output is flushed.
   [[maybe_unused]] auto listed =
       vmstream::list_records(indexed->index, [&](const vmstream::StreamRecord& record) {

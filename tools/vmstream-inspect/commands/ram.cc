@@ -69,8 +69,9 @@ std::string passes_note(const vmstream::RamUsage& usage) {
   return "from the order of the pages";
 }
 
-void print_usage_text(const InspectOptions& options, const vmstream::RamUsage& usage,
-                      const vmstream::ScanResult& scan) {
+void print_usage_text(const InspectOptions& options, const Subject& subject,
+                      const vmstream::RamUsage& usage, const vmstream::ScanResult& scan) {
+  if (subject.source == AnswerSource::Index) print("by the file's index (see --full-scan)\n");
   if (!options.passes && !options.resends && !options.map) {
     print(fmt::format("page records by kind; pages of {} bytes never sent, and sent again\n",
                       usage.page_size));
@@ -95,7 +96,7 @@ void print_usage_text(const InspectOptions& options, const vmstream::RamUsage& u
 void print_usage(const InspectOptions& options, const Subject& subject,
                  const vmstream::RamUsage& usage, const vmstream::ScanResult& scan) {
   if (options.common.json) return print_usage_json(options, subject, usage, scan);
-  print_usage_text(options, usage, scan);
+  print_usage_text(options, subject, usage, scan);
 }
 
 }  // namespace
@@ -104,12 +105,14 @@ bool show_indexed_ram(Session& session, const InspectOptions& options) {
   auto indexed = open_indexed(session, options, IndexTables::Pages);
   if (!indexed) return false;
   auto usage = vmstream::usage_from(indexed->index);
-  if (!usage) return false;
+  if (!usage || !vmstream::confirm_pages(indexed->index, indexed->state.plain())) return false;
   const auto& facts = indexed->index.facts;
   vmstream::ScanResult scan{.plain_bytes = facts.plain_bytes,
                             .parsed_bytes = facts.stream_bytes,
                             .stream_bytes = facts.stream_bytes};
-  print_usage(options, {options.file, indexed->state.containers}, *usage, scan);
+  Subject subject{options.file, indexed->state.containers};
+  subject.source = AnswerSource::Index;
+  print_usage(options, subject, *usage, scan);
   return true;
 }
 

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include <vmstream/index_answers.h>
 #include <vmstream/index_builder.h>
+#include <vmstream/index_comparison.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/verification.h>
@@ -97,13 +97,22 @@ void print_verdict(bool color, const Verified& verified) {
 uint64_t absent_pages(const vmstream::StateFacts& facts) {
   uint64_t absent = 0;
   for (const vmstream::IndexedBlock& block : facts.blocks) {
+    if (block.account) {
+      absent += block.account->absent;
+      continue;
+    }
     uint64_t records = std::accumulate(block.records.begin(), block.records.end(), uint64_t{0});
     absent += vmstream::count_absent_pages(block.block, records, facts.target_page_size);
   }
   return absent;
 }
 
-// What the index says is checked against what was read; one that cannot be read is a problem too.
+void add_all(vmstream::ProblemLog& log, std::vector<vmstream::Problem> problems) {
+  for (auto& problem : problems) log.add(std::move(problem));
+}
+
+// What the index says is checked against what was read, page by page, and so is where the file says
+// that it can be read by position. An index that cannot be read is a problem too.
 void check_index(const InspectOptions& options, const vmstream::StateIndex& made,
                  vmstream::ProblemLog& problems) {
   if (options.file == "-") return;
@@ -113,13 +122,10 @@ void check_index(const InspectOptions& options, const vmstream::StateIndex& made
   if (state->index) {
     auto carried = state->index->read();
     if (!carried) fault = carried.error();
-    if (carried) {
-      for (auto& text : vmstream::find_disagreements(*carried, made)) {
-        problems.add({.offset = 0, .message = std::move(text)});
-      }
-    }
+    if (carried) add_all(problems, vmstream::compare_index(*carried, made));
   }
   if (fault) problems.add({.offset = 0, .message = vmstream::describe(*fault)});
+  add_all(problems, vmstream::check_positions(*state, made.facts.sha256));
 }
 
 }  // namespace

@@ -113,7 +113,12 @@ ordered_json ram_json(const vmstream::StreamSummary& summary) {
   ordered_json json{{"total", summary.ram_bytes}, {"version", or_null(summary.ram_version)}};
   add_pages(json, summary.pages, summary.ram_read);
   auto blocks = ordered_json::array();
-  for (const auto& block : summary.blocks) blocks.push_back(block_json(block, summary.ram_read));
+  for (const auto& block : summary.blocks) {
+    blocks.push_back(block_json(block, summary.ram_read));
+    if (!summary.ram_read || !summary.complete) continue;
+    blocks.back()["absent_pages"] =
+        vmstream::count_absent_pages(block, summary.target_page_size.value_or(0));
+  }
   json["blocks"] = std::move(blocks);
   return json;
 }
@@ -209,6 +214,18 @@ class JsonPrinter final : public Printer {
 
 }  // namespace
 
+std::string_view name_of(AnswerSource source) {
+  switch (source) {
+    case AnswerSource::Stream:
+      return "stream";
+    case AnswerSource::Ends:
+      return "ends";
+    case AnswerSource::Index:
+      return "index";
+  }
+  return "";
+}
+
 ordered_json problems_json(const vmstream::ProblemLog& problems) {
   auto list = ordered_json::array();
   for (const auto& problem : problems.kept()) {
@@ -222,7 +239,8 @@ ordered_json problems_json(const vmstream::ProblemLog& problems) {
 ordered_json opening_json(std::string_view schema, const Subject& subject) {
   return {{"schema", schema},
           {"file", escape(subject.file)},
-          {"containers", containers_json(subject.containers)}};
+          {"containers", containers_json(subject.containers)},
+          {"source", name_of(subject.source)}};
 }
 
 ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary) {

@@ -16,6 +16,15 @@
 
 namespace vmtools {
 
+/// What an answer was taken from, from the surest on.
+enum class AnswerSource {
+  Stream,  ///< all of it was read
+  Ends,    ///< its two ends
+  Index,   ///< the index of the file, held against the stream at some places
+};
+/// "stream", "ends", "index": the word in JSON.
+std::string_view name_of(AnswerSource source);
+
 /// The file an answer speaks of.
 struct Subject {
   std::string file;
@@ -23,6 +32,7 @@ struct Subject {
   std::optional<std::string> sha256 = std::nullopt;
   /// How the stream was captured, if the file's index says so.
   std::optional<vmstream::CaptureCircumstances> capture = std::nullopt;
+  AnswerSource source = AnswerSource::Stream;
 };
 
 /// Prints to stdout. One answer a printer.
@@ -40,7 +50,7 @@ class Printer {
                             const vmstream::ProblemLog& problems) = 0;
 };
 
-/// The first keys of every answer in JSON: schema, file, containers.
+/// The first keys of every answer in JSON: schema, file, containers, source.
 nlohmann::ordered_json opening_json(std::string_view schema, const Subject& subject);
 nlohmann::ordered_json problems_json(const vmstream::ProblemLog& problems);
 nlohmann::ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& summary);

@@ -20,6 +20,9 @@ constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kPlain = "\x1b[0m";
 
+constexpr std::string_view kByIndex =
+    "pages and parts as the file's index counts them (see --full-scan)";
+
 std::string hex(uint64_t offset) {
   return fmt::format("0x{:x}", offset);
 }
@@ -155,9 +158,8 @@ std::string render_pages(const vmstream::StreamSummary& summary) {
 uint64_t absent_pages(const vmstream::StreamSummary& summary) {
   if (!summary.ram_read || !summary.complete) return 0;
   uint64_t absent = 0;
-  for (const auto& [block, pages] : summary.blocks) {
-    absent +=
-        vmstream::count_absent_pages(block, pages.total(), summary.target_page_size.value_or(0));
+  for (const auto& block : summary.blocks) {
+    absent += vmstream::count_absent_pages(block, summary.target_page_size.value_or(0));
   }
   return absent;
 }
@@ -187,7 +189,8 @@ class TextPrinter final : public Printer {
     print_devices(summary);
   }
 
-  void begin_sections(const Subject&) override {
+  void begin_sections(const Subject& subject) override {
+    if (subject.source == AnswerSource::Index) print("by the file's index (see --full-scan)\n");
     print(painted(kBold, fmt::format(kSectionRow, "offset", "length", "type", "id", "inst", "ver",
                                      "foot", "name")));
   }
@@ -257,6 +260,7 @@ void TextPrinter::print_facts(const Subject& subject,
   std::string complete = summary.complete ? "yes" : painted(kRed, "NO");
   fact("complete", fmt::format("{}, {}{}", complete, size_text(summary.stream_bytes),
                                summary.ram_read ? "" : "; RAM not read (see --full-scan)"));
+  if (subject.source == AnswerSource::Index) fact("", kByIndex);
   if (summary.end_is_inferred()) {
     fact("", "without footers and vmdesc a cut file may look like this too");
   }

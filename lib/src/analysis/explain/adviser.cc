@@ -248,11 +248,11 @@ void Adviser::advise_absent_pages() {
   if (!summary_.complete || !summary_.target_page_size) return;
   uint64_t page_size = *summary_.target_page_size;
   std::string blocks;
-  for (const auto& [block, pages] : summary_.blocks) {
-    uint64_t absent = count_absent_pages(block, pages.total(), page_size);
+  for (const RamBlockSummary& summed : summary_.blocks) {
+    uint64_t absent = count_absent_pages(summed, page_size);
     if (absent == 0) continue;
-    blocks += fmt::format("{}{} ({} of {})", blocks.empty() ? "" : ", ", escape(block.name), absent,
-                          block.used_length / page_size);
+    blocks += fmt::format("{}{} ({} of {})", blocks.empty() ? "" : ", ", escape(summed.block.name),
+                          absent, summed.block.used_length / page_size);
   }
   if (blocks.empty()) return;
   needs(std::nullopt,

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/index_answers.h>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
-#include <vmstream/text.h>
-#include "analysis/extract/sparse_writer.h"
+#include <vmstream/ram_image.h>
 #include "analysis/summary/qemu_clues.h"
 #include "format/stream/records.h"
 
@@ -19,7 +16,6 @@ constexpr uint64_t kHeaderBytes = 8;
 constexpr uint64_t kFooterBytes = 5;
 constexpr uint32_t kUsualVersion = 3;  // the others have records of another form
 constexpr uint32_t kNamedBlocks = 4;   // version of the ram section
-constexpr size_t kPieceBytes = 1u << 20;
 // The RAM's slices lie in all blocks of a compressed file: a few of them, spread over it, stand for
 // all. The records in front of the RAM and behind it lie in a few blocks anyway.
 constexpr uint64_t kSlicesTried = 4;
@@ -127,6 +123,9 @@ void add_page_counts(StreamSummary& summary, const StateFacts& facts) {
   for (size_t number = 0; number < facts.blocks.size(); ++number) {
     PageCounts& counts = summary.blocks[number].pages;
     counts = {};
+    if (facts.blocks[number].account) {
+      summary.blocks[number].absent_pages = facts.blocks[number].account->absent;
+    }
     for (PageKind kind : PageCounts::kKinds) {
       uint64_t records = facts.blocks[number].records_of(kind);
       counts.add(kind, records);
@@ -151,30 +150,6 @@ void add_records(StreamSummary& summary, const std::vector<IndexedRecord>& recor
   }
 }
 
-// A page at a time: each that is zero is a hole.
-Status write_pages(analysis::SparseWriter& writer, uint64_t offset,
-                   std::span<const std::byte> bytes, size_t page_size) {
-  for (size_t at = 0; at < bytes.size(); at += page_size) {
-    auto page = bytes.subspan(at, std::min(page_size, bytes.size() - at));
-    if (auto written = writer.write(offset + at, page); !written) return written;
-  }
-  return ok();
-}
-
-Result<size_t> choose_block(const RamImage& image, const std::optional<std::string>& name) {
-  if (!name && image.blocks().size() == 1) return size_t{0};
-  if (name) {
-    if (auto found = image.find_block(*name)) return *found;
-  }
-  std::string names;
-  for (const IndexedBlock& block : image.blocks()) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", escape(block.block.name));
-  }
-  return Error{Errc::Usage,
-               name ? fmt::format("there is no RAM block '{}'; there are {}", escape(*name), names)
-                    : fmt::format("which block? there are {}", names)};
-}
-
 }  // namespace
 
 bool confirm_records(const StateIndex& index, RandomSource* plain) {
@@ -193,6 +168,27 @@ bool confirm_records(const StateIndex& index, RandomSource* plain) {
     return begins_at(*plain, record.offset, front) &&
            (record.count == 1 || begins_at(*plain, record.end() - record.length, front));
   });
+}
+
+bool confirm_pages(const StateIndex& index, RandomSource* plain) {
+  if (!index.pages) return false;
+  if (plain == nullptr) return true;
+  auto image = RamImage::make(*plain, index);
+  if (!image) return false;
+  std::vector<std::byte> page(image->page_size());
+  auto is_there = [&](size_t block, const PageRun& run, uint64_t number) {
+    return number < run.end() && image->read(block, number, page);
+  };
+  for (size_t block = 0; block < index.pages->block_count(); ++block) {
+    const PageRuns& runs = index.pages->runs(block);
+    if (runs.empty()) continue;
+    const PageRun& middle = runs[runs.size() / 2];
+    bool all = is_there(block, runs.front(), runs.front().page) &&
+               is_there(block, middle, middle.page + middle.count / 2) &&
+               is_there(block, runs.back(), runs.back().end() - 1);
+    if (!all) return false;
+  }
+  return true;
 }
 
 Status list_records(const StateIndex& index, const RecordLister::Receiver& receiver) {
@@ -292,52 +288,6 @@ bool fill_in(StreamSummary& summary, const StateIndex& index) {
   add_records(summary, *index.records);
   summary.ram_read = true;
   return true;
-}
-
-Result<RamImageInfo> extract_block(RamImage& image, const std::optional<std::string>& name,
-                                   OutputFile& out) {
-  auto block = choose_block(image, name);
-  if (!block) return block.error();
-  const RamBlock& chosen = image.blocks()[*block].block;
-  RamImageInfo info{.block = chosen.name, .bytes = chosen.used_length};
-  if (auto sized = out.resize(info.bytes); !sized) return sized.error();
-  analysis::SparseWriter writer(out);
-  std::vector<std::byte> piece(kPieceBytes);
-  uint64_t pages_at_a_time = kPieceBytes / image.page_size();
-  for (uint64_t page = 0; page < image.page_count(*block); page += pages_at_a_time) {
-    uint64_t pages = std::min(pages_at_a_time, image.page_count(*block) - page);
-    auto into = std::span(piece).first(static_cast<size_t>(pages * image.page_size()));
-    auto absent = image.read(*block, page, into);
-    if (!absent) return absent.error();
-    info.absent_pages += *absent;
-    uint64_t offset = page * image.page_size();
-    into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), info.bytes - offset)));
-    if (auto written = write_pages(writer, offset, into, image.page_size()); !written) {
-      return written.error();
-    }
-  }
-  if (auto flushed = writer.flush(); !flushed) return flushed.error();
-  return info;
-}
-
-std::vector<std::string> find_disagreements(const StateIndex& carried, const StateIndex& made) {
-  std::vector<std::string> found;
-  auto expect = [&found](bool agrees, std::string_view what) {
-    if (!agrees) found.push_back(fmt::format("index: its {} is not that of the stream", what));
-  };
-  const StateFacts& said = carried.facts;
-  const StateFacts& is = made.facts;
-  expect(said.plain_bytes == is.plain_bytes && said.stream_bytes == is.stream_bytes, "length");
-  expect(said.sha256.empty() || is.sha256.empty() || said.sha256 == is.sha256, "SHA-256");
-  expect(said.complete == is.complete, "word on whether it is complete");
-  expect(said.machine == escape(is.machine), "machine type");
-  auto name = [](const IndexedBlock& block) { return block.block.name; };
-  auto records = [](const IndexedBlock& block) { return block.records; };
-  expect(std::ranges::equal(said.blocks, is.blocks, {}, name, name), "list of RAM blocks");
-  expect(std::ranges::equal(said.blocks, is.blocks, {}, records, records), "number of pages");
-  expect(!carried.records || carried.records == made.records, "table of records");
-  expect(!carried.pages || carried.pages == made.pages, "page map");
-  return found;
 }
 
 }  // namespace vmstream

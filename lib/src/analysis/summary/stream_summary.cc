@@ -23,6 +23,11 @@ uint64_t count_absent_pages(const RamBlock& block, uint64_t records, uint64_t pa
   return pages - std::min(pages, records);
 }
 
+uint64_t count_absent_pages(const RamBlockSummary& summary, uint64_t page_size) {
+  return std::max(summary.absent_pages,
+                  count_absent_pages(summary.block, summary.pages.total(), page_size));
+}
+
 struct SummaryCollector::State {
   StreamSummary summary;
   SectionHeader section;                                     // the one that is open

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// Whether tables that say where a compressed file can be read are those of the file.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <vmstream/digest.h>
+#include <vmstream/index_comparison.h>
+#include <vmstream/random_decoder.h>
+#include <vmstream/trailer.h>
+
+namespace vmstream {
+namespace {
+
+std::string describe_piece(const BlockTable& table, size_t number) {
+  if (number >= table.size()) return "nowhere";
+  PackedBlock piece = table[number];
+  return fmt::format("{:#x} with {} bytes for {}", piece.file_offset, piece.packed_length,
+                     piece.plain_length);
+}
+
+// Where the file says that its pieces lie; empty where it says nothing.
+Result<std::optional<BlockTable>> read_claim(const SeekableState& state, Coding coding) {
+  auto trailer = read_trailer(coding, *state.file);
+  if (trailer && *trailer && (*trailer)->blocks) return std::move((*trailer)->blocks);
+  if (!state.index) return std::optional<BlockTable>();
+  return state.index->read_blocks();
+}
+
+std::vector<Problem> compare_digests(RandomSource& plain, const std::string& sha256) {
+  auto source = make_stretch_source(plain, 0, plain.length());
+  Sha256 digest;
+  for (;;) {
+    auto piece = source->next();
+    if (!piece) return {{piece.error().offset.value_or(0), piece.error().message}};
+    if (piece->empty()) break;
+    digest.update(*piece);
+  }
+  std::string found = digest.finish();
+  if (found == sha256) return {};
+  return {{0, fmt::format("index: read by its positions the stream has SHA-256 {}, wanted {}",
+                          found, sha256)}};
+}
+
+}  // namespace
+
+std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable& found) {
+  size_t count = std::max(claimed.size(), found.size());
+  for (size_t number = 0; number < count; ++number) {
+    std::string said = describe_piece(claimed, number);
+    std::string is = describe_piece(found, number);
+    if (said == is) continue;
+    uint64_t offset = number < found.size() ? found[number].plain_offset : found.plain_length();
+    return {{offset, fmt::format("index: piece {} of the file is at {}, wanted {} as in the file",
+                                 number, said, is)}};
+  }
+  return {};
+}
+
+bool has_sure_positions(const SeekableState& state) {
+  if (!state.is_packed) return true;
+  auto coding = find_coding(state.containers.front().type);
+  if (!coding) return false;
+  auto found = find_blocks(*coding, *state.file);
+  if (!found || !*found) return false;
+  auto claimed = read_claim(state, *coding);
+  return claimed && (!*claimed || compare_blocks(**claimed, **found).empty());
+}
+
+std::vector<Problem> check_positions(const SeekableState& state, const std::string& sha256) {
+  if (!state.is_packed || !state.plain()) return {};
+  auto coding = find_coding(state.containers.front().type);
+  if (!coding) return {};
+  auto found = find_blocks(*coding, *state.file);
+  if (!found || !*found || (*found)->empty()) return compare_digests(*state.plain(), sha256);
+  auto claimed = read_claim(state, *coding);
+  if (!claimed) return {{0, claimed.error().message}};
+  if (!*claimed) return {};  // the pieces are found by nothing else
+  return compare_blocks(**claimed, **found);
+}
+
+}  // namespace vmstream

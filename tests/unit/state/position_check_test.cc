@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// What is read by position is the stream, or it is told.
+#include <vmstream/digest.h>
+#include <vmstream/index_comparison.h>
+#include <vmstream/sidecar.h>
+
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include <fstream>
+
+#include "support/catch.h"
+#include "support/forged_index.h"
+#include "support/state_files.h"
+#include "support/stream_builder.h"
+#include "support/temp_dir.h"
+
+namespace vmstream {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+constexpr size_t kPage = 4096;
+constexpr uint64_t kPages = 800;  // more than three blocks
+
+Bytes long_stream() {
+  testing::StreamBuilder stream;
+  stream.header().start(2, "ram", 4).ram_blocks({{"pc.ram", kPages * kPage}}).eos().footer();
+  stream.part(2);
+  for (uint64_t page = 0; page < kPages; ++page) {
+    stream.page(page == 0 ? "pc.ram" : "", page * kPage, static_cast<uint8_t>(page));
+  }
+  return stream.eos().footer().end(2).eos().footer().eof().bytes();
+}
+
+struct Fixture {
+  testing::TempDir folder;
+  Bytes stream = long_stream();
+  StateIndex index = testing::index_of(stream);
+
+  void write(const std::string& path, const Bytes& bytes) {
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+  }
+  std::vector<Problem> problems_of(const std::string& path) {
+    Sha256 digest;
+    digest.update(stream);
+    auto state = open_seekable_state(path);
+    REQUIRE(state);
+    return check_positions(*state, digest.finish());
+  }
+  // A gzip file whose table leaves out the second of its blocks.
+  Bytes file_with_gap() {
+    auto fewer = [this](const BlockTable& blocks) {
+      BlockTable table;
+      for (size_t i = 0; i < blocks.size(); ++i) {
+        PackedBlock block = blocks[i];
+        bool added = i == 1 ? table.append_gap(block.packed_length)
+                            : table.append(block.plain_length, block.packed_length, block.check);
+        REQUIRE(added);
+      }
+      index.facts.plain_bytes = table.plain_length();
+      return serialise(index, {.blocks = &table});
+    };
+    Bytes file;
+    auto sink = make_memory_sink(file);
+    auto encoder = make_encoder(Coding::Gzip, *sink, {.threads = 1, .index = fewer});
+    REQUIRE(encoder);
+    REQUIRE((*encoder)->write(stream));
+    REQUIRE((*encoder)->finish());
+    return file;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "positions of an honest file are right", "[state]") {
+  for (std::string name : {"plain", "guest.zst", "guest.gz", "guest.bz2"}) {
+    INFO(name);
+    std::string path = folder / name;
+    if (name != "guest.bz2") {  // which has no trailer
+      REQUIRE(testing::write_with_index(path, stream, index, testing::IndexHome::Trailer));
+      CHECK(problems_of(path).empty());
+    }
+    REQUIRE(testing::write_with_index(path, stream, index, testing::IndexHome::Sidecar));
+    CHECK(problems_of(path).empty());
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a table that leaves out a block is told of", "[state]") {
+  std::string path = folder / "guest.gz";
+  write(path, file_with_gap());
+  auto state = open_seekable_state(path);
+  REQUIRE((state && state->plain()));
+  CHECK(state->plain()->length() < stream.size());  // and is believed by who reads by position
+  auto problems = problems_of(path);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].message.starts_with("index: piece 1 of the file is at"));
+}
+
+TEST_CASE_METHOD(Fixture, "positions are sure only where no table is needed", "[state]") {
+  auto is_sure = [](const std::string& path) {
+    auto state = open_seekable_state(path);
+    REQUIRE((state && state->plain()));
+    return has_sure_positions(*state);
+  };
+  for (std::string name : {"plain", "guest.zst", "guest.gz"}) {
+    INFO(name);
+    std::string path = folder / name;
+    REQUIRE(testing::write_with_index(path, stream, index, testing::IndexHome::Trailer));
+    CHECK(is_sure(path));
+  }
+  std::string path = folder / "hidden.gz";
+  auto small = testing::small_stream().bytes();
+  REQUIRE(testing::write_hidden(path, stream, small));
+  CHECK(open_seekable_state(path)->plain()->length() == small.size());
+  CHECK_FALSE(is_sure(path));
+  write(path, file_with_gap());
+  CHECK_FALSE(is_sure(path));
+}
+
+TEST_CASE_METHOD(Fixture, "resume points are held against the stream", "[state]") {
+  std::string path = folder / "foreign.gz";
+  gzFile out = ::gzopen(path.c_str(), "wb");
+  REQUIRE(::gzwrite(out, stream.data(), static_cast<unsigned>(stream.size())) > 0);
+  REQUIRE(::gzclose(out) == Z_OK);
+  auto maker = SidecarMaker::open(path);
+  REQUIRE(maker);
+  while (auto piece = maker->plain().next()) {
+    if (piece->empty()) break;
+  }
+  auto bytes = maker->finish(index);
+  REQUIRE(bytes);
+  write(sidecar_path(path), *bytes);
+  ::chmod(sidecar_path(path).c_str(), 0600);
+  CHECK(problems_of(path).empty());
+  auto state = open_seekable_state(path);
+  REQUIRE((state && state->plain()));
+  CHECK_FALSE(has_sure_positions(*state));
+  auto problems = check_positions(*state, std::string(64, '0'));
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].message.find("read by its positions the stream has SHA-256") !=
+        std::string::npos);
+}
+
+}  // namespace vmstream
