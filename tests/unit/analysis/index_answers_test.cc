@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // An index answers only where the stream bears it out.
 #include <vmstream/index_answers.h>
+#include <vmstream/index_builder.h>
+#include <vmstream/index_comparison.h>
 
 #include "support/catch.h"
 #include "support/state_files.h"
@@ -60,6 +62,25 @@ TEST_CASE_METHOD(Fixture, "pages that stand elsewhere are not", "[analysis]") {
     index.pages.reset();
   }
   CHECK_FALSE(confirm_pages(index, plain.get()));
+}
+
+TEST_CASE("the index of a mapped-ram stream is that of its places", "[analysis]") {
+  testing::StreamBuilder stream;
+  stream.header().configuration("pc-10.0").capabilities({"mapped-ram"});
+  stream.start(2, "ram", 4).be64(3 * kPage | 4).mapped_block("pc.ram", {7, 0, 9}).eos().footer();
+  stream.end(2).eos().footer().device(3, "timer", "0123456789").eof();
+  auto plain = make_random_memory(stream.bytes());
+  auto index_with = [&](MappedPages pages) {
+    IndexBuilder builder;
+    auto scan = scan_seekable(*plain, builder, {.mapped_pages = pages});
+    REQUIRE(scan.complete());
+    return builder.finish(scan.plain_bytes, scan.stream_bytes, true);
+  };
+  StateIndex by_places = index_with(MappedPages::Places);
+  StateIndex by_content = index_with(MappedPages::Content);
+  CHECK(by_places.facts.blocks[0].account == PageAccount{.sent = 3, .absent = 0});
+  CHECK(compare_index(by_places, by_content).empty());
+  CHECK(compare_index(by_content, by_places).empty());
 }
 
 TEST_CASE_METHOD(Fixture, "a summary takes absent pages from an index", "[analysis]") {
