@@ -4,6 +4,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import unittest
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from real_guest import wait_until
 from support import DONE, INTERRUPTED, MALFORMED, tool, unmount
 
 BESIDE = "foreign.gz.vmsx"
+FORGE = os.environ["VMSTREAM_FORGE_INDEX"]
 
 
 class ProofTest(LazyTest):
@@ -55,6 +57,15 @@ class ReadFirst(ProofTest):
                     self.assert_whole(second, self.expected)
         self.assertEqual([], [name for name in self.files()
                               if name not in before and name.endswith(".vmsx")])
+
+    def test_an_index_that_lies_changes_nothing(self):
+        for lie in ("drop-counted", "drop-all"):
+            subprocess.run([FORGE, lie, "a.zst", "forged.zst"], cwd=self.folder, check=True)
+            with self.subTest(lie), self.start("second", "-incoming", "defer") as second:
+                summary = self.restore("--cont", "--verify-first", "--qmp", second.qmp,
+                                       "forged.zst")
+                self.assertEqual(0, summary["lazy"]["absent_pages"])
+                self.assert_whole(second, self.expected)
 
     def test_another_file_in_its_place_changes_nothing(self):
         reads = self.reads_of_a_restore("--verify-first", "a.zst")
