@@ -117,6 +117,8 @@ KILLED_IN_TALK = [Kind("receive", "signal", signal.SIGKILL)]
 QEMU_KILLED = [Kind(call, "signal", signal.SIGKILL, to_peer=True)
                for call in ("receive", "read", "write", "sync")]
 QEMU_STALLED = [Kind(call, "signal", signal.SIGSTOP, to_peer=True) for call in ("receive", "read")]
+# For as long as somebody is at the file.
+STANDS_STILL = [Kind("read", "signal", signal.SIGSTOP)]
 # Of gpg, and of a command behind --exec or --filter.
 COMMAND = [*errors("read", "EIO"), *errors("write", "ENOSPC", lasting=True),
            *errors("write", "EIO", "EPIPE"), Kind("read", "short"), Kind("write", "short"),

@@ -11,11 +11,12 @@ import dataclasses
 from copy_bench import Copy, CopyBench
 from disk_bench import FOLDER, DiskBench
 from faults import (CALLS, COMMAND, COMMAND_STALLED, GIVEN_UP, JUMPS, KILLED_IN_TALK, QEMU_DIES,
-                    QEMU_KILLED, QEMU_STALLED, SIGNALS)
+                    QEMU_KILLED, QEMU_STALLED, SIGNALS, STANDS_STILL)
 from gpg_home import GpgHomeTest
 from new_qemu_bench import NewQemuBench
 from real_guest import NEWER_QEMU, QEMU, why_not
-from restore_bench import LazyBench, Restore, RestoreBench
+from restore_bench import (LazyBench, Restore, RestoreBench, SwapBench, put_another,
+                           write_over)
 from save_bench import PLAIN, Save, SaveBench
 
 ALL = [*CALLS, *SIGNALS]
@@ -55,6 +56,28 @@ def run_lazy_restores(runner):
         runner.run(bench, Restore("restore, --lazy --timeout", lazy, limit=LIMIT), "vmrestore",
                    QEMU_STALLED, 3)
         runner.run(bench, Restore("restore, --lazy, TCP", lazy, over_tcp=True), "vmrestore", ALL, 1)
+
+
+def run_proved_restores(runner):
+    """The file is read twice."""
+    first = ("--verify-first",)
+    with contextlib.closing(RestoreBench(runner.state, runner.last_tick)) as bench:
+        runner.run(bench, Restore("restore, --verify-first", first), "vmrestore", ALL, 2)
+    with contextlib.closing(LazyBench(runner.state, runner.last_tick)) as bench:
+        lazy = Restore("restore, --lazy --verify-first", ("--lazy", *first))
+        runner.run(bench, lazy, "vmrestore", ALL, 1)
+    for name, swap in (("swapped", put_another), ("written over", write_over)):
+        with contextlib.closing(SwapBench(runner.state, runner.last_tick, swap)) as bench:
+            swapped = Restore(f"restore, --verify-first, the file {name}", first)
+            runner.run(bench, swapped, "vmrestore", STANDS_STILL, 12)
+
+
+def run_proved_mapped_restores(runner):
+    with contextlib.closing(SaveBench(NEWER_QEMU)) as saves:
+        state, last_tick = saves.save_mapped()
+        with contextlib.closing(RestoreBench(state, last_tick, NEWER_QEMU)) as bench:
+            mapped = Restore("restore, mapped-ram, --verify-first", ("--verify-first",))
+            runner.run(bench, mapped, "vmrestore", ALL, 2)
 
 
 def run_new_qemus(runner):
@@ -205,6 +228,8 @@ def run_mapped_disk_saves(runner):
 # Groups, and what each needs of which QEMU.
 GROUPS = [
     (run_copies, None, None), (run_restores, None, None), (run_lazy_restores, QEMU, "postcopy-ram"),
+    (run_proved_restores, QEMU, "postcopy-ram"),
+    (run_proved_mapped_restores, NEWER_QEMU, "mapped-ram"),
     (run_new_qemus, QEMU, "postcopy-ram"), (run_saves, None, None), (run_piped_saves, None, None),
     (run_stalled_saves, None, None), (run_background_saves, QEMU, "background-snapshot"),
     (run_newer_background_saves, NEWER_QEMU, "background-snapshot"),

@@ -3,12 +3,15 @@
 
 import contextlib
 import dataclasses
+import os
 import shutil
+import signal
 import time
+from pathlib import Path
 
 from bench import Bench, link_folders, turn_of
 from outcomes import REFUSED, RESUMED, UNKNOWN, WHOLE, promise
-from real_guest import STRIPES, Qemu, free_port, wait_until
+from real_guest import QEMU, STRIPES, Qemu, free_port, wait_until
 
 # Of a QEMU whose main thread, which is also its monitor, touched memory that nobody brings.
 SILENT = "silent"
@@ -28,10 +31,11 @@ class Restore:
 class RestoreBench(Bench):
     """The file into a QEMU that waits for it. It is claimed, so that nobody runs it twice."""
 
-    def __init__(self, state, last_tick):
+    def __init__(self, state, last_tick, qemu=QEMU):
         super().__init__()
         self.state = state
         self.last_tick = last_tick
+        self.qemu = qemu
 
     def counts_of(self, restore, program):
         with self.waiting_qemu() as qemu:
@@ -61,7 +65,7 @@ class RestoreBench(Bench):
     def waiting_qemu(self):
         self.port = free_port()
         qemu = Qemu(self.root, "second", "-incoming", "defer", "-qmp",
-                    f"tcp:127.0.0.1:{self.port},server=on,wait=off")
+                    f"tcp:127.0.0.1:{self.port},server=on,wait=off", qemu=self.qemu)
         try:
             with self.copied_state():
                 yield qemu
@@ -152,3 +156,37 @@ class LazyBench(RestoreBench):
             return qemu.monitor.migration() if not qemu.has_ended() else None
         except TimeoutError:
             return SILENT
+
+
+class SwapBench(RestoreBench):
+    """The restore stands still at a read, and somebody is at the file."""
+
+    def __init__(self, state, last_tick, swap):
+        super().__init__(state, last_tick)
+        self.swap = swap
+
+    def attempt(self, restore, fault, qemu, counted=None):
+        return self.run(fault, "vmrestore", "--qmp", f"../{qemu.qmp}",
+                        *self.arguments(restore, fault), counted=counted,
+                        meanwhile=self.swap_when_it_stops if fault else None)
+
+    def swap_when_it_stops(self, process):
+        stat = Path(f"/proc/{process.pid}/stat")
+        wait_until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] in "TZ", "the stop")
+        self.swap(self.folder / self.name_of_state())
+        process.send_signal(signal.SIGCONT)
+
+
+def put_another(path):
+    """In the place of the file."""
+    path.with_name("other").write_bytes(path.read_bytes()[:1000])
+    path.with_name("other").rename(path)
+
+
+def write_over(path):
+    """The middle of it, without a change of its length or its time."""
+    before = path.stat()
+    with open(path, "r+b") as file:
+        file.seek(before.st_size // 4)
+        file.write(os.urandom(before.st_size // 2))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -103,6 +103,15 @@ class SaveBench(Bench):
         self.forget_files()
         return self.read_counts()
 
+    def save_mapped(self):
+        """A file for restores, which QEMU writes, and the tick that its guest stands at."""
+        guest = self.running_guest()
+        subprocess.run([tool("vmdump"), "--qmp", guest.qmp, "-o", "mapped", "--mapped-ram", "-q",
+                        "--after", "pause"], cwd=self.root, check=True)
+        last_tick = guest.last_tick()
+        self.end_guest()
+        return self.root / "mapped", last_tick
+
     def save_once_more(self, save):
         """What the next run does, and takes back of what a killed one has left."""
         again = save if save.by_qemu else dataclasses.replace(PLAIN, over_tcp=save.over_tcp)

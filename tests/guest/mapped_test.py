@@ -151,33 +151,45 @@ class OlderIndexes(MappedTest):
                 return older, newer
         raise AssertionError("no two files of one length")
 
-    def test_it_goes_with_the_file(self):
+    def save_again(self, *arguments):
+        return self.run_tool("vmdump", "--qmp", self.guest.qmp, "-o", "guest.mapped", "--force",
+                             "--mapped-ram", *arguments)
+
+    def assert_stays(self, run, index=INDEX):
+        """Nobody asked for it to go."""
+        self.assert_status(0, run)
+        self.assertEqual(self.older, self.read(index))
+        self.assertIn(b"is the index of what was there before", run.stderr)
+
+    def test_it_stays_with_a_file_that_is_replaced(self):
         begun = self.guest.last_tick()
-        self.save_mapped(self.guest, "--no-index")
-        self.assertNotIn(INDEX, self.state_files())
+        self.assert_stays(self.save_again("--no-index"))
         self.restored(begun, self.guest.last_tick(), *DEVICES)
 
-    def test_it_goes_with_a_file_that_has_gone_before(self):
-        (self.folder / "guest.mapped").unlink()
-        run = self.run_tool("vmdump", "--qmp", self.guest.qmp, "-o", "guest.mapped", "--mapped-ram",
-                            "--no-index")
+    def test_another_one_takes_its_place_where_the_file_is_replaced(self):
+        run = self.save_again()
         self.assert_status(0, run)
-        self.assertNotIn(INDEX, self.state_files())
+        self.assertNotEqual(self.older, self.read(INDEX))
+        self.assertNotIn(INDEX.encode(), run.stderr)
+        self.assertIn("capture", self.facts())
 
-    def test_it_goes_by_a_link_too(self):
-        (self.folder / "link").symlink_to("guest.mapped")
-        self.save_mapped(self.guest, "--no-index", file="link")
-        self.assertNotIn(INDEX, self.state_files())
+    def test_it_stays_where_the_file_itself_is_new(self):
+        (self.folder / "guest.mapped").unlink()
+        run = self.run_tool("vmdump", "--qmp", self.guest.qmp, "-o", "guest.mapped", "--mapped-ram")
+        self.assertIn(b"guest.mapped.vmsx exists already and stays", run.stderr)
+        self.assert_stays(run)
 
-    def test_one_of_a_file_that_a_restore_replaces_goes(self):
-        self.assert_status(0, self.run_tool("vmrestore", "guest.mapped", "--force", "-o", "x"))
+    def test_one_of_a_file_that_a_restore_replaces_stays(self):
+        self.assert_status(0, self.run_tool("vmrestore", "guest.mapped", "-o", "x"))
         self.write("x.vmsx", self.older)
-        self.assert_status(0, self.run_tool("vmrestore", "guest.mapped", "--force", "-o", "x"))
-        self.assertNotIn("x.vmsx", self.state_files())
+        self.assert_stays(self.run_tool("vmrestore", "guest.mapped", "--force", "-o", "x"),
+                          "x.vmsx")
 
     def test_what_is_no_index_stays(self):
         self.write(INDEX, b"notes")
-        self.save_mapped(self.guest, "--no-index")
+        run = self.save_again()
+        self.assert_status(0, run)
+        self.assertIn(b"guest.mapped.vmsx exists already and stays", run.stderr)
         self.assertEqual(b"notes", self.read(INDEX))
 
     def test_one_that_is_there_all_the_same_is_known(self):

@@ -29,7 +29,7 @@ BELOW = {
 # The layer that each public header belongs to. A new header must be entered here.
 PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
-    "io": "byte_sink byte_source command file_claim output_file random_source secret",
+    "io": "byte_sink byte_source command file_claim output_file piece_digests random_source secret",
     "format": "device_state format parser stream_statistics visitor vmdesc vmstate_dump writer",
     "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",

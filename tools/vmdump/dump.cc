@@ -9,6 +9,7 @@
 #include <vmstream/state_file.h>
 #include <vmstream/verification.h>
 #include "common/output.h"
+#include "common/stale_index.h"
 #include "vmdump/compaction.h"
 #include "vmdump/output_chain.h"
 #include "vmdump/recipe.h"
@@ -93,6 +94,7 @@ ExitStatus report(const Options& options, Session& session, OutputChain& chain,
   }
   if (summary.shortfall) session.messages().summary(shortfall_line(*summary.shortfall));
   for (const std::string& line : disk_lines(options, summary)) session.messages().summary(line);
+  if (options.output) vmtools::warn_of_stale_index(session, *options.output);
   return ExitStatus::Done;
 }
 
@@ -168,7 +170,8 @@ vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& gues
 // The file is whole without it.
 void leave_index(const Options& options, Session& session, const OutputChain& chain) {
   if (!options.mapped_ram) return;
-  if (auto left = chain.leave_index_beside(); !left) {
+  auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
+  if (auto left = chain.leave_index_beside(overwrite); !left) {
     session.messages().warning(output_name(options),
                                "no index beside it: " + vmstream::describe(left.error()));
   }

@@ -159,7 +159,7 @@ void OutputChain::set_index(StateIndex index) {
   *index_ = std::move(index);
 }
 
-Status OutputChain::leave_index_beside() const {
+Status OutputChain::leave_index_beside(Overwrite overwrite) const {
   if (!*index_) return vmstream::ok();
   auto written = vmstream::open_random_file(file_->path());
   if (!written) return written.error();
@@ -167,10 +167,7 @@ Status OutputChain::leave_index_beside() const {
   if (!mark) return mark.error();
   auto bytes = vmstream::serialise(**index_, {.mark = &*mark});
   if (!bytes) return bytes.error();
-  auto sidecar = OutputFile::create(vmstream::sidecar_path(file_->path()), Overwrite::Refuse);
-  if (!sidecar) return sidecar.error();
-  if (auto filled = (*sidecar)->write(*bytes); !filled) return filled;
-  return (*sidecar)->commit_file();
+  return vmstream::publish_sidecar(vmstream::sidecar_path(file_->path()), *bytes, overwrite);
 }
 
 ByteSink& OutputChain::entrance() {
@@ -186,9 +183,7 @@ Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
 
 Status OutputChain::publish() {
   if (!file_) return sync_stdout();
-  if (auto published = file_->commit_file(); !published) return published;
-  vmstream::discard_sidecar(file_->path());
-  return vmstream::ok();
+  return file_->commit_file();
 }
 
 uint64_t OutputChain::bytes_written() const {

@@ -33,14 +33,14 @@ class OutputChain {
   /// file.
   void set_index(vmstream::StateIndex index);
   /// After publish(): leaves the index, if there is one, beside a file whose form has no place for
-  /// it.
-  vmstream::Status leave_index_beside() const;
+  /// it. Nothing of that name is replaced but, where that is wanted, an index.
+  vmstream::Status leave_index_beside(vmstream::Overwrite overwrite) const;
 
   /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
   vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
   /// How to decrypt what is read back.
   const vmstream::OpenPgpReadOptions& how_to_decrypt() const { return how_to_decrypt_; }
-  /// After entrance().finish(): makes the file durable and visible. An older file's index goes.
+  /// After entrance().finish(): makes the file durable and visible.
   vmstream::Status publish();
 
   /// Bytes that have arrived at the far end.

@@ -15,8 +15,14 @@ vmstream::Result<InputClaim> InputClaim::take(const Options& options) {
   if (!options.once) return InputClaim(std::move(path), std::nullopt);
   auto taken = FileClaim::take(path);
   if (!taken) return taken.error();
-  path = taken->claimed_path();
   return InputClaim(std::move(path), std::move(*taken));
+}
+
+vmstream::Result<vmstream::OpenedInput> InputClaim::open(vmstream::WaitLimits limits) const {
+  if (!claim_) return vmstream::open_input(path_, limits);
+  auto file = claim_->file();
+  if (!file) return file.error();
+  return vmstream::OpenedInput{std::move(*file)};
 }
 
 ExitStatus InputClaim::use_up(Session& session, const std::string& name) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include <vmstream/file_claim.h>
+#include <vmstream/random_source.h>
 #include "common/tool.h"
 #include "vmrestore/options.h"
 
@@ -17,8 +18,8 @@ class InputClaim {
  public:
   static vmstream::Result<InputClaim> take(const Options& options);
 
-  /// Where the file is now.
-  const std::string& path() const { return path_; }
+  /// Opens the file, once: where it was claimed, the very one that was.
+  vmstream::Result<vmstream::OpenedInput> open(vmstream::WaitLimits limits) const;
 
   /// The guest is back: the status of the tool.
   vmtools::ExitStatus use_up(vmtools::Session& session, const std::string& name);

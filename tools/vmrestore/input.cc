@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include <vmstream/command.h>
+#include <vmstream/index_builder.h>
 #include <vmstream/index_comparison.h>
-#include <vmstream/random_source.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/unmapped.h>
 #include <vmstream/verification.h>
@@ -18,26 +18,36 @@ namespace {
 using vmstream::ByteSource;
 using vmstream::Errc;
 using vmstream::Error;
+using vmstream::HoldBack;
+using vmstream::LazyFile;
+using vmstream::LazyProof;
+using vmstream::OpenedInput;
 using vmstream::OpenOptions;
+using vmstream::PieceDigests;
 using vmstream::Result;
+using vmstream::SeekableState;
 using vmstream::StateFile;
+using vmstream::Status;
 using vmstream::WaitLimits;
 using vmtools::Session;
 
-Result<std::unique_ptr<ByteSource>> open_input(const Options& options, const std::string& path,
-                                               WaitLimits limits) {
-  if (options.exec) return vmstream::make_command_source(*options.exec, limits);
-  if (path != "-") return vmstream::open_file_source(path, limits);
+Result<OpenedInput> open_once(const Options& options, const InputClaim& claim, WaitLimits limits) {
+  if (options.exec) {
+    auto command = vmstream::make_command_source(*options.exec, limits);
+    if (!command) return command.error();
+    return OpenedInput{{}, std::move(*command)};
+  }
+  if (*options.file != "-") return claim.open(limits);
   if (vmtools::is_terminal(STDIN_FILENO)) {
     return Error{Errc::Usage, "a terminal sends no state file"};
   }
-  return vmstream::make_fd_source(STDIN_FILENO, limits);
+  return OpenedInput{{}, vmstream::make_fd_source(STDIN_FILENO, limits)};
 }
 
 // A mapped-ram file and its stream anew.
 class UnmappedFile final : public ByteSource {
  public:
-  static Result<std::unique_ptr<ByteSource>> open(vmstream::SeekableState state) {
+  static Result<std::unique_ptr<ByteSource>> open(SeekableState state) {
     auto stream = vmstream::make_unmapped_source(*state.plain());
     if (!stream) return stream.error();
     return std::unique_ptr<ByteSource>(new UnmappedFile(std::move(state), std::move(*stream)));
@@ -45,22 +55,17 @@ class UnmappedFile final : public ByteSource {
   Result<size_t> read(std::span<std::byte> into) override { return stream_->read(into); }
 
  private:
-  UnmappedFile(vmstream::SeekableState state, std::unique_ptr<ByteSource> stream)
+  UnmappedFile(SeekableState state, std::unique_ptr<ByteSource> stream)
       : state_(std::move(state)), stream_(std::move(stream)) {}
 
-  vmstream::SeekableState state_;
+  SeekableState state_;
   std::unique_ptr<ByteSource> stream_;  // reads the state
 };
 
-// Empty for anything else, and where it cannot be read by position.
-std::optional<vmstream::SeekableState> open_mapped(const Options& options,
-                                                   const std::string& path) {
-  if (options.exec || path == "-") return std::nullopt;
-  auto state = vmstream::open_seekable_state(path);
-  if (!state || !state->plain() || !vmstream::is_mapped_ram(*state->plain())) return std::nullopt;
-  // A table that lies may leave out a stream and lead to another one behind it.
-  if (!vmstream::has_sure_positions(*state)) return std::nullopt;
-  return state;
+Status verify(Session& session, ByteSource& plain) {
+  vmtools::Progress progress(session, "verify");
+  return vmstream::verify_stream(
+      plain, {}, {.on_progress = [&](const auto& counts) { progress.update(counts); }});
 }
 
 }  // namespace
@@ -77,38 +82,118 @@ Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
   return how;
 }
 
-Result<StateFile> open_state_file(const Options& options, const OpenOptions& how,
-                                  const std::string& path, WaitLimits limits) {
-  auto input = open_input(options, path, limits);
+Result<Input> Input::open(const Options& options, const InputClaim& claim, OpenOptions how,
+                          WaitLimits limits) {
+  auto input = open_once(options, claim, limits);
   if (!input) return input.error();
-  return vmstream::open_state(std::move(*input), how);
+  if (!input->file && options.verify_first) {
+    return Error{Errc::Usage, "--verify-first reads twice: this is no regular file or device"};
+  }
+  return Input(options, std::move(how), limits, std::move(*input));
 }
 
-Result<StateFile> open_to_restore(const Options& options, const OpenOptions& how,
-                                  const std::string& path, WaitLimits limits) {
-  auto state = open_state_file(options, how, path, limits);
-  if (!state) return state;
-  auto mapped = open_mapped(options, path);
-  if (!mapped) return state;
-  auto stream = UnmappedFile::open(std::move(*mapped));
-  if (!stream) return stream.error();
-  state->plain = std::move(*stream);
+// A demanded signature is checked beforehand wherever the file can be read twice.
+bool Input::is_wanted_proved() const {
+  return options_.verify_first || (options_.required_signer && input_.file);
+}
+
+// A claimed file has another name for the while; its index stays with the one that it is known by.
+std::string Input::sidecar() const {
+  return vmstream::sidecar_path(*options_.file);
+}
+
+// Empty for anything else, and where it cannot be read by position.
+std::optional<SeekableState> Input::open_mapped() const {
+  if (!input_.file) return std::nullopt;
+  auto state =
+      vmstream::open_seekable_state(reader(), {.sidecar = sidecar(), .digests = stream_digests_});
+  if (!state || !state->plain() || !vmstream::is_mapped_ram(*state->plain())) return std::nullopt;
+  // A table that lies may leave out a stream and lead to another one behind it.
+  if (!vmstream::has_sure_positions(*state)) return std::nullopt;
   return state;
 }
 
-bool wants_first_pass(const Options& options, const std::string& path) {
-  if (options.verify_first) return true;
-  return options.required_signer && options.file && path != "-" && vmstream::open_random_file(path);
+Status Input::prove_if_wanted(Session& session) {
+  if (!is_wanted_proved()) return vmstream::ok();
+  return open_mapped() ? prove_stream(session) : prove_file(session);
 }
 
-vmstream::Status verify_if_wanted(const Options& options, const OpenOptions& how, Session& session,
-                                  const std::string& path, WaitLimits limits) {
-  if (!wants_first_pass(options, path)) return vmstream::ok();
-  auto state = open_state_file(options, how, path, limits);
+// The second reading is the same as the first. What stands behind the stream belongs to the file.
+Status Input::prove_file(Session& session) {
+  auto digests = std::make_shared<PieceDigests>(PieceDigests::Of::File);
+  auto whole = vmstream::make_whole_source(reader());
+  auto state = vmstream::open_state(vmstream::make_noting_source(std::move(whole), digests), how_);
   if (!state) return state.error();
+  if (auto verified = verify(session, *state->plain); !verified) return verified;
+  if (auto read = digests->append_rest(*reader()); !read) return read;
+  if (auto sealed = digests->seal(); !sealed) return sealed;
+  file_digests_ = std::move(digests);
+  return vmstream::ok();
+}
+
+// The second reading is by position, where tables say. They could lead to other bytes of the file.
+Status Input::prove_stream(Session& session) {
+  auto digests = std::make_shared<PieceDigests>(PieceDigests::Of::Stream);
+  auto state = vmstream::open_state(vmstream::make_whole_source(reader()), how_);
+  if (!state) return state.error();
+  auto plain = vmstream::make_noting_source(std::move(state->plain), digests);
+  if (auto verified = verify(session, *plain); !verified) return verified;
+  if (auto sealed = digests->seal(); !sealed) return sealed;
+  stream_digests_ = std::move(digests);
+  return vmstream::ok();
+}
+
+Result<StateFile> Input::open_stream() {
+  if (!input_.file) return vmstream::open_state(std::move(input_.stream), how_);
+  bool may_be_mapped = !file_digests_;  // else it has been looked at already
+  if (auto mapped = may_be_mapped ? open_mapped() : std::nullopt) {
+    auto containers = mapped->containers;
+    auto stream = UnmappedFile::open(std::move(*mapped));
+    if (!stream) return stream.error();
+    return StateFile{std::move(containers), std::move(*stream)};
+  }
+  auto file = reader();
+  if (file_digests_) file = vmstream::make_proved_source(std::move(file), file_digests_);
+  return vmstream::open_state(vmstream::make_whole_source(std::move(file)), how_);
+}
+
+// A signature is the last thing of a file.
+HoldBack Input::hold_back() const {
+  if (is_wanted_proved()) return HoldBack::End;
+  return options_.required_signer ? HoldBack::AllUnsigned : HoldBack::AllButMemory;
+}
+
+Result<LazyProof> Input::prove_lazily(Session& session) {
+  auto maker = LazyFile::open_whole(*input_.file, how_.decode, limits_);
+  if (!maker) return maker.error();
+  auto digests = std::make_shared<PieceDigests>(PieceDigests::Of::Stream);
+  auto plain = vmstream::make_noting_source(maker->plain(), digests);
   vmtools::Progress progress(session, "verify");
-  return vmstream::verify_stream(
-      *state->plain, {}, {.on_progress = [&](const auto& counts) { progress.update(counts); }});
+  vmstream::IndexBuilder builder;
+  vmstream::Verifier verifier;
+  auto scan = vmstream::scan_stream(
+      *plain, verifier,
+      {.also = &builder, .on_progress = [&](const auto& counts) { progress.update(counts); }});
+  if (scan.fault) return *scan.fault;
+  if (auto whole = verifier.finish(scan).status(); !whole) return whole.error();
+  if (auto sealed = digests->seal(); !sealed) return sealed.error();
+  auto index = builder.finish(scan.plain_bytes, scan.stream_bytes, true);
+  auto bytes = maker->finish(index);
+  if (!bytes) return bytes.error();
+  auto kept = std::make_shared<const std::vector<std::byte>>(std::move(*bytes));
+  return LazyProof{maker->containers(), std::move(index), std::move(kept), std::move(digests)};
+}
+
+Result<LazyFile> Input::open_lazily(Session& session, vmstream::IndexingObserver observer) {
+  if (!input_.file) return Error{Errc::Unsupported, "cannot be read by position"};
+  vmstream::LazyFileOptions lazy{
+      .observer = std::move(observer), .sidecar = sidecar(), .limits = limits_};
+  if (is_wanted_proved()) {
+    auto proof = prove_lazily(session);
+    if (!proof) return proof.error();
+    lazy.proof = std::move(*proof);
+  }
+  return LazyFile::open(*input_.file, std::move(lazy));
 }
 
 }  // namespace vmrestore

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The file that is restored: where it comes from, and how it is opened.
+// The file that is restored: opened once, and where the options ask for it proved before its first
+// byte is handed on.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 
+#include <vmstream/lazy_file.h>
+#include <vmstream/piece_digests.h>
+#include <vmstream/random_source.h>
+#include <vmstream/restore.h>
 #include <vmstream/state_file.h>
 #include "common/tool.h"
+#include "vmrestore/claim.h"
 #include "vmrestore/options.h"
 
 namespace vmrestore {
@@ -15,27 +23,45 @@ namespace vmrestore {
 vmstream::Result<vmstream::OpenOptions> open_options(const Options& options,
                                                      vmstream::WaitLimits limits);
 
-/// The file at `path` (that of the options, or where a claim moved it), stdin or the command.
-vmstream::Result<vmstream::StateFile> open_state_file(const Options& options,
-                                                      const vmstream::OpenOptions& how,
-                                                      const std::string& path,
-                                                      vmstream::WaitLimits limits);
+/// The file of the options, stdin or the command.
+class Input {
+ public:
+  static vmstream::Result<Input> open(const Options& options, const InputClaim& claim,
+                                      vmstream::OpenOptions how, vmstream::WaitLimits limits);
 
-/// The same for a restore: a mapped-ram file, which QEMU takes from a file only and of 9.0 at
-/// least, gives its stream as a connection carries it.
-vmstream::Result<vmstream::StateFile> open_to_restore(const Options& options,
-                                                      const vmstream::OpenOptions& how,
-                                                      const std::string& path,
-                                                      vmstream::WaitLimits limits);
+  /// Reads and checks all of it where the options ask for that. What is given afterwards is what
+  /// was checked, or an error.
+  vmstream::Status prove_if_wanted(vmtools::Session& session);
+  /// The stream for a restore, once. A mapped-ram file, which QEMU takes from a file only and of
+  /// 9.0 at least, gives it as a connection carries it.
+  vmstream::Result<vmstream::StateFile> open_stream();
+  /// How much of the stream has to wait for its end.
+  vmstream::HoldBack hold_back() const;
 
-/// Whether all of the file at `path` is read and checked beforehand: where the options ask for it,
-/// and for a demanded signature wherever the file can be read twice.
-bool wants_first_pass(const Options& options, const std::string& path);
+  /// The same two steps in one, for a restore that reads all over the file.
+  vmstream::Result<vmstream::LazyFile> open_lazily(vmtools::Session& session,
+                                                   vmstream::IndexingObserver observer);
 
-/// Reads and checks all of the file where the options ask for that before its first byte is handed
-/// on.
-vmstream::Status verify_if_wanted(const Options& options, const vmstream::OpenOptions& how,
-                                  vmtools::Session& session, const std::string& path,
-                                  vmstream::WaitLimits limits);
+ private:
+  Input(const Options& options, vmstream::OpenOptions how, vmstream::WaitLimits limits,
+        vmstream::OpenedInput input)
+      : options_(options), how_(std::move(how)), limits_(limits), input_(std::move(input)) {}
+
+  bool is_wanted_proved() const;
+  std::string sidecar() const;
+  std::unique_ptr<vmstream::RandomSource> reader() const { return input_.file->reader(limits_); }
+  std::optional<vmstream::SeekableState> open_mapped() const;
+  vmstream::Status prove_file(vmtools::Session& session);
+  vmstream::Status prove_stream(vmtools::Session& session);
+  vmstream::Result<vmstream::LazyProof> prove_lazily(vmtools::Session& session);
+
+  const Options& options_;
+  vmstream::OpenOptions how_;
+  vmstream::WaitLimits limits_;
+  vmstream::OpenedInput input_;
+  // Of what the first reading has read: the file, or the stream where the second is by position.
+  std::shared_ptr<vmstream::PieceDigests> file_digests_;
+  std::shared_ptr<vmstream::PieceDigests> stream_digests_;
+};
 
 }  // namespace vmrestore

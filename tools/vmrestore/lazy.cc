@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/lazy_restore.h>
+#include <vmstream/sidecar.h>
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/progress.h"
@@ -77,8 +78,23 @@ struct LazyRun {
   ExitStatus run_with_monitor();
   ExitStatus run_with_new_qemu();
   ExitStatus restore(QmpClient& qmp);
+  void keep_index();
   ExitStatus report(Observer& observer, const LazySummary& summary);
 };
+
+// Now that it has served its purpose: the next restore of this file need not make it again.
+void LazyRun::keep_index() {
+  if (!file.new_sidecar()) return;
+  std::string path = vmstream::sidecar_path(name());
+  auto kept =
+      vmstream::publish_sidecar(path, *file.new_sidecar(), vmstream::Overwrite::Refuse, limits);
+  if (kept) {
+    session.messages().warning(name(), "its index is kept in " + vmstream::escape(path));
+  } else {
+    session.messages().warning(name(),
+                               "its index is not kept: " + vmstream::describe(kept.error()));
+  }
+}
 
 ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
   restored = true;
@@ -86,6 +102,7 @@ ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
   if (auto kept = working_set.keep(summary.working_set); !kept) {
     session.messages().warning(*options.working_set, vmstream::describe(kept.error()));
   }
+  keep_index();
   if (options.common.json) vmtools::print_json(lazy_summary_json(options, file, summary));
   session.messages().summary(lazy_summary_line(options, summary));
   return claim.use_up(session, name());
@@ -138,18 +155,10 @@ vmstream::IndexingObserver indexing_observer(Session& session, const std::string
                     name, reason + ": the file is read from front to end for one first");
               },
           .on_end =
-              [&session, name](std::chrono::duration<double> taken, const std::string& sidecar) {
-                std::string where = sidecar.empty() ? "" : ", kept in " + sidecar;
+              [&session, name](std::chrono::duration<double> taken) {
                 session.messages().warning(name,
-                                           fmt::format("index made in {:.1f} s{}", taken.count(),
-                                                       vmstream::escape(where)));
+                                           fmt::format("index made in {:.1f} s", taken.count()));
               }};
-}
-
-// A claimed file has another name for the while; its index stays with the one that it is known by.
-Result<LazyFile> open_lazy_file(Session& session, const std::string& name,
-                                const std::string& path) {
-  return LazyFile::open(path, indexing_observer(session, name), vmstream::sidecar_path(name));
 }
 
 }  // namespace
@@ -162,9 +171,9 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   if (!working_set) return session.fail(*options.working_set, working_set.error());
   auto claim = InputClaim::take(options);
   if (!claim) return session.fail(input_name(options), claim.error());
-  auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
-  if (!verified) return session.fail(input_name(options), verified.error());
-  auto file = open_lazy_file(session, input_name(options), claim->path());
+  auto input = Input::open(options, *claim, std::move(*how), limits);
+  if (!input) return session.fail(input_name(options), input.error());
+  auto file = input->open_lazily(session, indexing_observer(session, input_name(options)));
   if (!file) return session.fail(input_name(options), file.error());
   LazyRun run{options,           session,          limits,
               std::move(*claim), std::move(*file), std::move(*working_set)};

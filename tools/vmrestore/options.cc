@@ -20,10 +20,11 @@ void add_file(vmtools::CommandLine& line, Options& options) {
   line.text("--exec", "COMMAND", options.exec,
             "read what COMMAND prints instead of a FILE; it must exit 0");
   line.flag("--verify-first", options.verify_first,
-            "read and check all of FILE before the first byte is handed on");
+            "read and check all of FILE before the first byte is handed on; then nothing is handed "
+            "on that differs from what was checked");
   line.text("--require-signature", "KEY", options.required_signer,
             "refuse FILE unless this key signed it; nothing that decides the guest's fate is "
-            "handed on before that is known");
+            "handed on before that is known (not with --lazy)");
   vmtools::add_passphrase_options(line, options.passphrase);
   line.flag("--once", options.once,
             "rename FILE to FILE.restored once its guest is back; refuse a FILE that is claimed");

@@ -9,12 +9,12 @@
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
-#include <vmstream/sidecar.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
 #include "common/containers.h"
 #include "common/output.h"
 #include "common/progress.h"
+#include "common/stale_index.h"
 #include "vmrestore/claim.h"
 #include "vmrestore/input.h"
 #include "vmrestore/lazy.h"
@@ -64,15 +64,11 @@ struct Restore {
   WaitLimits limits;
   InputClaim claim;
   StateFile state;
-  bool verified;  // all of the file, beforehand
+  HoldBack hold_back;  // as the input has been proved or not
 
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const { return {options.run_state, limits, guard_options()}; }
-  GuardOptions guard_options() const { return {hold_back(), options.write_disks}; }
-  HoldBack hold_back() const {
-    if (options.verify_first) return HoldBack::End;
-    return options.required_signer && !verified ? HoldBack::AllUnsigned : HoldBack::AllButMemory;
-  }
+  GuardOptions guard_options() const { return {hold_back, options.write_disks}; }
 
   void warn_of_signatures();
   ExitStatus report(Observer& observer, const RestoreSummary& summary);
@@ -141,7 +137,7 @@ ExitStatus restore_to_file(Restore& restore) {
   if (auto committed = (*file)->commit_file(); !committed) {
     return session.fail(path, committed.error());
   }
-  vmstream::discard_sidecar(path);
+  vmtools::warn_of_stale_index(session, path);
   return restore.report(observer, *summary);
 }
 
@@ -226,12 +222,14 @@ ExitStatus restore(const Options& options, Session& session) {
   if (!how) return session.fail(input_name(options), how.error());
   auto claim = InputClaim::take(options);
   if (!claim) return session.fail(input_name(options), claim.error());
-  auto verified = verify_if_wanted(options, *how, session, claim->path(), limits);
-  if (!verified) return session.fail(input_name(options), verified.error());
-  auto state = open_to_restore(options, *how, claim->path(), limits);
+  auto input = Input::open(options, *claim, std::move(*how), limits);
+  if (!input) return session.fail(input_name(options), input.error());
+  auto proved = input->prove_if_wanted(session);
+  if (!proved) return session.fail(input_name(options), proved.error());
+  auto state = input->open_stream();
   if (!state) return session.fail(input_name(options), state.error());
   Restore restore{options,           session,           limits,
-                  std::move(*claim), std::move(*state), wants_first_pass(options, claim->path())};
+                  std::move(*claim), std::move(*state), input->hold_back()};
   return run(restore);
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include <vmstream/random_source.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
@@ -27,6 +28,8 @@ class FileClaim {
 
   /// Where the file is to be found meanwhile.
   const std::string& claimed_path() const;
+  /// The very file that was claimed, whatever its name leads to by now.
+  Result<OpenedFile> file() const;
 
   /// The file has been used: its name says so from now on, on the disk too.
   Status use_up();

@@ -6,11 +6,15 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <vmstream/piece_digests.h>
 #include <vmstream/ram_image.h>
+#include <vmstream/random_source.h>
 #include <vmstream/seekable_state.h>
+#include <vmstream/sidecar.h>
 #include <vmstream/state_index.h>
 
 namespace vmstream {
@@ -35,40 +39,63 @@ struct LazyCache {
 /// and after.
 struct IndexingObserver {
   std::function<void(const std::string& reason)> on_begin = {};
-  /// `sidecar` is empty where the index is kept in memory only.
-  std::function<void(std::chrono::duration<double> taken, const std::string& sidecar)> on_end = {};
+  std::function<void(std::chrono::duration<double> taken)> on_end = {};
+};
+
+/// What a reading of the whole file has shown: nothing that the file says of itself is believed
+/// then.
+struct LazyProof {
+  std::vector<Container> containers;
+  StateIndex index;                                           ///< of the stream that was read
+  std::shared_ptr<const std::vector<std::byte>> index_bytes;  ///< SidecarMaker::finish of it
+  std::shared_ptr<const PieceDigests> digests;                ///< of the stream, sealed
+};
+
+/// How a lazy file is opened.
+struct LazyFileOptions {
+  IndexingObserver observer = {};
+  std::string sidecar = {};  ///< see SeekableOptions
+  WaitLimits limits = {};    ///< of the opening; readers go on without
+  std::optional<LazyProof> proof = std::nullopt;
 };
 
 /// A state file that can be read by position and whose index says where each page stands. A plain
-/// value; the file is opened anew by each reader.
+/// value; all readers share the descriptor of the file.
 class LazyFile {
  public:
-  /// Opens the regular file or block device at `path`. A file without an index is read through; of
-  /// one that only an index makes readable by position (gzip of other programs) the index stays
-  /// beside it, as `sidecar`; empty: sidecar_path(path).
+  /// A file without an index is read through, and the index is kept in memory.
   ///
   /// Errc::Unsupported for files that cannot be read by position (encrypted, a container within
   /// another) and for streams that QEMU cannot take this way, Errc::Malformed or Errc::Truncated
   /// for those that are not whole as far as the index says.
-  static Result<LazyFile> open(const std::string& path, const IndexingObserver& observer = {},
-                               std::string sidecar = {});
+  static Result<LazyFile> open(const OpenedFile& file, LazyFileOptions options = {});
+  /// For a LazyProof: the stream from front to end, and what its index is made with. Refuses early
+  /// what open() would refuse for its form.
+  static Result<SidecarMaker> open_whole(const OpenedFile& file, DecodeOptions decode = {},
+                                         WaitLimits limits = {});
 
   const std::vector<Container>& containers() const { return containers_; }
   /// With records and a page map.
   const StateIndex& index() const { return *index_; }
+  /// The sidecar of a file that only an index makes readable by position (gzip of other programs),
+  /// where open() had to make it; else null.
+  const std::shared_ptr<const std::vector<std::byte>>& new_sidecar() const { return new_sidecar_; }
 
-  /// Opens the file once more. The reader keeps at most `cache_bytes` of decoded blocks.
+  /// One more reader of the file, which keeps at most `cache_bytes` of decoded blocks.
   /// Errc::Environment where the file can no longer be read as it was.
   Result<LazyReader> open_reader(size_t cache_bytes) const;
 
  private:
-  LazyFile(std::string path, std::string sidecar, std::vector<Container> containers,
+  LazyFile(const OpenedFile& file, SeekableOptions how, std::vector<Container> containers,
            StateIndex index);
+  static Result<LazyFile> open_proved(const OpenedFile& file, LazyProof proof, WaitLimits limits);
+  Result<LazyFile> checked(WaitLimits limits);
 
-  std::string path_;
-  std::string sidecar_;
+  OpenedFile file_;
+  SeekableOptions how_;
   std::vector<Container> containers_;
   std::shared_ptr<const StateIndex> index_;
+  std::shared_ptr<const std::vector<std::byte>> new_sidecar_;
 };
 
 }  // namespace vmstream

@@ -10,6 +10,7 @@
 #include <string>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/cancellation.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
@@ -30,10 +31,44 @@ class RandomSource {
   virtual Status read_at(uint64_t offset, std::span<std::byte> into) = 0;
 };
 
-/// A regular file or block device, opened for reading and closed with the source. Anything that
-/// cannot be read by position (a pipe, a FIFO, a terminal) is refused with Errc::Unsupported,
-/// unopened.
+class UniqueFd;
+
+/// A regular file or block device, opened once for any number of readers. All of them read what was
+/// opened, whatever becomes of its name. A plain value: copies and readers share the descriptor,
+/// which is closed with the last of them.
+class OpenedFile {
+ public:
+  /// Anything that cannot be read by position (a pipe, a FIFO, a terminal) is refused with
+  /// Errc::Unsupported, unopened.
+  static Result<OpenedFile> open(const std::string& path);
+  /// The same for a descriptor; its position is not touched.
+  static Result<OpenedFile> adopt(int owned_fd);
+
+  /// As it was when the file was opened.
+  uint64_t length() const { return length_; }
+  /// May be called, and the readers used, by several threads, one a reader. A read fails once
+  /// `limits` forbid to go on.
+  std::unique_ptr<RandomSource> reader(WaitLimits limits = {}) const;
+
+ private:
+  OpenedFile(std::shared_ptr<const UniqueFd> fd, uint64_t length, uint32_t owner)
+      : fd_(std::move(fd)), length_(length), owner_(owner) {}
+
+  std::shared_ptr<const UniqueFd> fd_;
+  uint64_t length_;
+  uint32_t owner_;
+};
+
+/// A reader of OpenedFile::open(path).
 Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path);
+
+/// What a name leads to, opened once.
+struct OpenedInput {
+  std::optional<OpenedFile> file;                ///< what can be read again and by position
+  std::unique_ptr<ByteSource> stream = nullptr;  ///< anything else: a pipe, a FIFO, a terminal
+};
+/// Waits for the writer of a FIFO, as open() does.
+Result<OpenedInput> open_input(const std::string& path, WaitLimits limits = {});
 
 /// Bytes that the caller keeps alive.
 std::unique_ptr<RandomSource> make_random_memory(std::span<const std::byte> borrowed_bytes);
@@ -42,5 +77,8 @@ std::unique_ptr<RandomSource> make_random_memory(std::span<const std::byte> borr
 /// readers that go straight through.
 std::unique_ptr<ByteSource> make_stretch_source(RandomSource& whole, uint64_t offset,
                                                 uint64_t length);
+
+/// All of `whole`, likewise.
+std::unique_ptr<ByteSource> make_whole_source(std::unique_ptr<RandomSource> whole);
 
 }  // namespace vmstream

@@ -2,11 +2,13 @@
 // A state file on a disk, for questions that need a part of it only.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <vmstream/piece_digests.h>
 #include <vmstream/random_decoder.h>
 #include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
@@ -21,6 +23,8 @@ struct SeekableState {
   /// What `file` holds, where that is packed or stands behind foreign bytes; uses `file`.
   std::unique_ptr<RandomSource> unpacked;
   bool is_packed = false;  ///< reading plain() decodes blocks
+  /// What is read through where the stream has been read before; uses the two above.
+  std::unique_ptr<RandomSource> proved;
 
   std::unique_ptr<RandomSource> index_bytes;
   /// The index that the file carries, or that lies beside it. It is of a stream of this length;
@@ -37,18 +41,32 @@ struct SeekableState {
 /// Where the index of a file lies that has none of its own: "FILE.vmsx".
 std::string sidecar_path(const std::string& file);
 
-/// Opens the regular file or block device at `path`. Empty where nothing can be known of its stream
-/// without reading it from front to end, for which open_state() is there: a pipe, a container
-/// within another, a foreign file whose blocks cannot be found without decoding and that has no
-/// sidecar. Reads the ends of the file, or its blocks' heads, and the directory of the index.
+/// What is known of a file besides what it says itself.
+struct SeekableOptions {
+  RandomDecodeOptions decode = {};
+  /// Where to look for the index of a file that carries none; empty: nowhere.
+  std::string sidecar = {};
+  /// An index that was made of this very file (SidecarMaker::finish). The one that the file carries
+  /// and the one beside it are not looked at then.
+  std::shared_ptr<const std::vector<std::byte>> index = nullptr;
+  /// Of the stream, read from front to end: plain() gives nothing else, wherever a table says that
+  /// its blocks lie.
+  std::shared_ptr<const PieceDigests> digests = nullptr;
+};
+
+/// Opens a file for reading by position. Empty where nothing can be known of its stream without
+/// reading it from front to end, for which open_state() is there: a container within another, a
+/// foreign file whose blocks cannot be found without decoding and that has no sidecar. Reads the
+/// ends of the file, or its blocks' heads, and the directory of the index.
 ///
 /// Memory: the decoded blocks that `decode` allows to keep, 24 bytes for each block of the file,
 /// resume points.
-///
-/// `sidecar` is where to look for the index of a file that has none of its own; empty:
-/// sidecar_path(path).
+std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> file,
+                                                 const SeekableOptions& options = {});
+
+/// The same for the regular file or block device at `path`, with the index at sidecar_path(path).
+/// Empty for a pipe, too.
 std::optional<SeekableState> open_seekable_state(const std::string& path,
-                                                 RandomDecodeOptions decode = {},
-                                                 const std::string& sidecar = {});
+                                                 RandomDecodeOptions decode = {});
 
 }  // namespace vmstream

@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/output_file.h>
+#include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/state_index.h>
 
@@ -18,8 +21,10 @@ namespace vmstream {
 ///   open() -> feed all of plain() to an IndexBuilder -> finish() -> write to sidecar_path()
 class SidecarMaker {
  public:
-  /// Opens a regular file or block device. Blocks that can be found without decoding are looked up
-  /// here; of long gzip members resume points are noted while plain() is read, on one thread.
+  /// Blocks that can be found without decoding are looked up here; of long gzip members resume
+  /// points are noted while plain() is read, on one thread.
+  static Result<SidecarMaker> open(std::unique_ptr<RandomSource> file, OpenOptions options = {});
+  /// The same for the regular file or block device at `path`.
   static Result<SidecarMaker> open(const std::string& path, OpenOptions options = {});
   SidecarMaker(SidecarMaker&&) noexcept;
   ~SidecarMaker();
@@ -39,9 +44,14 @@ class SidecarMaker {
   std::unique_ptr<State> state_;
 };
 
-/// For whoever has just given `file` its content: removes an index that lies beside it, or beside
-/// what it is a link to, and so is of what was there before. Nothing else of that name is touched.
-/// Errors do not matter: readers know an index by FileMark.
-void discard_sidecar(const std::string& file);
+/// Gives the bytes of a sidecar their name, mode 0600, when they are whole and on the disk. Follows
+/// no link and replaces nothing, with Overwrite::Replace nothing but an index: Errc::Refused where
+/// anything else has that name.
+Status publish_sidecar(const std::string& path, std::span<const std::byte> bytes,
+                       Overwrite overwrite, WaitLimits limits = {});
+
+/// Whether an index lies beside `file` that was made for other content: whoever has just given the
+/// file its content can say so. It does no harm, readers know an index by FileMark.
+bool has_stale_sidecar(const std::string& file);
 
 }  // namespace vmstream

@@ -24,6 +24,8 @@ struct Verification {
 
   /// Complete, and nothing wrong but what QEMU is known to write.
   bool ok() const { return complete && problems.damage() == 0; }
+  /// ok(), or the first problem as an error.
+  Status status() const;
 };
 
 /// Collects what the parser finds wrong, and holds the description against the stream: each device

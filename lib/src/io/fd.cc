@@ -94,6 +94,11 @@ std::unique_ptr<ByteSource> make_fd_source(int borrowed_fd, WaitLimits limits) {
   return std::make_unique<FdSource>(borrowed_fd, UniqueFd(), limits);
 }
 
+std::unique_ptr<ByteSource> make_fd_source(UniqueFd fd, WaitLimits limits) {
+  int number = fd.get();
+  return std::make_unique<FdSource>(number, std::move(fd), limits);
+}
+
 Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, WaitLimits limits) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.is_open()) return system_error("open", errno);
@@ -101,8 +106,7 @@ Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, Wa
   if (::fstat(fd.get(), &status) == 0 && S_ISDIR(status.st_mode)) {
     return system_error("open", EISDIR);
   }
-  int number = fd.get();
-  return std::unique_ptr<ByteSource>(std::make_unique<FdSource>(number, std::move(fd), limits));
+  return make_fd_source(std::move(fd), limits);
 }
 
 std::unique_ptr<ByteSink> make_fd_sink(int borrowed_fd, WaitLimits limits) {

@@ -2,8 +2,10 @@
 // Single transfers to and from a descriptor that give up in time.
 #pragma once
 
+#include <memory>
 #include <span>
 
+#include <vmstream/byte_source.h>
 #include <vmstream/cancellation.h>
 #include "base/unique_fd.h"
 
@@ -11,6 +13,9 @@ namespace vmstream {
 
 /// read() once, after waiting for input. 0 at the end.
 Result<size_t> read_some(int fd, std::span<std::byte> into, const WaitLimits& limits);
+
+/// make_fd_source() of a descriptor that is closed with the source.
+std::unique_ptr<ByteSource> make_fd_source(UniqueFd fd, WaitLimits limits);
 
 /// A descriptor that writes never block on, so that limits hold while the reader is slow.
 ///

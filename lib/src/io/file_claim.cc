@@ -113,6 +113,12 @@ const std::string& FileClaim::claimed_path() const {
   return state_->claimed;
 }
 
+Result<OpenedFile> FileClaim::file() const {
+  int shared = ::fcntl(state_->file.get(), F_DUPFD_CLOEXEC, 0);
+  if (shared < 0) return system_error("open", errno);
+  return OpenedFile::adopt(shared);
+}
+
 Status FileClaim::use_up() {
   state_->owed = false;
   if (auto named = rename_replacing_nothing(state_->claimed, state_->path + kUsed); !named) {

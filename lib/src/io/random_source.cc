@@ -10,7 +10,9 @@
 
 #include <fmt/format.h>
 
-#include "io/random_file.h"
+#include "base/unique_fd.h"
+#include "io/fd.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {
@@ -21,18 +23,19 @@ Status check_range(uint64_t offset, uint64_t count, uint64_t length) {
                fmt::format("{} bytes wanted at {:#x}, the end is at {:#x}", count, offset, length)};
 }
 
-class RandomFile final : public RandomSource {
+class FileReader final : public RandomSource {
  public:
-  RandomFile(UniqueFd fd, uint64_t length, uint32_t owner)
-      : fd_(std::move(fd)), length_(length), owner_(owner) {}
+  FileReader(std::shared_ptr<const UniqueFd> fd, uint64_t length, uint32_t owner, WaitLimits limits)
+      : fd_(std::move(fd)), length_(length), owner_(owner), limits_(limits) {}
 
   uint64_t length() const override { return length_; }
   std::optional<uint32_t> owner() const override { return owner_; }
 
   Status read_at(uint64_t offset, std::span<std::byte> into) override {
     if (auto inside = check_range(offset, into.size(), length_); !inside) return inside;
+    if (auto within = check_limits(limits_, "input"); !within) return within;
     while (!into.empty()) {
-      ssize_t got = ::pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
+      ssize_t got = ::pread(fd_->get(), into.data(), into.size(), static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return system_error("read", errno);
       if (got == 0) return Error{Errc::Truncated, "the file became shorter while it was read"};
@@ -43,9 +46,10 @@ class RandomFile final : public RandomSource {
   }
 
  private:
-  UniqueFd fd_;
+  std::shared_ptr<const UniqueFd> fd_;
   uint64_t length_;
   uint32_t owner_;
+  WaitLimits limits_;
 };
 
 class RandomMemory final : public RandomSource {
@@ -83,27 +87,71 @@ class StretchSource final : public ByteSource {
   uint64_t left_;
 };
 
-}  // namespace
+class WholeSource final : public ByteSource {
+ public:
+  explicit WholeSource(std::unique_ptr<RandomSource> whole)
+      : whole_(std::move(whole)), stretch_(*whole_, 0, whole_->length()) {}
+  Result<size_t> read(std::span<std::byte> into) override { return stretch_.read(into); }
 
-Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path) {
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return system_error("open", errno);
-  // Opening a FIFO would wait for its writer, or take bytes from another reader.
-  if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
-    return Error{Errc::Unsupported, "cannot be read by position"};
-  }
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.is_open()) return system_error("open", errno);
-  return make_random_file(std::move(fd));
+ private:
+  std::unique_ptr<RandomSource> whole_;
+  StretchSource stretch_;
+};
+
+bool has_positions(const struct stat& status) {
+  return S_ISREG(status.st_mode) || S_ISBLK(status.st_mode);
 }
 
-Result<std::unique_ptr<RandomSource>> make_random_file(UniqueFd fd) {
+Error no_positions() {
+  return Error{Errc::Unsupported, "cannot be read by position"};
+}
+
+}  // namespace
+
+// The name may have come to lead elsewhere since it was looked at: a FIFO that is opened all the
+// same must not keep anybody waiting.
+Result<OpenedFile> OpenedFile::open(const std::string& path) {
   struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) return system_error("look at the file", errno);
-  off_t length = ::lseek(fd.get(), 0, SEEK_END);  // of devices too
+  if (::stat(path.c_str(), &status) != 0) return system_error("open", errno);
+  // Opening a FIFO would take bytes from another reader.
+  if (!has_positions(status)) return no_positions();
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd.is_open()) return system_error("open", errno);
+  return adopt(fd.release());
+}
+
+Result<OpenedFile> OpenedFile::adopt(int owned_fd) {
+  UniqueFd fd(owned_fd);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return system_error("stat", errno);
+  if (!has_positions(status)) return no_positions();
+  off_t length = status.st_size;
+  if (S_ISBLK(status.st_mode)) length = ::lseek(fd.get(), 0, SEEK_END);
   if (length < 0) return system_error("seek to the end", errno);
-  return std::unique_ptr<RandomSource>(
-      std::make_unique<RandomFile>(std::move(fd), static_cast<uint64_t>(length), status.st_uid));
+  return OpenedFile(std::make_shared<const UniqueFd>(std::move(fd)), static_cast<uint64_t>(length),
+                    status.st_uid);
+}
+
+std::unique_ptr<RandomSource> OpenedFile::reader(WaitLimits limits) const {
+  return std::make_unique<FileReader>(fd_, length_, owner_, limits);
+}
+
+Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path) {
+  auto file = OpenedFile::open(path);
+  if (!file) return file.error();
+  return file->reader();
+}
+
+Result<OpenedInput> open_input(const std::string& path, WaitLimits limits) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat status {};
+  if (!fd.is_open() || ::fstat(fd.get(), &status) != 0) return system_error("open", errno);
+  if (S_ISDIR(status.st_mode)) return system_error("open", EISDIR);
+  if (!has_positions(status)) return OpenedInput{{}, make_fd_source(std::move(fd), limits)};
+  ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
+  auto file = OpenedFile::adopt(fd.release());
+  if (!file) return file.error();
+  return OpenedInput{std::move(*file)};
 }
 
 std::unique_ptr<RandomSource> make_random_memory(std::span<const std::byte> borrowed_bytes) {
@@ -113,6 +161,10 @@ std::unique_ptr<RandomSource> make_random_memory(std::span<const std::byte> borr
 std::unique_ptr<ByteSource> make_stretch_source(RandomSource& whole, uint64_t offset,
                                                 uint64_t length) {
   return std::make_unique<StretchSource>(whole, offset, length);
+}
+
+std::unique_ptr<ByteSource> make_whole_source(std::unique_ptr<RandomSource> whole) {
+  return std::make_unique<WholeSource>(std::move(whole));
 }
 
 }  // namespace vmstream

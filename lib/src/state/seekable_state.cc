@@ -47,25 +47,58 @@ Status check_mark(const IndexReader& index, RandomSource& file) {
                .hint = "vmstream-inspect index makes it anew"};
 }
 
-// Fills in a state whose file is open and packed in `coding`.
-class Opener {
- public:
-  Opener(SeekableState& state, Coding coding, RandomDecodeOptions decode)
-      : state_(state), coding_(coding), decode_(decode) {}
+using SharedBytes = std::shared_ptr<const std::vector<std::byte>>;
 
-  void run(const std::string& sidecar) {
-    auto trailer = read_trailer(coding_, *state_.file);
-    if (!trailer) state_.index_fault = trailer.error();
-    if (trailer && *trailer) {
-      blocks_ = std::move((*trailer)->blocks);
-      if ((*trailer)->index) use_index(std::move((*trailer)->index), false);
-    }
-    if (!state_.index) use_sidecar(sidecar);
-    if (coding_ != Coding::None) unpack();
-    if (state_.index) check_length();
+class SharedMemory final : public RandomSource {
+ public:
+  explicit SharedMemory(SharedBytes bytes)
+      : bytes_(std::move(bytes)), source_(make_random_memory(*bytes_)) {}
+  uint64_t length() const override { return source_->length(); }
+  Status read_at(uint64_t offset, std::span<std::byte> into) override {
+    return source_->read_at(offset, into);
   }
 
  private:
+  SharedBytes bytes_;
+  std::unique_ptr<RandomSource> source_;
+};
+
+// Fills in a state whose file is open and packed in `coding`.
+class Opener {
+ public:
+  Opener(SeekableState& state, Coding coding, const SeekableOptions& options)
+      : state_(state), coding_(coding), options_(options) {}
+
+  void run() {
+    if (options_.index) {
+      use_index(std::make_unique<SharedMemory>(options_.index), false);
+    } else {
+      use_carried();
+      if (!state_.index && !options_.sidecar.empty()) use_sidecar(options_.sidecar);
+    }
+    if (coding_ != Coding::None) unpack();
+    if (state_.index) check_length();
+    if (options_.digests && state_.plain()) {
+      state_.proved = make_proved_source(*state_.plain(), options_.digests);
+    }
+  }
+
+ private:
+  void use_carried() {
+    auto trailer = read_trailer(coding_, *state_.file);
+    if (!trailer) state_.index_fault = trailer.error();
+    if (!trailer || !*trailer) return;
+    blocks_ = std::move((*trailer)->blocks);
+    if ((*trailer)->index) use_index(std::move((*trailer)->index), false);
+  }
+
+  // The last resort beside an index that was made: its maker reads front to end, where frames need
+  // not say their length.
+  std::optional<BlockTable> carried_blocks() const {
+    auto trailer = read_trailer(coding_, *state_.file);
+    return trailer && *trailer ? std::move((*trailer)->blocks) : std::nullopt;
+  }
+
   void use_index(std::unique_ptr<RandomSource> bytes, bool beside) {
     auto index = IndexReader::open(*bytes);
     auto checked = !index   ? Status(index.error())
@@ -93,14 +126,16 @@ class Opener {
     if (!blocks_ && coding_ == Coding::Gzip && state_.index) {
       auto points = from_index(&IndexReader::read_points);
       if (points)
-        return unpack_with(make_resuming_decoder(*state_.file, std::move(*points), decode_));
+        return unpack_with(
+            make_resuming_decoder(*state_.file, std::move(*points), options_.decode));
     }
     if (!blocks_) {
       auto found = find_blocks(coding_, *state_.file);
       if (found) blocks_ = std::move(*found);
     }
+    if (!blocks_ && options_.index) blocks_ = carried_blocks();
     if (blocks_ && !blocks_->empty()) {
-      unpack_with(make_random_decoder(coding_, *state_.file, std::move(*blocks_), decode_));
+      unpack_with(make_random_decoder(coding_, *state_.file, std::move(*blocks_), options_.decode));
     }
   }
 
@@ -133,7 +168,7 @@ class Opener {
 
   SeekableState& state_;
   Coding coding_;
-  RandomDecodeOptions decode_;
+  const SeekableOptions& options_;
   std::optional<BlockTable> blocks_;
 };
 
@@ -152,6 +187,7 @@ bool leave_out_foreign(SeekableState& state, const std::vector<std::byte>& head)
 }  // namespace
 
 RandomSource* SeekableState::plain() const {
+  if (proved) return proved.get();
   if (unpacked) return unpacked.get();
   return containers.size() == 1 ? file.get() : nullptr;
 }
@@ -161,12 +197,16 @@ std::string sidecar_path(const std::string& file) {
 }
 
 std::optional<SeekableState> open_seekable_state(const std::string& path,
-                                                 RandomDecodeOptions decode,
-                                                 const std::string& sidecar) {
+                                                 RandomDecodeOptions decode) {
   auto file = open_random_file(path);
   if (!file) return std::nullopt;
+  return open_seekable_state(std::move(*file), {.decode = decode, .sidecar = sidecar_path(path)});
+}
+
+std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> file,
+                                                 const SeekableOptions& options) {
   SeekableState state;
-  state.file = std::move(*file);
+  state.file = std::move(file);
   auto head = read_head(*state.file);
   auto coding = recognise_coding(head);
   bool is_known = coding || is_plain_stream(head) || leave_out_foreign(state, head);
@@ -174,9 +214,9 @@ std::optional<SeekableState> open_seekable_state(const std::string& path,
   state.is_packed = coding.has_value();
   if (coding) state.containers.push_back({std::string(traits_of(*coding).name)});
   state.containers.push_back({"qevm"});
-  Opener(state, coding.value_or(Coding::None), decode)
-      .run(sidecar.empty() ? sidecar_path(path) : sidecar);
+  Opener(state, coding.value_or(Coding::None), options).run();
   if (RandomSource* plain = state.plain()) {
+    if (state.proved) return state;  // what its head is has been seen; an error is for who reads it
     return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;
   }
   bool has_word = state.index || state.index_fault;

@@ -1,26 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/sidecar.h>
 
-#include <unistd.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <utility>
 
 #include <vmstream/random_decoder.h>
 #include <vmstream/resume_points.h>
 #include <vmstream/seekable_state.h>
+#include <vmstream/text.h>
 #include "state/recognise.h"
 
 namespace vmstream {
-namespace {
-
-void remove_if_index(const std::string& path) {
-  auto file = open_random_file(path);
-  if (file && IndexReader::open(**file)) ::unlink(path.c_str());
-}
-
-}  // namespace
-
 struct SidecarMaker::State {
   std::unique_ptr<RandomSource> file;
   FileMark mark;
@@ -38,8 +31,12 @@ SidecarMaker::~SidecarMaker() = default;
 Result<SidecarMaker> SidecarMaker::open(const std::string& path, OpenOptions options) {
   auto file = open_random_file(path);
   if (!file) return file.error();
+  return open(std::move(*file), std::move(options));
+}
+
+Result<SidecarMaker> SidecarMaker::open(std::unique_ptr<RandomSource> file, OpenOptions options) {
   auto state = std::make_unique<State>();
-  state->file = std::move(*file);
+  state->file = std::move(file);
   auto mark = FileMark::of(*state->file);
   if (!mark) return mark.error();
   state->mark = *mark;
@@ -82,11 +79,38 @@ Result<std::vector<std::byte>> SidecarMaker::finish(const StateIndex& index) {
                            .mark = &state_->mark});
 }
 
-void discard_sidecar(const std::string& file) {
-  remove_if_index(sidecar_path(file));
-  std::error_code unresolved;
-  auto target = std::filesystem::canonical(file, unresolved);
-  if (!unresolved) remove_if_index(sidecar_path(target.string()));
+namespace {
+
+bool is_index(const std::string& path) {
+  auto file = open_random_file(path);
+  return file && IndexReader::open(**file);
+}
+
+}  // namespace
+
+// Left to OutputFile, a link would be followed, and a device or a FIFO of that name written into.
+Status publish_sidecar(const std::string& path, std::span<const std::byte> bytes,
+                       Overwrite overwrite, WaitLimits limits) {
+  struct stat status {};
+  bool is_there = ::lstat(path.c_str(), &status) == 0;
+  bool may_go = overwrite == Overwrite::Replace && S_ISREG(status.st_mode) && is_index(path);
+  if (is_there && !may_go) {
+    return Error{Errc::Refused, fmt::format("{} exists already and stays", escape(path))};
+  }
+  auto file = OutputFile::create(path, overwrite, limits);
+  if (!file) return file.error();
+  if (auto written = (*file)->write(bytes); !written) return written;
+  return (*file)->commit_file();
+}
+
+bool has_stale_sidecar(const std::string& file) {
+  auto beside = open_random_file(sidecar_path(file));
+  auto index = beside ? IndexReader::open(**beside) : Result<IndexReader>(beside.error());
+  if (!index) return false;
+  auto mark = index->read_mark();
+  auto content = open_random_file(file);
+  auto found = content ? FileMark::of(**content) : Result<FileMark>(content.error());
+  return mark && *mark && found && **mark != *found;
 }
 
 }  // namespace vmstream

@@ -9,7 +9,7 @@
 #include <cerrno>
 
 #include <vmstream/text.h>
-#include "io/random_file.h"
+#include "base/unique_fd.h"
 
 namespace vmstream {
 namespace {
@@ -55,7 +55,9 @@ Result<std::unique_ptr<RandomSource>> open_sidecar(const std::string& path,
   if (::fstat(fd.get(), &status) != 0) return system_error("look at the index", errno);
   std::string doubt = find_doubt(status, file_owner);
   if (!doubt.empty()) return refused(path, doubt);
-  return make_random_file(std::move(fd));
+  auto opened = OpenedFile::adopt(fd.release());
+  if (!opened) return opened.error();
+  return opened->reader();
 }
 
 }  // namespace vmstream

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/lazy_file.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include <vmstream/codec.h>
+#include <vmstream/index_builder.h>
+#include <vmstream/parser.h>
+#include <vmstream/sidecar.h>
 #include "guest/lazy/postcopy_opening.h"
 #include "support/event_log.h"
 #include "support/state_files.h"
@@ -26,9 +32,10 @@ struct Fixture {
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(content.data()),
                static_cast<std::streamsize>(content.size()));
-    return LazyFile::open(path,
-                          {.on_begin = [this](const std::string& text) { reason = text; },
-                           .on_end = [this](auto, const std::string& name) { sidecar = name; }});
+    auto opened = OpenedFile::open(path);
+    if (!opened) return opened.error();
+    options.observer.on_begin = [this](const std::string& text) { reason = text; };
+    return LazyFile::open(*opened, options);
   }
   Error fault(const Bytes& content) {
     auto file = open(content);
@@ -64,7 +71,7 @@ struct Fixture {
   testing::TempDir folder;
   std::string path = folder / "guest";
   std::string reason;
-  std::string sidecar;
+  LazyFileOptions options;
 };
 
 StreamBuilder guest_in(std::string_view run_state) {
@@ -85,7 +92,7 @@ TEST_CASE_METHOD(Fixture, "files without an index are read through first", "[gue
     auto file = open(pack(coding, plain));
     REQUIRE(file);
     CHECK(reason == "it carries no index");
-    CHECK(sidecar.empty());
+    CHECK_FALSE(file->new_sidecar());
     CHECK(file->index().facts.blocks.size() == 2);
     auto reader = file->open_reader(LazyCache::kScattered);
     REQUIRE(reader);
@@ -124,11 +131,6 @@ TEST_CASE_METHOD(Fixture, "what cannot be restored lazily is refused with a reas
     StreamBuilder devices;
     devices.header().device(1, "timer", "0123").eof();
     CHECK(fault(devices.bytes()).message == "the stream holds no guest memory");
-  }
-  SECTION("not there") {
-    auto file = LazyFile::open(folder / "missing");
-    REQUIRE_FALSE(file);
-    CHECK(file.error().code == Errc::Environment);
   }
 }
 
@@ -182,4 +184,159 @@ TEST_CASE_METHOD(Fixture, "the saved run state is known", "[guest][lazy]") {
   CHECK_FALSE(saved_running(guest_in("paused").bytes()));
   CHECK_FALSE(saved_running(guest_in("running-not").bytes()));
   CHECK(saved_running(testing::small_stream().bytes()));
+}
+
+namespace {
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// As another program's gzip writes it: one long member that nothing but reading it can take apart.
+Bytes foreign_gzip(const testing::TempDir& folder, const Bytes& plain) {
+  std::ofstream(folder / "plain", std::ios::binary)
+      .write(reinterpret_cast<const char*>(plain.data()),
+             static_cast<std::streamsize>(plain.size()));
+  std::string plain_path = folder / "plain";
+  REQUIRE(std::system(("gzip -1 " + plain_path).c_str()) == 0);
+  auto packed = text_of(plain_path + ".gz");
+  std::filesystem::remove(plain_path + ".gz");
+  auto bytes = std::as_bytes(std::span(packed));
+  return {bytes.begin(), bytes.end()};
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "an index that has to be made is kept in memory", "[guest][lazy]") {
+  auto packed = foreign_gzip(folder, testing::small_stream().bytes());
+  options.sidecar = sidecar_path(path);
+  auto file = open(packed);
+  REQUIRE(file);
+  CHECK(reason == "it carries no index");
+  REQUIRE(file->new_sidecar());
+  CHECK_FALSE(std::filesystem::exists(options.sidecar));
+  auto reader = file->open_reader(LazyCache::kScattered);
+  REQUIRE(reader);
+  Bytes page(1024);
+  REQUIRE(reader->image.read(0, 8, page));
+  CHECK(page[5] == std::byte{0xcc});
+
+  REQUIRE(publish_sidecar(options.sidecar, *file->new_sidecar(), Overwrite::Refuse));
+  reason.clear();
+  auto again = open(packed);
+  REQUIRE(again);
+  CHECK(reason.empty());
+  CHECK_FALSE(again->new_sidecar());
+  CHECK(again->open_reader(LazyCache::kScattered));
+}
+
+TEST_CASE_METHOD(Fixture, "making an index ends when it is told to", "[guest][lazy]") {
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  cancellation->request();
+  options.limits.cancellation = &*cancellation;
+  for (Coding coding : {Coding::None, Coding::Gzip, Coding::Zstd}) {
+    CHECK(fault(pack(coding, testing::small_stream().bytes())).code == Errc::Interrupted);
+  }
+  options.limits = {};
+}
+
+TEST_CASE_METHOD(Fixture, "readers read the file that was opened", "[guest][lazy]") {
+  auto file = open(pack(Coding::Zstd, testing::small_stream().bytes()));
+  REQUIRE(file);
+  std::ofstream(path + ".other") << "something else";
+  std::filesystem::rename(path + ".other", path);
+  auto reader = file->open_reader(LazyCache::kScattered);
+  REQUIRE(reader);
+  Bytes page(1024);
+  CHECK(reader->image.read(0, 8, page));
+}
+
+namespace {
+
+Bytes two_pages() {
+  StreamBuilder stream;
+  stream.header().start(2, "ram", 4).ram_blocks({{"pc.ram", 8192}}).eos().footer();
+  stream.end(2).page("pc.ram", 0, 0x11).page("", 4096, 0x22).eos().footer();
+  return stream.eof().bytes();
+}
+
+// A file whose index says of each page that it stands where the other one does.
+Bytes file_with_lies(Coding coding) {
+  StreamBuilder swapped;
+  swapped.header().start(2, "ram", 4).ram_blocks({{"pc.ram", 8192}}).eos().footer();
+  swapped.end(2).page("pc.ram", 4096, 0x11).page("", 0, 0x22).eos().footer().eof();
+  StateIndex lies = testing::index_of(swapped.bytes());
+  Bytes file;
+  auto sink = make_memory_sink(file);
+  auto lie = [&](const BlockTable& blocks) { return serialise(lies, {.blocks = &blocks}); };
+  auto encoder = make_encoder(coding, *sink, {.threads = 1, .index = lie});
+  REQUIRE(encoder);
+  REQUIRE((*encoder)->write(two_pages()));
+  REQUIRE((*encoder)->finish());
+  return file;
+}
+
+// What reading all of the file shows.
+LazyProof prove(const std::string& path) {
+  auto opened = OpenedFile::open(path);
+  auto maker = LazyFile::open_whole(*opened);
+  REQUIRE(maker);
+  auto digests = std::make_shared<PieceDigests>(PieceDigests::Of::Stream);
+  auto plain = make_noting_source(maker->plain(), digests);
+  IndexBuilder builder;
+  REQUIRE(parse_stream(*plain, builder));
+  REQUIRE(digests->seal());
+  auto index = builder.finish(digests->length(), digests->length(), true);
+  auto bytes = maker->finish(index);
+  REQUIRE(bytes);
+  return {maker->containers(), std::move(index), std::make_shared<const Bytes>(*bytes), digests};
+}
+
+std::byte page_byte(LazyReader& reader, uint64_t page) {
+  Bytes content(4096);
+  REQUIRE(reader.image.read(0, page, content));
+  return content[7];
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "after a whole reading no index is believed", "[guest][lazy]") {
+  for (Coding coding : {Coding::Gzip, Coding::Zstd}) {
+    INFO(traits_of(coding).name);
+    options.proof.reset();
+    auto lies = file_with_lies(coding);
+    REQUIRE(open(lies));  // nothing but the stream itself tells
+    options.proof = prove(path);
+    auto file = open(lies);
+    REQUIRE(file);
+    auto reader = file->open_reader(LazyCache::kScattered);
+    REQUIRE(reader);
+    CHECK(page_byte(*reader, 0) == std::byte{0x11});
+    CHECK(page_byte(*reader, 1) == std::byte{0x22});
+    CHECK_FALSE(file->new_sidecar());
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a file that changes after its whole reading gives no page of the change",
+                 "[guest][lazy]") {
+  auto plain = two_pages();
+  for (Coding coding : {Coding::None, Coding::Gzip, Coding::Zstd}) {
+    INFO(traits_of(coding).name);
+    options.proof.reset();
+    REQUIRE(open(pack(coding, plain)));
+    options.proof = prove(path);
+    auto changed = plain;
+    *std::ranges::find(changed, std::byte{0x22}) = std::byte{0x23};
+    auto file = open(pack(coding, changed));
+    REQUIRE(file);
+    auto reader = file->open_reader(LazyCache::kScattered);
+    if (!reader) {  // found out already
+      CHECK(reader.error().code == Errc::Malformed);
+      continue;
+    }
+    Bytes content(4096);
+    CHECK_FALSE(reader->image.read(0, 1, content));
+  }
 }

@@ -99,5 +99,17 @@ TEST_CASE_METHOD(Fixture, "only a regular file that exists can be claimed", "[io
   CHECK(FileClaim::take(folder / "nowhere").error().code == Errc::Environment);
 }
 
+TEST_CASE_METHOD(Fixture, "the file of a claim is the one that was claimed", "[io]") {
+  auto claim = FileClaim::take(path);
+  REQUIRE(claim);
+  std::ofstream(path + ".other") << "other";
+  fs::rename(path + ".other", claim->claimed_path());
+  auto file = claim->file();
+  REQUIRE(file);
+  std::string text(5, '?');
+  REQUIRE(file->reader()->read_at(0, std::as_writable_bytes(std::span(text))));
+  CHECK(text == "state");
+}
+
 }  // namespace
 }  // namespace vmstream

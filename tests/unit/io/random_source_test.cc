@@ -64,6 +64,59 @@ TEST_CASE("what cannot be read by position is refused without waiting", "[io]") 
   CHECK(nowhere.error().message == "open: No such file or directory");
 }
 
+TEST_CASE("all readers of a file read what was opened, whatever its name leads to", "[io]") {
+  TempDir folder;
+  std::ofstream(folder / "file") << "0123456789";
+  std::ofstream(folder / "other") << "something else";
+  auto file = OpenedFile::open(folder / "file");
+  REQUIRE(file);
+  auto before = file->reader();
+  std::filesystem::rename(folder / "other", folder / "file");
+  auto after = file->reader();
+  auto copy = std::make_unique<OpenedFile>(*file);
+  auto last = copy->reader();
+  copy.reset();
+  for (RandomSource* reader : {before.get(), after.get(), last.get()}) {
+    CHECK(reader->length() == 10);
+    CHECK(read_text(*reader, 3, 4) == "3456");
+  }
+}
+
+TEST_CASE("a reader ends when it is told to", "[io]") {
+  TempDir folder;
+  std::ofstream(folder / "file") << "0123456789";
+  auto file = OpenedFile::open(folder / "file");
+  REQUIRE(file);
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  auto reader = file->reader({.cancellation = &*cancellation});
+  CHECK(read_text(*reader, 3, 4) == "3456");
+  cancellation->request();
+  CHECK(read_text(*reader, 3, 4) == "interrupted");
+  auto late = file->reader({.deadline = Clock::now()});
+  CHECK(read_text(*late, 3, 4).starts_with("timed out"));
+}
+
+TEST_CASE("an input is read by position where it can be", "[io]") {
+  TempDir folder;
+  std::ofstream(folder / "file") << "0123456789";
+  auto regular = open_input(folder / "file");
+  REQUIRE(regular);
+  REQUIRE(regular->file);
+  CHECK_FALSE(regular->stream);
+  auto whole = make_whole_source(regular->file->reader());
+  std::string text(12, '?');
+  CHECK(*read_fully(*whole, std::as_writable_bytes(std::span(text))) == 10);
+  CHECK(text == "0123456789??");
+  auto device = open_input("/dev/null");
+  REQUIRE(device);
+  CHECK_FALSE(device->file);
+  REQUIRE(device->stream);
+  CHECK(*device->stream->read(std::as_writable_bytes(std::span(text))) == 0);
+  CHECK(open_input(folder.path()).error().message == "open: Is a directory");
+  CHECK(open_input(folder / "nowhere").error().message == "open: No such file or directory");
+}
+
 TEST_CASE("a stretch source ends with its stretch", "[io]") {
   auto memory = make_random_memory(bytes_of("0123456789"));
   auto stretch = make_stretch_source(*memory, 2, 5);

@@ -75,6 +75,12 @@ void Verifier::State::check_described(const VmdescDevice& described, uint64_t vm
                                   escape(described.idstr), described.instance_id)});
 }
 
+Status Verification::status() const {
+  if (ok()) return vmstream::ok();
+  auto first = std::ranges::find(problems.kept(), false, &Problem::known_flaw);
+  return Error{Errc::Malformed, first->message, first->offset};
+}
+
 Verifier::Verifier() : state_(std::make_unique<State>()) {}
 
 Verifier::~Verifier() = default;
@@ -137,12 +143,7 @@ Status verify_stream(ByteSource& plain, const std::string& sha256, const ScanOpt
   if (!sha256.empty()) how.digest = &digest;
   auto scan = scan_stream(plain, verifier, how);
   if (scan.fault) return *scan.fault;
-  auto result = verifier.finish(scan);
-  if (!result.ok()) {
-    auto first = std::ranges::find(result.problems.kept(), false, &Problem::known_flaw);
-    return Error{Errc::Malformed, first->message, first->offset};
-  }
-  if (sha256.empty()) return ok();
+  if (auto whole = verifier.finish(scan).status(); !whole || sha256.empty()) return whole;
   std::string found = digest.finish();
   if (found == sha256) return ok();
   return Error{Errc::Malformed, fmt::format("SHA-256 is {}, wanted {}", found, sha256)};

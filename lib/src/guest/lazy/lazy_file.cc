@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <vmstream/index_builder.h>
-#include <vmstream/output_file.h>
 #include <vmstream/parser.h>
 #include <vmstream/sidecar.h>
 
@@ -17,6 +16,7 @@ namespace {
 
 constexpr uint32_t kRamVersion = 4;
 constexpr const char* kWayOut = "restore it without --lazy";
+constexpr const char* kNoForm = "its form does not allow it";
 
 Error unsupported(std::string message, std::string hint = kWayOut) {
   return Error{.code = Errc::Unsupported, .message = std::move(message), .hint = std::move(hint)};
@@ -36,37 +36,9 @@ Result<StateIndex> read_index(ByteSource& plain) {
   return builder.finish(parser.offset(), parser.stream_length(), true);
 }
 
-Status write_sidecar(const std::string& path, std::span<const std::byte> bytes) {
-  auto file = OutputFile::create(path, Overwrite::Replace);
-  if (!file) return file.error();
-  if (auto written = (*file)->write(bytes); !written) return written;
-  return (*file)->commit_file();
-}
-
 Error no_positions(const std::string& reason) {
   return unsupported("the file cannot be read by position: " + reason,
                      "restore it without --lazy, or unpack it with vmrestore -o first");
-}
-
-Result<SidecarMaker> open_maker(const std::string& path) {
-  auto maker = SidecarMaker::open(path, {.decrypt = false});
-  bool refused = !maker && maker.error().code == Errc::Unsupported;
-  return refused ? no_positions(maker.error().message) : std::move(maker);
-}
-
-// Reads the file through and leaves a sidecar that makes it readable by position.
-Status make_sidecar(SidecarMaker& maker, const std::string& sidecar) {
-  auto index = read_index(maker.plain());
-  if (!index) return index.error();
-  if (!maker.allows_positions()) return no_positions("its form does not allow it");
-  auto bytes = maker.finish(*index);
-  if (!bytes) return bytes.error();
-  auto written = write_sidecar(sidecar, *bytes);
-  if (written) return written;
-  Error error = written.error();
-  error.message = fmt::format("the index cannot be kept beside the file: {}", error.message);
-  error.hint = kWayOut;
-  return error;
 }
 
 // Whether an index tells what is needed here.
@@ -74,9 +46,11 @@ bool suffices(const StateIndex& index) {
   return index.records && index.pages;
 }
 
+// An index, and what readers need so that they find the stream that it is of.
 struct Indexed {
   std::vector<Container> containers;
   StateIndex index;
+  std::shared_ptr<const std::vector<std::byte>> made = nullptr;  // see LazyFile::new_sidecar()
 };
 
 std::optional<Indexed> carried_index(const std::optional<SeekableState>& state) {
@@ -86,42 +60,57 @@ std::optional<Indexed> carried_index(const std::optional<SeekableState>& state) 
   return Indexed{state->containers, std::move(*index)};
 }
 
-Result<Indexed> index_beside(SidecarMaker& maker, const std::string& path,
-                             const std::string& sidecar) {
-  if (auto made = make_sidecar(maker, sidecar); !made) return made.error();
-  auto indexed = carried_index(open_seekable_state(path, {}, sidecar));
-  if (!indexed) return no_positions("its index does not allow it");
-  return std::move(*indexed);
-}
-
-Result<Indexed> index_in_memory(const SeekableState& state) {
-  auto whole = make_stretch_source(*state.plain(), 0, state.plain()->length());
-  auto index = read_index(*whole);
-  if (!index) return index.error();
-  return Indexed{state.containers, std::move(*index)};
-}
-
 std::string reason_of(const std::optional<SeekableState>& state) {
   if (state && state->index_fault) return describe(*state->index_fault);
   return state && state->index ? "the index lacks the places of pages" : "it carries no index";
 }
 
-// Reads the file through. Of a file that will be refused it is not said that it is read.
-Result<Indexed> make_index(const std::string& path, const std::string& sidecar,
-                           const std::optional<SeekableState>& state,
-                           const IndexingObserver& observer) {
-  std::optional<SidecarMaker> maker;  // of a file that only its index makes readable by position
-  if (!state || !state->plain()) {
-    auto opened = open_maker(path);
-    if (!opened) return opened.error();
-    maker.emplace(std::move(*opened));
+// Makes the index of a file while all of it is read.
+class Indexing {
+ public:
+  Indexing(const OpenedFile& file, const LazyFileOptions& options,
+           const std::optional<SeekableState>& state)
+      : file_(file), options_(options), state_(state) {}
+
+  // Of a file that will be refused it is not said that it is read.
+  Result<Indexed> run() {
+    bool is_seekable = state_ && state_->plain();
+    return is_seekable ? index_stream() : index_file();
   }
-  auto start = Clock::now();
-  if (observer.on_begin) observer.on_begin(reason_of(state));
-  auto indexed = maker ? index_beside(*maker, path, sidecar) : index_in_memory(*state);
-  if (indexed && observer.on_end) observer.on_end(Clock::now() - start, maker ? sidecar : "");
-  return indexed;
-}
+
+ private:
+  Result<Indexed> index_stream() {
+    auto whole = make_stretch_source(*state_->plain(), 0, state_->plain()->length());
+    auto index = read_through(*whole);
+    if (!index) return index.error();
+    return Indexed{state_->containers, std::move(*index)};
+  }
+
+  // Of a file that only its index makes readable by position.
+  Result<Indexed> index_file() {
+    auto maker = LazyFile::open_whole(file_, {}, options_.limits);
+    if (!maker) return maker.error();
+    auto index = read_through(maker->plain());
+    if (!index) return index.error();
+    if (!maker->allows_positions()) return no_positions(kNoForm);
+    auto bytes = maker->finish(*index);
+    if (!bytes) return bytes.error();
+    auto made = std::make_shared<const std::vector<std::byte>>(std::move(*bytes));
+    return Indexed{maker->containers(), std::move(*index), std::move(made)};
+  }
+
+  Result<StateIndex> read_through(ByteSource& plain) {
+    auto start = Clock::now();
+    if (options_.observer.on_begin) options_.observer.on_begin(reason_of(state_));
+    auto index = read_index(plain);
+    if (index && options_.observer.on_end) options_.observer.on_end(Clock::now() - start);
+    return index;
+  }
+
+  const OpenedFile& file_;
+  const LazyFileOptions& options_;
+  const std::optional<SeekableState>& state_;
+};
 
 Status check_blocks(const StateFacts& facts) {
   if (facts.blocks.empty() || facts.target_page_size == 0)
@@ -150,31 +139,57 @@ Status check_index(const StateIndex& index) {
 
 }  // namespace
 
-LazyFile::LazyFile(std::string path, std::string sidecar, std::vector<Container> containers,
+LazyFile::LazyFile(const OpenedFile& file, SeekableOptions how, std::vector<Container> containers,
                    StateIndex index)
-    : path_(std::move(path)),
-      sidecar_(std::move(sidecar)),
+    : file_(file),
+      how_(std::move(how)),
       containers_(std::move(containers)),
       index_(std::make_shared<const StateIndex>(std::move(index))) {}
 
-Result<LazyFile> LazyFile::open(const std::string& path, const IndexingObserver& observer,
-                                std::string sidecar) {
-  if (auto file = open_random_file(path); !file) return file.error();
-  if (sidecar.empty()) sidecar = sidecar_path(path);
-  auto state = open_seekable_state(path, {}, sidecar);
+Result<LazyFile> LazyFile::open(const OpenedFile& file, LazyFileOptions options) {
+  if (options.proof) return open_proved(file, std::move(*options.proof), options.limits);
+  auto state = open_seekable_state(file.reader(options.limits), {.sidecar = options.sidecar});
   auto indexed = carried_index(state);
   if (!indexed) {
-    auto made = make_index(path, sidecar, state, observer);
+    auto made = Indexing(file, options, state).run();
     if (!made) return made.error();
     indexed.emplace(std::move(*made));
   }
-  if (auto usable = check_index(indexed->index); !usable) return usable.error();
-  return LazyFile(path, std::move(sidecar), std::move(indexed->containers),
-                  std::move(indexed->index));
+  SeekableOptions how{.sidecar = std::move(options.sidecar), .index = indexed->made};
+  LazyFile lazy(file, std::move(how), std::move(indexed->containers), std::move(indexed->index));
+  lazy.new_sidecar_ = std::move(indexed->made);
+  return lazy.checked(options.limits);
+}
+
+Result<SidecarMaker> LazyFile::open_whole(const OpenedFile& file, DecodeOptions decode,
+                                          WaitLimits limits) {
+  auto maker = SidecarMaker::open(file.reader(limits), {.decode = decode, .decrypt = false});
+  if (!maker && maker.error().code == Errc::Unsupported) {
+    return no_positions(maker.error().message);
+  }
+  constexpr size_t kPackedOnce = 2;  // and the stream itself
+  if (maker && maker->containers().size() > kPackedOnce) return no_positions(kNoForm);
+  return maker;
+}
+
+Result<LazyFile> LazyFile::open_proved(const OpenedFile& file, LazyProof proof, WaitLimits limits) {
+  SeekableOptions how{.index = std::move(proof.index_bytes), .digests = std::move(proof.digests)};
+  return LazyFile(file, std::move(how), std::move(proof.containers), std::move(proof.index))
+      .checked(limits);
+}
+
+// Whether QEMU can take the stream this way, and whether it can be read at all.
+Result<LazyFile> LazyFile::checked(WaitLimits limits) {
+  if (auto usable = check_index(*index_); !usable) return usable.error();
+  auto state = open_seekable_state(file_.reader(limits), how_);
+  if (!state || !state->plain()) return no_positions(kNoForm);
+  return std::move(*this);
 }
 
 Result<LazyReader> LazyFile::open_reader(size_t cache_bytes) const {
-  auto state = open_seekable_state(path_, {.cache_bytes = cache_bytes}, sidecar_);
+  SeekableOptions how = how_;
+  how.decode.cache_bytes = cache_bytes;
+  auto state = open_seekable_state(file_.reader(), how);
   if (!state || !state->plain()) {
     return Error{Errc::Environment, "the file has changed since it was opened"};
   }
