@@ -143,7 +143,9 @@ class Saving(OpenPgpTest):
 
     def test_unusable_keys_are_refused_before_a_byte_is_read(self):
         for arguments, word in ((("-e", "nobody"), "key 'nobody' is unknown"),
-                                (("-e", self.jo, "-e", "example.org"), "is ambiguous"),
+                                (("-e", self.jo, "-e", "example.org"),
+                                 "key 'example.org' is neither a fingerprint nor a whole mail"),
+                                (("-e", "o@example.org"), "key 'o@example.org' is unknown"),
                                 (("-e", self.jo, "--sign", "nobody"), "is not among the secret keys")):
             ran = self.run_tool("vmdump", "--stdin", "-o", "f.gpg", *arguments, stdin=b"")
             self.assert_fails(ENVIRONMENT, ran, word)
@@ -157,11 +159,12 @@ class Saving(OpenPgpTest):
                           "both want stdin")
 
     def test_explain_prints_the_recipe(self):
-        ran = self.run_tool("vmdump", "--qmp", "q.sock", "-o", "f.zst.gpg", "-e", "jo", "-e", "al",
-                            "--sign", "jo", "--explain")
+        ran = self.run_tool("vmdump", "--qmp", "q.sock", "-o", "f.zst.gpg", "-e", "jo@example.org",
+                            "-e", self.jo, "--sign", "<jo@example.org>", "--explain")
         self.assert_status(DONE, ran)
-        self.assertIn(b"zstd -3 -c | gpg -q --compress-algo none -s -u ", ran.stdout)
-        self.assertIn(b" -e -r ", ran.stdout)
+        # gpg takes an address for a part of one, unless it stands in brackets.
+        self.assertIn(f"zstd -3 -c | gpg -q --compress-algo none -s -u '<jo@example.org>' "
+                      f"-e -r '<jo@example.org>' -r '{self.jo}' > 'f.zst.gpg'".encode(), ran.stdout)
 
 
 class Reading(OpenPgpTest):
@@ -225,6 +228,16 @@ class Demanding(OpenPgpTest):
             for ran in self.restore_both_ways("f.zst.gpg", "--require-signature", signer):
                 self.assert_status(DONE, ran)
                 self.assertEqual(STREAM, ran.stdout)
+
+    def test_a_signer_is_named_exactly(self):
+        self.dump("-o", "f.gpg", "-c", "none", "--sign", self.jo)
+        for name, words in (("o@example.org", "is unknown"), ("Jo", "is neither a fingerprint"),
+                            (self.jo[-8:], "is neither a fingerprint"),
+                            (self.jo[-16:], "is a key id, which another key may share")):
+            ran = self.restore("f.gpg", "--require-signature", name)
+            self.assert_fails(ENVIRONMENT, ran, f"key '{name}' {words}")
+            self.assertEqual(b"", ran.stdout)
+            self.assertRegex(ran.stderr.decode(), rf"\nhint: .*{self.jo} \(Jo <jo@example.org>\)")
 
     def test_another_signature_or_none_is_refused(self):
         self.dump("-o", "al.gpg", "-c", "none", "-e", self.jo, "--sign", "al@example.org")

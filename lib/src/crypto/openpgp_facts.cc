@@ -46,11 +46,16 @@ std::string_view trust_of(gpgme_validity_t validity) {
   return "unknown";
 }
 
+// A key may carry names that nobody vouches for: the one that gpg believes most.
 std::string user_id_of(const std::string& fingerprint, WaitLimits limits) {
-  if (fingerprint.empty()) return "";
-  auto key = find_key(fingerprint, KeyUse::Verify, limits);
-  if (!key || !(*key)->uids) return "";
-  return escape((*key)->uids->uid);
+  auto key = look_up_key(fingerprint, limits);
+  if (!key || !*key) return "";
+  const _gpgme_user_id* best = nullptr;
+  for (const auto* uid = (*key)->uids; uid; uid = uid->next) {
+    bool is_usable = (*key)->revoked || (!uid->revoked && !uid->invalid);
+    if (is_usable && (!best || uid->validity > best->validity)) best = uid;
+  }
+  return best ? escape(best->uid) : "";
 }
 
 OpenPgpSignature signature_of(const _gpgme_signature& found, WaitLimits limits) {
