@@ -216,6 +216,41 @@ class Reading(OpenPgpTest):
         self.assert_status(MALFORMED, self.restore("c.gpg"))
 
 
+    def home_of_jo_alone(self):
+        """The environment of a home that lacks Al's secret key."""
+        home = Path(tempfile.mkdtemp(prefix="vmstream-gpg-"))
+        self.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        self.addCleanup(subprocess.run, ["gpgconf", "--homedir", home, "--kill", "all"],
+                        capture_output=True, check=False)
+        environment = dict(os.environ, GNUPGHOME=str(home))
+        for key in (self.gpg("--export"), self.gpg("--export-secret-keys", self.jo)):
+            subprocess.run(["gpg", "-q", "--batch", "--import"], input=key, env=environment,
+                           check=True)
+        return environment
+
+    def test_a_damaged_file_is_damaged_whoever_else_could_read_it(self):
+        environment = self.home_of_jo_alone()
+        self.dump("-o", "f.gpg", "-c", "none", "-e", "al@example.org", "-e", "jo@example.org")
+        whole = self.read("f.gpg")
+        self.write("cut.gpg", whole[:-200])
+        self.write("changed.gpg", whole[:-100] + b"?" + whole[-99:])
+        for name in ("cut.gpg", "changed.gpg"):
+            ran = self.run_tool("vmrestore", name, env=environment)
+            self.assert_status(MALFORMED, ran)
+            for command in ("info", "sections", "devices", "ram", "hexdump", "explain", "verify"):
+                ran = self.run_tool("vmstream-inspect", command, name, env=environment)
+                self.assert_status(MALFORMED, ran)
+                self.assertNotIn(b"secret key", ran.stderr)
+            ran = self.run_tool("vmstream-inspect", "info", name, "--json", env=environment)
+            info = json.loads(ran.stdout)
+            self.assertGreater(info["ram"]["total"], 0)
+            self.assertNotEqual([], info["problems"])
+        self.dump("-o", "f.gpg", "--force", "-c", "none", "-e", "al@example.org")
+        ran = self.run_tool("vmstream-inspect", "f.gpg", env=environment)
+        self.assert_status(ENVIRONMENT, ran)
+        self.assertIn(b"no secret key", ran.stderr)
+
+
 class Demanding(OpenPgpTest):
     def restore_both_ways(self, name, *arguments):
         """From the file and from a pipe."""
