@@ -189,6 +189,7 @@ class Reading(OpenPgpTest):
         self.assertEqual(("good", self.jo, "Jo <jo@example.org>"),
                          (signature["status"], signature["fingerprint"], signature["user_id"]))
         self.assertIn(signature["trust"], ("full", "ultimate"))
+        self.assertEqual("f.zst.gpg", signature["file_name"])
         self.assertRegex(signature["created"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         text = self.run_tool("vmstream-inspect", "f.zst.gpg").stdout.decode()
         self.assertIn("encrypted to " + containers[0]["recipients"][0], text)
@@ -273,6 +274,35 @@ class Demanding(OpenPgpTest):
             self.assert_fails(ENVIRONMENT, ran, f"key '{name}' {words}")
             self.assertEqual(b"", ran.stdout)
             self.assertRegex(ran.stderr.decode(), rf"\nhint: .*{self.jo} \(Jo <jo@example.org>\)")
+
+    def test_a_person_is_told_who_signed_what_and_when(self):
+        self.dump("-o", "f.gpg", "-c", "none", "-e", self.jo, "--sign", self.jo)
+        told = rf"signed by Jo <jo@example.org> \({self.jo}\) on 20\d\d-\d\d-\d\d \S+ UTC as 'f.gpg'\n"
+        ran = self.restore("f.gpg", "--require-signature", self.jo)
+        self.assertRegex(ran.stderr.decode(), "^vmrestore: f.gpg: " + told + "$")
+        self.assertEqual(b"", self.restore("f.gpg", "--require-signature", self.jo, "-q").stderr)
+        # An older file in the place of a newer one: what its signer called it is another name.
+        (self.folder / "f.gpg").rename(self.folder / "today.gpg")
+        ran = self.restore("today.gpg", "--require-signature", self.jo)
+        self.assert_status(DONE, ran)
+        self.assertRegex(ran.stderr.decode(), told)
+        self.assertIn(b"warning: its signer called it 'f.gpg'\n", ran.stderr)
+        ran = self.run_tool("vmrestore", "-", "--require-signature", self.jo,
+                            stdin=self.read("today.gpg"))
+        self.assertNotIn(b"warning", ran.stderr)
+        # A guest's UUID is part of what is signed.
+        head = STREAM.index(b"pc-i440fx-7.2") + len(b"pc-i440fx-7.2")
+        uuid = be(1, 5) + counted("configuration/uuid") + be(4, 1) + bytes(range(16))
+        self.write("u.gpg", self.gpg("-s", "-u", self.jo, stdin=STREAM[:head] + uuid + STREAM[head:]))
+        ran = self.restore("u.gpg", "-o", "plain", "--json", "--require-signature", self.jo)
+        self.assert_status(DONE, ran)
+        self.assertIn(b", guest 00010203-0405-0607-0809-0a0b0c0d0e0f\n", ran.stderr)
+        self.assertEqual("00010203-0405-0607-0809-0a0b0c0d0e0f", json.loads(ran.stdout)["uuid"])
+        # The name beside the content of a message is signed by nobody.
+        self.write("g.gpg", self.gpg("-s", "-u", self.jo, "--set-filename", "x", stdin=STREAM))
+        ran = self.restore("g.gpg", "--require-signature", self.jo)
+        self.assertNotIn(b" as ", ran.stderr)
+        self.assertNotIn(b"warning", ran.stderr)
 
     def test_another_signature_or_none_is_refused(self):
         self.dump("-o", "al.gpg", "-c", "none", "-e", self.jo, "--sign", "al@example.org")

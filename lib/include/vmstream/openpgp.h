@@ -41,6 +41,9 @@ struct OpenPgpSignature {
   std::string fingerprint = {};  ///< of the (sub)key that signed; its key id where that is unknown
   std::string user_id = {};      ///< empty where the key is unknown
   int64_t created = 0;           ///< seconds since 1970; 0: not said
+  /// What the signer called the file, as part of what he signed; empty where he did not say. The
+  /// name and the date that stand beside a message's content are signed by nobody, and not shown.
+  std::string file_name = {};
   /// Whether gpg takes the key for the named person's: "unknown", "undefined", "never", "marginal",
   /// "full", "ultimate".
   std::string trust = {};
@@ -104,6 +107,8 @@ struct OpenPgpWriteOptions {
   std::vector<std::string> recipients = {};  ///< names of keys
   bool symmetric = false;                    ///< to a passphrase, beside recipients or alone
   std::optional<std::string> signer = std::nullopt;
+  std::string file_name =
+      {};  ///< without a folder: what the signature calls the file; may be empty
   std::shared_ptr<const Secret> passphrase = nullptr;  ///< null: gpg-agent has it or asks for it
   WaitLimits limits = {};
 
@@ -131,6 +136,9 @@ class RequiredSigner {
   /// Success if one of the messages carries a good signature of the key. Otherwise Errc::Refused,
   /// saying what was found instead.
   Status check(std::span<const std::shared_ptr<const OpenPgpFacts>> messages) const;
+
+  /// Whether this signature is a good one of the key.
+  bool made(const OpenPgpSignature& signature) const;
 
   const std::string& fingerprint() const { return fingerprints_.front(); }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Messages that were made to look signed, and those that are.
+#include <vmstream/text.h>
 #include "unit/crypto/openpgp_fixture.h"
 
 using namespace vmstream;
@@ -118,4 +119,38 @@ TEST_CASE("of the names of a key the proved one is shown", "[openpgp]") {
   auto read = read_message(message);
   REQUIRE(read.facts->signatures.size() == 1);
   CHECK(read.facts->signatures[0].user_id == "Eve <eve@example.org>");
+}
+
+TEST_CASE("a signature says what its file is called", "[openpgp]") {
+  GpgHome home;
+  GpgHome::make_key("jo@example.org");
+  bool encrypt = GENERATE(true, false);
+  std::string deep(255, 'd');
+  for (const std::string& name :
+       {std::string("guest.zst.gpg"), std::string("50% \\ of g\xc3\xa4st, a=b"), std::string("-x"),
+        std::string("!"), std::string("new\nline"), std::string("no\xffUTF-8"), deep}) {
+    INFO(name);
+    OpenPgpWriteOptions options{.signer = "jo@example.org", .file_name = name};
+    if (encrypt) options.recipients = {"jo@example.org"};
+    auto written = write_message(content(), options);
+    REQUIRE(written);
+    auto read = read_message(*written);
+    REQUIRE(read.facts->signatures.size() == 1);
+    CHECK(read.facts->signatures[0].status == SignatureStatus::Good);
+    CHECK(read.facts->signatures[0].file_name == escape(name));
+  }
+}
+
+TEST_CASE("a name that nobody signed is not shown", "[openpgp]") {
+  GpgHome home;
+  GpgHome::make_key("jo@example.org");
+  auto read = read_message(gpg("-s --set-filename guest.zst.gpg"));
+  REQUIRE(read.facts->signatures.size() == 1);
+  CHECK(read.facts->signatures[0].file_name.empty());
+  // Another's notation, and one that would move a terminal's cursor.
+  read = read_message(gpg("-s --sig-notation name@example.org=guest"));
+  CHECK(read.facts->signatures[0].file_name.empty());
+  read =
+      read_message(gpg("-s --sig-notation \"file-name@vmstream=$(printf '\\342\\200\\256gpg')\""));
+  CHECK(read.facts->signatures[0].file_name == "\\xe2\\x80\\xaegpg");
 }
