@@ -45,6 +45,10 @@ sleep 0.3
 
 
 class OpenPgpTest(GpgHomeTest, ToolTest):
+    def shell_output(self, command, stdin):
+        return subprocess.run(command, shell=True, input=stdin, capture_output=True, timeout=60,
+                              check=True).stdout
+
     def packets(self, name):
         return self.gpg("--list-packets", str(self.folder / name)).decode()
 
@@ -303,6 +307,21 @@ class Demanding(OpenPgpTest):
         ran = self.restore("g.gpg", "--require-signature", self.jo)
         self.assertNotIn(b" as ", ran.stderr)
         self.assertNotIn(b"warning", ran.stderr)
+
+    def test_one_of_several_messages_is_enough_wherever_it_lies(self):
+        inner = self.gpg("-s", "-u", self.jo, stdin=STREAM)
+        self.write("f.zst", self.shell_output("zstd -c", inner))
+        self.write("outer.gpg", self.gpg("-s", "-u", "al@example.org", stdin=self.read("f.zst")))
+        self.write("sealed.gpg", self.gpg("-e", "-r", self.jo, stdin=inner))
+        for name in ("f.zst", "outer.gpg", "sealed.gpg"):
+            for ran in self.restore_both_ways(name, "--require-signature", self.jo):
+                self.assert_status(DONE, ran)
+                self.assertEqual(STREAM, ran.stdout)
+        # What follows the inner message is covered by the outer signature only.
+        inner = self.gpg("-s", "-z", "0", "-u", self.jo, stdin=STREAM)
+        self.write("more.zst", self.shell_output("zstd -c", inner + self.gpg("--store", stdin=b"x")))
+        for ran in self.restore_both_ways("more.zst", "--require-signature", self.jo):
+            self.assert_status(MALFORMED, ran)
 
     def test_another_signature_or_none_is_refused(self):
         self.dump("-o", "al.gpg", "-c", "none", "-e", self.jo, "--sign", "al@example.org")

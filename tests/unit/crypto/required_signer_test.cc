@@ -68,7 +68,12 @@ TEST_CASE("what stands beside the signed content is not covered by it", "[openpg
   for (const Bytes& message : {good + bare, good + by_al, by_al + good, good + good}) {
     CHECK_FALSE(is_taken(message, jo));
   }
-  // Within the encryption everybody can stand who knows the public key.
+  // What follows a compressed message gpg leaves out.
+  Bytes compressed = run("gpg -q --batch -z 6 -s -u jo@example.org", content());
+  for (const Bytes& tail : {bare, by_al, evil}) {
+    auto read = read_message(compressed + tail);
+    if (read.content.status) CHECK((read.content.bytes == content()));
+  }
   GpgHome::command(
       "cd $GNUPGHOME && gpg -q --batch --output sig --detach-sign -u jo@example.org "
       "/dev/null");
