@@ -45,6 +45,10 @@ sleep 0.3
 
 
 class OpenPgpTest(GpgHomeTest, ToolTest):
+    def shell_output(self, command, stdin):
+        return subprocess.run(command, shell=True, input=stdin, capture_output=True, timeout=60,
+                              check=True).stdout
+
     def packets(self, name):
         return self.gpg("--list-packets", str(self.folder / name)).decode()
 
@@ -143,7 +147,9 @@ class Saving(OpenPgpTest):
 
     def test_unusable_keys_are_refused_before_a_byte_is_read(self):
         for arguments, word in ((("-e", "nobody"), "key 'nobody' is unknown"),
-                                (("-e", self.jo, "-e", "example.org"), "is ambiguous"),
+                                (("-e", self.jo, "-e", "example.org"),
+                                 "key 'example.org' is neither a fingerprint nor a whole mail"),
+                                (("-e", "o@example.org"), "key 'o@example.org' is unknown"),
                                 (("-e", self.jo, "--sign", "nobody"), "is not among the secret keys")):
             ran = self.run_tool("vmdump", "--stdin", "-o", "f.gpg", *arguments, stdin=b"")
             self.assert_fails(ENVIRONMENT, ran, word)
@@ -157,11 +163,12 @@ class Saving(OpenPgpTest):
                           "both want stdin")
 
     def test_explain_prints_the_recipe(self):
-        ran = self.run_tool("vmdump", "--qmp", "q.sock", "-o", "f.zst.gpg", "-e", "jo", "-e", "al",
-                            "--sign", "jo", "--explain")
+        ran = self.run_tool("vmdump", "--qmp", "q.sock", "-o", "f.zst.gpg", "-e", "jo@example.org",
+                            "-e", self.jo, "--sign", "<jo@example.org>", "--explain")
         self.assert_status(DONE, ran)
-        self.assertIn(b"zstd -3 -c | gpg -q --compress-algo none -s -u ", ran.stdout)
-        self.assertIn(b" -e -r ", ran.stdout)
+        # gpg takes an address for a part of one, unless it stands in brackets.
+        self.assertIn(f"zstd -3 -c | gpg -q --compress-algo none -s -u '<jo@example.org>' "
+                      f"-e -r '<jo@example.org>' -r '{self.jo}' > 'f.zst.gpg'".encode(), ran.stdout)
 
 
 class Reading(OpenPgpTest):
@@ -186,6 +193,7 @@ class Reading(OpenPgpTest):
         self.assertEqual(("good", self.jo, "Jo <jo@example.org>"),
                          (signature["status"], signature["fingerprint"], signature["user_id"]))
         self.assertIn(signature["trust"], ("full", "ultimate"))
+        self.assertEqual("f.zst.gpg", signature["file_name"])
         self.assertRegex(signature["created"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
         text = self.run_tool("vmstream-inspect", "f.zst.gpg").stdout.decode()
         self.assertIn("encrypted to " + containers[0]["recipients"][0], text)
@@ -213,6 +221,41 @@ class Reading(OpenPgpTest):
         self.assert_status(MALFORMED, self.restore("c.gpg"))
 
 
+    def home_of_jo_alone(self):
+        """The environment of a home that lacks Al's secret key."""
+        home = Path(tempfile.mkdtemp(prefix="vmstream-gpg-"))
+        self.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        self.addCleanup(subprocess.run, ["gpgconf", "--homedir", home, "--kill", "all"],
+                        capture_output=True, check=False)
+        environment = dict(os.environ, GNUPGHOME=str(home))
+        for key in (self.gpg("--export"), self.gpg("--export-secret-keys", self.jo)):
+            subprocess.run(["gpg", "-q", "--batch", "--import"], input=key, env=environment,
+                           check=True)
+        return environment
+
+    def test_a_damaged_file_is_damaged_whoever_else_could_read_it(self):
+        environment = self.home_of_jo_alone()
+        self.dump("-o", "f.gpg", "-c", "none", "-e", "al@example.org", "-e", "jo@example.org")
+        whole = self.read("f.gpg")
+        self.write("cut.gpg", whole[:-200])
+        self.write("changed.gpg", whole[:-100] + b"?" + whole[-99:])
+        for name in ("cut.gpg", "changed.gpg"):
+            ran = self.run_tool("vmrestore", name, env=environment)
+            self.assert_status(MALFORMED, ran)
+            for command in ("info", "sections", "devices", "ram", "hexdump", "explain", "verify"):
+                ran = self.run_tool("vmstream-inspect", command, name, env=environment)
+                self.assert_status(MALFORMED, ran)
+                self.assertNotIn(b"secret key", ran.stderr)
+            ran = self.run_tool("vmstream-inspect", "info", name, "--json", env=environment)
+            info = json.loads(ran.stdout)
+            self.assertGreater(info["ram"]["total"], 0)
+            self.assertNotEqual([], info["problems"])
+        self.dump("-o", "f.gpg", "--force", "-c", "none", "-e", "al@example.org")
+        ran = self.run_tool("vmstream-inspect", "f.gpg", env=environment)
+        self.assert_status(ENVIRONMENT, ran)
+        self.assertIn(b"no secret key", ran.stderr)
+
+
 class Demanding(OpenPgpTest):
     def restore_both_ways(self, name, *arguments):
         """From the file and from a pipe."""
@@ -225,6 +268,60 @@ class Demanding(OpenPgpTest):
             for ran in self.restore_both_ways("f.zst.gpg", "--require-signature", signer):
                 self.assert_status(DONE, ran)
                 self.assertEqual(STREAM, ran.stdout)
+
+    def test_a_signer_is_named_exactly(self):
+        self.dump("-o", "f.gpg", "-c", "none", "--sign", self.jo)
+        for name, words in (("o@example.org", "is unknown"), ("Jo", "is neither a fingerprint"),
+                            (self.jo[-8:], "is neither a fingerprint"),
+                            (self.jo[-16:], "is a key id, which another key may share")):
+            ran = self.restore("f.gpg", "--require-signature", name)
+            self.assert_fails(ENVIRONMENT, ran, f"key '{name}' {words}")
+            self.assertEqual(b"", ran.stdout)
+            self.assertRegex(ran.stderr.decode(), rf"\nhint: .*{self.jo} \(Jo <jo@example.org>\)")
+
+    def test_a_person_is_told_who_signed_what_and_when(self):
+        self.dump("-o", "f.gpg", "-c", "none", "-e", self.jo, "--sign", self.jo)
+        told = rf"signed by Jo <jo@example.org> \({self.jo}\) on 20\d\d-\d\d-\d\d \S+ UTC as 'f.gpg'\n"
+        ran = self.restore("f.gpg", "--require-signature", self.jo)
+        self.assertRegex(ran.stderr.decode(), "^vmrestore: f.gpg: " + told + "$")
+        self.assertEqual(b"", self.restore("f.gpg", "--require-signature", self.jo, "-q").stderr)
+        # An older file in the place of a newer one: what its signer called it is another name.
+        (self.folder / "f.gpg").rename(self.folder / "today.gpg")
+        ran = self.restore("today.gpg", "--require-signature", self.jo)
+        self.assert_status(DONE, ran)
+        self.assertRegex(ran.stderr.decode(), told)
+        self.assertIn(b"warning: its signer called it 'f.gpg'\n", ran.stderr)
+        ran = self.run_tool("vmrestore", "-", "--require-signature", self.jo,
+                            stdin=self.read("today.gpg"))
+        self.assertNotIn(b"warning", ran.stderr)
+        # A guest's UUID is part of what is signed.
+        head = STREAM.index(b"pc-i440fx-7.2") + len(b"pc-i440fx-7.2")
+        uuid = be(1, 5) + counted("configuration/uuid") + be(4, 1) + bytes(range(16))
+        self.write("u.gpg", self.gpg("-s", "-u", self.jo, stdin=STREAM[:head] + uuid + STREAM[head:]))
+        ran = self.restore("u.gpg", "-o", "plain", "--json", "--require-signature", self.jo)
+        self.assert_status(DONE, ran)
+        self.assertIn(b", guest 00010203-0405-0607-0809-0a0b0c0d0e0f\n", ran.stderr)
+        self.assertEqual("00010203-0405-0607-0809-0a0b0c0d0e0f", json.loads(ran.stdout)["uuid"])
+        # The name beside the content of a message is signed by nobody.
+        self.write("g.gpg", self.gpg("-s", "-u", self.jo, "--set-filename", "x", stdin=STREAM))
+        ran = self.restore("g.gpg", "--require-signature", self.jo)
+        self.assertNotIn(b" as ", ran.stderr)
+        self.assertNotIn(b"warning", ran.stderr)
+
+    def test_one_of_several_messages_is_enough_wherever_it_lies(self):
+        inner = self.gpg("-s", "-u", self.jo, stdin=STREAM)
+        self.write("f.zst", self.shell_output("zstd -c", inner))
+        self.write("outer.gpg", self.gpg("-s", "-u", "al@example.org", stdin=self.read("f.zst")))
+        self.write("sealed.gpg", self.gpg("-e", "-r", self.jo, stdin=inner))
+        for name in ("f.zst", "outer.gpg", "sealed.gpg"):
+            for ran in self.restore_both_ways(name, "--require-signature", self.jo):
+                self.assert_status(DONE, ran)
+                self.assertEqual(STREAM, ran.stdout)
+        # What follows the inner message is covered by the outer signature only.
+        inner = self.gpg("-s", "-z", "0", "-u", self.jo, stdin=STREAM)
+        self.write("more.zst", self.shell_output("zstd -c", inner + self.gpg("--store", stdin=b"x")))
+        for ran in self.restore_both_ways("more.zst", "--require-signature", self.jo):
+            self.assert_status(MALFORMED, ran)
 
     def test_another_signature_or_none_is_refused(self):
         self.dump("-o", "al.gpg", "-c", "none", "-e", self.jo, "--sign", "al@example.org")

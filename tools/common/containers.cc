@@ -27,6 +27,7 @@ ordered_json signature_json(const OpenPgpSignature& signature) {
           {"fingerprint", or_null(signature.fingerprint)},
           {"user_id", or_null(signature.user_id)},
           {"created", time_json(signature.created)},
+          {"file_name", or_null(signature.file_name)},
           {"trust", signature.trust}};
 }
 
@@ -65,6 +66,7 @@ std::string signature_text(const OpenPgpSignature& signature) {
     text += fmt::format(", made {:%Y-%m-%d %H:%M:%S} UTC",
                         fmt::gmtime(static_cast<std::time_t>(signature.created)));
   }
+  if (!signature.file_name.empty()) text += fmt::format(", as '{}'", signature.file_name);
   return fmt::format("{}, trust {}", text, signature.trust);
 }
 

@@ -15,7 +15,8 @@ namespace vmtools {
 /// null until the stream has been read to its end.
 nlohmann::ordered_json containers_json(const std::vector<vmstream::Container>& containers);
 
-/// "good signature of Jo <jo@example.org> (ABCD...), made 2026-11-21 10:00:00 UTC, trust full".
+/// "good signature of Jo <jo@example.org> (ABCD...), made 2026-11-21 10:00:00 UTC, as
+/// 'guest.zst.gpg', trust full".
 std::string signature_text(const vmstream::OpenPgpSignature& signature);
 
 /// "encrypted to 0123456789ABCDEF", "encrypted to a passphrase", "not encrypted".

@@ -2,6 +2,8 @@
 // Values as all tools show them in JSON.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -18,6 +20,9 @@ template <typename T>
 nlohmann::ordered_json or_null(const std::optional<T>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
+
+/// "6a1c3b5e-0000-4000-8000-000000000001"
+std::string uuid_text(const std::array<std::byte, 16>& uuid);
 
 // Decimals of seconds.
 inline constexpr int kMilliseconds = 3;

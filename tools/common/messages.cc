@@ -54,6 +54,10 @@ void Messages::summary(std::string_view text) {
   if (wanted) line("", "", text);
 }
 
+void Messages::note(std::string_view subject, std::string_view text) {
+  if (verbosity_ != Verbosity::Quiet) line(subject, "", text);
+}
+
 void Messages::answer(std::string_view text) {
   line("", "", text);
 }

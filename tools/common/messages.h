@@ -31,6 +31,8 @@ class Messages {
   void warning(std::string_view subject, std::string_view text);
   /// A result for people: shown on a terminal unless quiet, and always when verbose.
   void summary(std::string_view text);
+  /// What a person should know of a success: shown unless quiet.
+  void note(std::string_view subject, std::string_view text);
   /// What a person has just asked for: shown always.
   void answer(std::string_view text);
   /// Shown when verbose.

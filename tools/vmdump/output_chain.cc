@@ -102,6 +102,12 @@ Result<std::unique_ptr<ByteSink>> open_coder(const Options& options, ByteSink& n
   return vmstream::make_encoder(coding, next, std::move(encode));
 }
 
+// What a signature is to call the file: the name that it will have, where there is one.
+std::string signed_name(const Options& options) {
+  std::string path = options.output.value_or("-");
+  return path == "-" ? "" : path.substr(path.rfind('/') + 1);
+}
+
 // Stdout may be a file of the shell's, which is as good as one of ours: it must reach the disk.
 Status sync_stdout() {
   if (::fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS) return vmstream::ok();
@@ -121,6 +127,7 @@ Status OutputChain::open_openpgp(const Options& options, WaitLimits limits) {
   vmstream::OpenPgpWriteOptions openpgp{.recipients = options.recipients,
                                         .symmetric = options.symmetric,
                                         .signer = options.signer,
+                                        .file_name = signed_name(options),
                                         .passphrase = *passphrase,
                                         .limits = limits};
   how_to_decrypt_ = {*passphrase, limits};

@@ -18,12 +18,18 @@ std::string compression_recipe(const Options& options) {
   return fmt::format("{} -{} -c", traits.name, level.value_or(traits.default_level));
 }
 
+// gpg takes an address for a part of one, unless it stands in brackets.
+std::string key_recipe(const std::string& key) {
+  bool is_bare_address = key.find('@') != std::string::npos && !key.starts_with('<');
+  return quote_for_shell(is_bare_address ? "<" + key + ">" : key);
+}
+
 std::string openpgp_recipe(const Options& options) {
   std::string recipe = "gpg -q --compress-algo none";
-  if (options.signer) recipe += " -s -u " + quote_for_shell(*options.signer);
+  if (options.signer) recipe += " -s -u " + key_recipe(*options.signer);
   if (options.symmetric) recipe += " -c";
   if (!options.recipients.empty()) recipe += " -e";
-  for (const std::string& key : options.recipients) recipe += " -r " + quote_for_shell(key);
+  for (const std::string& key : options.recipients) recipe += " -r " + key_recipe(key);
   return recipe;
 }
 

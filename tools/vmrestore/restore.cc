@@ -19,6 +19,7 @@
 #include "vmrestore/input.h"
 #include "vmrestore/lazy.h"
 #include "vmrestore/qemu.h"
+#include "vmrestore/signed_by.h"
 #include "vmrestore/summary.h"
 
 namespace vmrestore {
@@ -65,6 +66,7 @@ struct Restore {
   InputClaim claim;
   StateFile state;
   HoldBack hold_back;  // as the input has been proved or not
+  std::optional<vmstream::RequiredSigner> required_signer;
 
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const { return {options.run_state, limits, guard_options()}; }
@@ -93,6 +95,7 @@ void Restore::warn_of_signatures() {
 ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   observer.enter("done");
   warn_of_signatures();
+  if (required_signer) tell_signer(options, *required_signer, state, summary, session);
   if (options.common.json) vmtools::print_json(summary_json(options, state, summary));
   session.messages().summary(summary_line(options, summary));
   return claim.use_up(session, name());
@@ -222,6 +225,7 @@ ExitStatus restore(const Options& options, Session& session) {
   if (!how) return session.fail(input_name(options), how.error());
   auto claim = InputClaim::take(options);
   if (!claim) return session.fail(input_name(options), claim.error());
+  auto signer = how->required_signer;
   auto input = Input::open(options, *claim, std::move(*how), limits);
   if (!input) return session.fail(input_name(options), input.error());
   auto proved = input->prove_if_wanted(session);
@@ -229,7 +233,8 @@ ExitStatus restore(const Options& options, Session& session) {
   auto state = input->open_stream();
   if (!state) return session.fail(input_name(options), state.error());
   Restore restore{options,           session,           limits,
-                  std::move(*claim), std::move(*state), input->hold_back()};
+                  std::move(*claim), std::move(*state), input->hold_back(),
+                  std::move(signer)};
   return run(restore);
 }
 

@@ -41,6 +41,9 @@ struct OpenPgpSignature {
   std::string fingerprint = {};  ///< of the (sub)key that signed; its key id where that is unknown
   std::string user_id = {};      ///< empty where the key is unknown
   int64_t created = 0;           ///< seconds since 1970; 0: not said
+  /// What the signer called the file, as part of what he signed; empty where he did not say. The
+  /// name and the date that stand beside a message's content are signed by nobody, and not shown.
+  std::string file_name = {};
   /// Whether gpg takes the key for the named person's: "unknown", "undefined", "never", "marginal",
   /// "full", "ultimate".
   std::string trust = {};
@@ -91,11 +94,21 @@ Result<OpenPgpMessage> open_openpgp(OpenPgpKind kind, std::unique_ptr<ByteSource
 /// would ask only when the first bytes of the message come.
 Result<std::shared_ptr<const Secret>> ask_new_passphrase(WaitLimits limits = {});
 
+// A key is named by its fingerprint (40 or 64 hex digits; that of a subkey means its key) or by the
+// whole mail address of one of its user ids, <> around it or not, in any case of letters. gpg would
+// take parts of user ids and short key ids too, and so a key that somebody made for the purpose.
+// An address stands for the one key that has it and that gpg holds valid, fully or ultimately; for
+// a signing key, the one secret key. One's own key is also known by a key id of 16 digits when it
+// encrypts or signs. A key that is revoked, expired, disabled or of no use for its purpose is none.
+// Everything else is Errc::Environment, with the fingerprints of what may have been meant as hint.
+
 /// How to write a message. At least one of the first three.
 struct OpenPgpWriteOptions {
-  std::vector<std::string> recipients = {};  ///< fingerprints, key ids, user ids, as gpg takes them
+  std::vector<std::string> recipients = {};  ///< names of keys
   bool symmetric = false;                    ///< to a passphrase, beside recipients or alone
   std::optional<std::string> signer = std::nullopt;
+  std::string file_name =
+      {};  ///< without a folder: what the signature calls the file; may be empty
   std::shared_ptr<const Secret> passphrase = nullptr;  ///< null: gpg-agent has it or asks for it
   WaitLimits limits = {};
 
@@ -105,10 +118,8 @@ struct OpenPgpWriteOptions {
 /// A sink that writes a binary OpenPGP message into `next` (borrowed), uncompressed: what comes
 /// here has been compressed before. finish() ends the message and finishes `next`.
 ///
-/// All keys are looked up, judged and tried before this returns: one that is unknown, ambiguous,
-/// expired, revoked, disabled or of no use is an Errc::Environment error that names it. A recipient
-/// given by user id must be one that gpg trusts to be that person; a key id of 16 digits or a
-/// fingerprint speaks for itself.
+/// All keys are looked up, judged and tried before this returns: one that is of no use is an
+/// Errc::Environment error that names it.
 Result<std::unique_ptr<ByteSink>> make_openpgp_sink(ByteSink& next,
                                                     const OpenPgpWriteOptions& options);
 
@@ -119,12 +130,15 @@ Status check_readable(const OpenPgpWriteOptions& options);
 /// A key whose signature is demanded.
 class RequiredSigner {
  public:
-  /// Looks up the one key of that name or fingerprint; Errc::Environment if there is none.
+  /// Looks up the one key of that name, which is no key id; Errc::Environment if there is none.
   static Result<RequiredSigner> find(const std::string& name, WaitLimits limits = {});
 
   /// Success if one of the messages carries a good signature of the key. Otherwise Errc::Refused,
   /// saying what was found instead.
   Status check(std::span<const std::shared_ptr<const OpenPgpFacts>> messages) const;
+
+  /// Whether this signature is a good one of the key.
+  bool made(const OpenPgpSignature& signature) const;
 
   const std::string& fingerprint() const { return fingerprints_.front(); }
 

@@ -67,7 +67,7 @@ struct OpenedInput {
   std::optional<OpenedFile> file;                ///< what can be read again and by position
   std::unique_ptr<ByteSource> stream = nullptr;  ///< anything else: a pipe, a FIFO, a terminal
 };
-/// Waits for the writer of a FIFO, as open() does.
+/// The first read waits for the writer of a FIFO.
 Result<OpenedInput> open_input(const std::string& path, WaitLimits limits = {});
 
 /// Bytes that the caller keeps alive.

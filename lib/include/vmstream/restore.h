@@ -2,6 +2,8 @@
 // Bringing a guest back: from the plain stream of a state file into a QEMU.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -52,6 +54,7 @@ class RestoreObserver {
 struct RestoreSummary {
   StreamCounts counts;
   std::string machine;
+  std::optional<std::array<std::byte, 16>> uuid;  ///< the guest's; most streams do not have it
   std::string run_state;  ///< QEMU's own word, such as "running"; empty without a monitor
   bool rebuilt = false;   ///< a postcopy stream was handed on as a plain one
   double total_seconds = 0;

@@ -3,8 +3,11 @@
 // completeness.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +40,8 @@ class StatisticsTap final : public ByteTap {
   const StreamCounts& counts() const;
   /// The machine type's name, escaped; empty until the configuration has come, or if there is none.
   const std::string& machine() const;
+  /// The guest's, as the configuration has it; most guests have it not sent.
+  const std::optional<std::array<std::byte, 16>>& uuid() const;
   const StreamParser& parser() const;
 
  private:

@@ -4,10 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <limits>
+#include <optional>
 
 namespace vmstream {
 namespace {
@@ -43,28 +44,52 @@ bool is_unsafe(std::string_view sequence) {
 }
 
 struct Number {
-  double value = 0;
-  std::string_view unit;
+  uint64_t whole = 0;
+  std::string_view fraction = {};  // digits
+  std::string_view unit = {};
 };
 
-// Splits "1.5GiB" into 1.5 and "GiB". Hexadecimal numbers carry no fraction.
+// The digits that `text` begins with, which are taken off.
+std::string_view take_digits(std::string_view& text) {
+  size_t count = std::min(text.find_first_not_of("0123456789"), text.size());
+  auto digits = text.substr(0, count);
+  text.remove_prefix(count);
+  return digits;
+}
+
+// Splits "1.5GiB" into 1, "5" and "GiB". Hexadecimal numbers carry no fraction.
 Result<Number> split_number(std::string_view text, std::string_view what) {
   Number number;
-  const char* end = text.data() + text.size();
+  Error unfit{Errc::Usage, fmt::format("'{}' is not {}", escape(text), what)};
   std::from_chars_result parsed{};
   if (text.starts_with("0x") || text.starts_with("0X")) {
-    uint64_t value = 0;
-    parsed = std::from_chars(text.data() + 2, end, value, 16);
-    number.value = static_cast<double>(value);
-    if (value > (uint64_t{1} << 53)) parsed.ec = std::errc::result_out_of_range;
+    const char* end = text.data() + text.size();
+    parsed = std::from_chars(text.data() + 2, end, number.whole, 16);
+    number.unit = {parsed.ptr, static_cast<size_t>(end - parsed.ptr)};
   } else {
-    parsed = std::from_chars(text.data(), end, number.value, std::chars_format::fixed);
+    auto whole = take_digits(text);
+    if (text.starts_with('.')) {
+      text.remove_prefix(1);
+      number.fraction = take_digits(text);
+    }
+    if (whole.empty() && number.fraction.empty()) return unfit;
+    if (whole.empty()) whole = "0";
+    parsed = std::from_chars(whole.data(), whole.data() + whole.size(), number.whole);
+    number.unit = text;
   }
-  if (parsed.ec != std::errc{} || !std::isfinite(number.value) || number.value < 0) {
-    return Error{Errc::Usage, fmt::format("'{}' is not {}", escape(text), what)};
-  }
-  number.unit = {parsed.ptr, static_cast<size_t>(end - parsed.ptr)};
+  if (parsed.ec != std::errc{}) return unfit;
   return number;
+}
+
+// The number of units of `factor` as a whole number, rounded down: exact, where a double would keep
+// 53 bits. Empty beyond `most`. `factor` is at most 2^60.
+std::optional<uint64_t> scale(const Number& number, uint64_t factor, uint64_t most) {
+  uint64_t part = 0;
+  for (auto digit = number.fraction.rbegin(); digit != number.fraction.rend(); ++digit) {
+    part = (part + static_cast<uint64_t>(*digit - '0') * factor) / 10;
+  }
+  if (part > most || number.whole > (most - part) / factor) return std::nullopt;
+  return number.whole * factor + part;
 }
 
 }  // namespace
@@ -92,7 +117,7 @@ Result<uint64_t> parse_size(std::string_view text) {
   auto number = split_number(text, kWhat);
   if (!number) return number.error();
   auto unit = number->unit;
-  double factor = 1;
+  uint64_t factor = 1;
   if (!unit.empty() && unit != "B") {
     constexpr std::string_view kPrefixes = "KMGTPE";
     char prefix = unit[0] == 'k' ? 'K' : unit[0];
@@ -101,13 +126,12 @@ Result<uint64_t> parse_size(std::string_view text) {
     if (power == std::string_view::npos || !(rest.empty() || rest == "iB")) {
       return Error{Errc::Usage, fmt::format("'{}' is not {}", escape(text), kWhat)};
     }
-    factor = std::ldexp(1.0, 10 * (static_cast<int>(power) + 1));
+    factor = uint64_t{1} << (10 * (power + 1));
   }
-  double bytes = number->value * factor;
-  if (bytes >= std::ldexp(1.0, 63)) {
-    return Error{Errc::Usage, fmt::format("'{}' is too large a size", escape(text))};
-  }
-  return static_cast<uint64_t>(bytes);
+  constexpr uint64_t kMostBytes = std::numeric_limits<int64_t>::max();
+  auto bytes = scale(*number, factor, kMostBytes);
+  if (!bytes) return Error{Errc::Usage, fmt::format("'{}' is too large a size", escape(text))};
+  return *bytes;
 }
 
 Result<uint64_t> parse_rate(std::string_view text) {
@@ -127,16 +151,16 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
   if (!number) return number.error();
   struct Unit {
     std::string_view name;
-    double milliseconds;
+    uint64_t milliseconds;
   };
   constexpr std::array<Unit, 5> kUnits{
-      {{"ms", 1}, {"s", 1e3}, {"", 1e3}, {"min", 6e4}, {"h", 3.6e6}}};
+      {{"ms", 1}, {"s", 1000}, {"", 1000}, {"min", 60'000}, {"h", 3'600'000}}};
+  constexpr uint64_t kMostMilliseconds = 1'000'000'000'000'000;
   for (const Unit& unit : kUnits) {
     if (number->unit != unit.name) continue;
-    double milliseconds = number->value * unit.milliseconds;
-    if (milliseconds > 1e15)
-      return Error{Errc::Usage, fmt::format("'{}' is too long a time", escape(text))};
-    return std::chrono::milliseconds(static_cast<int64_t>(milliseconds));
+    auto milliseconds = scale(*number, unit.milliseconds, kMostMilliseconds);
+    if (milliseconds) return std::chrono::milliseconds(static_cast<int64_t>(*milliseconds));
+    return Error{Errc::Usage, fmt::format("'{}' is too long a time", escape(text))};
   }
   return Error{Errc::Usage, fmt::format("'{}' is not {}", escape(text), kWhat)};
 }

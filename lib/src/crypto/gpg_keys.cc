@@ -5,30 +5,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <ctime>
 #include <string_view>
 #include <vector>
 
 #include <vmstream/text.h>
 #include "crypto/gpg_transfer.h"
+#include "crypto/key_name.h"
 
 namespace vmstream {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
-
-// A long key id or a fingerprint: names one key and no other, whoever it belongs to.
-bool is_identifier(std::string_view name) {
-  if (name.starts_with("0x")) name.remove_prefix(2);
-  bool is_hex = std::ranges::all_of(
-      name, [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; });
-  return is_hex && (name.size() == 16 || name.size() == 40 || name.size() == 64);
-}
 
 // A gpg that waits, as for the lock of a key ring, must not outwait the limits.
 Result<std::vector<GpgKey>> list_keys(const std::string& name, bool secret, WaitLimits limits) {
@@ -85,7 +71,6 @@ std::string subkey_flaw(const GpgKey& key, KeyUse use) {
 
 // What forbids to use the key; empty if nothing does.
 std::string flaw_of(const GpgKey& key, KeyUse use) {
-  if (use == KeyUse::Verify) return "";
   if (key->revoked) return "is revoked";
   if (key->expired) return expiry(key->subkeys ? key->subkeys->expires : 0);
   if (key->disabled) return "is disabled";
@@ -93,22 +78,16 @@ std::string flaw_of(const GpgKey& key, KeyUse use) {
   return subkey_flaw(key, use);
 }
 
-// The best validity among the user ids that `name` may have meant.
-gpgme_validity_t validity_of(const GpgKey& key, const std::string& name) {
-  std::string wanted = lower(name);
-  std::erase_if(wanted, [](char c) { return c == '<' || c == '>' || c == '='; });
-  gpgme_validity_t best = GPGME_VALIDITY_UNKNOWN;
-  for (auto* uid = key->uids; uid; uid = uid->next) {
-    bool is_meant = lower(uid->uid).find(wanted) != std::string::npos;
-    if (is_meant && !uid->revoked && !uid->invalid) best = std::max(best, uid->validity);
-  }
-  return best;
-}
-
-std::string fingerprints_of(const std::vector<GpgKey>& keys) {
+// "0123… (Jo <jo@example.org>), 4567… (Al <al@example.org>)": for a person to choose from.
+std::string names_of(const std::vector<GpgKey>& keys) {
+  constexpr size_t kMostNames = 5;
   std::string text;
-  for (const GpgKey& key : keys) text += fmt::format("{}{}", text.empty() ? "" : ", ", key->fpr);
-  return text;
+  for (size_t i = 0; i < keys.size() && i < kMostNames; ++i) {
+    const auto* uid = keys[i]->uids;
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", keys[i]->fpr);
+    if (uid && uid->uid) text += fmt::format(" ({})", escape(uid->uid));
+  }
+  return keys.size() > kMostNames ? text + ", ..." : text;
 }
 
 Error key_error(const std::string& name, std::string_view what, std::string hint = {}) {
@@ -117,36 +96,98 @@ Error key_error(const std::string& name, std::string_view what, std::string hint
                .hint = std::move(hint)};
 }
 
+bool needs_secret(KeyUse use) {
+  return use == KeyUse::Sign;
+}
+
+// Keys that gpg would take for the name, for a hint. What gpg makes of the name is its own affair.
+Result<std::vector<GpgKey>> find_similar(const std::string& name, KeyUse use, WaitLimits limits) {
+  auto keys = list_keys(name, needs_secret(use), limits);
+  bool is_over =
+      !keys && (keys.error().code == Errc::TimedOut || keys.error().code == Errc::Interrupted);
+  if (!keys && !is_over) return std::vector<GpgKey>();
+  return keys;
+}
+
+// Nobody has that name.
+Error explain_unknown(const std::string& name, KeyUse use, WaitLimits limits) {
+  auto similar = find_similar(name, use, limits);
+  if (!similar) return similar.error();
+  std::string hint = similar->empty() ? fmt::format("gpg --list-{}keys shows those that are here",
+                                                    needs_secret(use) ? "secret-" : "")
+                                      : "there is " + names_of(*similar);
+  return key_error(name, needs_secret(use) ? "is not among the secret keys" : "is unknown",
+                   std::move(hint));
+}
+
+// The name does not stand for one key.
+Error explain_inexact(const std::string& name, KeyName::Form form, KeyUse use, WaitLimits limits) {
+  auto similar = find_similar(name, use, limits);
+  if (!similar) return similar.error();
+  if (similar->empty()) return explain_unknown(name, use, limits);
+  bool is_id = form == KeyName::Form::KeyId;
+  return key_error(name,
+                   is_id ? "is a key id, which another key may share"
+                         : "is neither a fingerprint nor a whole mail address",
+                   "if it is the right one, give its fingerprint: " + names_of(*similar));
+}
+
+// Nobody else can put a secret key here, so that its id is enough for the owner.
+bool is_exact(const KeyName& name, KeyUse use) {
+  bool may_be_id = use != KeyUse::Verify;
+  return name.form == KeyName::Form::Fingerprint || name.form == KeyName::Form::Address ||
+         (may_be_id && name.form == KeyName::Form::KeyId);
+}
+
+Result<std::vector<GpgKey>> find_named(const KeyName& name, KeyUse use, WaitLimits limits) {
+  bool secret = needs_secret(use) || name.form == KeyName::Form::KeyId;
+  auto keys = list_keys(gpg_pattern(name), secret, limits);
+  if (keys) std::erase_if(*keys, [&](const GpgKey& key) { return !has_name(*key, name); });
+  return keys;
+}
+
+// Of keys that all have the name the one that may be used.
+Result<GpgKey> choose(std::vector<GpgKey> keys, const std::string& given, const KeyName& name,
+                      KeyUse use) {
+  std::string flaw = flaw_of(keys.front(), use);
+  std::erase_if(keys, [use](const GpgKey& key) { return !flaw_of(key, use).empty(); });
+  if (keys.empty()) return key_error(given, flaw);
+  // What is signed with a key that is not the person's own helps nobody but its reader.
+  bool wants_proof = use != KeyUse::Sign && name.form == KeyName::Form::Address;
+  if (wants_proof) {
+    std::string unproved = names_of(keys);
+    std::erase_if(keys, [&](const GpgKey& key) { return !is_proved(*key, name); });
+    if (keys.empty()) {
+      return key_error(given, "is not known to belong to the person named",
+                       "if it is the right one, give its fingerprint: " + unproved);
+    }
+  }
+  if (keys.size() == 1) return std::move(keys.front());
+  return key_error(given, fmt::format("is ambiguous: {} keys have that name", keys.size()),
+                   "give the fingerprint of one: " + names_of(keys));
+}
+
 }  // namespace
 
 Result<GpgKey> find_key(const std::string& name, KeyUse use, WaitLimits limits) {
   if (name.empty()) return Error{Errc::Usage, "a key has an empty name"};
-  auto keys = list_keys(name, use == KeyUse::Sign, limits);
+  KeyName wanted = parse_key_name(name);
+  if (!is_exact(wanted, use)) return explain_inexact(name, wanted.form, use, limits);
+  auto keys = find_named(wanted, use, limits);
   if (!keys) return keys.error();
-  if (keys->empty()) {
-    bool secret = use == KeyUse::Sign;
-    return key_error(
-        name, secret ? "is not among the secret keys" : "is unknown",
-        fmt::format("gpg --list-{}keys shows those that are here", secret ? "secret-" : ""));
-  }
-  std::string flaw = flaw_of(keys->front(), use);
-  std::erase_if(*keys, [use](const GpgKey& key) { return !flaw_of(key, use).empty(); });
-  if (keys->empty()) return key_error(name, flaw);
-  if (keys->size() > 1) {
-    return key_error(name, fmt::format("is ambiguous: {} keys have that name", keys->size()),
-                     "give the fingerprint of one: " + fingerprints_of(*keys));
-  }
-  GpgKey key = std::move(keys->front());
-  bool is_trusted = is_identifier(name) || validity_of(key, name) >= GPGME_VALIDITY_MARGINAL;
-  if (use == KeyUse::Encrypt && !is_trusted) {
-    return key_error(name, "is not known to belong to the person named",
-                     fmt::format("if it is the right one, give its fingerprint: {}", key->fpr));
-  }
-  return key;
+  if (!keys->empty()) return choose(std::move(*keys), name, wanted, use);
+  if (wanted.form == KeyName::Form::KeyId) return explain_inexact(name, wanted.form, use, limits);
+  return explain_unknown(name, use, limits);
 }
 
-Result<bool> has_secret_key(const std::string& name, WaitLimits limits) {
-  auto keys = list_keys(name, true, limits);
+Result<GpgKey> look_up_key(const std::string& fingerprint, WaitLimits limits) {
+  auto keys = find_named(parse_key_name(fingerprint), KeyUse::Verify, limits);
+  if (!keys) return keys.error();
+  return keys->empty() ? GpgKey() : std::move(keys->front());
+}
+
+Result<bool> has_secret_part(const GpgKey& key, WaitLimits limits) {
+  auto keys = list_keys(key->fpr, true, limits);
   if (!keys) return keys.error();
   return !keys->empty();
 }

@@ -41,6 +41,8 @@ class GpgTransfer {
 
   /// Of a transfer that is done: the first error of supply or accept, or `what` and gpg's own.
   Status outcome(const std::string& what) const;
+  /// The same as GPGME has it; 0 where supply or accept failed.
+  gpgme_error_t verdict() const { return own_error_ ? 0 : *outcome_; }
 
   gpgme_ctx_t context() const { return context_.get(); }
   /// What a listing of keys has brought.

@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <vmstream/text.h>
 #include "crypto/gpg_keys.h"
+#include "crypto/writing_keys.h"
 
 namespace vmstream {
 namespace {
@@ -46,17 +49,39 @@ std::string_view trust_of(gpgme_validity_t validity) {
   return "unknown";
 }
 
+// A key may carry names that nobody vouches for: the one that gpg believes most.
 std::string user_id_of(const std::string& fingerprint, WaitLimits limits) {
-  if (fingerprint.empty()) return "";
-  auto key = find_key(fingerprint, KeyUse::Verify, limits);
-  if (!key || !(*key)->uids) return "";
-  return escape((*key)->uids->uid);
+  auto key = look_up_key(fingerprint, limits);
+  if (!key || !*key) return "";
+  const _gpgme_user_id* best = nullptr;
+  for (const auto* uid = (*key)->uids; uid; uid = uid->next) {
+    bool is_usable = (*key)->revoked || (!uid->revoked && !uid->invalid);
+    if (is_usable && (!best || uid->validity > best->validity)) best = uid;
+  }
+  return best ? escape(best->uid) : "";
+}
+
+// Escaped by whom it was written, or now: backslashes alone do no harm.
+std::string escape_once(const std::string& text) {
+  std::string rest = text;
+  std::erase(rest, '\\');
+  return escape(rest) == rest ? text : escape(text);
+}
+
+std::string file_name_in(gpgme_sig_notation_t notation) {
+  for (; notation; notation = notation->next) {
+    if (!notation->name || !notation->value) continue;
+    if (std::string_view(notation->name) != kFileNameNotation) continue;
+    return escape_once({notation->value, static_cast<size_t>(std::max(notation->value_len, 0))});
+  }
+  return "";
 }
 
 OpenPgpSignature signature_of(const _gpgme_signature& found, WaitLimits limits) {
   OpenPgpSignature signature{.status = status_of(found)};
   signature.fingerprint = escape(found.fpr ? found.fpr : "");
   signature.created = static_cast<int64_t>(found.timestamp);
+  signature.file_name = file_name_in(found.notations);
   signature.trust = trust_of(found.validity);
   if (signature.status != SignatureStatus::NoKey) {
     signature.user_id = user_id_of(signature.fingerprint, limits);

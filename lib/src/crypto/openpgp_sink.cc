@@ -194,7 +194,9 @@ Result<std::unique_ptr<ByteSink>> make_openpgp_sink(ByteSink& next,
 Status check_readable(const OpenPgpWriteOptions& options) {
   if (options.symmetric || options.recipients.empty()) return ok();
   for (const std::string& name : options.recipients) {
-    auto found = has_secret_key(name, options.limits);
+    auto key = find_key(name, KeyUse::Encrypt, options.limits);
+    if (!key) return key.error();
+    auto found = has_secret_part(*key, options.limits);
     if (!found) return found.error();
     if (*found) return ok();
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include <vmstream/openpgp.h>
+#include "crypto/decryption_notes.h"
 #include "crypto/gpg_transfer.h"
 #include "crypto/openpgp_facts.h"
 
@@ -26,6 +27,7 @@ class OpenPgpSource final : public ByteSource {
   }
 
   Status begin() {
+    if (auto listening = notes_.listen(transfer_.context()); !listening) return listening;
     return transfer_.begin([this](gpgme_ctx_t gpg, gpgme_data_t message, gpgme_data_t content) {
       return kind_ == OpenPgpKind::Encrypted
                  ? gpgme_op_decrypt_verify_start(gpg, message, content)
@@ -73,8 +75,10 @@ class OpenPgpSource final : public ByteSource {
   // gpg's last word.
   Status judge() {
     *facts_ = collect_facts(transfer_.context(), kind_, limits_);
-    auto outcome = transfer_.outcome("OpenPGP");
-    if (!outcome) return explain(outcome.error());
+    if (auto error = notes_.correct(transfer_.verdict())) {
+      return explain(openpgp_error("OpenPGP", error));
+    }
+    if (auto outcome = transfer_.outcome("OpenPGP"); !outcome) return outcome;
     return check_signatures(*facts_);
   }
 
@@ -93,7 +97,8 @@ class OpenPgpSource final : public ByteSource {
   std::vector<std::byte> got_;
   size_t taken_ = 0;           // of got_, handed out
   std::optional<Status> end_;  // the clean end, or why there is none
-  GpgTransfer transfer_;       // last: it calls back
+  DecryptionNotes notes_;
+  GpgTransfer transfer_;  // last: it calls back
 };
 
 }  // namespace

@@ -23,15 +23,18 @@ Status RequiredSigner::check(std::span<const std::shared_ptr<const OpenPgpFacts>
   std::string found;
   for (const auto& message : messages) {
     for (const auto& signature : message->signatures) {
-      bool is_wanted =
-          std::ranges::find(fingerprints_, signature.fingerprint) != fingerprints_.end();
-      if (is_wanted && signature.status == SignatureStatus::Good) return ok();
+      if (made(signature)) return ok();
       found += fmt::format("{}signature of {} ({})", found.empty() ? "" : ", ",
                            signature.fingerprint, name_of(signature.status));
     }
   }
   return Error{Errc::Refused, fmt::format("no good signature of key {}: found {}", fingerprint(),
                                           found.empty() ? "none at all" : found)};
+}
+
+bool RequiredSigner::made(const OpenPgpSignature& signature) const {
+  return signature.status == SignatureStatus::Good &&
+         std::ranges::find(fingerprints_, signature.fingerprint) != fingerprints_.end();
 }
 
 }  // namespace vmstream

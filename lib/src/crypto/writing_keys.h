@@ -15,13 +15,17 @@ struct WritingKeys {
   std::vector<GpgKey> recipients = {};
   GpgKey signer = {};  ///< null: not signed
   bool symmetric = false;
+  std::string file_name = {};  ///< to be signed with the content
   std::shared_ptr<const Secret> passphrase = {};
   WaitLimits limits = {};
 };
 
 Result<std::shared_ptr<const WritingKeys>> find_writing_keys(const OpenPgpWriteOptions& options);
 
-/// A context with the passphrase and the signer.
+/// The notation of a signature that holds the name of the file.
+inline constexpr const char* kFileNameNotation = "file-name@vmstream";
+
+/// A context with the passphrase, the signer and what the signature is to say.
 Result<GpgContext> make_writing_context(const WritingKeys& keys);
 
 }  // namespace vmstream

@@ -32,6 +32,7 @@ class StreamTap final : public ByteTap {
   const StreamCounts& counts() const { return statistics_.counts(); }
   const StreamParser& parser() const { return statistics_.parser(); }
   const std::string& machine() const { return statistics_.machine(); }
+  const auto& uuid() const { return statistics_.uuid(); }
   /// Known after finish(); empty unless asked for.
   const std::string& sha256() const { return sha256_; }
 

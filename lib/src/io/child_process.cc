@@ -115,6 +115,8 @@ ChildProcess::~ChildProcess() {
 }
 
 Result<ExitStatus> ChildProcess::wait(const WaitLimits& limits) {
+  // waitpid would take -1 for any child there is, and 0 for any of the group.
+  if (!running()) return Error{Errc::Environment, "there is no command to wait for"};
   UniqueFd watch(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (watch.is_open()) {
     auto ended = wait_ready(watch.get(), POLLIN, limits, "a command to end");

@@ -43,7 +43,7 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
   bool running() const { return pid_ > 0; }
-  /// Waits for the end within `limits`.
+  /// Waits for the end within `limits`; an error if it ended or was released before.
   Result<ExitStatus> wait(const WaitLimits& limits);
   /// SIGTERM, two seconds of patience, SIGKILL; waits.
   void end();

@@ -100,7 +100,9 @@ std::unique_ptr<ByteSource> make_fd_source(UniqueFd fd, WaitLimits limits) {
 }
 
 Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, WaitLimits limits) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A FIFO would be opened when somebody writes to it, past all limits; so it is the first read
+  // that waits for him.
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!fd.is_open()) return system_error("open", errno);
   struct stat status {};
   if (::fstat(fd.get(), &status) == 0 && S_ISDIR(status.st_mode)) {

@@ -142,8 +142,9 @@ Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path) 
   return file->reader();
 }
 
+// The first read waits for a FIFO's writer, within the limits.
 Result<OpenedInput> open_input(const std::string& path, WaitLimits limits) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat status {};
   if (!fd.is_open() || ::fstat(fd.get(), &status) != 0) return system_error("open", errno);
   if (S_ISDIR(status.st_mode)) return system_error("open", EISDIR);

@@ -27,7 +27,8 @@ Secret::~Secret() {
 
 Result<std::shared_ptr<const Secret>> Secret::read_file(const std::string& path,
                                                         WaitLimits limits) {
-  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // The first read waits for a FIFO's writer, within the limits.
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   if (!file.is_open()) return system_error("open", errno);
   return read_fd(file.get(), limits);
 }

@@ -63,6 +63,29 @@ TEST_CASE("sizes, rates and times are read as people write them", "[base]") {
   CHECK(parse_size("1KB").error().code == Errc::Usage);
 }
 
+TEST_CASE("sizes and times are exact to the last byte", "[base]") {
+  CHECK(*parse_size("9007199254740993") == 9007199254740993);  // 2^53 + 1
+  CHECK(*parse_size("0x20000000000001") == 0x20000000000001);
+  CHECK(*parse_size("9223372036854775807") == 9223372036854775807);
+  CHECK(*parse_size("0x7fffffffffffffff") == 0x7fffffffffffffff);
+  CHECK(*parse_rate("9007199254740993/s") == 9007199254740993);
+  CHECK(*parse_size("7.9999999999999999999E") == 9223372036854775807);
+  CHECK(*parse_size("0.1K") == 102);
+  CHECK(*parse_size(".5K") == 512);
+  CHECK(*parse_size("5.K") == 5120);
+  CHECK(*parse_size("4.0009765625M") == (4u << 20) + 1024);
+  CHECK(parse_duration("0.0015s")->count() == 1);
+  CHECK(parse_duration("1.1h")->count() == 3'960'000);
+  for (const char* bad :
+       {"9223372036854775808", "0x8000000000000000", "8E", "18446744073709551616",
+        "99999999999999999999999", "8589934592G", ".", ".K", "1e3", "+1", "inf"}) {
+    INFO(bad);
+    CHECK_FALSE(parse_size(bad));
+  }
+  CHECK(parse_size("8E").error().message == "'8E' is too large a size");
+  CHECK_FALSE(parse_duration("99999999999999999h"));
+}
+
 TEST_CASE("sizes and times are printed for people", "[base]") {
   CHECK(format_size(12) == "12 bytes");
   CHECK(format_size(1536) == "1.50 KiB");

@@ -159,8 +159,8 @@ TEST_CASE("a signing key that gpg must unlock is unlocked first", "[openpgp]") {
 TEST_CASE("keys of no use are named before anything is written", "[openpgp]") {
   GpgHome home;
   GpgHome::make_key("jo@example.org");
-  GpgHome::make_key("Twin <one@example.org>");
-  GpgHome::make_key("Twin <two@example.org>");
+  GpgHome::make_key("One <twin@example.org>");
+  GpgHome::make_key("Two <twin@example.org>");
   GpgHome::make_key("late@example.org", "future-default", "", "seconds=1");
   GpgHome::make_key("sign@example.org", "ed25519");
   GpgHome::make_key("gone@example.org");
@@ -170,8 +170,8 @@ TEST_CASE("keys of no use are named before anything is written", "[openpgp]") {
   GpgHome::command("sleep 2");
 
   check_refused({.recipients = {"nobody@example.org"}}, "key 'nobody@example.org' is unknown");
-  check_refused({.recipients = {"jo@example.org", "Twin"}},
-                "key 'Twin' is ambiguous: 2 keys have that name");
+  check_refused({.recipients = {"jo@example.org", "twin@example.org"}},
+                "key 'twin@example.org' is ambiguous: 2 keys have that name");
   check_refused({.recipients = {"gone@example.org"}}, "key 'gone@example.org' is revoked");
   check_refused({.recipients = {"sign@example.org"}},
                 "key 'sign@example.org' has no subkey to encrypt to");

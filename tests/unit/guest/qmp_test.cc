@@ -72,6 +72,9 @@ TEST_CASE("nobody at the address: the error names it and says how to start QEMU"
   CHECK(contains(client.error().message, folder / "none"));
   CHECK(contains(client.error().message, "No such file"));
   CHECK(contains(client.error().hint, "-qmp unix:"));
+  auto refused_v6 = QmpClient::connect(*QmpAddress::parse("tcp:[::1]:1"), patient());
+  REQUIRE_FALSE(refused_v6);
+  CHECK(contains(refused_v6.error().hint, "-qmp tcp:[::1]:1,server=on"));
   auto refused = QmpClient::connect(*QmpAddress::parse("tcp:127.0.0.1:1"), patient());
   REQUIRE_FALSE(refused);
   CHECK(contains(refused.error().message, "Connection refused"));

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,12 +16,17 @@
 #include <vmstream/byte_source.h>
 #include <vmstream/command.h>
 #include <vmstream/output_file.h>
+#include <vmstream/random_source.h>
+#include <vmstream/secret.h>
 #include "base/unique_fd.h"
+#include "io/child_process.h"
 #include "io/temporary_name.h"
 #include "support/catch.h"
+#include "support/read_all.h"
 #include "support/temp_dir.h"
 
 using namespace vmstream;
+using testing::read_all;
 using testing::TempDir;
 
 namespace {
@@ -80,6 +86,61 @@ TEST_CASE("a read from a silent pipe ends with its deadline or its cancellation"
             ->read(buffer)
             .error()
             .code == Errc::Interrupted);
+}
+
+TEST_CASE("a FIFO that nobody writes to is waited for within limits", "[io]") {
+  TempDir folder;
+  std::string path = folder / "fifo";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  auto check_ends = [&](const WaitLimits& limits, Errc code) {
+    auto source = open_file_source(path, limits);
+    REQUIRE(source);
+    std::byte byte{};
+    auto count = (*source)->read(std::span(&byte, 1));
+    REQUIRE_FALSE(count);
+    CHECK(count.error().code == code);
+    auto input = open_input(path, limits);
+    REQUIRE(input);
+    REQUIRE_FALSE(input->file);
+    auto first = input->stream->read(std::span(&byte, 1));
+    REQUIRE_FALSE(first);
+    CHECK(first.error().code == code);
+    auto secret = Secret::read_file(path, limits);
+    REQUIRE_FALSE(secret);
+    CHECK(secret.error().code == code);
+  };
+  check_ends(within(std::chrono::milliseconds(20)), Errc::TimedOut);
+  // The signal has come before anything is waited for.
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  cancellation->request();
+  check_ends({.cancellation = &*cancellation}, Errc::Interrupted);
+
+  std::thread writer([&] { std::ofstream(path) << "late"; });
+  auto source = open_file_source(path, within(std::chrono::seconds(20)));
+  REQUIRE(source);
+  auto all = read_all(**source, 100);
+  writer.join();
+  REQUIRE(all);
+  CHECK(text_of(*all) == "late");
+}
+
+TEST_CASE("a child that is gone is not waited for", "[io]") {
+  auto child = ChildProcess::start({"true"}, {});
+  REQUIRE(child);
+  auto other = ChildProcess::start({"sleep", "60"}, {});
+  REQUIRE(other);
+  REQUIRE(child->wait({}));
+  auto again = child->wait({});
+  REQUIRE_FALSE(again);
+  CHECK(again.error().message == "there is no command to wait for");
+  auto released = ChildProcess::start({"true"}, {});
+  REQUIRE(released);
+  pid_t pid = released->pid();
+  released->release();
+  CHECK_FALSE(released->wait({}));  // nor is the other child taken for it
+  CHECK(other->running());
+  CHECK(::waitpid(pid, nullptr, 0) == pid);
 }
 
 TEST_CASE("somebody is told while a wait lasts, and ends it", "[io]") {

@@ -20,15 +20,6 @@ using nlohmann::ordered_json;
 using vmstream::escape;
 using vmstream::PageKind;
 
-std::string uuid_text(const std::array<std::byte, 16>& uuid) {
-  std::string text;
-  for (size_t i = 0; i < uuid.size(); ++i) {
-    bool dash = i == 4 || i == 6 || i == 8 || i == 10;
-    text += fmt::format("{}{:02x}", dash ? "-" : "", std::to_integer<unsigned>(uuid[i]));
-  }
-  return text;
-}
-
 ordered_json configuration_json(const std::optional<vmstream::Configuration>& configuration) {
   if (!configuration) return nullptr;
   ordered_json json{{"offset", configuration->offset},

@@ -12,9 +12,11 @@ namespace {
 class Tally final : public StreamCounter {
  public:
   std::string machine;
+  std::optional<std::array<std::byte, 16>> uuid;
 
   Status on_configuration(const Configuration& configuration) override {
     machine = escape(configuration.machine);
+    uuid = configuration.uuid;
     return ok();
   }
 };
@@ -52,6 +54,10 @@ const StreamCounts& StatisticsTap::counts() const {
 
 const std::string& StatisticsTap::machine() const {
   return state_->tally.machine;
+}
+
+const std::optional<std::array<std::byte, 16>>& StatisticsTap::uuid() const {
+  return state_->tally.uuid;
 }
 
 const StreamParser& StatisticsTap::parser() const {

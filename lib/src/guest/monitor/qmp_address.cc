@@ -27,11 +27,7 @@ Error bad_address(std::string_view text, std::string_view why) {
 
 Error connect_error(const QmpAddress& address, int error_number) {
   Error error = system_error("connect to " + to_text(address), error_number);
-  error.hint = address.kind == QmpAddress::Kind::Unix
-                   ? fmt::format("is QEMU running with -qmp unix:{},server=on,wait=off ?",
-                                 escape(address.path))
-                   : fmt::format("is QEMU running with -qmp tcp:{}:{},server=on,wait=off ?",
-                                 escape(address.host), escape(address.port));
+  error.hint = fmt::format("is QEMU running with -qmp {},server=on,wait=off ?", to_text(address));
   return error;
 }
 

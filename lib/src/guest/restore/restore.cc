@@ -40,6 +40,7 @@ RestoreSummary summarize(StreamGuard& guard, Clock::time_point start) {
   RestoreSummary summary;
   summary.counts = guard.tap().counts();
   summary.machine = guard.tap().machine();
+  summary.uuid = guard.tap().uuid();
   summary.rebuilt = guard.rebuilt();
   summary.total_seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return summary;

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// What gpg says of a decryption while it is under way.
+#pragma once
+
+#include "crypto/gpg.h"
+
+namespace vmstream {
+
+/// Knows why a decryption failed. GPGME's verdict is "no secret key" whenever a recipient's is not
+/// here, be it that the content of the message is damaged, and "decryption failed" where gpg-agent
+/// could not ask for a passphrase.
+class DecryptionNotes {
+ public:
+  DecryptionNotes() = default;
+  DecryptionNotes(const DecryptionNotes&) = delete;
+  DecryptionNotes& operator=(const DecryptionNotes&) = delete;
+
+  /// Listens to what is done in `context` from now on. Must outlive that.
+  Status listen(gpgme_ctx_t context);
+
+  /// `verdict` is GPGME's on the whole operation.
+  gpgme_error_t correct(gpgme_error_t verdict) const;
+
+ private:
+  static gpgme_error_t on_status(void* self, const char* keyword, const char* arguments);
+
+  bool content_key_found_ = false;
+  gpgme_error_t key_error_ = 0;  // why a secret key or a passphrase that is here was of no use
+};
+
+}  // namespace vmstream
