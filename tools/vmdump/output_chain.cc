@@ -59,10 +59,13 @@ class OutputChain::CountingSink final : public ByteSink {
 
 namespace {
 
-// With --json stdout belongs to the summary, and what the command prints goes to stderr.
+// With --json stdout belongs to the summary, and what a command prints goes to stderr.
+int command_stdout(const Options& options) {
+  return options.common.json ? STDERR_FILENO : STDOUT_FILENO;
+}
+
 Result<std::unique_ptr<ByteSink>> open_command(const Options& options, WaitLimits limits) {
-  int command_stdout = options.common.json ? STDERR_FILENO : STDOUT_FILENO;
-  return vmstream::make_command_sink(*options.exec, command_stdout, limits);
+  return vmstream::make_command_sink(*options.exec, command_stdout(options), limits);
 }
 
 Result<std::unique_ptr<ByteSink>> open_stdout(const Options& options, WaitLimits limits) {
@@ -142,6 +145,9 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     auto opened = options.exec ? open_command(options, limits) : open_stdout(options, limits);
     if (!opened) return opened.error();
     chain.elsewhere_ = std::move(*opened);
+    chain.then_ = options.then;
+    chain.command_stdout_ = command_stdout(options);
+    chain.limits_ = limits;
     chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_, options.max_size);
   }
   if (options.is_openpgp()) {
@@ -181,8 +187,19 @@ Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
   return vmstream::Error{vmstream::Errc::Unsupported, "there is no file to read back"};
 }
 
+// The stream is where --exec put it: what fails now fails a save whose bytes are all there.
+Status OutputChain::publish_elsewhere() const {
+  if (!then_) return sync_stdout();
+  auto done = vmstream::run_command(*then_, command_stdout_, limits_);
+  if (done) return done;
+  Error error = done.error();
+  error.message = "the command of --exec has taken everything, but --then failed: " + error.message;
+  error.hint = "what was written aside is whole; publish it by hand, or save again";
+  return error;
+}
+
 Status OutputChain::publish() {
-  if (!file_) return sync_stdout();
+  if (!file_) return publish_elsewhere();
   return file_->commit_file();
 }
 

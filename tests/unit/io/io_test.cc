@@ -265,6 +265,51 @@ TEST_CASE("a command that stops reading early is an error even with status 0", "
         "command 'head -c 10 > /dev/null' ended with exit status 0 before it had read everything");
 }
 
+TEST_CASE("what a command leaves unread in its pipe is an error", "[io]") {
+  std::vector<std::byte> some(50000);
+  for (const char* command :
+       {"true", "sleep 0.2", "head -c 10 > /dev/null", "exec <&-; sleep 0.2"}) {
+    INFO(command);
+    auto sink = make_command_sink(command);
+    REQUIRE(sink);
+    auto done = (*sink)->write(some);
+    if (done) done = (*sink)->finish();
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::Environment);
+    CHECK(done.error().message.starts_with(fmt::format("command '{}' ended with", command)));
+  }
+  auto nothing_read = make_command_sink("sleep 0.2");
+  REQUIRE(nothing_read);
+  REQUIRE((*nothing_read)->write(some));
+  CHECK((*nothing_read)->finish().error().message ==
+        "command 'sleep 0.2' ended with exit status 0 and left 50000 bytes unread");
+}
+
+TEST_CASE("a filter that leaves bytes unread is an error whatever it printed", "[io]") {
+  std::vector<std::byte> some(50000);
+  for (const char* command : {"dd bs=1000 count=7 2> /dev/null", "echo header; sleep 0.2"}) {
+    INFO(command);
+    std::vector<std::byte> out;
+    auto sink = make_memory_sink(out);
+    auto filter = make_filter_sink(command, *sink);
+    REQUIRE(filter);
+    auto done = (*filter)->write(some);
+    if (done) done = (*filter)->finish();
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::Environment);
+    CHECK(done.error().message.starts_with("command '"));
+  }
+}
+
+TEST_CASE("a command that is just run counts by its exit status", "[io]") {
+  TempDir folder;
+  CHECK(run_command("cat > " + (folder / "ran")));
+  CHECK(std::filesystem::file_size(folder / "ran") == 0);
+  CHECK(run_command("exit 3").error().message == "command 'exit 3' failed with exit status 3");
+  CHECK(run_command("sleep 60", -1, within(std::chrono::milliseconds(50))).error().code ==
+        Errc::TimedOut);
+}
+
 TEST_CASE("an abandoned command is ended before its input closes", "[io]") {
   TempDir folder;
   {
