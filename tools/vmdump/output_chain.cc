@@ -105,6 +105,14 @@ Result<std::unique_ptr<ByteSink>> open_coder(const Options& options, ByteSink& n
   return vmstream::make_encoder(coding, next, std::move(encode));
 }
 
+// What is read again, or written by position, must be a regular file.
+Status check_suited(const Options& options, const OutputFile& file) {
+  if (!file.is_in_place() || !(options.verify || options.compact || options.mapped_ram)) {
+    return vmstream::ok();
+  }
+  return Error{Errc::Usage, "--verify, --compact and --mapped-ram need a regular file"};
+}
+
 // Stdout may be a file of the shell's, which is as good as one of ours: it must reach the disk.
 Status sync_stdout() {
   if (::fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS) return vmstream::ok();
@@ -139,6 +147,7 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     auto overwrite = options.force ? Overwrite::Replace : Overwrite::Refuse;
     auto file = OutputFile::create(*options.output, overwrite, limits);
     if (!file) return file.error();
+    if (auto suited = check_suited(options, **file); !suited) return suited.error();
     chain.file_ = std::move(*file);
     chain.target_ = std::make_unique<CountingSink>(*chain.file_, options.max_size);
   } else {

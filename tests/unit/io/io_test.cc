@@ -182,13 +182,44 @@ TEST_CASE("what a killed writer left is removed, and nothing else", "[io]") {
 
 TEST_CASE("a writer whose file was taken for a leftover is told", "[io]") {
   TempDir folder;
-  std::string path = folder / temporary_name("guest.zst", 3);
+  std::string path = folder / temporary_name("guest.zst");
   UniqueFd writer(::open(path.c_str(), O_CREAT | O_RDWR, 0600));
   UniqueFd cleaner(::open(path.c_str(), O_RDONLY));
   REQUIRE(claim_temporary(cleaner));
   CHECK_FALSE(claim_temporary(writer));
   cleaner.reset();
   CHECK(claim_temporary(writer));
+}
+
+TEST_CASE("names that somebody has taken beforehand do not stop a replacement", "[io]") {
+  TempDir folder;
+  std::string path = folder / "guest.zst";
+  std::ofstream(path) << "old";
+  for (unsigned attempt = 0; attempt < 100; ++attempt) {
+    std::ofstream(folder / fmt::format(".guest.zst.{}-{}.partial", ::getpid(), attempt)) << "x";
+  }
+  auto file = OutputFile::create(path, Overwrite::Replace);
+  REQUIRE(file);
+  std::ofstream(folder / fmt::format(".guest.zst.{}-0.partial", ::getpid())) << "squatted";
+  REQUIRE((*file)->write(bytes_of("new")));
+  REQUIRE((*file)->commit_file());
+  CHECK(read_file(path) == "new");
+  CHECK(temporary_name("guest.zst") != temporary_name("guest.zst"));
+}
+
+TEST_CASE("the mode is 0600 whatever the umask", "[io]") {
+  TempDir folder;
+  for (mode_t mask : {0000u, 0077u, 0277u, 0777u}) {
+    mode_t before = ::umask(mask);
+    std::string path = folder / fmt::format("guest-{:o}", mask);
+    auto file = OutputFile::create(path, Overwrite::Refuse);
+    ::umask(before);
+    REQUIRE(file);
+    REQUIRE((*file)->commit_file());
+    struct stat status {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0600);
+  }
 }
 
 TEST_CASE("devices are written in place, folders and missing folders are refused", "[io]") {
