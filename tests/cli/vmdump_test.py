@@ -38,6 +38,7 @@ class Arguments(ToolTest):
         self.assert_usage("--stdin", "-o", "f", "-c", "gzip", "--filter", "cat", words=["--filter"])
         self.assert_usage("--stdin", "-o", "-", "--json", words=["--json", "stdout"])
         self.assert_usage("--stdin", "-o", "f", "--after", "quit", words=["--after"])
+        self.assert_usage("--stdin", "-o", "f", "--then", "true", words=["--then", "--exec"])
 
     def test_values_are_checked(self):
         self.assert_usage("--stdin", "-o", "f", "-c", "lzma", words=["'lzma'", "bzip2"])
@@ -99,6 +100,10 @@ class Arguments(ToolTest):
         self.assert_status(DONE, ran)
         for word in ("migrate", "gzip", "guest.gz"):
             self.assertIn(word, ran.stdout.decode())
+        ran = self.run_tool("vmdump", "--qmp", "/nowhere", "--exec", "cat > g.part", "--then",
+                            "mv g.part g.zst", "--explain")
+        self.assertTrue(ran.stdout.decode().endswith(
+            "# when all of it has succeeded:\nmv g.part g.zst\n"))
         self.assertEqual([], self.files())
 
 
@@ -134,6 +139,39 @@ class Saving(ToolTest):
         ran = self.run_tool("vmdump", "--stdin", "--exec", "cat > copy", "-c", "gzip", stdin=STREAM)
         self.assert_status(DONE, ran)
         self.assertEqual(STREAM, self.shell("gzip -dc < copy").stdout)
+
+    def test_what_a_command_wrote_aside_is_published_when_all_has_succeeded(self):
+        ran = self.run_tool("vmdump", "--stdin", "--exec", "cat > g.part", "--then",
+                            "echo moving; mv g.part g.zst", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.assertEqual(b"moving\n", ran.stdout)
+        self.assertEqual(["g.zst"], self.files())
+        self.assertEqual(STREAM, self.shell("zstd -qdc g.zst").stdout)
+
+    def test_nothing_is_published_after_a_failure(self):
+        for stream_bytes, command in ((STREAM[:-5], "cat > g.part"), (STREAM, "cat > g.part; exit 2"),
+                                      (STREAM, "head -c 10 > g.part; sleep 0.3")):
+            with self.subTest(command):
+                ran = self.run_tool("vmdump", "--stdin", "--exec", command, "--then",
+                                    "mv g.part g.zst", stdin=stream_bytes)
+                self.assertIn(ran.returncode, (ENVIRONMENT, MALFORMED))
+                self.assertNotIn("g.zst", self.files())
+
+    def test_a_publication_that_fails_is_told_apart(self):
+        ran = self.run_tool("vmdump", "--stdin", "--exec", "cat > g.part", "--then", "exit 9",
+                            stdin=STREAM)
+        self.assert_fails(ENVIRONMENT, ran, "--exec has taken everything", "'exit 9'",
+                          "exit status 9")
+        self.assertEqual(STREAM, self.shell("zstd -qdc g.part").stdout)
+        ran = self.run_tool("vmdump", "--stdin", "--exec", "cat > g.part", "--then", "sleep 60",
+                            "--timeout", "2s", stdin=STREAM)
+        self.assert_fails(ENVIRONMENT, ran, "--then")
+
+    def test_json_keeps_stdout_from_the_publication(self):
+        ran = self.run_tool("vmdump", "--stdin", "--json", "--exec", "cat > f", "--then",
+                            "echo done", stdin=STREAM)
+        self.assertEqual("vmstream.dump/1", json.loads(ran.stdout)["schema"])
+        self.assertEqual(b"done\n", ran.stderr)
 
     def test_a_filter_compresses(self):
         ran = self.run_tool("vmdump", "--stdin", "-o", "f", "--filter", "gzip -9", stdin=STREAM)
@@ -386,6 +424,23 @@ class Failing(ToolTest):
                 ran = self.dump("--exec", command, "-c", "none", stdin=BIG_STREAM)
                 self.assert_status(ENVIRONMENT, ran)
                 self.assertIn(f"command '{command}'", ran.stderr.decode())
+
+    def test_a_command_that_leaves_bytes_unread(self):
+        for command in ("head -c 100 > cut", "sleep 0.3", "true", "exec <&-; sleep 0.3"):
+            with self.subTest(command):
+                ran = self.run_tool("vmdump", "--stdin", "--exec", command, stdin=BIG_STREAM)
+                self.assert_fails(ENVIRONMENT, ran, f"'{command}'")
+        ran = self.run_tool("vmdump", "--stdin", "--exec", "sleep 0.3", stdin=STREAM)
+        self.assert_fails(ENVIRONMENT, ran, "bytes unread")
+
+    def test_a_filter_that_leaves_bytes_unread(self):
+        for command in ("dd bs=1000 count=7 2> /dev/null", "sleep 0.3", "echo all is well"):
+            for stream_bytes in (STREAM, BIG_STREAM):
+                with self.subTest(command):
+                    ran = self.run_tool("vmdump", "--stdin", "-o", "f", "--filter", command,
+                                        stdin=stream_bytes)
+                    self.assert_fails(ENVIRONMENT, ran, f"'{command}'")
+                    self.assertEqual([], self.files())
 
     def test_a_target_command_never_takes_a_part_for_the_whole(self):
         command = "cat > part && mv part whole"

@@ -323,18 +323,56 @@ class Once(ToolTest):
         self.assertIn((ran.returncode, self.files()), ((DONE, ["f.restored"]),
                                                        (ENVIRONMENT, ["f.restoring"])))
 
+    def test_a_used_file_is_refused_by_every_restore_under_every_name(self):
+        self.write("f", STREAM)
+        os.symlink("f", self.folder / "soft")
+        os.link(self.folder / "f", self.folder / "hard")
+        self.assert_status(DONE, self.run_tool("vmrestore", "--once", "soft"))
+        self.assertEqual(["f.restored", "hard", "soft"], self.files())
+        os.symlink("f.restored", self.folder / "late")
+        for name in ("f", "soft", "hard", "late", "f.restored"):
+            for more in ([], ["--once"], ["-o", "copy"], ["--", "no-such-qemu"],
+                         ["--lazy", "--qmp", "nowhere"], ["--resume-lazy", "--qmp", "nowhere"]):
+                with self.subTest(name, more=more):
+                    ran = self.run_tool("vmrestore", name, *more)
+                    self.assert_fails(REFUSED, ran)
+                    self.assertEqual(b"", ran.stdout)
+        with open(self.folder / "f.restored", "rb") as used:
+            ran = subprocess.run([tool("vmrestore"), "-"], stdin=used, capture_output=True,
+                                 timeout=60, check=False)
+        self.assert_fails(REFUSED, ran, "stdin")
+
+    def test_a_copy_is_another_file(self):
+        self.write("f", STREAM)
+        self.assert_status(DONE, self.restore())
+        self.shell("cp f.restored g")
+        self.assert_status(DONE, self.run_tool("vmrestore", "--once", "g"))
+
+    def test_a_file_that_is_being_restored_cannot_be_claimed(self):
+        self.write("f", BIG_STREAM)
+        with subprocess.Popen([tool("vmrestore"), "f"], cwd=self.folder,
+                              stdout=subprocess.PIPE) as reader:
+            reader.stdout.read(10)
+            self.assert_fails(REFUSED, self.restore(), "another restore is at work")
+            self.assert_status(DONE, self.run_tool("vmrestore", "f"))
+            reader.stdout.read()
+        self.assert_status(DONE, self.restore())
+
     def test_of_many_at_once_one_wins(self):
         self.write("f", BIG_STREAM)
-        racers = [subprocess.Popen([tool("vmrestore"), "--once", "f"], cwd=self.folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-                  for _ in range(20)]
+        os.symlink("f", self.folder / "soft")
+        os.link(self.folder / "f", self.folder / "hard")
+        racers = [subprocess.Popen([tool("vmrestore"), "--once", ("f", "soft", "hard")[i % 3]],
+                                   cwd=self.folder, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL)
+                  for i in range(20)]
         outcomes = []
         for racer in racers:
             stdout = racer.communicate()[0]
             outcomes.append((racer.returncode, stdout == BIG_STREAM))
         self.assertEqual(1, outcomes.count((DONE, True)))
         self.assertEqual(19, outcomes.count((REFUSED, False)))
-        self.assertEqual(["f.restored"], self.files())
+        self.assertEqual(1, len([name for name in self.files() if name.endswith(".restored")]))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 
 import dataclasses
 import shutil
+import subprocess
 
 from bench import Bench
 from outcomes import REFUSED, WHOLE, promise
+from support import stream, tool
 
 OLD = b"what stood there before"
 
@@ -64,4 +66,48 @@ class CopyBench(Bench):
             promise(fault.kind.is_kill(), f"left {left}")
             promise(self.attempt(copy, None).status == 0, "the next run fails")
             promise(set(self.files()) == {*self.inputs, copy.output}, "the next run leaves it too")
+        return WHOLE if ran.status == 0 else REFUSED
+
+
+class DeviceBench(Bench):
+    """A block device that holds an older save. What is read from it is that, or the new one, or
+    is refused."""
+
+    SIZE = 64 << 20
+
+    def __init__(self, plain):
+        super().__init__()
+        self.plain = plain
+        self.older = stream()
+        image = self.root / "image"
+        with open(image, "wb") as new:
+            new.truncate(self.SIZE)
+        made = subprocess.run(["losetup", "-f", "--show", image], stdout=subprocess.PIPE, text=True,
+                              check=True)
+        self.device = made.stdout.strip()
+
+    def close(self):
+        subprocess.run(["losetup", "-d", self.device], check=True)
+        super().close()
+
+    def counts_of(self, save, _program):
+        ran = self.attempt(save, None)
+        assert ran.status == 0, ran
+        return self.read_counts()
+
+    def attempt(self, save, fault):
+        subprocess.run([tool("vmdump"), "--stdin", "--force", *save.arguments[2:]],
+                       input=self.older, check=True)
+        return self.run(fault, "vmdump", *save.arguments, stdin=self.plain)
+
+    def inject(self, save, fault, sampled=False):
+        ran = self.attempt(save, fault)
+        if not ran.fired:
+            return None
+        self.check_status(fault, ran)
+        read = subprocess.run([tool("vmrestore"), self.device], capture_output=True, check=False)
+        is_new = read.returncode == 0 and read.stdout == self.plain.read_bytes()
+        promise(is_new or read.stdout in (b"", self.older), "a device with something else")
+        promise(is_new or ran.status != 0, "succeeded without the file")
+        promise(not self.files(), f"left {self.files()}")
         return WHOLE if ran.status == 0 else REFUSED

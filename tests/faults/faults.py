@@ -124,6 +124,8 @@ COMMAND = [*errors("read", "EIO"), *errors("write", "ENOSPC", lasting=True),
            *errors("write", "EIO", "EPIPE"), Kind("read", "short"), Kind("write", "short"),
            *(Kind(call, "signal", number) for number in (signal.SIGTERM, signal.SIGKILL)
              for call in ("read", "write", "close"))]
+# It takes what it has read for all, and ends well.
+COMMAND_STOPS = [Kind("read", "end")]
 COMMAND_STALLED = [Kind(call, "signal", signal.SIGSTOP) for call in ("read", "write")]
 GIVEN_UP = [dataclasses.replace(stalled, then=number)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)

@@ -7,11 +7,12 @@ is given the operation, the program that is struck, the kinds of fault, and the 
 
 import contextlib
 import dataclasses
+import os
 
-from copy_bench import Copy, CopyBench
+from copy_bench import Copy, CopyBench, DeviceBench
 from disk_bench import FOLDER, DiskBench
-from faults import (CALLS, COMMAND, COMMAND_STALLED, GIVEN_UP, JUMPS, KILLED_IN_TALK, QEMU_DIES,
-                    QEMU_KILLED, QEMU_STALLED, SIGNALS, STANDS_STILL)
+from faults import (CALLS, COMMAND, COMMAND_STALLED, COMMAND_STOPS, GIVEN_UP, JUMPS,
+                    KILLED_IN_TALK, QEMU_DIES, QEMU_KILLED, QEMU_STALLED, SIGNALS, STANDS_STILL)
 from gpg_home import GpgHomeTest
 from new_qemu_bench import NewQemuBench
 from real_guest import NEWER_QEMU, QEMU, why_not
@@ -39,12 +40,24 @@ def run_copies(runner):
         runner.run(bench, named, "vmdump", ALL, 4)
 
 
+def run_devices(runner):
+    if os.geteuid() != 0:
+        return  # loop devices are root's to make
+    with contextlib.closing(DeviceBench(runner.plain)) as bench:
+        for coding in ("zstd", "none"):
+            saved = Copy(f"save onto a device, {coding}", "vmdump",
+                         ("--stdin", "--force", "-c", coding, "-o", bench.device), bench.device)
+            runner.run(bench, saved, "vmdump", ALL, 3)
+
+
 def run_restores(runner):
     with contextlib.closing(RestoreBench(runner.state, runner.last_tick)) as bench:
         runner.run(bench, Restore("restore"), "vmrestore", [*ALL, *QEMU_KILLED], 3)
         runner.run(bench, Restore("restore, --timeout", limit=LIMIT), "vmrestore", QEMU_STALLED, 3)
         timed = Restore("restore, --timeout, the clock set", limit=LONG)
         runner.run(bench, timed, "vmrestore", JUMPS, 2)
+        linked = Restore("restore, by a link", file="../link")
+        runner.run(bench, linked, "vmrestore", [*ALL, *QEMU_KILLED], 2)
         runner.run(bench, Restore("restore, TCP", over_tcp=True), "vmrestore",
                    [*ALL, *QEMU_KILLED], 2)
 
@@ -102,6 +115,9 @@ def run_saves(runner):
         runner.run(bench, live, "vmdump", ALL, 2)
         tcp = Save("save, TCP", ("-o", "x.zst"), over_tcp=True)
         runner.run(bench, tcp, "vmdump", [*ALL, *QEMU_KILLED], 2)
+        with bench.strangers():
+            met = dataclasses.replace(tcp, name="save, TCP, among strangers")
+            runner.run(bench, met, "vmdump", ALL, 1)
         runner.note_restores(bench)
 
 
@@ -115,9 +131,17 @@ def run_piped_saves(runner):
         command = Save("save, --exec", ("--exec", "cat > x.zst"), leaves_pieces=True)
         runner.run(bench, command, "vmdump", ALL, 2)
         runner.run(bench, command, "cat", COMMAND, 3)
+        runner.run(bench, command, "cat", COMMAND_STOPS, 10)
+        published = Save("save, --exec --then",
+                         ("--exec", "cat > x.part", "--then", "mv x.part x.zst"), "x.zst",
+                         aside="x.part")
+        runner.run(bench, published, "vmdump", ALL, 2)
+        runner.run(bench, published, "cat", [*COMMAND, *COMMAND_STOPS], 3)
+        runner.run(bench, published, "mv", COMMAND, 2)
         filtered = Save("save, --filter", ("-o", "x.gz", "--filter", "gzip -1 -c"), "x.gz")
         runner.run(bench, filtered, "vmdump", ALL, 2)
         runner.run(bench, filtered, "gzip", COMMAND, 3)
+        runner.run(bench, filtered, "gzip", COMMAND_STOPS, 10)
         runner.note_restores(bench)
 
 
@@ -227,8 +251,8 @@ def run_mapped_disk_saves(runner):
 
 # Groups, and what each needs of which QEMU.
 GROUPS = [
-    (run_copies, None, None), (run_restores, None, None), (run_lazy_restores, QEMU, "postcopy-ram"),
-    (run_proved_restores, QEMU, "postcopy-ram"),
+    (run_copies, None, None), (run_devices, None, None), (run_restores, None, None),
+    (run_lazy_restores, QEMU, "postcopy-ram"), (run_proved_restores, QEMU, "postcopy-ram"),
     (run_proved_mapped_restores, NEWER_QEMU, "mapped-ram"),
     (run_new_qemus, QEMU, "postcopy-ram"), (run_saves, None, None), (run_piped_saves, None, None),
     (run_stalled_saves, None, None), (run_background_saves, QEMU, "background-snapshot"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Saves of one running guest, each with one fault, and what must be true after each of them."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 from bench import Bench, link_folders, turn_of
 from outcomes import GONE, REFUSED, RESUMED, WHOLE, Broken, promise
 from real_guest import QEMU, STRIPES, Qemu, free_port, wait_until
+from stranger import STRANGER_USER, start_stranger
 from support import tool
 
 UNPACK = {"zst": "zstd -dcq", "gz": "gzip -dc", "bz2": "bzip2 -dc", "none": "cat",
@@ -26,6 +28,7 @@ class Save:
     arguments: tuple
     file: str = "x.zst"
     leaves_pieces: bool = False  # a command writes the file, under its final name at once
+    aside: str = ""  # where a command writes the file, before it is published
     ends_qemu: bool = False  # once the file is safe
     paused: bool = False  # the guest is found so
     loses_pages: bool = False  # by a fault of QEMU's: then the guest in the file is not looked at
@@ -60,6 +63,18 @@ class SaveBench(Bench):
     def close(self):
         self.end_guest()
         super().close()
+
+    @contextlib.contextmanager
+    def strangers(self):
+        """Another user, who connects to whatever of ours the kernel lists; played by root only."""
+        process = start_stranger(STRANGER_USER) if os.geteuid() == 0 else None
+        try:
+            yield
+        finally:
+            if process:
+                process.kill()
+                process.wait()
+                process.stdout.close()
 
     def end_guest(self):
         if self.guest:
@@ -157,7 +172,7 @@ class SaveBench(Bench):
 
     def check_file(self, save, ran, sampled):
         """Whether there is one; then it is whole."""
-        there = self.files()
+        there = [name for name in self.files() if name != save.aside]
         promise(set(there) <= set(save.files()), f"left {there}")
         if save.file not in there:
             promise(ran.status != 0 and not there, f"ended with {ran.status} and left {there}")
@@ -172,7 +187,8 @@ class SaveBench(Bench):
 
     def check_whole(self, save, ran):
         path = self.folder / save.file
-        promise(path.stat().st_mode & 0o777 == 0o600 or save.leaves_pieces, "readable by others")
+        by_command = save.leaves_pieces or save.aside
+        promise(path.stat().st_mode & 0o777 == 0o600 or by_command, "readable by others")
         with open(path, "rb") as source:
             plain = subprocess.run(save.unpack(), shell=True, stdin=source, capture_output=True,
                                    check=False)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lazy_guest import MIB, REGION, SLOW, LazyTest
 from real_guest import wait_until
-from support import ENVIRONMENT, MALFORMED
+from support import ENVIRONMENT, MALFORMED, REFUSED
 
 
 class SlowDisks(LazyTest):
@@ -77,6 +77,20 @@ class Interruptions(LazyTest):
                     self.resume(second, "a.zst")
                 self.assert_whole(second, expected)
         self.assertGreater(killed, 0)
+
+    def test_a_claim_is_gone_on_with(self):
+        expected = self.saved("a.zst")
+        with self.start("second", "-incoming", "defer") as second:
+            restore = self.start_lazily("a.zst", second, "--once", *SLOW)
+            restore.kill()
+            restore.wait()
+            self.await_paused(second)
+            ran = self.run_tool("vmrestore", "--resume-lazy", "--qmp", second.qmp, "a.zst")
+            self.assert_fails(REFUSED, ran, "it has become .restoring")
+            self.resume(second, "a.zst.restoring")
+            self.assert_whole(second, expected)
+        self.assertIn("a.zst.restored", self.files())
+        self.assertNotIn("a.zst.restoring", self.files())
 
     def test_killed_qemu(self):
         self.saved("a.zst")

@@ -32,6 +32,22 @@ class Restores(LazyTest):
                     self.assert_whole(second, expected)
         self.assertIn("foreign.gz.vmsx", self.files())
 
+    def test_from_a_device_that_held_an_older_save(self):
+        self.saved("older.zst")
+        older = self.read("older.zst")
+        self.write("image", (older * (64 * MIB // len(older) + 1))[:64 * MIB])
+        made = self.shell("losetup -f --show image")
+        if made.returncode != 0:
+            self.skipTest("loop devices are root's to make")
+        device = made.stdout.decode().strip()
+        self.addCleanup(self.shell, f"losetup -d {device}")
+        for options in (["-c", "zstd"], ["-c", "gzip"], ["-c", "none"]):
+            with self.subTest(options):
+                expected = self.saved(device, "--force", *options)
+                with self.start("second", "-incoming", "defer") as second:
+                    self.restore("--cont", "--qmp", second.qmp, device)
+                    self.assert_whole(second, expected)
+
     def test_an_index_stays_with_the_name_of_a_file_that_is_used_once(self):
         expected = self.saved("a.zst")
         self.shell(f"{tool('vmrestore')} a.zst | gzip -1 > foreign.gz")

@@ -74,6 +74,9 @@ ExitStatus explain(const Options& options, Session& session) {
   if (!address) return session.fail("--qmp", address.error());
   vmtools::print(vmstream::explain_capture(*address, capture_options(options, session),
                                            output_recipe(options)));
+  if (options.then) {
+    vmtools::print(fmt::format("# when all of it has succeeded:\n{}\n", *options.then));
+  }
   return ExitStatus::Done;
 }
 

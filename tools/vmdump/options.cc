@@ -132,7 +132,10 @@ void add_target(vmtools::CommandLine& line, Options& options) {
       "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, .xz and .lz4 are "
       "refused, any other means zstd");
   line.text("--exec", "COMMAND", options.exec,
-            "hand the finished bytes to COMMAND, which must exit 0");
+            "hand the finished bytes to COMMAND, which must read all of them and exit 0");
+  line.text("--then", "COMMAND", options.then,
+            "with --exec: run COMMAND when all has succeeded, to publish what was written aside; "
+            "it must exit 0");
   line.exclusive("--output", "--exec");
   line.value(
       "-c,--compress", "CODING[:LEVEL]",
@@ -266,6 +269,7 @@ Status check_target(const Options& options) {
   if (!options.output && !options.exec) {
     return usage("nowhere to write: -o FILE or --exec COMMAND is needed");
   }
+  if (options.then && !options.exec) return usage("--then needs --exec");
   if (options.common.json && options.output == "-") {
     return usage("--json and -o - both want stdout");
   }
@@ -296,7 +300,7 @@ vmtools::ToolText tool_text() {
               "vmdump --qmp tcp:localhost:4444 -o guest.gz --after quit\n"
               "vmdump --qmp /run/guest.qmp -o guest.mapped --mapped-ram --threads 4\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
-              "vmdump --qmp /run/guest.qmp --exec 'ssh host \"cat > guest.zst\"'\n"
+              "vmdump --qmp g.qmp --exec 'ssh host \"cat > p\"' --then 'ssh host mv p g.zst'\n"
               "(qemu) migrate \"exec:vmdump --stdin -o guest.gz\""};
 }
 

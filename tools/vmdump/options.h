@@ -35,6 +35,7 @@ struct Options {
   // Where the file goes: one of the two. "-" is stdout.
   std::optional<std::string> output;
   std::optional<std::string> exec;
+  std::optional<std::string> then;  ///< what publishes that which exec wrote aside
   bool force = false;
   std::optional<uint64_t> max_size;   ///< of the file
   std::optional<OverSize> over_size;  ///< default: Finish

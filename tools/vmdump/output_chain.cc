@@ -59,10 +59,13 @@ class OutputChain::CountingSink final : public ByteSink {
 
 namespace {
 
-// With --json stdout belongs to the summary, and what the command prints goes to stderr.
+// With --json stdout belongs to the summary, and what a command prints goes to stderr.
+int command_stdout(const Options& options) {
+  return options.common.json ? STDERR_FILENO : STDOUT_FILENO;
+}
+
 Result<std::unique_ptr<ByteSink>> open_command(const Options& options, WaitLimits limits) {
-  int command_stdout = options.common.json ? STDERR_FILENO : STDOUT_FILENO;
-  return vmstream::make_command_sink(*options.exec, command_stdout, limits);
+  return vmstream::make_command_sink(*options.exec, command_stdout(options), limits);
 }
 
 Result<std::unique_ptr<ByteSink>> open_stdout(const Options& options, WaitLimits limits) {
@@ -108,6 +111,14 @@ std::string signed_name(const Options& options) {
   return path == "-" ? "" : path.substr(path.rfind('/') + 1);
 }
 
+// What is read again, or written by position, must be a regular file.
+Status check_suited(const Options& options, const OutputFile& file) {
+  if (!file.is_in_place() || !(options.verify || options.compact || options.mapped_ram)) {
+    return vmstream::ok();
+  }
+  return Error{Errc::Usage, "--verify, --compact and --mapped-ram need a regular file"};
+}
+
 // Stdout may be a file of the shell's, which is as good as one of ours: it must reach the disk.
 Status sync_stdout() {
   if (::fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS) return vmstream::ok();
@@ -143,12 +154,16 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     auto overwrite = options.force ? Overwrite::Replace : Overwrite::Refuse;
     auto file = OutputFile::create(*options.output, overwrite, limits);
     if (!file) return file.error();
+    if (auto suited = check_suited(options, **file); !suited) return suited.error();
     chain.file_ = std::move(*file);
     chain.target_ = std::make_unique<CountingSink>(*chain.file_, options.max_size);
   } else {
     auto opened = options.exec ? open_command(options, limits) : open_stdout(options, limits);
     if (!opened) return opened.error();
     chain.elsewhere_ = std::move(*opened);
+    chain.then_ = options.then;
+    chain.command_stdout_ = command_stdout(options);
+    chain.limits_ = limits;
     chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_, options.max_size);
   }
   if (options.is_openpgp()) {
@@ -188,8 +203,19 @@ Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
   return vmstream::Error{vmstream::Errc::Unsupported, "there is no file to read back"};
 }
 
+// The stream is where --exec put it: what fails now fails a save whose bytes are all there.
+Status OutputChain::publish_elsewhere() const {
+  if (!then_) return sync_stdout();
+  auto done = vmstream::run_command(*then_, command_stdout_, limits_);
+  if (done) return done;
+  Error error = done.error();
+  error.message = "the command of --exec has taken everything, but --then failed: " + error.message;
+  error.hint = "what was written aside is whole; publish it by hand, or save again";
+  return error;
+}
+
 Status OutputChain::publish() {
-  if (!file_) return sync_stdout();
+  if (!file_) return publish_elsewhere();
   return file_->commit_file();
 }
 

@@ -40,7 +40,8 @@ class OutputChain {
   vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
   /// How to decrypt what is read back.
   const vmstream::OpenPgpReadOptions& how_to_decrypt() const { return how_to_decrypt_; }
-  /// After entrance().finish(): makes the file durable and visible.
+  /// After entrance().finish(): makes the file durable and visible, or runs the command that does
+  /// it elsewhere.
   vmstream::Status publish();
 
   /// Bytes that have arrived at the far end.
@@ -50,8 +51,12 @@ class OutputChain {
   class CountingSink;
   OutputChain();
 
+  vmstream::Status publish_elsewhere() const;
   vmstream::Status open_openpgp(const Options& options, vmstream::WaitLimits limits);
 
+  std::optional<std::string> then_;  // a command
+  int command_stdout_ = -1;
+  vmstream::WaitLimits limits_;
   vmstream::OpenPgpReadOptions how_to_decrypt_;
   // Each stage writes into the one before it in this list, and so is destroyed before it.
   std::unique_ptr<std::optional<vmstream::StateIndex>> index_;  // the encoder asks for it

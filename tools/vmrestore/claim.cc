@@ -7,20 +7,40 @@ namespace vmrestore {
 
 using vmstream::Error;
 using vmstream::FileClaim;
+using vmstream::FileShare;
 using vmtools::ExitStatus;
 using vmtools::Session;
 
+namespace {
+
+// Where stdin was opened from a file, that file may be claimed.
+constexpr const char* kStdin = "/proc/self/fd/0";
+
+}  // namespace
+
 vmstream::Result<InputClaim> InputClaim::take(const Options& options) {
-  std::string path = options.file.value_or("");
-  if (!options.once) return InputClaim(std::move(path), std::nullopt);
-  auto taken = FileClaim::take(path);
-  if (!taken) return taken.error();
-  return InputClaim(std::move(path), std::move(*taken));
+  InputClaim input;
+  input.path_ = options.file.value_or("");
+  if (options.once) {
+    auto claim = FileClaim::take(input.path_);
+    if (!claim) return claim.error();
+    input.claim_.emplace(std::move(*claim));
+  } else if (options.resume_lazy && FileClaim::is_claimed_name(input.path_)) {
+    auto claim = FileClaim::take_over(input.path_);
+    if (!claim) return claim.error();
+    input.claim_.emplace(std::move(*claim));
+  } else if (options.file) {
+    auto share = FileShare::take(input.path_ == "-" ? kStdin : input.path_);
+    if (!share) return share.error();
+    input.share_.emplace(std::move(*share));
+  }
+  return input;
 }
 
 vmstream::Result<vmstream::OpenedInput> InputClaim::open(vmstream::WaitLimits limits) const {
-  if (!claim_) return vmstream::open_input(path_, limits);
-  auto file = claim_->file();
+  bool is_held = claim_ || (share_ && share_->holds_file());
+  if (!is_held) return vmstream::open_input(path_, limits);
+  auto file = claim_ ? claim_->file() : share_->file();
   if (!file) return file.error();
   return vmstream::OpenedInput{std::move(*file)};
 }

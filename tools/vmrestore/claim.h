@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The claim of --once, and what becomes of it.
+// Whether the file may be restored, the claim of --once, and what becomes of it.
 #pragma once
 
 #include <optional>
@@ -12,10 +12,12 @@
 
 namespace vmrestore {
 
-/// The file to be restored, claimed where the options say so. A claim whose guest cannot have run
-/// is given back by the destructor.
+/// The file to be restored: claimed where the options say so, and otherwise one that nobody has
+/// claimed, nor can before this is destroyed. A claim whose guest cannot have run is given back by
+/// the destructor.
 class InputClaim {
  public:
+  /// Errc::Refused for a claimed file. --resume-lazy goes on with the claim of a FILE.restoring.
   static vmstream::Result<InputClaim> take(const Options& options);
 
   /// Opens the file, once: where it was claimed, the very one that was.
@@ -29,11 +31,11 @@ class InputClaim {
   void leave(vmtools::Session& session, const std::string& name);
 
  private:
-  InputClaim(std::string path, std::optional<vmstream::FileClaim> claim)
-      : path_(std::move(path)), claim_(std::move(claim)) {}
+  InputClaim() = default;
 
   std::string path_;
   std::optional<vmstream::FileClaim> claim_;
+  std::optional<vmstream::FileShare> share_;  // instead of a claim
   bool kept_ = false;
 };
 

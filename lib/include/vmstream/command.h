@@ -13,10 +13,10 @@ namespace vmstream {
 
 // Every command runs by /bin/sh -c with the default signal handling and no descriptor but stdin,
 // stdout and stderr; stderr is this process's own. Success is exit status 0 after the last byte;
-// any other status, a signal, or a command that stops reading early is an Errc::Environment error
-// that names the command. An object that is destroyed before its command has ended ends it
-// (SIGTERM, then SIGKILL after two seconds) before its stdin closes, so that no command takes a cut
-// input for whole.
+// any other status, a signal, or a command that leaves bytes of its input unread is an
+// Errc::Environment error that names the command. An object that is destroyed before its command
+// has ended ends it (SIGTERM, then SIGKILL after two seconds) before its stdin closes, so that no
+// command takes a cut input for whole.
 
 /// Bytes written go to the stdin of `command`. Its stdout goes to `stdout_fd` (borrowed), or
 /// nowhere when that is -1. finish() closes its stdin and waits for its end.
@@ -32,6 +32,10 @@ Result<std::unique_ptr<ByteSource>> make_command_source(const std::string& comma
 /// closes the command's stdin, drains it, waits for its end and then finishes `next`.
 Result<std::unique_ptr<ByteSink>> make_filter_sink(const std::string& command, ByteSink& next,
                                                    WaitLimits limits = {});
+
+/// Runs `command` with an empty stdin to its end. Its stdout goes to `stdout_fd` (borrowed), or
+/// nowhere when that is -1.
+Status run_command(const std::string& command, int stdout_fd = -1, WaitLimits limits = {});
 
 /// `word` as /bin/sh takes it for one word: 'it'\''s'.
 std::string quote_for_shell(std::string_view word);

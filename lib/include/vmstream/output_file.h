@@ -22,7 +22,9 @@ enum class Overwrite { Refuse, Replace };
 /// Overwrite::Refuse a file that turned up under the final name meanwhile is left alone and commit
 /// fails with Errc::Refused; should the folder not sync, the name is taken back. What a writer that
 /// was killed has left of the same target is removed by create(). Targets that are no regular files
-/// (a device, a FIFO) are written in place.
+/// (a device, a FIFO) are written in place: a block device only while nobody else uses it, and with
+/// Overwrite::Refuse only if its first and last MiB are zero. It can be read from once it is
+/// committed, up to the file's end, whatever it held before.
 class OutputFile final : public ByteSink {
  public:
   /// Fails before anything is written if the target exists (Refuse) or its folder is not writable.

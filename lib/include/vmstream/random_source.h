@@ -44,7 +44,8 @@ class OpenedFile {
   /// The same for a descriptor; its position is not touched.
   static Result<OpenedFile> adopt(int owned_fd);
 
-  /// As it was when the file was opened.
+  /// As it was when the file was opened. Of a block device on which an OutputFile has left a file,
+  /// that file's.
   uint64_t length() const { return length_; }
   /// May be called, and the readers used, by several threads, one a reader. A read fails once
   /// `limits` forbid to go on.

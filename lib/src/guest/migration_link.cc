@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "guest/monitor/qmp_address.h"
 #include "guest/monitor/query.h"
+#include "guest/peer_user.h"
 #include "io/wait.h"
 
 namespace vmstream {
@@ -19,6 +20,10 @@ namespace {
 // A monitor serves one client at a time. What a process that was killed, or whose answer was lost,
 // has left with QEMU is replaced by the next.
 constexpr const char* kFdName = "vmstream";
+constexpr const char* kUseUnixMonitor =
+    "over a TCP monitor QEMU must run on this machine and see the same /tmp; a unix socket monitor "
+    "has neither limit";
+constexpr int kBacklog = 16;
 constexpr auto kStatusInterval = std::chrono::milliseconds(100);
 
 // Either end may be taken for either.
@@ -30,19 +35,11 @@ Result<PipeEnds> make_socket_pair() {
   return PipeEnds{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-Error no_connection(const std::string& reason) {
-  return Error{.code = Errc::Environment,
-               .message = "QEMU did not connect for its stream: " + reason,
-               .hint =
-                   "over a TCP monitor QEMU must run on this machine and see the same /tmp; a "
-                   "unix socket monitor has neither limit"};
-}
-
 }  // namespace
 
 Result<MigrationLink> MigrationLink::open(QmpClient& qmp, Direction direction) {
   MigrationLink link(direction);
-  auto opened = qmp.can_pass_fds() ? link.pass_end(qmp) : link.open_socket();
+  auto opened = qmp.can_pass_fds() ? link.pass_end(qmp) : link.open_socket(qmp);
   if (!opened) return opened.error();
   return link;
 }
@@ -59,11 +56,18 @@ Status MigrationLink::pass_end(QmpClient& qmp) {
   return ok();
 }
 
-// A QEMU of another user must reach the socket by name, and create it in the other direction; that
-// nobody else does is the name's work, which cannot be listed or guessed.
-Status MigrationLink::open_socket() {
+// A QEMU of another user must reach the socket by name, and create it in the other direction. The
+// kernel lists that name for all to see: the folder keeps them out, and who comes is asked.
+Status MigrationLink::open_socket(const QmpClient& qmp) {
+  auto user = find_tcp_peer_user(qmp.descriptor());
+  if (!user) {
+    return Error{.code = Errc::Environment,
+                 .message = "whose QEMU it is cannot be told: " + user.error().message,
+                 .hint = kUseUnixMonitor};
+  }
+  user_ = *user;
   bool from_qemu = direction_ == Direction::FromQemu;
-  auto folder = SocketFolder::create(from_qemu ? 0711 : 01733);
+  auto folder = SocketFolder::create(user_, !from_qemu);
   if (!folder) return folder.error();
   folder_.emplace(std::move(*folder));
   uri_ = "unix:" + folder_->socket();
@@ -79,7 +83,7 @@ Status MigrationLink::listen() {
     return system_error("bind", errno);
   }
   if (::chmod(folder_->socket().c_str(), 0666) != 0) return system_error("chmod", errno);
-  if (::listen(listener_.get(), 1) != 0) return system_error("listen", errno);
+  if (::listen(listener_.get(), kBacklog) != 0) return system_error("listen", errno);
   return ok();
 }
 
@@ -90,16 +94,33 @@ Status MigrationLink::await_peer(QmpClient& qmp, const WaitLimits& limits) {
   peer.path = folder_->socket();
   auto connected = connect_socket(peer, limits);
   if (!connected) return no_connection(connected.error().message);
-  end_ = std::move(*connected);
-  return ok();
+  if (take_peer(std::move(*connected))) return ok();
+  return no_connection("it listens no more");
+}
+
+bool MigrationLink::take_peer(UniqueFd peer) {
+  auto user = get_unix_peer_user(peer.get());
+  if (!user) return false;
+  if (*user != user_) stranger_ = *user;
+  if (*user == user_) end_ = std::move(peer);
+  return *user == user_;
+}
+
+Error MigrationLink::no_connection(const std::string& reason) const {
+  std::string instead = stranger_ ? fmt::format("; a process of user {} did, wanted QEMU's user {}",
+                                                *stranger_, user_)
+                                  : std::string();
+  return Error{.code = Errc::Environment,
+               .message = fmt::format("QEMU did not connect for its stream: {}{}", reason, instead),
+               .hint = kUseUnixMonitor};
 }
 
 // QEMU connects after it has answered `migrate`; that it could not is only seen in its status.
 Status MigrationLink::accept(QmpClient& qmp, const WaitLimits& limits) {
   for (;;) {
-    end_.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    if (end_.is_open()) break;
-    if (errno != EAGAIN && errno != EINTR) return system_error("accept", errno);
+    UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    if (!peer.is_open() && errno != EAGAIN && errno != EINTR) return system_error("accept", errno);
+    if (peer.is_open() && take_peer(std::move(peer))) break;
     auto status = query_migration(qmp);
     if (!status) return status.error();
     if (status->is_over()) return no_connection(status->error);

@@ -2,6 +2,8 @@
 // The way that a stream takes between QEMU and this process.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 
@@ -12,7 +14,8 @@
 namespace vmstream {
 
 /// One end of a pipe or, where both sides speak, of a pair of sockets; or of a unix socket where
-/// the monitor cannot carry a descriptor to QEMU.
+/// the monitor cannot carry a descriptor to QEMU. There the other side must be the user who has the
+/// other end of the monitor's connection; who else connects is sent away.
 ///
 /// Never `exec:`, whose exit status QEMU throws away. Use: open, give uri() to `migrate` or
 /// `migrate-incoming`, then await_peer(). The destructor closes our end; forget() takes an
@@ -37,12 +40,16 @@ class MigrationLink {
  private:
   explicit MigrationLink(Direction direction) : direction_(direction) {}
   Status pass_end(QmpClient& qmp);
-  Status open_socket();
+  Status open_socket(const QmpClient& qmp);
   Status listen();
   Status accept(QmpClient& qmp, const WaitLimits& limits);
+  bool take_peer(UniqueFd peer);
+  Error no_connection(const std::string& reason) const;
 
   Direction direction_;
   std::string uri_;
+  uid_t user_ = 0;                 // QEMU's
+  std::optional<uid_t> stranger_;  // who came instead
   std::optional<SocketFolder> folder_;
   UniqueFd listener_;
   UniqueFd end_;

@@ -38,11 +38,11 @@ bool is_folder_name(std::string_view name) {
   return name.starts_with(kPrefix) && name.size() == kPrefix.size() + kRandom.size();
 }
 
-// Whether a folder is there still, and this user's.
+// Whether a folder is there still, and this user's. Root gives its folders away.
 bool is_ours(const UniqueFd& folder) {
   struct stat status {};
-  return folder.is_open() && ::fstat(folder.get(), &status) == 0 && status.st_uid == ::geteuid() &&
-         status.st_nlink > 0;
+  return folder.is_open() && ::fstat(folder.get(), &status) == 0 && status.st_nlink > 0 &&
+         (status.st_uid == ::geteuid() || ::geteuid() == 0);
 }
 
 // Not open if somebody else has it, or has just taken it for left behind.
@@ -61,19 +61,31 @@ void for_each_name(const fs::path& folder, Visit visit) {
   }
 }
 
-// What else may be in there is not ours; then the folder stays too.
-void remove_folder(const fs::path& path) {
-  for_each_name(path, [](const fs::path& entry) {
-    if (is_socket_name(entry.filename().native())) ::unlink(entry.c_str());
+// What else may be in there is not ours; then the folder stays too. By descriptor, as the path may
+// lead elsewhere by now.
+void remove_folder(const fs::path& path, const UniqueFd& folder) {
+  for_each_name(path, [&folder](const fs::path& entry) {
+    std::string name = entry.filename();
+    struct stat status {};
+    bool is_socket = ::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                     S_ISSOCK(status.st_mode);
+    if (is_socket && is_socket_name(name)) ::unlinkat(folder.get(), name.c_str(), 0);
   });
   ::rmdir(path.c_str());
+}
+
+Status open_to(uid_t user, bool user_makes_socket, const UniqueFd& folder) {
+  if (user == ::geteuid()) return ok();  // mkdtemp() has closed it to others
+  if (::fchown(folder.get(), user, static_cast<gid_t>(-1)) == 0) return ok();
+  if (::fchmod(folder.get(), user_makes_socket ? 01733 : 0711) == 0) return ok();
+  return system_error("chmod", errno);
 }
 
 void remove_left_folders() {
   for_each_name(P_tmpdir, [](const fs::path& path) {
     if (!is_folder_name(path.filename().native())) return;
     UniqueFd lock = lock_folder(path);
-    if (lock.is_open()) remove_folder(path);
+    if (lock.is_open()) remove_folder(path, lock);
   });
 }
 
@@ -85,7 +97,7 @@ SocketFolder::~SocketFolder() {
   ::rmdir(path_.c_str());
 }
 
-Result<SocketFolder> SocketFolder::create(mode_t mode) {
+Result<SocketFolder> SocketFolder::create(uid_t user, bool user_makes_socket) {
   remove_left_folders();
   auto name = random_name();
   if (!name) return name.error();
@@ -99,7 +111,8 @@ Result<SocketFolder> SocketFolder::create(mode_t mode) {
     }
     SocketFolder folder(std::move(path), std::move(lock));
     folder.socket_ = folder.path_ + "/" + *name;
-    if (::fchmod(folder.lock_.get(), mode) != 0) return system_error("chmod", errno);
+    auto opened = open_to(user, user_makes_socket, folder.lock_);
+    if (!opened) return opened.error();
     return folder;
   }
   return Error{Errc::Environment, "no folder for a socket could be locked in " P_tmpdir};

@@ -17,7 +17,10 @@ namespace vmstream {
 /// one, and the socket.
 class SocketFolder {
  public:
-  static Result<SocketFolder> create(mode_t mode);
+  /// Closed to all but `user`, whose it is, where that can be had: by root, or if it is this very
+  /// user. Else others may use a socket in it whose name they know, and make one if
+  /// `user_makes_socket`.
+  static Result<SocketFolder> create(uid_t user, bool user_makes_socket);
   SocketFolder(SocketFolder&& other) noexcept
       : path_(std::exchange(other.path_, {})),
         socket_(std::exchange(other.socket_, {})),

@@ -2,10 +2,13 @@
 // Shell commands as sinks, sources and filters.
 #include <vmstream/command.h>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <array>
+#include <cerrno>
 #include <vector>
 
 #include <vmstream/text.h>
@@ -24,6 +27,37 @@ Result<ChildProcess> start_shell(const std::string& command, int stdin_fd, int s
                              {.stdin_fd = stdin_fd, .stdout_fd = stdout_fd});
 }
 
+// The write end of a command's stdin. What the command has left in the pipe is known when it has
+// ended: a command that did not want all of it has not taken the output, whatever its exit status.
+class Input {
+ public:
+  explicit Input(UniqueFd pipe) : pipe_(std::move(pipe)), writer_(std::in_place, pipe_.get()) {}
+
+  Writer& writer() { return *writer_; }
+
+  // No more comes. From here on the pipe is kept for what is left in it; before, the command's own
+  // end must be the only one that reads, or its death would not be noticed by a write.
+  Status close() {
+    std::string name = fmt::format("/proc/self/fd/{}", pipe_.get());
+    rest_.reset(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!rest_.is_open()) return system_error("open a command's input", errno);
+    writer_.reset();
+    return pipe_.close();
+  }
+
+  // After close(), when the command has ended.
+  Result<uint64_t> unread_bytes() const {
+    int count = 0;
+    if (::ioctl(rest_.get(), FIONREAD, &count) != 0) return system_error("ask a pipe", errno);
+    return static_cast<uint64_t>(count);
+  }
+
+ private:
+  UniqueFd pipe_;
+  std::optional<Writer> writer_;
+  UniqueFd rest_;
+};
+
 // A command and the word of its fate.
 class Stage {
  public:
@@ -37,6 +71,17 @@ class Stage {
     if (status->success()) return ok();
     return Error{Errc::Environment,
                  fmt::format("command '{}' failed with {}", escape(command_), status->text())};
+  }
+
+  // The same for a command that was to take all of `input`.
+  Status finish(const Input& input) {
+    if (auto ended = finish(); !ended) return ended;
+    auto unread = input.unread_bytes();
+    if (!unread) return unread.error();
+    if (*unread == 0) return ok();
+    return Error{Errc::Environment,
+                 fmt::format("command '{}' ended with exit status 0 and left {} bytes unread",
+                             escape(command_), *unread)};
   }
 
   // The reason why a write to the command failed: how it ended says more than "Broken pipe".
@@ -60,26 +105,23 @@ class Stage {
 
 class CommandSink final : public ByteSink {
  public:
-  CommandSink(Stage stage, UniqueFd input)
-      : stage_(std::move(stage)), input_(std::move(input)), writer_(std::in_place, input_.get()) {}
+  CommandSink(Stage stage, UniqueFd input) : stage_(std::move(stage)), input_(std::move(input)) {}
   ~CommandSink() override { stage_.end(); }
 
   Status write(std::span<const std::byte> bytes) override {
-    auto written = writer_->write_all(bytes, stage_.limits());
+    auto written = input_.writer().write_all(bytes, stage_.limits());
     if (!written) return stage_.explain(written.error());
     return ok();
   }
 
   Status finish() override {
-    writer_.reset();
     if (auto closed = input_.close(); !closed) return closed;
-    return stage_.finish();
+    return stage_.finish(input_);
   }
 
  private:
   Stage stage_;
-  UniqueFd input_;
-  std::optional<Writer> writer_;
+  Input input_;
 };
 
 class CommandSource final : public ByteSource {
@@ -112,7 +154,6 @@ class FilterSink final : public ByteSink {
   FilterSink(Stage stage, UniqueFd input, UniqueFd output, ByteSink& next)
       : stage_(std::move(stage)),
         input_(std::move(input)),
-        writer_(std::in_place, input_.get()),
         output_(std::move(output)),
         next_(next),
         buffer_(kFilterBufferBytes) {}
@@ -120,7 +161,7 @@ class FilterSink final : public ByteSink {
 
   Status write(std::span<const std::byte> bytes) override {
     while (!bytes.empty()) {
-      std::array<pollfd, 2> ends{pollfd{writer_->descriptor(), POLLOUT, 0},
+      std::array<pollfd, 2> ends{pollfd{input_.writer().descriptor(), POLLOUT, 0},
                                  pollfd{output_.get(), POLLIN, 0}};
       if (auto ready = wait_ready(ends, stage_.limits(), "a filter"); !ready) return ready;
       if (ends[1].revents != 0) {
@@ -129,7 +170,7 @@ class FilterSink final : public ByteSink {
         if (*moved == 0) return stage_.explain(Error{Errc::Environment, "the filter ended early"});
       }
       if (ends[0].revents == 0) continue;
-      auto count = writer_->write_some(bytes);
+      auto count = input_.writer().write_some(bytes);
       if (!count) return stage_.explain(count.error());
       bytes = bytes.subspan(*count);
     }
@@ -137,14 +178,13 @@ class FilterSink final : public ByteSink {
   }
 
   Status finish() override {
-    writer_.reset();
     if (auto closed = input_.close(); !closed) return closed;
     for (;;) {
       auto moved = move_output();
       if (!moved) return moved.error();
       if (*moved == 0) break;
     }
-    if (auto ended = stage_.finish(); !ended) return ended;
+    if (auto ended = stage_.finish(input_); !ended) return ended;
     return next_.finish();
   }
 
@@ -158,8 +198,7 @@ class FilterSink final : public ByteSink {
   }
 
   Stage stage_;
-  UniqueFd input_;
-  std::optional<Writer> writer_;
+  Input input_;
   UniqueFd output_;
   ByteSink& next_;
   std::vector<std::byte> buffer_;
@@ -204,6 +243,12 @@ Result<std::unique_ptr<ByteSink>> make_filter_sink(const std::string& command, B
   return std::unique_ptr<ByteSink>(
       std::make_unique<FilterSink>(Stage(command, std::move(*child), limits),
                                    std::move(input->writer), std::move(output->reader), next));
+}
+
+Status run_command(const std::string& command, int stdout_fd, WaitLimits limits) {
+  auto child = start_shell(command, -1, stdout_fd);
+  if (!child) return child.error();
+  return Stage(command, std::move(*child), limits).finish();
 }
 
 }  // namespace vmstream

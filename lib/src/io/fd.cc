@@ -8,10 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
+#include "io/block_device.h"
 #include "io/wait.h"
 
 namespace vmstream {
@@ -23,10 +26,30 @@ class FdSource final : public ByteSource {
       : fd_(fd), owned_(std::move(owned)), limits_(limits) {
     enlarge_pipe(fd_);
     ::posix_fadvise(fd_, 0, 0, POSIX_FADV_SEQUENTIAL);
+    find_end();
   }
-  Result<size_t> read(std::span<std::byte> into) override { return read_some(fd_, into, limits_); }
+
+  Result<size_t> read(std::span<std::byte> into) override {
+    auto most = static_cast<size_t>(std::min<uint64_t>(into.size(), left_));
+    if (most == 0) return most;
+    auto count = read_some(fd_, into.first(most), limits_);
+    if (count) left_ -= *count;
+    return count;
+  }
 
  private:
+  // The kernel tells the end of anything but a file on a block device.
+  void find_end() {
+    struct stat status {};
+    if (::fstat(fd_, &status) != 0 || !S_ISBLK(status.st_mode)) return;
+    off_t at = ::lseek(fd_, 0, SEEK_CUR);
+    off_t length = ::lseek(fd_, 0, SEEK_END);
+    if (at < 0 || length < 0 || ::lseek(fd_, at, SEEK_SET) != at) return;
+    auto end = find_marked_end(fd_, static_cast<uint64_t>(length));
+    if (end) left_ = *end - std::min(*end, static_cast<uint64_t>(at));
+  }
+
+  uint64_t left_ = UINT64_MAX;
   int fd_;
   UniqueFd owned_;
   WaitLimits limits_;

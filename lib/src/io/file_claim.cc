@@ -11,31 +11,13 @@
 #include <filesystem>
 
 #include "base/unique_fd.h"
+#include "io/claim_mark.h"
 
 namespace vmstream {
 namespace {
 
-constexpr const char* kClaimed = ".restoring";
-constexpr const char* kUsed = ".restored";
-
-Error refused(std::string message, std::string hint = {}) {
-  return Error{.code = Errc::Refused, .message = std::move(message), .hint = std::move(hint)};
-}
-
-Error claimed_by_another() {
-  return refused("the file is claimed: it has become .restoring",
-                 "if no restore is under way and its guest never ran, rename it back");
-}
-
-Error used_already() {
-  return refused("the file has been used: it has become .restored",
-                 "rename it back only if that guest's disks are as they were when it was saved");
-}
-
-bool exists(const std::string& path) {
-  struct stat status {};
-  return ::lstat(path.c_str(), &status) == 0;
-}
+// A file that is claimed and given back over and over could be missed each time.
+constexpr int kAttempts = 20;
 
 Status sync_folder(const std::string& path) {
   auto parent = std::filesystem::path(path).parent_path();
@@ -63,10 +45,69 @@ bool leads_to(const std::string& path, int fd) {
          named.st_dev == open.st_dev && named.st_ino == open.st_ino;
 }
 
-Error why_missing(const std::string& path, int error_number) {
-  if (error_number == ENOENT && exists(path + kClaimed)) return claimed_by_another();
-  if (error_number == ENOENT && exists(path + kUsed)) return used_already();
-  return system_error("open", error_number);
+// Names in messages are the user's own where they can be.
+std::string claimable_name(const std::string& path, const std::string& followed) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode) ? followed : path;
+}
+
+// An open file that nobody else claims while its lock is held.
+struct Held {
+  UniqueFd file;
+  std::string followed;
+};
+
+// Not open if the file was moved between two looks at it: look again.
+Result<Held> try_hold(const std::string& path, int lock) {
+  Held held{{}, follow_links(path)};
+  held.file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!held.file.is_open()) {
+    int error = errno;
+    if (error != ENOENT) return system_error("open", error);
+    if (auto claim = find_claim_of_missing(held.followed)) return *claim;
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return system_error("open", error);
+    return Held{};
+  }
+  // Where a file system has no locks, the rename alone decides.
+  if (::flock(held.file.get(), lock | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return at_work_already();
+  }
+  return leads_to(held.followed, held.file.get()) ? std::move(held) : Held{};
+}
+
+Result<Held> hold(const std::string& path, int lock) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    auto held = try_hold(path, lock);
+    if (!held || held->file.is_open()) return held;
+  }
+  return at_work_already();
+}
+
+Result<Held> hold_unclaimed(const std::string& path, int lock) {
+  auto held = hold(path, lock);
+  if (!held) return held;
+  auto claim = find_claim(held->file.get(), held->followed);
+  if (!claim) return claim.error();
+  if (*claim) return **claim;
+  return held;
+}
+
+Result<OpenedFile> open_again(const UniqueFd& file) {
+  int shared = ::fcntl(file.get(), F_DUPFD_CLOEXEC, 0);
+  if (shared < 0) return system_error("open", errno);
+  return OpenedFile::adopt(shared);
+}
+
+bool is_missing(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) != 0 && errno == ENOENT;
+}
+
+// Opening anything else may wait for its writer.
+bool is_other_than_regular(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
 }
 
 }  // namespace
@@ -86,27 +127,45 @@ FileClaim::~FileClaim() {
 }
 
 Result<FileClaim> FileClaim::take(const std::string& path) {
-  auto state = std::make_unique<State>();
-  state->path = path;
-  state->claimed = path + kClaimed;
-  struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) return why_missing(path, errno);
-  if (!S_ISREG(status.st_mode)) return Error{Errc::Usage, "only a regular file can be claimed"};
-  state->file.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!state->file.is_open()) return why_missing(path, errno);
-  if (::flock(state->file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return claimed_by_another();
-    return system_error("lock", errno);
+  if (is_other_than_regular(path)) {
+    return Error{Errc::Usage, "only a regular file can be claimed"};
   }
-  if (!leads_to(path, state->file.get())) return claimed_by_another();
-  if (exists(path + kUsed)) return used_already();
-  if (auto renamed = rename_replacing_nothing(path, state->claimed); !renamed) {
-    if (exists(state->claimed)) return claimed_by_another();
+  auto held = hold_unclaimed(path, LOCK_EX);
+  if (!held) return held.error();
+  auto state = std::make_unique<State>();
+  state->path = claimable_name(path, held->followed);
+  state->claimed = state->path + kClaimedSuffix;
+  state->file = std::move(held->file);
+  // The name of a new file, but it would get the same name in the end.
+  if (auto earlier = find_claim_of_missing(state->path)) return *earlier;
+  int fd = state->file.get();
+  if (auto marked = set_claim_mark(fd, held->followed); !marked) return marked.error();
+  if (auto renamed = rename_replacing_nothing(state->path, state->claimed); !renamed) {
+    clear_claim_mark(fd);
+    if (auto claim = find_claim_of_missing(state->path)) return *claim;
     return renamed.error();
   }
   FileClaim claim(std::move(state));
-  if (auto synced = sync_folder(path); !synced) return synced.error();
+  if (::fsync(fd) != 0) return system_error("fsync", errno);
+  if (auto synced = sync_folder(claim.state_->path); !synced) return synced.error();
   return claim;
+}
+
+Result<FileClaim> FileClaim::take_over(const std::string& path) {
+  auto held = hold(path, LOCK_EX);
+  if (!held) return held.error();
+  auto state = std::make_unique<State>();
+  state->claimed = claimable_name(path, held->followed);
+  std::string_view name = state->claimed;
+  if (!name.ends_with(kClaimedSuffix)) return Error{Errc::Usage, "the file is not claimed"};
+  state->path = name.substr(0, name.size() - std::string_view(kClaimedSuffix).size());
+  state->file = std::move(held->file);
+  state->owed = false;
+  return FileClaim(std::move(state));
+}
+
+bool FileClaim::is_claimed_name(const std::string& path) {
+  return follow_links(path).ends_with(kClaimedSuffix);
 }
 
 const std::string& FileClaim::claimed_path() const {
@@ -114,14 +173,12 @@ const std::string& FileClaim::claimed_path() const {
 }
 
 Result<OpenedFile> FileClaim::file() const {
-  int shared = ::fcntl(state_->file.get(), F_DUPFD_CLOEXEC, 0);
-  if (shared < 0) return system_error("open", errno);
-  return OpenedFile::adopt(shared);
+  return open_again(state_->file);
 }
 
 Status FileClaim::use_up() {
   state_->owed = false;
-  if (auto named = rename_replacing_nothing(state_->claimed, state_->path + kUsed); !named) {
+  if (auto named = rename_replacing_nothing(state_->claimed, state_->path + kUsedSuffix); !named) {
     return named;
   }
   return sync_folder(state_->path);
@@ -130,11 +187,34 @@ Status FileClaim::use_up() {
 Status FileClaim::give_back() {
   if (!std::exchange(state_->owed, false)) return ok();
   if (auto named = rename_replacing_nothing(state_->claimed, state_->path); !named) return named;
+  clear_claim_mark(state_->file.get());
   return sync_folder(state_->path);
 }
 
 void FileClaim::abandon() {
   state_->owed = false;
+}
+
+struct FileShare::State {
+  UniqueFd file;  // and its lock
+};
+
+FileShare::FileShare(std::unique_ptr<State> state) : state_(std::move(state)) {}
+FileShare::FileShare(FileShare&&) noexcept = default;
+FileShare::~FileShare() = default;
+
+Result<OpenedFile> FileShare::file() const {
+  if (!holds_file()) return Error{Errc::Usage, "only a regular file can be shared"};
+  return open_again(state_->file);
+}
+
+Result<FileShare> FileShare::take(const std::string& path) {
+  if (is_other_than_regular(path)) return FileShare(nullptr);
+  auto held = hold_unclaimed(path, LOCK_SH);
+  bool is_no_claim = !held && held.error().code == Errc::Environment;
+  if (is_no_claim && is_missing(path)) return FileShare(nullptr);
+  if (!held) return held.error();
+  return FileShare(std::make_unique<State>(State{std::move(held->file)}));
 }
 
 }  // namespace vmstream

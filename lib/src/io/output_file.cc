@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "io/block_device.h"
 #include "io/fd.h"
 #include "io/temporary_name.h"
 
@@ -25,6 +26,9 @@ namespace {
 // final fsync finds little left to do.
 constexpr uint64_t kWritebackBytes = 16u << 20;
 
+// At a name for a file that is not whole yet.
+constexpr int kAttempts = 100;
+
 Error refused() {
   return Error{
       .code = Errc::Refused, .message = "the file exists already", .hint = "--force replaces it"};
@@ -33,6 +37,12 @@ Error refused() {
 std::string folder_of(const std::string& path) {
   auto parent = std::filesystem::path(path).parent_path();
   return parent.empty() ? "." : parent.string();
+}
+
+// Mode 0600 whatever the umask and the folder's default access list have left of it. File systems
+// without modes refuse, and have other ways.
+void make_private(const UniqueFd& file) {
+  [[maybe_unused]] int changed = ::fchmod(file.get(), 0600);
 }
 
 std::string file_name_of(const std::string& path) {
@@ -50,15 +60,18 @@ struct OutputFile::State {
   UniqueFd file;
   std::string temporary;  // its name in the folder; empty while it has none
   bool in_place = false;
+  std::optional<BlockDevice> device;  // in place of `file`
   uint64_t written = 0;
   uint64_t disk_bytes = 0;  // when the file was closed
   uint64_t writeback_from = 0;
 
+  Status open_in_place(bool is_device);
   Status open_temporary();
   Status open_named_temporary();
   Status sync();
   Status publish();
   Status link_to_target(const std::string& name);
+  Status link_to_hidden(const std::string& name);
   Status rename_to_target(const std::string& name);
   Status check_positioned() const;
   Status check_interrupted() const;
@@ -67,11 +80,25 @@ struct OutputFile::State {
   void drop();
 };
 
+// A pipe or a terminal takes whatever comes, and keeps nothing of it for a later reader.
+Status OutputFile::State::open_in_place(bool is_device) {
+  in_place = true;
+  if (is_device) {
+    auto opened = BlockDevice::open(path, overwrite);
+    if (!opened) return opened.error();
+    device.emplace(std::move(*opened));
+    return ok();
+  }
+  file.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return file.is_open() ? ok() : system_error("open", errno);
+}
+
 // An unnamed file first. Some file systems (NFS, older overlayfs) have none: then a hidden name.
 Status OutputFile::State::open_temporary() {
   file.reset(::openat(folder.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.is_open()) {
     claim_temporary(file);  // it may get a name for a moment
+    make_private(file);
     return ok();
   }
   if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL) return open_named_temporary();
@@ -79,11 +106,12 @@ Status OutputFile::State::open_temporary() {
 }
 
 Status OutputFile::State::open_named_temporary() {
-  for (unsigned attempt = 0; attempt < 100; ++attempt) {
-    std::string name = temporary_name(file_name_of(target), attempt);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::string name = temporary_name(file_name_of(target));
     file.reset(::openat(folder.get(), name.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
     if (!file.is_open() && errno != EEXIST) break;
     if (file.is_open() && claim_temporary(file)) {
+      make_private(file);
       temporary = name;
       return ok();
     }
@@ -115,11 +143,21 @@ Status OutputFile::State::link_to_target(const std::string& name) {
   return ok();
 }
 
+// A hidden name that somebody has taken costs nothing but another attempt.
+Status OutputFile::State::link_to_hidden(const std::string& name) {
+  auto linked = ok();
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    std::string hidden = temporary_name(name);
+    linked = link_as(hidden);
+    if (linked) temporary = hidden;
+    if (linked || linked.error().code != Errc::Refused) break;
+  }
+  return linked;
+}
+
 Status OutputFile::State::rename_to_target(const std::string& name) {
   if (temporary.empty()) {  // a rename needs a name to begin with
-    std::string hidden = temporary_name(name, 0);
-    if (auto linked = link_as(hidden); !linked) return linked;
-    temporary = hidden;
+    if (auto linked = link_to_hidden(name); !linked) return linked;
   }
   if (::renameat(folder.get(), temporary.c_str(), folder.get(), name.c_str()) != 0) {
     return system_error("rename", errno);
@@ -162,6 +200,7 @@ void OutputFile::State::drop() {
   if (!temporary.empty()) ::unlinkat(folder.get(), temporary.c_str(), 0);
   temporary.clear();
   file.reset();
+  device.reset();
 }
 
 OutputFile::OutputFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -180,9 +219,9 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) return Error{Errc::Usage, "the output is a folder"};
     if (!S_ISREG(status.st_mode)) {
-      state->in_place = true;
-      state->file.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-      if (!state->file.is_open()) return system_error("open", errno);
+      if (auto opened = state->open_in_place(S_ISBLK(status.st_mode)); !opened) {
+        return opened.error();
+      }
       return std::unique_ptr<OutputFile>(new OutputFile(std::move(state)));
     }
     if (overwrite == Overwrite::Refuse) return refused();
@@ -198,7 +237,8 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
 }
 
 Status OutputFile::write(std::span<const std::byte> bytes) {
-  auto written = Writer(state_->file.get()).write_all(bytes, state_->limits);
+  auto written = state_->device ? state_->device->write(bytes, state_->limits)
+                                : Writer(state_->file.get()).write_all(bytes, state_->limits);
   if (!written) return written;
   state_->written += bytes.size();
   state_->start_writeback();
@@ -278,6 +318,7 @@ Result<std::unique_ptr<ByteSource>> OutputFile::read_back() {
 }
 
 Status OutputFile::commit_file() {
+  if (state_->device) return state_->device->finish();
   if (auto synced = state_->sync(); !synced) return synced;
   if (state_->in_place) return state_->file.close();
   if (auto published = state_->publish(); !published) return published;

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/unique_fd.h"
+#include "io/block_device.h"
 #include "io/fd.h"
 #include "io/wait.h"
 
@@ -128,8 +129,9 @@ Result<OpenedFile> OpenedFile::adopt(int owned_fd) {
   off_t length = status.st_size;
   if (S_ISBLK(status.st_mode)) length = ::lseek(fd.get(), 0, SEEK_END);
   if (length < 0) return system_error("seek to the end", errno);
-  return OpenedFile(std::make_shared<const UniqueFd>(std::move(fd)), static_cast<uint64_t>(length),
-                    status.st_uid);
+  auto end = static_cast<uint64_t>(length);
+  if (S_ISBLK(status.st_mode)) end = find_marked_end(fd.get(), end).value_or(end);
+  return OpenedFile(std::make_shared<const UniqueFd>(std::move(fd)), end, status.st_uid);
 }
 
 std::unique_ptr<RandomSource> OpenedFile::reader(WaitLimits limits) const {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include <cerrno>
 #include <memory>
 #include <string_view>
+
+#include <vmstream/cancellation.h>
 
 namespace vmstream {
 namespace {
@@ -62,8 +65,12 @@ void remove_if_left(int folder, const char* name) {
 
 }  // namespace
 
-std::string temporary_name(const std::string& target_name, unsigned attempt) {
-  return fmt::format("{}{}-{}{}", prefix_of(target_name), ::getpid(), attempt, kSuffix);
+std::string temporary_name(const std::string& target_name) {
+  uint64_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != sizeof random) {
+    random = static_cast<uint64_t>(Clock::now().time_since_epoch().count());
+  }
+  return fmt::format("{}{}-{}{}", prefix_of(target_name), ::getpid(), random, kSuffix);
 }
 
 // Where the file system has no locks, nobody can find a leftover either.

@@ -8,8 +8,9 @@
 
 namespace vmstream {
 
-/// ".NAME.PID-ATTEMPT.partial": beside the target, hidden, told apart by process and attempt.
-std::string temporary_name(const std::string& target_name, unsigned attempt);
+/// ".NAME.PID-RANDOM.partial": beside the target and hidden. Another one at each call, which nobody
+/// can take beforehand in a folder that others write to.
+std::string temporary_name(const std::string& target_name);
 
 /// Marks a file that has, or will have, such a name as being written: by a lock, which goes with
 /// the process. False: somebody has taken the file for a leftover meanwhile.

@@ -243,13 +243,44 @@ TEST_CASE("what a killed writer left is removed, and nothing else", "[io]") {
 
 TEST_CASE("a writer whose file was taken for a leftover is told", "[io]") {
   TempDir folder;
-  std::string path = folder / temporary_name("guest.zst", 3);
+  std::string path = folder / temporary_name("guest.zst");
   UniqueFd writer(::open(path.c_str(), O_CREAT | O_RDWR, 0600));
   UniqueFd cleaner(::open(path.c_str(), O_RDONLY));
   REQUIRE(claim_temporary(cleaner));
   CHECK_FALSE(claim_temporary(writer));
   cleaner.reset();
   CHECK(claim_temporary(writer));
+}
+
+TEST_CASE("names that somebody has taken beforehand do not stop a replacement", "[io]") {
+  TempDir folder;
+  std::string path = folder / "guest.zst";
+  std::ofstream(path) << "old";
+  for (unsigned attempt = 0; attempt < 100; ++attempt) {
+    std::ofstream(folder / fmt::format(".guest.zst.{}-{}.partial", ::getpid(), attempt)) << "x";
+  }
+  auto file = OutputFile::create(path, Overwrite::Replace);
+  REQUIRE(file);
+  std::ofstream(folder / fmt::format(".guest.zst.{}-0.partial", ::getpid())) << "squatted";
+  REQUIRE((*file)->write(bytes_of("new")));
+  REQUIRE((*file)->commit_file());
+  CHECK(read_file(path) == "new");
+  CHECK(temporary_name("guest.zst") != temporary_name("guest.zst"));
+}
+
+TEST_CASE("the mode is 0600 whatever the umask", "[io]") {
+  TempDir folder;
+  for (mode_t mask : {0000u, 0077u, 0277u, 0777u}) {
+    mode_t before = ::umask(mask);
+    std::string path = folder / fmt::format("guest-{:o}", mask);
+    auto file = OutputFile::create(path, Overwrite::Refuse);
+    ::umask(before);
+    REQUIRE(file);
+    REQUIRE((*file)->commit_file());
+    struct stat status {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0600);
+  }
 }
 
 TEST_CASE("devices are written in place, folders and missing folders are refused", "[io]") {
@@ -324,6 +355,51 @@ TEST_CASE("a command that stops reading early is an error even with status 0", "
   REQUIRE_FALSE(written);
   CHECK(written.error().message ==
         "command 'head -c 10 > /dev/null' ended with exit status 0 before it had read everything");
+}
+
+TEST_CASE("what a command leaves unread in its pipe is an error", "[io]") {
+  std::vector<std::byte> some(50000);
+  for (const char* command :
+       {"true", "sleep 0.2", "head -c 10 > /dev/null", "exec <&-; sleep 0.2"}) {
+    INFO(command);
+    auto sink = make_command_sink(command);
+    REQUIRE(sink);
+    auto done = (*sink)->write(some);
+    if (done) done = (*sink)->finish();
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::Environment);
+    CHECK(done.error().message.starts_with(fmt::format("command '{}' ended with", command)));
+  }
+  auto nothing_read = make_command_sink("sleep 0.2");
+  REQUIRE(nothing_read);
+  REQUIRE((*nothing_read)->write(some));
+  CHECK((*nothing_read)->finish().error().message ==
+        "command 'sleep 0.2' ended with exit status 0 and left 50000 bytes unread");
+}
+
+TEST_CASE("a filter that leaves bytes unread is an error whatever it printed", "[io]") {
+  std::vector<std::byte> some(50000);
+  for (const char* command : {"dd bs=1000 count=7 2> /dev/null", "echo header; sleep 0.2"}) {
+    INFO(command);
+    std::vector<std::byte> out;
+    auto sink = make_memory_sink(out);
+    auto filter = make_filter_sink(command, *sink);
+    REQUIRE(filter);
+    auto done = (*filter)->write(some);
+    if (done) done = (*filter)->finish();
+    REQUIRE_FALSE(done);
+    CHECK(done.error().code == Errc::Environment);
+    CHECK(done.error().message.starts_with("command '"));
+  }
+}
+
+TEST_CASE("a command that is just run counts by its exit status", "[io]") {
+  TempDir folder;
+  CHECK(run_command("cat > " + (folder / "ran")));
+  CHECK(std::filesystem::file_size(folder / "ran") == 0);
+  CHECK(run_command("exit 3").error().message == "command 'exit 3' failed with exit status 3");
+  CHECK(run_command("sleep 60", -1, within(std::chrono::milliseconds(50))).error().code ==
+        Errc::TimedOut);
 }
 
 TEST_CASE("an abandoned command is ended before its input closes", "[io]") {

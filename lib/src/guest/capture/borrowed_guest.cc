@@ -117,11 +117,11 @@ Status BorrowedGuest::start_migration(const std::string& uri) {
   return error;
 }
 
-Status BorrowedGuest::await_completed(const WaitLimits& limits) {
+Result<MigrationStatus> BorrowedGuest::await_completed(const WaitLimits& limits) {
   auto status = await_migration_end(*qmp_, limits);
-  if (!status) return status.error();
+  if (!status) return status;
   migrating_ = false;
-  if (status->name == "completed") return ok();
+  if (status->name == "completed") return status;
   return Error{Errc::Environment,
                fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
                            status->error.empty() ? "" : ": ", status->error)};

@@ -50,8 +50,8 @@ class BorrowedGuest {
   Status migrate_by_link(const WaitLimits& limits);
   /// Begins to migrate into the file that was lent.
   Status migrate_to_file();
-  /// Waits until QEMU says that all went well.
-  Status await_completed(const WaitLimits& limits);
+  /// Waits until QEMU says that all went well, and what it has sent.
+  Result<MigrationStatus> await_completed(const WaitLimits& limits);
 
   /// Takes back what was lent to QEMU for a migration that is over.
   void return_loans();

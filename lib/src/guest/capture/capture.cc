@@ -84,8 +84,9 @@ struct GuestCapture::State {
   ChosenMode chosen = {};
   PauseClock pause_clock = {};
   double pause_seconds = 0;
-  bool touched = false;  // something of the guest or of QEMU is owed
-  bool saved = false;    // the sink has taken a complete stream
+  std::optional<RamProgress> sent = std::nullopt;  // as QEMU counts it at the end
+  bool touched = false;                            // something of the guest or of QEMU is owed
+  bool saved = false;                              // the sink has taken a complete stream
   std::optional<Error> recovery_error = std::nullopt;
 };
 
@@ -178,7 +179,9 @@ Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
 }
 
 Status GuestCapture::State::expect_completed() {
-  if (auto completed = borrowed.await_completed(options.limits); !completed) return completed;
+  auto completed = borrowed.await_completed(options.limits);
+  if (!completed) return completed.error();
+  sent = completed->ram;
   if (!disks || disks->is_done()) return ok();
   return Error{Errc::Environment, "QEMU finished the stream without a pause for its disks"};
 }
@@ -207,6 +210,7 @@ Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
   if (auto begun = begin(); !begun) return begun;
   if (auto moved = transfer(sink, tap.stream()); !moved) return moved;
   if (auto whole = tap.finish(); !whole) return whole;
+  if (auto same = tap.compare(sent.value_or(RamProgress())); !same) return same;
   if (auto settled = settle_guest(); !settled) return settled;
   tap.give_index(circumstances(tap.time()));
   return sink.finish();

@@ -29,7 +29,7 @@ CaptureTap::CaptureTap(CaptureMode mode, const CaptureOptions& options, CaptureO
     : options_(options),
       time_(current_time()),
       passes_(mode == CaptureMode::Live),
-      visitors_{&passes_, options.index ? &builder_ : nullptr},
+      visitors_{&passes_, &tally_, options.index ? &builder_ : nullptr},
       stream_(digest_mode(options), progress_to(observer), &visitors_) {}
 
 Status CaptureTap::finish() {

@@ -7,6 +7,7 @@
 #include <vmstream/capture.h>
 #include <vmstream/index_builder.h>
 #include "format/stream/visitor_list.h"
+#include "guest/capture/page_tally.h"
 #include "guest/capture/pass_meter.h"
 #include "guest/stream_tap.h"
 
@@ -25,6 +26,9 @@ class CaptureTap {
   /// The stream has ended: complete, or Errc::Truncated.
   Status finish();
 
+  /// After finish(): whether it holds the pages that QEMU says it has sent.
+  Status compare(const RamProgress& sent) const { return tally_.compare(sent); }
+
   /// After finish(), before the sink is finished: hands the index to whom it was promised. Where
   /// `how` has no time the stream came by itself, and its index is the same each time.
   void give_index(CaptureCircumstances how);
@@ -39,6 +43,7 @@ class CaptureTap {
   std::string time_;
   IndexBuilder builder_;
   PassMeter passes_;
+  PageTally tally_;
   VisitorList visitors_;
   StreamTap stream_;
   std::vector<CapturePass> finished_passes_;

@@ -30,7 +30,9 @@ RamProgress read_ram(const Json& ram) {
           .page_bytes = page_bytes,
           .bytes_sent = number("transferred"),
           .total_bytes = number("total"),
-          .pages_dirtied = number("dirty-pages-rate")};
+          .pages_dirtied = number("dirty-pages-rate"),
+          .normal_pages = number_member(ram, "normal"),
+          .duplicate_pages = number_member(ram, "duplicate")};
 }
 
 }  // namespace
@@ -60,6 +62,7 @@ Result<MigrationStatus> read_migration_status(std::string_view text) {
   if (const Json* ram = find_member(*answer, "ram")) {
     status.ram = read_ram(*ram);
     status.ram->throttle_percent = number_member(*answer, "cpu-throttle-percentage").value_or(0);
+    if (find_member(*answer, "compression")) status.ram->duplicate_pages.reset();
   }
   return status;
 }
