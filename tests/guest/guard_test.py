@@ -153,12 +153,13 @@ class RecordedPostcopy(LazyTest):
         for side in (source, target):
             side.monitor.ask("migrate-set-capabilities",
                              capabilities=[{"capability": "postcopy-ram", "state": True}])
-        source.monitor.ask("migrate-set-parameters", **{"max-bandwidth": 6 * MIB})
+        source.monitor.ask("migrate-set-parameters", **{"max-bandwidth": MIB})
         wait_until((self.folder / "second.migration").exists, "the destination")
         proxy = Proxy(self.folder, "proxy", "second.migration")
         source.monitor.ask("migrate", uri="unix:proxy")
-        wait_until(lambda: source.monitor.migration() == "active", "the migration")
-        time.sleep(0.5)
+        # Switched in the middle of the first pass, which takes some six seconds.
+        wait_until(lambda: source.monitor.ask("query-migrate").get("ram", {}).get(
+            "transferred", 0) > MIB, "the first pages")
         source.monitor.ask("migrate-start-postcopy")
         wait_until(lambda: source.monitor.migration() == "postcopy-active", "the switch")
         source.monitor.ask("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
