@@ -1,15 +1,22 @@
 #!/usr/bin/env bash
-# Runs what reads bytes that nobody vouches for under the address and undefined-behaviour
-# sanitizers: the kept inputs of the fuzz targets, and the unit tests of the layers below them.
+# Runs under the address and undefined-behaviour sanitizers what reads bytes that nobody vouches for:
+# the kept inputs of the fuzz targets, the unit tests of all layers that parse or talk to another
+# program, and the three tools as a user runs them.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
-readonly layers=(codec format state)
+readonly layers=(codec format crypto state guest analysis)
+readonly tools=(vmdump vmrestore vmstream-inspect)
+# On described streams and the captures that are kept here; those of tests/guest take too long.
+readonly cli=(vmdump vmrestore openpgp inspect verify index captures ram ram_images device
+  dump_captures)
+
+alternatives() { (IFS='|' && echo "$*"); }
 
 "$root/scripts/install-deps.sh" build test
 say "building in build/asan"
-build asan fuzz_replays "${layers[@]/%/_test}"
+build asan fuzz_replays tools_common_test "${tools[@]}" "${layers[@]/%/_test}"
 say "testing build/asan"
-pattern=$(IFS='|' && echo "${layers[*]}")
-(cd "$root" && run ctest --preset asan -j2 -R "^($pattern)_test$|_replay$")
+pattern="^(tools_common|$(alternatives "${layers[@]}")|cli_($(alternatives "${cli[@]}")))_test$|_replay$"
+(cd "$root" && run ctest --preset asan -j2 -R "$pattern")
