@@ -132,6 +132,21 @@ TEST_CASE_METHOD(Fixture, "what cannot be restored lazily is refused with a reas
     devices.header().device(1, "timer", "0123").eof();
     CHECK(fault(devices.bytes()).message == "the stream holds no guest memory");
   }
+  SECTION("contents of disks") {
+    auto slices = [](bool chunk) {
+      StreamBuilder disks;
+      disks.header().start(1, "block").be64(2).footer();
+      disks.start(2, "ram", 4).ram_blocks({{"pc.ram", 4096}}).eos().footer();
+      disks.part(1).be64(50 << 9 | 4);
+      if (chunk) disks.be64(0x09).counted("virtio7");
+      disks.be64(2).footer().end(2).page("pc.ram", 0, 1).eos().footer();
+      return disks.device(3, "timer", "0123456789").eof().bytes();
+    };
+    CHECK(open(slices(false)));
+    auto error = fault(slices(true));
+    CHECK(error.code == Errc::Refused);
+    CHECK(error.hint == "restore it without --lazy and with --write-disks");
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "a destination is told of devices and disks, not of pages",

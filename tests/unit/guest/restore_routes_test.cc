@@ -137,6 +137,7 @@ TEST_CASE("memory waits where the size of QEMU's pages is not certain", "[guard]
     std::optional<uint32_t> bits;
     std::string target;
     bool certain;
+    std::string block = "ram";
   };
   auto the = GENERATE(values<Case>({
       {"pc-i440fx-7.2", {}, "", true},
@@ -151,15 +152,18 @@ TEST_CASE("memory waits where the size of QEMU's pages is not certain", "[guard]
       {"", {}, "", false},
       {"", {}, "x86_64", true},
       {"", {}, "aarch64", false},
+      {"", {}, "", true, "pc.ram"},
+      {"virt-7.2", {}, "", true, "riscv_virt_board.ram"},
+      {"", {}, "aarch64", false, "pc.ram"},
   }));
   StreamBuilder stream;
   stream.header();
   if (!the.machine.empty()) stream.configuration(the.machine);
   if (the.bits) stream.page_bits(*the.bits);
-  ram_start(stream);
-  ram_end(stream);
+  stream.start(2, "ram", 4).ram_blocks({{the.block, 0x8000}}).eos().footer();
+  stream.end(2).page(the.block, 0, 0x5a).eos().footer();
   ending(stream);
-  CAPTURE(the.machine, the.target);
+  CAPTURE(the.machine, the.target, the.block);
   Handed handed = guard(stream.bytes(), {.target = the.target});
   REQUIRE(handed.status);
   CHECK((handed.all == stream.bytes()));

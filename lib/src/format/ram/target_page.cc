@@ -7,7 +7,7 @@ namespace vmstream {
 namespace {
 
 struct MachinePage {
-  std::string_view prefix;  // of the versioned machine type
+  std::string_view prefix;  // of the versioned machine type, or a block's whole name
   uint32_t bytes;
 };
 
@@ -64,6 +64,12 @@ constexpr MachinePage kSureMachines[] = {
     {"sun4v", 8192},   {"niagara", 8192},
 };
 
+// Memory that only machines of one of these targets have, also those whose streams name no machine.
+constexpr MachinePage kSureBlocks[] = {
+    {"pc.ram", 4096},        {"microvm.ram", 4096},          {"s390.ram", 4096},
+    {"ppc_spapr.ram", 4096}, {"riscv_virt_board.ram", 4096},
+};
+
 std::optional<uint32_t> bytes_of_machine(std::string_view machine) {
   auto found = std::ranges::find_if(
       kSureMachines, [&](const MachinePage& entry) { return machine.starts_with(entry.prefix); });
@@ -82,6 +88,14 @@ std::optional<uint32_t> certain_page_bytes(const Configuration* configuration,
   auto found = std::ranges::find(kTargets, target, &TargetPage::target);
   bool certain = found != std::end(kTargets) && (configuration || found->only);
   return certain ? std::optional(found->bytes) : std::nullopt;
+}
+
+std::optional<uint32_t> certain_page_bytes(const RamBlockList& list) {
+  for (const RamBlock& block : list.blocks) {
+    auto found = std::ranges::find(kSureBlocks, block.name, &MachinePage::prefix);
+    if (found != std::end(kSureBlocks)) return found->bytes;
+  }
+  return std::nullopt;
 }
 
 uint32_t guess_page_bytes(std::string_view machine) {

@@ -25,5 +25,8 @@ uint32_t guess_page_bytes(std::string_view machine);
 /// has none.
 std::optional<uint32_t> certain_page_bytes(const Configuration* configuration,
                                            std::string_view target);
+/// The same by the names of the blocks: no other target has one that is called so, and QEMU refuses
+/// a list with blocks that it has not.
+std::optional<uint32_t> certain_page_bytes(const RamBlockList& list);
 
 }  // namespace vmstream

@@ -127,6 +127,21 @@ Status check_blocks(const StateFacts& facts) {
   return ok();
 }
 
+// A slice without a chunk holds the word that ends it, and one of progress at most.
+Status check_disks(const std::vector<IndexedRecord>& records) {
+  constexpr uint64_t kMostWordsBytes = 16;
+  auto writes = std::ranges::find_if(records, [](const IndexedRecord& record) {
+    return record.idstr == "block" && record.body_length > kMostWordsBytes;
+  });
+  if (writes == records.end()) return ok();
+  return Error{.code = Errc::Refused,
+               .message =
+                   "the stream carries contents of disks, which a lazy restore would write "
+                   "before the file has been read",
+               .offset = writes->offset,
+               .hint = "restore it without --lazy and with --write-disks"};
+}
+
 Status check_index(const StateIndex& index) {
   if (!suffices(index)) {
     return unsupported(index.facts.left_out.empty()
@@ -134,6 +149,7 @@ Status check_index(const StateIndex& index) {
                            : "the stream's index leaves out " + index.facts.left_out.front());
   }
   if (!index.facts.complete) return Error{Errc::Truncated, "the stream is not complete"};
+  if (auto harmless = check_disks(*index.records); !harmless) return harmless;
   return check_blocks(index.facts);
 }
 

@@ -56,9 +56,17 @@ Status StreamRouter::on_section(const SectionHeader& header) {
     if (auto status = check_in_package(header); !status) return status;
   }
   if (place_ == SectionPlace::EarlyDevice) return on_early_device(header);
-  if (place_ == SectionPlace::Memory && in_start_ && advised_) undecided_from_ = header.offset;
+  bool list_tells = advised_ || (!page_bytes_ && options_.hold_back != HoldBack::End);
+  if (place_ == SectionPlace::Memory && in_start_ && list_tells) undecided_from_ = header.offset;
   if (!undecided_from_) turn(header.offset, route_of(place_));
   return ok();
+}
+
+Route StreamRouter::decide_memory() {
+  undecided_from_.reset();
+  Route route = route_of(SectionPlace::Memory);
+  turn(section_offset_, route);
+  return route;
 }
 
 Status StreamRouter::check_in_package(const SectionHeader& header) const {
@@ -92,12 +100,11 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
                  .hint = "give the name of its file; vmstream-inspect extract stream unpacks one"};
   }
   blocks_ = list.blocks;
+  if (!page_bytes_ && options_.target.empty()) page_bytes_ = certain_page_bytes(list);
   if (!undecided_from_) return ok();
-  undecided_from_.reset();
-  Route route = route_of(SectionPlace::Memory);
-  turn(section_offset_, route);
+  Route route = decide_memory();
   for (const RamBlock& block : blocks_) {
-    if (!block.page_size) continue;
+    if (!block.page_size || !advised_) continue;
     uint64_t at = block.offset + 1 + block.name.size() + sizeof(uint64_t);
     drop(at);
     turn(at + sizeof(uint64_t), route);
@@ -107,6 +114,7 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
 
 // Were the sizes different, QEMU would find other records in the bytes than have been looked at.
 Status StreamRouter::on_page(const Page& page) {
+  if (undecided_from_) decide_memory();
   if (page_bytes_ && page.size != *page_bytes_) {
     return malformed(page.offset, fmt::format("a page of {} bytes, those of this machine have {}",
                                               page.size, *page_bytes_));
@@ -117,9 +125,7 @@ Status StreamRouter::on_page(const Page& page) {
 
 // A START without a block list.
 Status StreamRouter::on_ram_mark(RamMark, uint64_t) {
-  if (!undecided_from_) return ok();
-  undecided_from_.reset();
-  turn(section_offset_, route_of(SectionPlace::Memory));
+  if (undecided_from_) decide_memory();
   return ok();
 }
 

@@ -65,6 +65,7 @@ class StreamRouter final : public StreamVisitor {
 
  private:
   Route route_of(SectionPlace place);
+  Route decide_memory();
   Status on_early_device(const SectionHeader& header);
   Status on_block_record(uint64_t offset, std::span<const std::byte> bytes);
   Status check_in_package(const SectionHeader& header) const;
