@@ -33,8 +33,8 @@ struct RamProgress {
   uint64_t total_bytes = 0;       ///< of guest memory
   uint64_t pages_dirtied = 0;     ///< a second, before the last look
   uint64_t throttle_percent = 0;  ///< that auto-converge takes from the guest's processors
-  // Page records by kind, where QEMU counts them right: of compressed streams it does not tell those
-  // of one repeated byte.
+  // Page records by kind, where QEMU counts them right: of compressed streams it does not tell
+  // those of one repeated byte.
   std::optional<uint64_t> normal_pages = std::nullopt;
   std::optional<uint64_t> duplicate_pages = std::nullopt;
 };
