@@ -344,7 +344,7 @@ TEST_CASE("target pages smaller than the host's go in whole host pages", "[guest
   destination.start();
   REQUIRE(fixture.open_stream(destination.source_end()));
   // Slowly, so that the request comes before the stream's end.
-  auto served = fixture.serve(destination.source_end(), {.max_push_bandwidth = 32u << 10});
+  auto served = fixture.serve(destination.source_end(), {.max_push_bandwidth = 8u << 10});
   INFO((served ? "" : served.error().message));
   REQUIRE(served);
   destination.end();
