@@ -162,9 +162,12 @@ Result<GpgKey> choose(std::vector<GpgKey> keys, const std::string& given, const 
                        "if it is the right one, give its fingerprint: " + unproved);
     }
   }
-  if (keys.size() == 1) return std::move(keys.front());
-  return key_error(given, fmt::format("is ambiguous: {} keys have that name", keys.size()),
-                   "give the fingerprint of one: " + names_of(keys));
+  if (keys.size() > 1) {
+    return key_error(given, fmt::format("is ambiguous: {} keys have that name", keys.size()),
+                     "give the fingerprint of one: " + names_of(keys));
+  }
+  GpgKey chosen = std::move(keys.front());
+  return chosen;
 }
 
 }  // namespace
