@@ -15,9 +15,10 @@ from faults import (CALLS, COMMAND, COMMAND_STALLED, COMMAND_STOPS, GIVEN_UP, JU
                     KILLED_IN_TALK, QEMU_DIES, QEMU_KILLED, QEMU_STALLED, SIGNALS, STANDS_STILL)
 from gpg_home import GpgHomeTest
 from new_qemu_bench import NewQemuBench
+from postcopy_stream import as_postcopy
 from real_guest import NEWER_QEMU, QEMU, why_not
-from restore_bench import (LazyBench, Restore, RestoreBench, SwapBench, put_another,
-                           write_over)
+from restore_bench import (LazyBench, Restore, RestoreBench, SidecarBench, SwapBench,
+                           put_another, write_over)
 from save_bench import PLAIN, Save, SaveBench
 
 ALL = [*CALLS, *SIGNALS]
@@ -91,6 +92,23 @@ def run_proved_mapped_restores(runner):
         with contextlib.closing(RestoreBench(state, last_tick, NEWER_QEMU)) as bench:
             mapped = Restore("restore, mapped-ram, --verify-first", ("--verify-first",))
             runner.run(bench, mapped, "vmrestore", ALL, 2)
+
+
+def run_postcopy_restores(runner):
+    """The devices stand in a package that starts the guest, as a postcopy source sends them."""
+    state = runner.plain.with_name("postcopy")
+    state.write_bytes(as_postcopy(runner.plain))
+    with contextlib.closing(RestoreBench(state, runner.last_tick)) as bench:
+        packed = Restore("restore, a postcopy stream")
+        runner.run(bench, packed, "vmrestore", [*ALL, *QEMU_KILLED], 2)
+
+
+def run_strangers_indexes(runner):
+    if os.geteuid() != 0:
+        return  # files are root's to give away
+    with contextlib.closing(SidecarBench(runner.plain, runner.last_tick)) as bench:
+        lazy = Restore("restore, --lazy, a stranger's sidecar", ("--lazy",))
+        runner.run(bench, lazy, "vmrestore", ALL, 1)
 
 
 def run_new_qemus(runner):
@@ -252,7 +270,8 @@ def run_mapped_disk_saves(runner):
 # Groups, and what each needs of which QEMU.
 GROUPS = [
     (run_copies, None, None), (run_devices, None, None), (run_restores, None, None),
-    (run_lazy_restores, QEMU, "postcopy-ram"), (run_proved_restores, QEMU, "postcopy-ram"),
+    (run_postcopy_restores, None, None), (run_lazy_restores, QEMU, "postcopy-ram"),
+    (run_strangers_indexes, QEMU, "postcopy-ram"), (run_proved_restores, QEMU, "postcopy-ram"),
     (run_proved_mapped_restores, NEWER_QEMU, "mapped-ram"),
     (run_new_qemus, QEMU, "postcopy-ram"), (run_saves, None, None), (run_piped_saves, None, None),
     (run_stalled_saves, None, None), (run_background_saves, QEMU, "background-snapshot"),

@@ -9,19 +9,12 @@ import time
 import unittest
 
 from lazy_guest import LazyTest, missing_postcopy
+from postcopy_stream import (ADVISE, COLO, EOF, as_postcopy, command, parts_of,
+                             starting_package)
 from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
-from support import DONE, MALFORMED, REFUSED, UNSUPPORTED, be, tool
+from support import DONE, MALFORMED, REFUSED, UNSUPPORTED, tool
 
 MIB = 1 << 20
-ADVISE, LISTEN, RUN, PACKAGED, COLO = 3, 4, 5, 7, 8
-
-
-def command(number, payload=b""):
-    return be(1, 8) + be(2, number) + be(2, len(payload)) + payload
-
-
-def package(records):
-    return command(PACKAGED, be(4, len(records))) + records
 
 
 class ForgedStarts(GuestTest):
@@ -31,20 +24,13 @@ class ForgedStarts(GuestTest):
         first.wait_for_tick(40)
         self.assert_status(DONE, self.run_tool("vmdump", "--qmp", first.qmp, "-c", "none", "-o",
                                                "whole"))
-        whole = self.read("whole")
-        listed = self.run_tool("vmstream-inspect", "sections", "--json", "whole")
-        sections = json.loads(listed.stdout)["sections"]
-        memory = next(one["offset"] for one in sections if one["type"] == "start")
-        devices = next(one["offset"] for one in sections if one["type"] == "full")
-        end = next(one["offset"] for one in sections if one["type"] == "eof")
-        return whole[:memory], whole[memory:devices], whole[devices:end], first
+        return *parts_of(self.folder / "whole"), first
 
     def forge(self, qemu=QEMU):
         """A file without an end, whose last bytes start a guest that is loaded by then."""
         front, memory, devices, first = self.saved_parts(qemu)
         first.end()
-        start = command(LISTEN) + devices + command(RUN)
-        return self.write("forged", front + command(ADVISE) + memory + package(start))
+        return self.write("forged", front + command(ADVISE) + memory + starting_package(devices))
 
     def feed_without_end(self, name, waiting):
         """Gives all of a file to vmrestore and keeps the pipe open; the status of QEMU then."""
@@ -84,9 +70,8 @@ class ForgedStarts(GuestTest):
             waiting.end()
 
     def test_a_package_with_an_end_is_a_plain_load(self):
-        front, memory, devices, first = self.saved_parts()
-        start = command(LISTEN) + devices + command(RUN)
-        self.write("ended", front + command(ADVISE) + memory + package(start) + be(1, 0))
+        *_, first = self.saved_parts()
+        self.write("ended", as_postcopy(self.folder / "whole"))
         second = self.qemu("second", "-incoming", "defer")
         ran = self.run_tool("vmrestore", "--json", "--qmp", second.qmp, "--cont", "ended")
         self.assert_status(DONE, ran)
@@ -97,7 +82,7 @@ class ForgedStarts(GuestTest):
     def test_colo_is_refused_before_a_device_has_been_loaded(self):
         front, memory, devices, first = self.saved_parts()
         first.end()
-        self.write("colo", front + command(COLO) + memory + devices + be(1, 0))
+        self.write("colo", front + command(COLO) + memory + devices + EOF)
         waiting = self.qemu("second", "-incoming", "defer")
         ran = self.run_tool("vmrestore", "--qmp", waiting.qmp, "--cont", "colo")
         self.assert_fails(UNSUPPORTED, ran, "ENABLE_COLO")
