@@ -177,6 +177,12 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   text += end(settled);
   text += "\n# The nearest in a shell, without any of the checks";
   text += settled.disk_folder ? " and the disks:\n" : ":\n";
+  if (!settled.mapped_ram) {
+    text +=
+        "# (exec: kills a QEMU that may start no program, as by -sandbox on,spawn=deny; the "
+        "commands "
+        "above do not)\n";
+  }
   return text + recipe(address, settled, shell_command);
 }
 

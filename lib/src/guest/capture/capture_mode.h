@@ -23,7 +23,8 @@ MigrationSettings::Capabilities capabilities_for(CaptureMode mode, const Capture
 MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOptions& options);
 
 /// Chooses by `options` and sets capabilities; the guest is not touched. Where QEMU refuses a
-/// background save, that is Errc::Unsupported, or with Auto the next best is taken.
+/// background save, that is Errc::Unsupported, or with Auto the next best is taken. So is a live
+/// save in which this QEMU would abort.
 Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
                                 const CaptureOptions& options, bool guest_runs);
 

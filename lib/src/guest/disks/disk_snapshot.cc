@@ -13,6 +13,7 @@
 #include <vmstream/text.h>
 #include "base/json.h"
 #include "guest/disks/block_commit.h"
+#include "guest/disks/snapshot_rules.h"
 
 namespace vmstream {
 namespace {
@@ -49,11 +50,6 @@ std::string stamp_of(std::string time) {
   return time;
 }
 
-// Whether QEMU recorded a file name that means another file seen from another folder.
-bool is_relative(const std::string& file) {
-  return !file.starts_with('/') && file.find(':') == std::string::npos;
-}
-
 Json action_for(const SavedDisk& disk) {
   return {{"type", "blockdev-snapshot-sync"},
           {"data",
@@ -76,21 +72,17 @@ Result<DiskSnapshot> DiskSnapshot::plan(QmpClient& qmp, const std::string& folde
   for (const GuestDrive& drive : *drives) {
     if (auto added = snapshot.add(drive, names); !added) return added.error();
   }
+  if (snapshot.disks_.empty()) return snapshot;
+  if (auto ours = check_owner(qmp, *drives); !ours) return ours.error();
   return snapshot;
 }
 
 Status DiskSnapshot::add(const GuestDrive& drive, const Names& names) {
-  if (!drive.has_medium() || drive.read_only) {
+  if (!drive.is_writable()) {
     left_out_.push_back({drive.device, drive.has_medium() ? "read-only" : "no medium"});
     return ok();
   }
-  if (is_relative(drive.file)) {
-    return Error{.code = Errc::Unsupported,
-                 .message = fmt::format("QEMU knows disk '{}' as '{}', which its overlay could not "
-                                        "find from another folder",
-                                        escape(drive.device), escape(drive.file)),
-                 .hint = "start QEMU with the full path of the disk"};
-  }
+  if (auto possible = check_snapshot(drive); !possible) return possible;
   // The number tells apart what has become the same name.
   std::string overlay =
       fmt::format("{}/{}-{}-{}-{}.qcow2", names.folder, file_name_of(drive.device), names.stamp,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "guest/disks/guest_drives.h"
 
+#include <algorithm>
+
 #include "guest/monitor/query.h"
 
 namespace vmstream {
@@ -16,6 +18,39 @@ std::string id_in(const std::string& path) {
   return rest.substr(0, rest.find('/'));
 }
 
+// QEMU names what is below a medium by the options that open it, as JSON within a text.
+constexpr std::string_view kOptions = "json:";
+// Of values within values. QEMU's own do not come near.
+constexpr int kDeepest = 100;
+
+bool tells_of_encryption(const Json& value, int depth = 0);
+
+// A cipher's settings stand in `encrypt`, the name of its secret in `key-secret`.
+bool is_encryption(const std::string& key, const Json& value) {
+  if (key == "encrypted") return value.is_boolean() && value.get<bool>();
+  if (key == "driver") return value.is_string() && value.get<std::string>() == "luks";
+  return key.starts_with("encrypt") || key == "key-secret";
+}
+
+bool text_tells_of_encryption(const std::string& text, int depth) {
+  if (!text.starts_with(kOptions)) return false;
+  auto options = parse_object(std::string_view(text).substr(kOptions.size()));
+  return options && tells_of_encryption(*options, depth + 1);
+}
+
+// Looked for everywhere: QEMU says `encrypted` of the uppermost layer of a medium only, which may
+// be a filter or plain.
+bool tells_of_encryption(const Json& value, int depth) {
+  if (depth > kDeepest) return true;  // nobody knows
+  if (value.is_string()) return text_tells_of_encryption(value.get<std::string>(), depth);
+  if (!value.is_structured()) return false;
+  auto items = value.items();
+  return std::any_of(items.begin(), items.end(), [&](const auto& item) {
+    bool told = value.is_object() && is_encryption(item.key(), item.value());
+    return told || tells_of_encryption(item.value(), depth + 1);
+  });
+}
+
 GuestDrive read_drive(const Json& entry) {
   GuestDrive drive;
   drive.device = text_member(entry, "device");
@@ -24,6 +59,7 @@ GuestDrive read_drive(const Json& entry) {
     drive.file = text_member(*medium, "file");
     drive.format = text_member(*medium, "drv");
     drive.read_only = true_member(*medium, "ro");
+    drive.encrypted = tells_of_encryption(*medium);
   }
   if (drive.device.empty()) drive.device = id_in(text_member(entry, "qdev"));
   if (drive.device.empty()) drive.device = drive.node;

@@ -16,8 +16,10 @@ struct GuestDrive {
   std::string file;    ///< what the medium is on
   std::string format;  ///< such as "qcow2"
   bool read_only = false;
+  bool encrypted = false;  ///< the medium, or something below it
 
   bool has_medium() const { return !node.empty(); }
+  bool is_writable() const { return has_medium() && !read_only; }
 };
 
 Result<std::vector<GuestDrive>> list_drives(QmpClient& qmp);
