@@ -182,6 +182,40 @@ class DisksOfASave(DiskTest):
         self.assert_disks_hold(guest, AFTER)
 
 
+class DisksThatAreNotSaved(DiskTest):
+    def saved(self, guest, *arguments, file="guest.zst"):
+        """What a save without snapshots says of the guest's disks, in JSON and in a warning."""
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", file, "--json", "--force", *arguments)
+        self.assert_status(0, run)
+        return json.loads(run.stdout)["disks_not_saved"], run.stderr.decode().count("not saved")
+
+    def test_a_guest_that_goes_on_is_warned_of_once(self):
+        guest = self.disk_guest()
+        for mode in MODES:
+            self.assertEqual((["virtio0", "second"], 1), self.saved(guest, "--mode", mode))
+
+    def test_a_guest_that_stands_still_keeps_its_disks(self):
+        guest = self.disk_guest()
+        self.assertEqual(([], 0), self.saved(guest, "--after", "pause"))
+        guest.monitor.ask("cont")
+        guest.monitor.ask("stop")
+        self.assertEqual(([], 0), self.saved(guest))
+        guest.monitor.ask("cont")
+        self.assertEqual(([], 0), self.saved(guest, "--after", "quit"))
+
+    def test_a_guest_that_writes_to_no_disk(self):
+        self.assertEqual(([], 0), self.saved(self.qemu("first", "-drive", "if=ide,media=cdrom")))
+
+    def test_with_snapshots_there_is_no_such_list(self):
+        self.assertNotIn("disks_not_saved", self.save(self.disk_guest()))
+
+    @NEEDS_NEWER_QEMU
+    def test_a_file_that_qemu_writes_itself(self):
+        guest = self.disk_guest(NEWER_QEMU)
+        self.assertEqual((["virtio0", "second"], 1),
+                         self.saved(guest, "--mapped-ram", file="guest.mapped"))
+
+
 class FailedSaves(DiskTest):
     def test_an_output_that_fails_in_the_end_undoes_the_disks(self):
         for qemu in EMULATORS:

@@ -90,6 +90,13 @@ Version parse_version(std::string_view text) {
   return version;
 }
 
+Result<bool> loses_dirty_pages(QmpClient& qmp) {
+  if (parse_version(qmp.qemu_version()) >= kSafeEmulator) return false;
+  auto kvm = query_kvm(qmp);
+  if (!kvm) return kvm.error();
+  return !*kvm;
+}
+
 // Before 9.0 no live save of an emulated guest aborts, but pages can be lost.
 Result<std::optional<PlacedBlock>> find_abort(QmpClient& qmp) {
   if (parse_version(qmp.qemu_version()) < kSafeEmulator) return std::optional<PlacedBlock>();
@@ -168,11 +175,14 @@ MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOpti
   return wanted;
 }
 
-Result<bool> loses_dirty_pages(QmpClient& qmp) {
-  if (parse_version(qmp.qemu_version()) >= kSafeEmulator) return false;
-  auto kvm = query_kvm(qmp);
-  if (!kvm) return kvm.error();
-  return !*kvm;
+Result<std::string> danger_of_live_save(QmpClient& qmp) {
+  auto unsafe = loses_dirty_pages(qmp);
+  if (!unsafe) return unsafe.error();
+  if (!*unsafe) return std::string();
+  return fmt::format(
+      "QEMU {} emulates this guest without KVM and, before 9.0, can lose pages that it writes "
+      "while it is saved live; --mode stop and background are safe",
+      qmp.qemu_version());
 }
 
 bool stays_protected(const std::string& qemu_version) {

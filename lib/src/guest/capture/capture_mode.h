@@ -28,8 +28,9 @@ MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOpti
 Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
                                 const CaptureOptions& options, bool guest_runs);
 
-/// Whether this QEMU may lose pages of a guest that runs while it is saved live.
-Result<bool> loses_dirty_pages(QmpClient& qmp);
+/// What a person should know of this QEMU before a live save: it may lose pages of a guest that
+/// runs meanwhile. Else empty.
+Result<std::string> danger_of_live_save(QmpClient& qmp);
 
 /// Whether this QEMU leaves memory write-protected, and so its guest hanging, when a background
 /// snapshot does not come to its good end.

@@ -2,6 +2,7 @@
 #include "guest/disks/disk_snapshot.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,6 +61,14 @@ Json action_for(const SavedDisk& disk) {
 }
 
 }  // namespace
+
+Result<std::string> DiskSnapshot::new_tag() {
+  uint32_t number = 0;
+  if (::getrandom(&number, sizeof number, 0) != sizeof number) {
+    return system_error("getrandom", errno);
+  }
+  return fmt::format("{:08x}", number);
+}
 
 Result<DiskSnapshot> DiskSnapshot::plan(QmpClient& qmp, const std::string& folder,
                                         const std::string& time, const std::string& tag) {

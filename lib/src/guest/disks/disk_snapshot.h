@@ -22,6 +22,9 @@ class DiskSnapshot {
   static Result<DiskSnapshot> plan(QmpClient& qmp, const std::string& folder,
                                    const std::string& time, const std::string& tag);
 
+  /// Tells a save from all others of its second.
+  static Result<std::string> new_tag();
+
   /// All or none, while the guest stands still.
   Status take(QmpClient& qmp);
   /// The guest's disks as before take(), with what was written since; the overlays are gone. The
