@@ -5,7 +5,7 @@ or nobody could come back to it. The guest is not touched, and can be saved with
 import subprocess
 import unittest
 
-from guest_disks import create_disks
+from guest_disks import NEEDS_NO_BOOT_DISK, create_disks
 from real_guest import NEWER_QEMU, QEMU, GuestTest
 from support import UNSUPPORTED
 
@@ -14,6 +14,7 @@ CIPHER = ["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"]
 VOLUME = ["-o", "key-secret=s,iter-time=10"]
 
 
+@NEEDS_NO_BOOT_DISK
 class RefusedDisks(GuestTest):
     def setUp(self):
         super().setUp()

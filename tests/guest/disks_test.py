@@ -6,7 +6,7 @@ import json
 import signal
 import unittest
 
-from guest_disks import create_disks, disks_of, drives, holds, write_disks
+from guest_disks import NEEDS_NO_BOOT_DISK, create_disks, disks_of, drives, holds, write_disks
 from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
 from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
 
@@ -54,6 +54,7 @@ class DiskTest(GuestTest):
         self.assertTrue(guest.is_counting())
 
 
+@NEEDS_NO_BOOT_DISK
 class DisksOfASave(DiskTest):
     def test_memory_and_disks_belong_together(self):
         for qemu in EMULATORS:
@@ -182,6 +183,7 @@ class DisksOfASave(DiskTest):
         self.assert_disks_hold(guest, AFTER)
 
 
+@NEEDS_NO_BOOT_DISK
 class DisksThatAreNotSaved(DiskTest):
     def saved(self, guest, *arguments, file="guest.zst"):
         """What a save without snapshots says of the guest's disks, in JSON and in a warning."""
@@ -216,6 +218,7 @@ class DisksThatAreNotSaved(DiskTest):
                          self.saved(guest, "--mapped-ram", file="guest.mapped"))
 
 
+@NEEDS_NO_BOOT_DISK
 class FailedSaves(DiskTest):
     def test_an_output_that_fails_in_the_end_undoes_the_disks(self):
         for qemu in EMULATORS:

@@ -117,6 +117,9 @@ std::vector<std::string> disk_lines(const Options& options, const CaptureSummary
   if (!summary.disks.empty()) {
     lines.push_back("to go back, once this QEMU has ended: " +
                     vmstream::escape(go_back(options, summary)));
+    if (!vmstream::is_known_how_to_go_back(summary.disks)) {
+      lines.push_back("\"...\" in a disk's own argument: QEMU does not tell how the guest had it");
+    }
   }
   return lines;
 }

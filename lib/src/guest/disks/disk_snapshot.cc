@@ -14,6 +14,7 @@
 #include <vmstream/text.h>
 #include "base/json.h"
 #include "guest/disks/block_commit.h"
+#include "guest/disks/drive_argument.h"
 #include "guest/disks/snapshot_rules.h"
 
 namespace vmstream {
@@ -83,6 +84,7 @@ Result<DiskSnapshot> DiskSnapshot::plan(QmpClient& qmp, const std::string& folde
   }
   if (snapshot.disks_.empty()) return snapshot;
   if (auto ours = check_owner(qmp, *drives); !ours) return ours.error();
+  if (auto told = snapshot.tell_arguments(qmp, *drives); !told) return told.error();
   return snapshot;
 }
 
@@ -105,7 +107,22 @@ Status DiskSnapshot::add(const GuestDrive& drive, const Names& names) {
                     .base_format = drive.format,
                     .base_node = drive.node,
                     .overlay = std::move(overlay),
-                    .overlay_node = fmt::format("vmstream-{}-{}", names.tag, disks_.size())});
+                    .overlay_node = fmt::format("vmstream-{}-{}", names.tag, disks_.size()),
+                    .argument = {},
+                    .base_time = {}});
+  return ok();
+}
+
+// The disks are the writable ones of the drives, in their order.
+Status DiskSnapshot::tell_arguments(QmpClient& qmp, const std::vector<GuestDrive>& drives) {
+  auto command_line = read_command_line(qmp.descriptor());
+  auto disk = disks_.begin();
+  for (const GuestDrive& drive : drives) {
+    if (!drive.is_writable()) continue;
+    auto argument = drive_argument(qmp, drive, command_line);
+    if (!argument) return argument.error();
+    (disk++)->argument = *argument;
+  }
   return ok();
 }
 
@@ -115,7 +132,10 @@ Status DiskSnapshot::take(QmpClient& qmp) {
   for (const SavedDisk& disk : disks_) actions.push_back(action_for(disk));
   taken_ = true;  // also when the answer is lost
   auto done = qmp.execute("transaction", to_text({{"actions", actions}}));
-  if (done) return ok();
+  if (done) {
+    for (SavedDisk& disk : disks_) disk.base_time = time_of_base(disk.base);
+    return ok();
+  }
   // QEMU has gone on without those that it had created, unless nobody knows.
   if (list_drives(qmp)) {
     taken_ = false;

@@ -44,6 +44,7 @@ class DiskSnapshot {
     std::string tag;
   };
   Status add(const GuestDrive& drive, const Names& names);
+  Status tell_arguments(QmpClient& qmp, const std::vector<GuestDrive>& drives);
   void remove_overlays() const;
 
   std::vector<SavedDisk> disks_;

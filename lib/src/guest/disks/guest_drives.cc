@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "guest/monitor/query.h"
+#include "state/medium_options.h"
 
 namespace vmstream {
 namespace {
@@ -18,8 +19,6 @@ std::string id_in(const std::string& path) {
   return rest.substr(0, rest.find('/'));
 }
 
-// QEMU names what is below a medium by the options that open it, as JSON within a text.
-constexpr std::string_view kOptions = "json:";
 // Of values within values. QEMU's own do not come near.
 constexpr int kDeepest = 100;
 
@@ -33,8 +32,7 @@ bool is_encryption(const std::string& key, const Json& value) {
 }
 
 bool text_tells_of_encryption(const std::string& text, int depth) {
-  if (!text.starts_with(kOptions)) return false;
-  auto options = parse_object(std::string_view(text).substr(kOptions.size()));
+  auto options = medium_options(text);
   return options && tells_of_encryption(*options, depth + 1);
 }
 
@@ -53,7 +51,9 @@ bool tells_of_encryption(const Json& value, int depth) {
 
 GuestDrive read_drive(const Json& entry) {
   GuestDrive drive;
-  drive.device = text_member(entry, "device");
+  drive.name = text_member(entry, "device");
+  drive.device = drive.name;
+  drive.qdev = text_member(entry, "qdev");
   if (const Json* medium = find_member(entry, "inserted")) {
     drive.node = text_member(*medium, "node-name");
     drive.file = text_member(*medium, "file");
@@ -61,7 +61,7 @@ GuestDrive read_drive(const Json& entry) {
     drive.read_only = true_member(*medium, "ro");
     drive.encrypted = tells_of_encryption(*medium);
   }
-  if (drive.device.empty()) drive.device = id_in(text_member(entry, "qdev"));
+  if (drive.device.empty()) drive.device = id_in(drive.qdev);
   if (drive.device.empty()) drive.device = drive.node;
   return drive;
 }

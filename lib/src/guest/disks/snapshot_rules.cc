@@ -7,30 +7,16 @@
 #include <algorithm>
 #include <cerrno>
 
+#include <vmstream/saved_disk.h>
 #include <vmstream/text.h>
 #include "guest/monitor/query.h"
 
 namespace vmstream {
 namespace {
 
-constexpr std::string_view kOptions = "json:";
 // libvirt's names of the nodes that it makes, and of its monitor.
 constexpr const char* kLibvirtNode = "libvirt-";
 constexpr const char* kLibvirtMonitor = "charmonitor";
-
-// The name that the lowest layer of a medium is opened by: QEMU gives the options of all layers as
-// JSON where a name alone would not do.
-std::string lowest_file(const std::string& file) {
-  if (!file.starts_with(kOptions)) return file;
-  auto options = parse_object(std::string_view(file).substr(kOptions.size()));
-  if (!options) return {};
-  const Json* layer = &*options;
-  while (const Json* below = find_member(*layer, "file")) {
-    if (below->is_string()) return below->get<std::string>();
-    layer = below;
-  }
-  return text_member(*layer, "filename");
-}
 
 // Whether the name means another file seen from another folder. Others begin with a protocol's
 // name.
