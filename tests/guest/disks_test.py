@@ -6,7 +6,7 @@ import json
 import signal
 import unittest
 
-from guest_disks import create_disks, disks_of, drives, holds, write_disks
+from guest_disks import NEEDS_NO_BOOT_DISK, create_disks, disks_of, drives, holds, write_disks
 from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
 from support import ENVIRONMENT, INTERRUPTED, UNSUPPORTED, USAGE
 
@@ -54,6 +54,7 @@ class DiskTest(GuestTest):
         self.assertTrue(guest.is_counting())
 
 
+@NEEDS_NO_BOOT_DISK
 class DisksOfASave(DiskTest):
     def test_memory_and_disks_belong_together(self):
         for qemu in EMULATORS:
@@ -182,6 +183,42 @@ class DisksOfASave(DiskTest):
         self.assert_disks_hold(guest, AFTER)
 
 
+@NEEDS_NO_BOOT_DISK
+class DisksThatAreNotSaved(DiskTest):
+    def saved(self, guest, *arguments, file="guest.zst"):
+        """What a save without snapshots says of the guest's disks, in JSON and in a warning."""
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", file, "--json", "--force", *arguments)
+        self.assert_status(0, run)
+        return json.loads(run.stdout)["disks_not_saved"], run.stderr.decode().count("not saved")
+
+    def test_a_guest_that_goes_on_is_warned_of_once(self):
+        guest = self.disk_guest()
+        for mode in MODES:
+            self.assertEqual((["virtio0", "second"], 1), self.saved(guest, "--mode", mode))
+
+    def test_a_guest_that_stands_still_keeps_its_disks(self):
+        guest = self.disk_guest()
+        self.assertEqual(([], 0), self.saved(guest, "--after", "pause"))
+        guest.monitor.ask("cont")
+        guest.monitor.ask("stop")
+        self.assertEqual(([], 0), self.saved(guest))
+        guest.monitor.ask("cont")
+        self.assertEqual(([], 0), self.saved(guest, "--after", "quit"))
+
+    def test_a_guest_that_writes_to_no_disk(self):
+        self.assertEqual(([], 0), self.saved(self.qemu("first", "-drive", "if=ide,media=cdrom")))
+
+    def test_with_snapshots_there_is_no_such_list(self):
+        self.assertNotIn("disks_not_saved", self.save(self.disk_guest()))
+
+    @NEEDS_NEWER_QEMU
+    def test_a_file_that_qemu_writes_itself(self):
+        guest = self.disk_guest(NEWER_QEMU)
+        self.assertEqual((["virtio0", "second"], 1),
+                         self.saved(guest, "--mapped-ram", file="guest.mapped"))
+
+
+@NEEDS_NO_BOOT_DISK
 class FailedSaves(DiskTest):
     def test_an_output_that_fails_in_the_end_undoes_the_disks(self):
         for qemu in EMULATORS:
@@ -251,13 +288,6 @@ class FailedSaves(DiskTest):
         run = self.run_tool("vmdump", "--stdin", "-o", "x", "--disk-snapshot", "overlays")
         self.assert_fails(USAGE, run, "--qmp")
         self.assert_untouched(guest, disks, settings, BEFORE)
-
-    def test_a_disk_by_a_relative_name_is_refused(self):
-        guest = self.qemu("first", "-drive", "file=disk.qcow2,format=qcow2,if=virtio")
-        run = self.save(guest, status=UNSUPPORTED)
-        self.assertIn(b"full path", run.stderr)
-        self.assertEqual([], self.overlays())
-        self.assertEqual("running", guest.monitor.status())
 
 
 if __name__ == "__main__":

@@ -2,9 +2,14 @@
 """Disks of a guest: how QEMU is given them, which files they are on, and what those hold."""
 
 import subprocess
+import unittest
+
+from real_guest import ACCEL
 
 WHERE = "0 64k"
 FORMATS = ("qcow2", "raw")
+# That boot disk is one of snapshot=on, which no snapshot can be taken of.
+NEEDS_NO_BOOT_DISK = unittest.skipUnless(ACCEL == "tcg", "under KVM the guest boots from a disk")
 
 
 def create_disks(folder):

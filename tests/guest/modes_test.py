@@ -298,6 +298,24 @@ class RefusedModes(ModeTest):
         self.assertEqual("live" if safe else "stop", summary["mode"])
         self.assertIn("background snapshot", summary["mode_reason"])
 
+    @NEEDS_NEWER_QEMU
+    @unittest.skipUnless(ACCEL == "tcg", "a QEMU with KVM survives it")
+    def test_a_live_save_in_which_qemu_would_abort(self):
+        """A smaller backend stands before the guest's memory."""
+        guest = self.qemu("first", "-object", "memory-backend-ram,id=m1,size=16M", qemu=NEWER_QEMU)
+        before = guest.settings()
+        run = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--mode", "live")
+        self.assert_fails(UNSUPPORTED, run, "would abort", "pc.ram")
+        self.assertEqual(before, guest.settings())
+        self.assertTrue(guest.is_counting())
+        for mode in ("stop", "background", "auto"):
+            self.assertNotEqual("live", self.save(guest, "--mode", mode)["mode"])
+        guest.end()
+        guest = self.qemu("first", "-object", "memory-backend-ram,id=m1,size=16M", *FILE_MEMORY,
+                          qemu=NEWER_QEMU)
+        summary = self.save(guest, "--mode", "auto")  # the first choice is not to be had
+        self.assertEqual("stop", summary["mode"])
+
     def test_a_guest_that_stands_still_is_saved_as_it_stands(self):
         guest = self.qemu("first")
         guest.monitor.ask("stop")

@@ -71,6 +71,15 @@ class Recipes(GuestTest):
         second.terminate()
         self.assertEqual(130, second.wait())
 
+    def test_a_qemu_that_may_start_no_program(self):
+        """As libvirt confines it: `exec:` would kill it, a pipe that it is handed does not."""
+        first = self.counting_guest("-sandbox", "on,obsolete=deny,elevateprivileges=deny,"
+                                    "spawn=deny,resourcecontrol=deny")
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "-o", "guest.zst"))
+        self.assert_restores("guest.zst", first)
+        run = self.run_tool("vmdump", "--qmp", first.qmp, "-o", "x.gz", "--explain")
+        self.assertRegex(run.stdout.decode(), "spawn=deny.*\n(.*\n)*.*exec:")
+
     def test_through_a_command_both_ways(self):
         first = self.counting_guest()
         self.assert_status(0, self.run_tool("vmdump", "--qmp", first.qmp, "--exec",

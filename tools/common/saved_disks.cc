@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/json_values.h"
 
 namespace vmtools {
 
@@ -21,7 +22,9 @@ ordered_json disks_json(const std::vector<SavedDisk>& disks) {
                     {"base_format", escape(disk.base_format)},
                     {"base_node", escape(disk.base_node)},
                     {"overlay", escape(disk.overlay)},
-                    {"overlay_node", escape(disk.overlay_node)}});
+                    {"overlay_node", escape(disk.overlay_node)},
+                    {"argument", or_null(escape(disk.argument))},
+                    {"base_time", or_null(escape(disk.base_time))}});
   }
   return list;
 }
@@ -33,6 +36,18 @@ std::string disk_text(const SavedDisk& disk) {
 
 std::string overlay_text(const SavedDisk& disk) {
   return "the guest goes on in " + escape(disk.overlay);
+}
+
+void warn_of_changed_disks(Session& session, const std::string& file,
+                           const std::vector<SavedDisk>& disks) {
+  std::string changed;
+  for (const SavedDisk& disk : disks) {
+    if (!vmstream::has_changed(disk)) continue;
+    changed += (changed.empty() ? "" : ", ") + escape(disk.base);
+  }
+  if (changed.empty()) return;
+  session.messages().warning(
+      file, "disks have changed since the save, its memory does not fit them: " + changed);
 }
 
 }  // namespace vmtools

@@ -52,6 +52,14 @@ std::string go_back(const Options& options, const CaptureSummary& summary) {
   return vmstream::command_to_go_back(summary.disks, state_file_name(options));
 }
 
+ordered_json not_saved_json(const CaptureSummary& summary) {
+  auto list = ordered_json::array();
+  for (const std::string& device : summary.disks_not_saved) {
+    list.push_back(vmstream::escape(device));
+  }
+  return list;
+}
+
 ordered_json left_out_json(const CaptureSummary& summary) {
   auto list = ordered_json::array();
   for (const auto& disk : summary.left_out_disks) {
@@ -109,6 +117,9 @@ std::vector<std::string> disk_lines(const Options& options, const CaptureSummary
   if (!summary.disks.empty()) {
     lines.push_back("to go back, once this QEMU has ended: " +
                     vmstream::escape(go_back(options, summary)));
+    if (!vmstream::is_known_how_to_go_back(summary.disks)) {
+      lines.push_back("\"...\" in a disk's own argument: QEMU does not tell how the guest had it");
+    }
   }
   return lines;
 }
@@ -147,6 +158,8 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
     json["disks"] = vmtools::disks_json(summary.disks);
     json["disks_left_out"] = left_out_json(summary);
     json["go_back"] = summary.disks.empty() ? nullptr : ordered_json(go_back(options, summary));
+  } else if (options.qmp) {
+    json["disks_not_saved"] = not_saved_json(summary);
   }
   json["sha256"] = or_null(summary.sha256);
   return json;

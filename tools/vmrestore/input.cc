@@ -157,6 +157,14 @@ Result<StateFile> Input::open_stream() {
   return vmstream::open_state(vmstream::make_whole_source(std::move(file)), how_);
 }
 
+std::vector<vmstream::SavedDisk> Input::recorded_disks() const {
+  if (!input_.file) return {};
+  auto state = vmstream::open_seekable_state(reader(), {.sidecar = sidecar()});
+  if (!state || !state->index) return {};
+  auto facts = state->index->read_facts();
+  return facts ? facts->capture.disks : std::vector<vmstream::SavedDisk>();
+}
+
 // A signature is the last thing of a file.
 HoldBack Input::hold_back() const {
   if (is_wanted_proved()) return HoldBack::End;

@@ -6,11 +6,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <vmstream/lazy_file.h>
 #include <vmstream/piece_digests.h>
 #include <vmstream/random_source.h>
 #include <vmstream/restore.h>
+#include <vmstream/saved_disk.h>
 #include <vmstream/state_file.h>
 #include "common/tool.h"
 #include "vmrestore/claim.h"
@@ -35,6 +37,8 @@ class Input {
   /// The stream for a restore, once. A mapped-ram file, which QEMU takes from a file only and of
   /// 9.0 at least, gives it as a connection carries it.
   vmstream::Result<vmstream::StateFile> open_stream();
+  /// Disks that were snapshotted with the save, as the index says; none where it cannot be read.
+  std::vector<vmstream::SavedDisk> recorded_disks() const;
   /// How much of the stream has to wait for its end.
   vmstream::HoldBack hold_back() const;
 

@@ -11,6 +11,7 @@
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/progress.h"
+#include "common/saved_disks.h"
 #include "vmrestore/claim.h"
 #include "vmrestore/input.h"
 #include "vmrestore/qemu.h"
@@ -173,6 +174,7 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   if (!claim) return session.fail(input_name(options), claim.error());
   auto input = Input::open(options, *claim, std::move(*how), limits);
   if (!input) return session.fail(input_name(options), input.error());
+  vmtools::warn_of_changed_disks(session, input_name(options), input->recorded_disks());
   auto file = input->open_lazily(session, indexing_observer(session, input_name(options)));
   if (!file) return session.fail(input_name(options), file.error());
   LazyRun run{options,           session,          limits,

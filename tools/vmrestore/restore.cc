@@ -14,6 +14,7 @@
 #include "common/containers.h"
 #include "common/output.h"
 #include "common/progress.h"
+#include "common/saved_disks.h"
 #include "common/stale_index.h"
 #include "vmrestore/claim.h"
 #include "vmrestore/input.h"
@@ -228,6 +229,7 @@ ExitStatus restore(const Options& options, Session& session) {
   auto signer = how->required_signer;
   auto input = Input::open(options, *claim, std::move(*how), limits);
   if (!input) return session.fail(input_name(options), input.error());
+  vmtools::warn_of_changed_disks(session, input_name(options), input->recorded_disks());
   auto proved = input->prove_if_wanted(session);
   if (!proved) return session.fail(input_name(options), proved.error());
   auto state = input->open_stream();

@@ -107,6 +107,9 @@ struct CaptureSummary {
   std::vector<CapturePass> passes;
   std::vector<SavedDisk> disks;  ///< that belong to the state; none unless asked for
   std::vector<LeftOutDisk> left_out_disks;
+  /// Devices of disks that the guest, which was found running and goes on, can write to and that
+  /// were not snapshotted: an observer is warned of them once.
+  std::vector<std::string> disks_not_saved;
   double pause_seconds = 0;  ///< how long the guest stood still, by QEMU's events
   double total_seconds = 0;
   std::string sha256;  ///< of the plain stream; empty unless asked for

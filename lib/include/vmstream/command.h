@@ -40,4 +40,7 @@ Status run_command(const std::string& command, int stdout_fd = -1, WaitLimits li
 /// `word` as /bin/sh takes it for one word: 'it'\''s'.
 std::string quote_for_shell(std::string_view word);
 
+/// `value` as QEMU's options have it: two commas are one that belongs to the value.
+std::string escape_option(std::string_view value);
+
 }  // namespace vmstream

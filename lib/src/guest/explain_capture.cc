@@ -60,6 +60,12 @@ std::string queries() {
          qmp_line("query-migrate-capabilities") + qmp_line("query-migrate-parameters");
 }
 
+// What the drives are; of a guest that goes on without snapshots, to warn of them.
+std::string disk_queries(const CaptureOptions& options) {
+  if (!options.disk_folder) return options.after == After::Keep ? qmp_line("query-block") : "";
+  return qmp_line("query-block") + qmp_line("query-chardev") + qmp_line("query-named-block-nodes");
+}
+
 // Of one disk; QEMU's list of the drives gives the others.
 std::string snapshot(const std::string& folder) {
   Json action{{"type", "blockdev-snapshot-sync"},
@@ -169,7 +175,7 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
                             const std::string& shell_command) {
   CaptureOptions settled = options;
   std::string text = fmt::format("# Asked of QEMU at {}:\n", to_text(address));
-  text += qmp_line("qmp_capabilities") + queries();
+  text += qmp_line("qmp_capabilities") + queries() + disk_queries(options);
   text += settle_mode(settled);
   text += preparation(settled);
   text += begin(settled, passes_fds(address));
@@ -177,6 +183,12 @@ std::string explain_capture(const QmpAddress& address, const CaptureOptions& opt
   text += end(settled);
   text += "\n# The nearest in a shell, without any of the checks";
   text += settled.disk_folder ? " and the disks:\n" : ":\n";
+  if (!settled.mapped_ram) {
+    text +=
+        "# (exec: kills a QEMU that may start no program, as by -sandbox on,spawn=deny; the "
+        "commands "
+        "above do not)\n";
+  }
   return text + recipe(address, settled, shell_command);
 }
 

@@ -70,6 +70,15 @@ std::optional<uid_t> user_in_line(const std::string& line, const Forms& local,
   return is_it ? std::optional(user) : std::nullopt;
 }
 
+Result<ucred> ask_for_peer(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+    return system_error("ask a socket for its peer", errno);
+  }
+  return peer;
+}
+
 }  // namespace
 
 Result<uid_t> find_tcp_peer_user(int fd) {
@@ -88,12 +97,15 @@ Result<uid_t> find_tcp_peer_user(int fd) {
 }
 
 Result<uid_t> get_unix_peer_user(int fd) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return system_error("ask a socket for its peer", errno);
-  }
-  return peer.uid;
+  auto peer = ask_for_peer(fd);
+  if (!peer) return peer.error();
+  return peer->uid;
+}
+
+Result<pid_t> get_unix_peer_process(int fd) {
+  auto peer = ask_for_peer(fd);
+  if (!peer) return peer.error();
+  return peer->pid;
 }
 
 }  // namespace vmstream

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whose process is at the other end of a connection on this machine.
+// Whose process, or which, is at the other end of a connection on this machine.
 #pragma once
 
 #include <sys/types.h>
@@ -14,5 +14,8 @@ Result<uid_t> find_tcp_peer_user(int fd);
 
 /// The user of the process that connected to this unix socket, or listened for it.
 Result<uid_t> get_unix_peer_user(int fd);
+
+/// That process; 0 where it is in another process namespace.
+Result<pid_t> get_unix_peer_process(int fd);
 
 }  // namespace vmstream

@@ -251,4 +251,10 @@ Status run_command(const std::string& command, int stdout_fd, WaitLimits limits)
   return Stage(command, std::move(*child), limits).finish();
 }
 
+std::string escape_option(std::string_view value) {
+  std::string text;
+  for (char c : value) text += c == ',' ? std::string(",,") : std::string(1, c);
+  return text;
+}
+
 }  // namespace vmstream

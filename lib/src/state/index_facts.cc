@@ -102,13 +102,17 @@ constexpr DiskMember kDiskMembers[] = {
     {"device", &SavedDisk::device},           {"base", &SavedDisk::base},
     {"base_format", &SavedDisk::base_format}, {"base_node", &SavedDisk::base_node},
     {"overlay", &SavedDisk::overlay},         {"overlay_node", &SavedDisk::overlay_node},
+    {"argument", &SavedDisk::argument},       {"base_time", &SavedDisk::base_time},
 };
 
 Json disks_to_json(const std::vector<SavedDisk>& disks) {
   Json json = Json::array();
   for (const SavedDisk& disk : disks) {
     Json entry;
-    for (const DiskMember& member : kDiskMembers) entry[member.key] = disk.*member.value;
+    for (const DiskMember& member : kDiskMembers) {
+      const std::string& value = disk.*member.value;
+      if (!value.empty()) entry[member.key] = value;
+    }
     json.push_back(std::move(entry));
   }
   return json;

@@ -30,6 +30,8 @@ TEST_CASE("a capture is explained with the commands that it would issue", "[expl
   CHECK_FALSE(contains(text, "quit"));
   CHECK(contains(text, "socat -t 86400 - 'UNIX-CONNECT:/run/it'\\''s'"));
   CHECK(contains(text, "{\"uri\":\"exec:gzip -c > guest.gz\"}"));
+  CHECK(contains(text, "# (exec: kills a QEMU that may start no program"));
+  CHECK(contains(text, "{\"execute\": \"query-block\"}\n"));
 }
 
 TEST_CASE("what is explained depends on monitor and after", "[explain]") {

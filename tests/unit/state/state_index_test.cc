@@ -40,7 +40,9 @@ StateIndex sample() {
                               .base_format = "qcow2",
                               .base_node = "#block1",
                               .overlay = "/d/b.qcow2",
-                              .overlay_node = "vmstream-0"}}};
+                              .overlay_node = "vmstream-0",
+                              .argument = "-drive file=/img/a,format=raw,if=ide",
+                              .base_time = "2026-11-21T03:55:00.000000001Z"}}};
   facts.left_out = {"nothing: really"};
   index.records = {{.type = SectionType::Configuration, .offset = 8, .length = 30},
                    {.type = SectionType::Start,

@@ -14,6 +14,9 @@
 namespace vmstream {
 namespace {
 
+// QEMU before 8.2 keeps the reason of a failure from its monitor.
+constexpr const char* kWhereQemuSpeaks =
+    "the reason stands on QEMU's standard error, or in the log that it was given";
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);
 constexpr size_t kDryReadBytes = 1 << 20;
@@ -122,9 +125,11 @@ Result<MigrationStatus> BorrowedGuest::await_completed(const WaitLimits& limits)
   if (!status) return status;
   migrating_ = false;
   if (status->name == "completed") return status;
-  return Error{Errc::Environment,
-               fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
-                           status->error.empty() ? "" : ": ", status->error)};
+  return Error{
+      .code = Errc::Environment,
+      .message = fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
+                             status->error.empty() ? "" : ": ", status->error),
+      .hint = status->error.empty() ? kWhereQemuSpeaks : ""};
 }
 
 void BorrowedGuest::return_loans() {

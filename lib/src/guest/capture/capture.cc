@@ -4,11 +4,11 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/random.h>
 
 #include <cerrno>
 #include <chrono>
 
+#include <vmstream/text.h>
 #include "guest/capture/borrowed_guest.h"
 #include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
@@ -27,20 +27,12 @@ double system_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-// Tells this save from all others of its second.
-Result<std::string> random_tag() {
-  uint32_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number) {
-    return system_error("getrandom", errno);
-  }
-  return fmt::format("{:08x}", number);
-}
-
-std::string unsafe_live_save(const std::string& qemu_version) {
+std::string unsaved_disks(const std::vector<std::string>& devices) {
   return fmt::format(
-      "QEMU {} emulates this guest without KVM and, before 9.0, can lose pages that it writes "
-      "while it is saved live; --mode stop and background are safe",
-      qemu_version);
+      "the guest goes on writing to disks that are not saved ({}): --disk-snapshot or --after "
+      "pause "
+      "keeps them as they are now",
+      escape(fmt::format("{}", fmt::join(devices, ", "))));
 }
 
 }  // namespace
@@ -51,6 +43,7 @@ struct GuestCapture::State {
 
   QmpClient& qmp() { return borrowed.qmp(); }
   Status choose_mode();
+  Status note_disks();
   Status plan_disks(const std::string& time);
   Status begin();
   Status set_parameters();
@@ -81,6 +74,7 @@ struct GuestCapture::State {
   CaptureObserver* observer;
   std::optional<LiveSave> live = std::nullopt;
   std::optional<DiskSnapshot> disks = std::nullopt;
+  std::vector<std::string> disks_not_saved = {};
   ChosenMode chosen = {};
   PauseClock pause_clock = {};
   double pause_seconds = 0;
@@ -96,22 +90,34 @@ Status GuestCapture::State::choose_mode() {
   if (!prepared) return prepared.error();
   chosen = std::move(*prepared);
   if (chosen.mode != CaptureMode::Live) return ok();
-  auto unsafe = loses_dirty_pages(qmp());
-  if (!unsafe) return unsafe.error();
-  if (*unsafe && observer) observer->on_warning(unsafe_live_save(qmp().qemu_version()));
+  auto danger = danger_of_live_save(qmp());
+  if (!danger) return danger.error();
+  if (!danger->empty() && observer) observer->on_warning(*danger);
+  return ok();
+}
+
+// A guest that goes on writes to disks that its saved memory takes for unchanged.
+Status GuestCapture::State::note_disks() {
+  if (options.after != After::Keep || !borrowed.state().was_running()) return ok();
+  auto drives = list_drives(qmp());
+  if (!drives) return drives.error();
+  for (const GuestDrive& drive : *drives) {
+    if (drive.is_writable()) disks_not_saved.push_back(drive.device);
+  }
+  if (!disks_not_saved.empty() && observer) observer->on_warning(unsaved_disks(disks_not_saved));
   return ok();
 }
 
 // After this QEMU has only been asked.
 Status GuestCapture::State::plan_disks(const std::string& time) {
-  if (!options.disk_folder) return ok();
+  if (!options.disk_folder) return note_disks();
   if (chosen.mode != CaptureMode::Background &&
       !borrowed.settings().knows_capability(kPauseAtEnd)) {
     return Error{Errc::Unsupported,
                  fmt::format("QEMU {} does not pause for its disks at the end of a save",
                              qmp().qemu_version())};
   }
-  auto tag = random_tag();
+  auto tag = DiskSnapshot::new_tag();
   if (!tag) return tag.error();
   auto planned = DiskSnapshot::plan(qmp(), *options.disk_folder, time, *tag);
   if (!planned) return planned.error();
@@ -278,6 +284,7 @@ CaptureSummary GuestCapture::State::summarize(CaptureSummary summary) {
   summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp().qemu_version();
   summary.pause_seconds = pause_seconds;
+  summary.disks_not_saved = disks_not_saved;
   if (disks) {
     summary.disks = disks->disks();
     summary.left_out_disks = disks->left_out();

@@ -7,7 +7,9 @@
 #include <charconv>
 #include <compare>
 
+#include <vmstream/text.h>
 #include "guest/capture/mapped_save.h"
+#include "guest/capture/ram_layout.h"
 #include "guest/monitor/query.h"
 
 namespace vmstream {
@@ -88,10 +90,39 @@ Version parse_version(std::string_view text) {
   return version;
 }
 
+Result<bool> loses_dirty_pages(QmpClient& qmp) {
+  if (parse_version(qmp.qemu_version()) >= kSafeEmulator) return false;
+  auto kvm = query_kvm(qmp);
+  if (!kvm) return kvm.error();
+  return !*kvm;
+}
+
+// Before 9.0 no live save of an emulated guest aborts, but pages can be lost.
+Result<std::optional<PlacedBlock>> find_abort(QmpClient& qmp) {
+  if (parse_version(qmp.qemu_version()) < kSafeEmulator) return std::optional<PlacedBlock>();
+  auto kvm = query_kvm(qmp);
+  if (!kvm) return kvm.error();
+  return *kvm ? std::optional<PlacedBlock>() : find_fatal_block(query_ram_blocks(qmp));
+}
+
+Status check_live(QmpClient& qmp) {
+  auto fatal = find_abort(qmp);
+  if (!fatal) return fatal.error();
+  if (!*fatal) return ok();
+  return Error{.code = Errc::Unsupported,
+               .message = fmt::format(
+                   "QEMU {} emulates this guest without KVM and would abort in a live save: memory "
+                   "'{}' of {} bytes does not come first, and what does is smaller",
+                   qmp.qemu_version(), escape((*fatal)->name), (*fatal)->used_bytes),
+               .hint = "--mode stop and background are safe"};
+}
+
 Result<ChosenMode> next_best(QmpClient& qmp, const Error& refusal) {
   auto unsafe = loses_dirty_pages(qmp);
   if (!unsafe) return unsafe.error();
-  if (!*unsafe) return ChosenMode{CaptureMode::Live, refusal.message};
+  auto possible = check_live(qmp);
+  if (!possible && possible.error().code != Errc::Unsupported) return possible.error();
+  if (!*unsafe && possible) return ChosenMode{CaptureMode::Live, refusal.message};
   return ChosenMode{CaptureMode::Stop, refusal.message + "; live saves of this QEMU are not safe"};
 }
 
@@ -144,11 +175,14 @@ MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOpti
   return wanted;
 }
 
-Result<bool> loses_dirty_pages(QmpClient& qmp) {
-  if (parse_version(qmp.qemu_version()) >= kSafeEmulator) return false;
-  auto kvm = query_kvm(qmp);
-  if (!kvm) return kvm.error();
-  return !*kvm;
+Result<std::string> danger_of_live_save(QmpClient& qmp) {
+  auto unsafe = loses_dirty_pages(qmp);
+  if (!unsafe) return unsafe.error();
+  if (!*unsafe) return std::string();
+  return fmt::format(
+      "QEMU {} emulates this guest without KVM and, before 9.0, can lose pages that it writes "
+      "while it is saved live; --mode stop and background are safe",
+      qmp.qemu_version());
 }
 
 bool stays_protected(const std::string& qemu_version) {
@@ -170,6 +204,8 @@ Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
     auto next = next_best(qmp, prepared.error());
     if (!next) return next.error();
     chosen = *next;
+  } else if (chosen.mode == CaptureMode::Live) {
+    if (auto possible = check_live(qmp); !possible) return possible.error();
   }
   auto set = settings.set_capabilities(qmp, capabilities_for(chosen.mode, options));
   if (!set) return set.error();

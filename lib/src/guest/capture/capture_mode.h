@@ -23,12 +23,14 @@ MigrationSettings::Capabilities capabilities_for(CaptureMode mode, const Capture
 MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOptions& options);
 
 /// Chooses by `options` and sets capabilities; the guest is not touched. Where QEMU refuses a
-/// background save, that is Errc::Unsupported, or with Auto the next best is taken.
+/// background save, that is Errc::Unsupported, or with Auto the next best is taken. So is a live
+/// save in which this QEMU would abort.
 Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
                                 const CaptureOptions& options, bool guest_runs);
 
-/// Whether this QEMU may lose pages of a guest that runs while it is saved live.
-Result<bool> loses_dirty_pages(QmpClient& qmp);
+/// What a person should know of this QEMU before a live save: it may lose pages of a guest that
+/// runs meanwhile. Else empty.
+Result<std::string> danger_of_live_save(QmpClient& qmp);
 
 /// Whether this QEMU leaves memory write-protected, and so its guest hanging, when a background
 /// snapshot does not come to its good end.

@@ -2,6 +2,7 @@
 #include "guest/disks/disk_snapshot.h"
 
 #include <fmt/format.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 #include <vmstream/text.h>
 #include "base/json.h"
 #include "guest/disks/block_commit.h"
+#include "guest/disks/drive_argument.h"
+#include "guest/disks/snapshot_rules.h"
 
 namespace vmstream {
 namespace {
@@ -49,11 +52,6 @@ std::string stamp_of(std::string time) {
   return time;
 }
 
-// Whether QEMU recorded a file name that means another file seen from another folder.
-bool is_relative(const std::string& file) {
-  return !file.starts_with('/') && file.find(':') == std::string::npos;
-}
-
 Json action_for(const SavedDisk& disk) {
   return {{"type", "blockdev-snapshot-sync"},
           {"data",
@@ -64,6 +62,14 @@ Json action_for(const SavedDisk& disk) {
 }
 
 }  // namespace
+
+Result<std::string> DiskSnapshot::new_tag() {
+  uint32_t number = 0;
+  if (::getrandom(&number, sizeof number, 0) != sizeof number) {
+    return system_error("getrandom", errno);
+  }
+  return fmt::format("{:08x}", number);
+}
 
 Result<DiskSnapshot> DiskSnapshot::plan(QmpClient& qmp, const std::string& folder,
                                         const std::string& time, const std::string& tag) {
@@ -76,21 +82,18 @@ Result<DiskSnapshot> DiskSnapshot::plan(QmpClient& qmp, const std::string& folde
   for (const GuestDrive& drive : *drives) {
     if (auto added = snapshot.add(drive, names); !added) return added.error();
   }
+  if (snapshot.disks_.empty()) return snapshot;
+  if (auto ours = check_owner(qmp, *drives); !ours) return ours.error();
+  if (auto told = snapshot.tell_arguments(qmp, *drives); !told) return told.error();
   return snapshot;
 }
 
 Status DiskSnapshot::add(const GuestDrive& drive, const Names& names) {
-  if (!drive.has_medium() || drive.read_only) {
+  if (!drive.is_writable()) {
     left_out_.push_back({drive.device, drive.has_medium() ? "read-only" : "no medium"});
     return ok();
   }
-  if (is_relative(drive.file)) {
-    return Error{.code = Errc::Unsupported,
-                 .message = fmt::format("QEMU knows disk '{}' as '{}', which its overlay could not "
-                                        "find from another folder",
-                                        escape(drive.device), escape(drive.file)),
-                 .hint = "start QEMU with the full path of the disk"};
-  }
+  if (auto possible = check_snapshot(drive); !possible) return possible;
   // The number tells apart what has become the same name.
   std::string overlay =
       fmt::format("{}/{}-{}-{}-{}.qcow2", names.folder, file_name_of(drive.device), names.stamp,
@@ -104,7 +107,22 @@ Status DiskSnapshot::add(const GuestDrive& drive, const Names& names) {
                     .base_format = drive.format,
                     .base_node = drive.node,
                     .overlay = std::move(overlay),
-                    .overlay_node = fmt::format("vmstream-{}-{}", names.tag, disks_.size())});
+                    .overlay_node = fmt::format("vmstream-{}-{}", names.tag, disks_.size()),
+                    .argument = {},
+                    .base_time = {}});
+  return ok();
+}
+
+// The disks are the writable ones of the drives, in their order.
+Status DiskSnapshot::tell_arguments(QmpClient& qmp, const std::vector<GuestDrive>& drives) {
+  auto command_line = read_command_line(qmp.descriptor());
+  auto disk = disks_.begin();
+  for (const GuestDrive& drive : drives) {
+    if (!drive.is_writable()) continue;
+    auto argument = drive_argument(qmp, drive, command_line);
+    if (!argument) return argument.error();
+    (disk++)->argument = *argument;
+  }
   return ok();
 }
 
@@ -114,7 +132,10 @@ Status DiskSnapshot::take(QmpClient& qmp) {
   for (const SavedDisk& disk : disks_) actions.push_back(action_for(disk));
   taken_ = true;  // also when the answer is lost
   auto done = qmp.execute("transaction", to_text({{"actions", actions}}));
-  if (done) return ok();
+  if (done) {
+    for (SavedDisk& disk : disks_) disk.base_time = time_of_base(disk.base);
+    return ok();
+  }
   // QEMU has gone on without those that it had created, unless nobody knows.
   if (list_drives(qmp)) {
     taken_ = false;

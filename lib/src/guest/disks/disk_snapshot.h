@@ -18,9 +18,12 @@ class DiskSnapshot {
   /// Names an overlay in `folder` for each writable disk; QEMU is only asked. `time` ("...T...Z")
   /// and `tag` make the names new: no other save may have both, as many guests are saved into one
   /// folder at once and an overlay that is given up is removed. A file that exists is
-  /// Errc::Refused, a disk that its overlay could not find again Errc::Unsupported.
+  /// Errc::Refused, a disk against snapshot_rules.h Errc::Unsupported.
   static Result<DiskSnapshot> plan(QmpClient& qmp, const std::string& folder,
                                    const std::string& time, const std::string& tag);
+
+  /// Tells a save from all others of its second.
+  static Result<std::string> new_tag();
 
   /// All or none, while the guest stands still.
   Status take(QmpClient& qmp);
@@ -41,6 +44,7 @@ class DiskSnapshot {
     std::string tag;
   };
   Status add(const GuestDrive& drive, const Names& names);
+  Status tell_arguments(QmpClient& qmp, const std::vector<GuestDrive>& drives);
   void remove_overlays() const;
 
   std::vector<SavedDisk> disks_;
