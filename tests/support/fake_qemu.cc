@@ -55,6 +55,7 @@ class Load {
   void read_header();
   void read_subsection();
   void read_record();
+  void read_command();
   void read_start(uint64_t id, bool full);
   void read_early_device();
   void read_memory();
@@ -101,7 +102,7 @@ void Load::read_subsection() {
 void Load::read_record() {
   uint64_t type = number(1);
   if (type == 0) harmed("the end of the stream");
-  if (type == 8) harmed("a command");
+  if (type == 8) return read_command();
   want(type >= 1 && type <= 4);
   uint64_t id = number(4);
   if (type == 1 || type == 4) return read_start(id, type == 4);
@@ -110,12 +111,22 @@ void Load::read_record() {
   read_footer(id);
 }
 
+// The opening of a return path, a ping, the start of the switchover.
+void Load::read_command() {
+  uint64_t command = number(2);
+  uint64_t length = number(2);
+  bool harmless = (command == 1 && length == 0) || (command == 2 && length == 4) ||
+                  (command == 11 && length == 0);
+  if (!qemu_.lenient || !harmless) harmed("a command");
+  take(length);
+}
+
 // START and FULL are the same to QEMU.
 void Load::read_start(uint64_t id, bool full) {
   std::string name = counted();
   uint64_t instance = number(4);
   uint64_t version = number(4);
-  if (full && qemu_.early_devices && name.ends_with("/virtio-mem-device-early")) {
+  if (full && qemu_.lenient && name.ends_with("/virtio-mem-device-early")) {
     read_early_device();
   } else {
     if (name != "ram") harmed("section '" + name + "'");
@@ -189,10 +200,10 @@ std::string FakeQemu::harm_of(std::span<const std::byte> bytes) const {
   return Load(*this, bytes).run();
 }
 
-std::string harm_of(std::span<const std::byte> bytes, bool early_devices) {
+std::string harm_of(std::span<const std::byte> bytes, bool lenient) {
   for (bool footers : {false, true}) {
     for (bool configuration : {false, true}) {
-      FakeQemu qemu{footers, configuration, early_devices};
+      FakeQemu qemu{footers, configuration, lenient};
       if (std::string harm = qemu.harm_of(bytes); !harm.empty()) return harm;
     }
   }

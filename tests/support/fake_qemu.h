@@ -15,7 +15,8 @@ namespace testing {
 struct FakeQemu {
   bool footers = true;        ///< its machine type expects them
   bool configuration = true;  ///< likewise
-  bool early_devices = true;  ///< such a section counts as guest memory
+  /// Early device state and commands that change nothing count as guest memory.
+  bool lenient = true;
 
   /// Why this QEMU would be touched by `bytes`, the front of a stream: a device, a command, a disk
   /// or the end. Empty where it has got guest memory alone, or gives up before anything else.
@@ -24,6 +25,6 @@ struct FakeQemu {
 };
 
 /// The same for each QEMU there may be at the other end.
-std::string harm_of(std::span<const std::byte> bytes, bool early_devices);
+std::string harm_of(std::span<const std::byte> bytes, bool lenient);
 
 }  // namespace testing

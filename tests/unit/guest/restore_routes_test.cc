@@ -79,6 +79,23 @@ TEST_CASE("memory goes first and all else follows in its order", "[guard]") {
   CHECK(in_order.decided == bytes.size() - 1);
 }
 
+TEST_CASE("a usual stream of a newer QEMU is handed on as it is", "[guard]") {
+  auto stream = opening();
+  stream.command(kOpenReturnPath).command(kPing, be(1, 4));
+  ram_start(stream).command(kSwitchover);
+  ram_end(stream);
+  size_t memory = stream.size();
+  ending(stream);
+  Handed handed = guard(stream.bytes(), {.hold_back = HoldBack::AllButMemory});
+  REQUIRE(handed.status);
+  CHECK((handed.all == stream.bytes()));
+  CHECK(handed.early.size() == memory);
+  Handed unsigned_yet = guard(stream.bytes(), {.hold_back = HoldBack::AllUnsigned});
+  REQUIRE(unsigned_yet.status);
+  CHECK(unsigned_yet.all.size() == stream.size());
+  CHECK_FALSE(unsigned_yet.has("SWITCHOVER", true));
+}
+
 TEST_CASE("each iterable section waits, and memory overtakes those that are known", "[guard]") {
   struct Case {
     std::string idstr;

@@ -302,11 +302,11 @@ Status GuestCapture::State::pause() {
   return chosen.mode == CaptureMode::Background ? borrowed.state().stop(qmp()) : ok();
 }
 
-// The monitor's close is what proves that QEMU has gone.
+// The monitor's close is what proves that QEMU has gone; it may come before the answer does.
 Status GuestCapture::State::quit() {
   WaitLimits patience = fresh_limits(kQuitPatience);
   qmp().set_limits(patience);
-  if (auto asked = qmp().execute("quit"); !asked) return asked.error();
+  if (auto asked = qmp().post("quit"); !asked) return asked;
   MonitorWatch watch(qmp(), patience, [] {});
   auto closed = watch.await(qmp().descriptor(), POLLIN);
   while (closed) closed = watch.await(qmp().descriptor(), POLLIN);

@@ -39,9 +39,9 @@ constexpr size_t kAnyLength = SIZE_MAX;
 // What is not listed, or has another length, no QEMU takes. An ADVISE without a payload speaks of
 // dirty bitmaps only and changes nothing of a load.
 constexpr CommandRule kCommands[] = {
-    {CommandType::OpenReturnPath, 0, CommandPlace::Aside},
-    {CommandType::Ping, 4, CommandPlace::Aside},
-    {CommandType::SwitchoverStart, 0, CommandPlace::Aside},
+    {CommandType::OpenReturnPath, 0, CommandPlace::Harmless},
+    {CommandType::Ping, 4, CommandPlace::Harmless},
+    {CommandType::SwitchoverStart, 0, CommandPlace::Harmless},
     {CommandType::PostcopyAdvise, 0, CommandPlace::Aside},
     {CommandType::PostcopyAdvise, 16, CommandPlace::Drop},
     {CommandType::PostcopyListen, 0, CommandPlace::Drop},

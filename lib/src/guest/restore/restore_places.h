@@ -25,11 +25,13 @@ bool is_early_device_body(std::span<const std::byte> body);
 
 /// What becomes of a command.
 enum class CommandPlace {
-  Aside,    ///< waits; memory may overtake it
-  Drop,     ///< left out: a plain load has no use for it
-  Discard,  ///< left out, and the pages it takes back have to come again
-  Package,  ///< opened: its head is left out, its records are treated as any others
-  Refuse,   ///< no state file can be restored that holds it
+  Harmless,  ///< changes nothing that a guest or a disk could tell; keeps its place among what
+             ///< waits
+  Aside,     ///< waits; memory may overtake it
+  Drop,      ///< left out: a plain load has no use for it
+  Discard,   ///< left out, and the pages it takes back have to come again
+  Package,   ///< opened: its head is left out, its records are treated as any others
+  Refuse,    ///< no state file can be restored that holds it
 };
 /// The rule for a command, by its type and the length of its payload.
 CommandPlace place_of_command(const Command& command);

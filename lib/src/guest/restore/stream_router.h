@@ -65,6 +65,7 @@ class StreamRouter final : public StreamVisitor {
 
  private:
   Route route_of(SectionPlace place);
+  Route route_of_harmless();
   Route decide_memory();
   Status on_early_device(const SectionHeader& header);
   Status on_block_record(uint64_t offset, std::span<const std::byte> bytes);
@@ -86,7 +87,8 @@ class StreamRouter final : public StreamVisitor {
   bool in_start_ = false;                      // it is a START
   bool disks_touched_ = false;
   bool in_order_ = false;  // nothing overtakes any more
-  bool advised_ = false;   // the block list has page sizes that only a postcopy load reads
+  bool something_waits_ = false;
+  bool advised_ = false;  // the block list has page sizes that only a postcopy load reads
   bool in_package_ = false;
   bool opened_package_ = false;
   bool has_run_ = false;  // RUN has been seen in the open package
