@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/fake_qemu.h"
 
+#include <set>
 #include <string_view>
 
 namespace testing {
@@ -69,6 +70,7 @@ class Load {
   std::span<const std::byte> rest_;
   std::string harm_;
   std::optional<uint64_t> ram_id_;
+  std::set<uint64_t> early_ids_;
   std::map<std::string, uint64_t> blocks_;
   std::string last_block_;
   bool ignore_shared_ = false;
@@ -106,6 +108,8 @@ void Load::read_record() {
   want(type >= 1 && type <= 4);
   uint64_t id = number(4);
   if (type == 1 || type == 4) return read_start(id, type == 4);
+  // All handlers have id 0 until they are loaded, and the first in the list gets the part.
+  if (id == 0 || early_ids_.contains(id)) harmed("a part of a device");
   want(ram_id_ == id);
   read_memory();
   read_footer(id);
@@ -123,10 +127,12 @@ void Load::read_command() {
 
 // START and FULL are the same to QEMU.
 void Load::read_start(uint64_t id, bool full) {
-  std::string name = counted();
+  std::string name = counted().c_str();  // as far as it is one to QEMU
   uint64_t instance = number(4);
   uint64_t version = number(4);
   if (full && qemu_.lenient && name.ends_with("/virtio-mem-device-early")) {
+    want(instance == 0 && version == 1);
+    early_ids_.insert(id);
     read_early_device();
   } else {
     if (name != "ram") harmed("section '" + name + "'");

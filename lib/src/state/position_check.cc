@@ -59,9 +59,10 @@ std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable&
     std::string is = describe_piece(found, number);
     uint64_t offset = number < found.size() ? found[number].plain_offset : found.plain_length();
     if (have_other_checks(claimed, found, number)) {
-      return {{offset, fmt::format("index: the checksum of piece {} of the file is {:#010x}, wanted "
-                                   "{:#010x} as in the file",
-                                   number, claimed[number].check, found[number].check)}};
+      return {
+          {offset, fmt::format("index: the checksum of piece {} of the file is {:#010x}, wanted "
+                               "{:#010x} as in the file",
+                               number, claimed[number].check, found[number].check)}};
     }
     if (said == is) continue;
     return {{offset, fmt::format("index: piece {} of the file is at {}, wanted {} as in the file",

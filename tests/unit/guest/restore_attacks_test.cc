@@ -90,6 +90,21 @@ std::vector<Attack> section_attacks() {
       {"an iterable called early",
        [](auto& in) { in.start(3, "0/virtio-mem-device-early").text(early_body()).footer(); },
        {}},
+      {"a device with early state behind its NUL",
+       [](auto& in) {
+         in.full(3, std::string_view("timer\0/virtio-mem-device-early", 30)).text(early_body());
+         in.footer();
+       },
+       {}},
+      {"memory again under the id of all devices",
+       [](auto& in) {
+         in.start(0, "ram", 4).eos().footer();
+         in.part(0).page("pc.ram", 0x1000, 1).eos().footer();
+       },
+       {}},
+      {"early state under the id of the memory",
+       [](auto& in) { in.device(2, "0/virtio-mem-device-early", early_body()); },
+       {}},
       {"contents of a disk",
        [](auto& in) {
          in.start(3, "block").be64(2).footer();
@@ -118,6 +133,21 @@ TEST_CASE("attacks on the guard", "[guard]") {
     for (auto word : {"POSTCOPY_RUN", "POSTCOPY_LISTEN", "PACKAGED"}) {
       CHECK_FALSE(handed.has(word));
     }
+  }
+}
+
+// Before it is loaded every device of QEMU has the id 0, and gets the parts of that id.
+TEST_CASE("memory under the id of all devices waits", "[guard]") {
+  auto stream = opening();
+  stream.start(0, "ram", 4).ram_blocks({{"pc.ram", 0x8000}}).eos().footer();
+  stream.part(0).page("pc.ram", 0, 1).eos().footer().end(0).eos().footer();
+  ending(stream);
+  for (HoldBack mode : kStrictModes) {
+    Handed handed = guard(stream.bytes(), {.hold_back = mode});
+    REQUIRE(handed.status);
+    CHECK(testing::harm_of(handed.early, true) == "");
+    CHECK_FALSE(handed.has("page", true));
+    CHECK((handed.all == stream.bytes()));
   }
 }
 

@@ -49,6 +49,20 @@ Status explain_broken_load(QmpClient& qmp, const WaitLimits& limits, const Error
   return !loaded && loaded.error().code == Errc::TimedOut ? error : loaded;
 }
 
+std::optional<Error> stop_unproved_guest(QmpClient& qmp, const WaitLimits& limits) {
+  qmp.set_limits({.deadline = Clock::now() + kLastWords});
+  auto status = query_migration(qmp);
+  bool loaded = status && status->name == "completed";
+  bool stopped = loaded && qmp.execute("stop");
+  qmp.set_limits(limits);
+  if (!loaded) return std::nullopt;
+  return Error{.code = Errc::Malformed,
+               .message = fmt::format("QEMU has loaded a guest before the stream's end, of a file "
+                                      "made to deceive it; the guest {}",
+                                      stopped ? "was stopped" : "COULD NOT BE STOPPED"),
+               .hint = "end this QEMU: what it runs is nobody's saved guest"};
+}
+
 Result<std::string> settle_run_state(QmpClient& qmp, RunState wanted) {
   auto status = query_run_status(qmp);
   if (!status) return status.error();

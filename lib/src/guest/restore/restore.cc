@@ -60,17 +60,27 @@ class Restore {
 
  private:
   Status feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink);
+  Status fail(const Error& error, const StreamGuard& guard, const IncomingSink& sink);
 
   QmpClient& qmp_;
   const RestoreOptions& options_;
   RestoreObserver* observer_;
 };
 
+// The last line of defence: whoever had got something past the guard would be found here.
+Status Restore::fail(const Error& error, const StreamGuard& guard, const IncomingSink& sink) {
+  auto load = sink.broken() ? explain_broken_load(qmp_, options_.limits, error) : Status(error);
+  if (guard.is_decided()) return load;
+  if (auto deceived = stop_unproved_guest(qmp_, options_.limits)) {
+    if (observer_) observer_->on_point_of_no_return();  // it has run
+    return *deceived;
+  }
+  return load ? Status(error) : load;
+}
+
 Status Restore::feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink) {
   auto passed = guard_stream(plain, guard);
-  if (!passed) {
-    return sink.broken() ? explain_broken_load(qmp_, options_.limits, passed.error()) : passed;
-  }
+  if (!passed) return fail(passed.error(), guard, sink);
   warn_of_changes(guard, observer_);
   // QEMU waits for the close where it misses a vmdesc.
   if (auto closed = sink.finish(); !closed) return closed;

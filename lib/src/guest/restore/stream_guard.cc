@@ -91,6 +91,7 @@ Status StreamGuard::take(Route route, std::span<const std::byte> bytes) {
 
 // The point of no return. Nothing else may lead to it.
 void StreamGuard::decide() {
+  decided_ = true;
   if (on_decision_) std::exchange(on_decision_, {})();
 }
 

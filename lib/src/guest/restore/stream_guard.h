@@ -37,6 +37,8 @@ class StreamGuard {
   Status finish();
 
   StreamTap& tap() { return tap_; }
+  /// Whether the point of no return has been passed.
+  bool is_decided() const { return decided_; }
   /// Whether a postcopy stream was put together as a plain one.
   bool rebuilt() const { return router_.rebuilt(); }
   /// Bytes behind the stream's end, which are dropped. Known after finish().
@@ -55,6 +57,7 @@ class StreamGuard {
   StreamTap tap_;
   ByteSink& next_;
   std::function<void()> on_decision_;
+  bool decided_ = false;
   Route route_ = Route::Pass;
   uint64_t walked_ = 0;                 // offset of the first byte that has taken no route
   std::vector<std::byte> unconfirmed_;  // from walked_ on

@@ -55,8 +55,34 @@ Route StreamRouter::route_of_harmless() {
   return may_pass ? Route::Pass : route_of(SectionPlace::Aside);
 }
 
+// QEMU takes a name for a C string, and a PART for the first handler that was loaded under its id,
+// or for its very first where the id is 0. Only what it cannot take for anything else may pass.
+bool StreamRouter::is_sure(const SectionHeader& header) {
+  bool fresh = used_ids_.insert(header.section_id).second;
+  bool named = header.idstr.find('\0') == std::string::npos;
+  if (!fresh || !named || header.section_id == 0) return false;
+  if (place_ == SectionPlace::Memory) {
+    return header.instance_id == 0 && !std::exchange(memory_begun_, true);
+  }
+  constexpr uint32_t kEarlyVersion = 1;
+  return header.instance_id == 0 && header.version_id == kEarlyVersion && !pages_begun_;
+}
+
+// What waits anyway need not be sure.
+void StreamRouter::note_section(const SectionHeader& header) {
+  bool opens = header.type == SectionType::Start || header.type == SectionType::Full;
+  if (!opens) return;
+  bool would_pass = place_ == SectionPlace::Memory || place_ == SectionPlace::EarlyDevice;
+  if (!would_pass) {
+    used_ids_.insert(header.section_id);
+  } else if (!is_sure(header) && options_.hold_back != HoldBack::End) {
+    in_order_ = true;
+  }
+}
+
 Status StreamRouter::on_section(const SectionHeader& header) {
   place_ = place_of_section(header);
+  note_section(header);
   section_offset_ = header.offset;
   in_start_ = header.type == SectionType::Start;
   if (in_package_) {
@@ -121,6 +147,7 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
 
 // Were the sizes different, QEMU would find other records in the bytes than have been looked at.
 Status StreamRouter::on_page(const Page& page) {
+  pages_begun_ = true;
   if (undecided_from_) decide_memory();
   if (page_bytes_ && page.size != *page_bytes_) {
     return malformed(page.offset, fmt::format("a page of {} bytes, those of this machine have {}",

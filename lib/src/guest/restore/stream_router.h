@@ -5,6 +5,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -65,6 +66,8 @@ class StreamRouter final : public StreamVisitor {
 
  private:
   Route route_of(SectionPlace place);
+  void note_section(const SectionHeader& header);
+  bool is_sure(const SectionHeader& header);
   Route route_of_harmless();
   Route decide_memory();
   Status on_early_device(const SectionHeader& header);
@@ -87,6 +90,9 @@ class StreamRouter final : public StreamVisitor {
   bool in_start_ = false;                      // it is a START
   bool disks_touched_ = false;
   bool in_order_ = false;  // nothing overtakes any more
+  std::unordered_set<uint32_t> used_ids_;
+  bool memory_begun_ = false;  // ram has been started
+  bool pages_begun_ = false;
   bool something_waits_ = false;
   bool advised_ = false;  // the block list has page sizes that only a postcopy load reads
   bool in_package_ = false;
