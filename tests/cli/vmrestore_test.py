@@ -7,8 +7,8 @@ import os
 import subprocess
 import unittest
 
-from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, UNSUPPORTED, USAGE, ToolTest, stream,
-                     tool)
+from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, SOURCE, UNSUPPORTED, USAGE, ToolTest,
+                     stream, tool)
 
 STREAM = stream()
 BIG_STREAM = stream(pages=2048)
@@ -175,6 +175,17 @@ class Failing(ToolTest):
 
     def test_a_container_that_is_not_supported(self):
         self.assert_refuses(b"\x89LZO\0\r\n\x1a\n" + bytes(100), UNSUPPORTED, ["lzop"])
+
+    def test_the_hint_for_a_packed_mapped_ram_file_helps(self):
+        unpack = f"zstd -dcq {SOURCE}/tests/data/x86-pc-10.0-mapped.qevm.zst"
+        self.write("f", self.shell(f"{unpack} | gzip -c").stdout)
+        ran = self.run_tool("vmrestore", "f", "-o", "plain")
+        self.assert_fails(UNSUPPORTED, ran, "mapped-ram", "by position")
+        hint = ran.stderr.decode().splitlines()[1]
+        command = hint.removeprefix("hint: unpack it first: ").split(",")[0].replace("FILE", "f")
+        self.assertRegex(command, "^vmstream-inspect extract stream f -o X$")
+        self.assert_status(DONE, self.run_tool(*command.split()))
+        self.assert_status(DONE, self.run_tool("vmrestore", "X", "-o", "plain"))
 
     def test_a_plain_file_cut_anywhere(self):
         small = stream(pages=2)
@@ -347,6 +358,14 @@ class Once(ToolTest):
         self.assert_status(DONE, self.restore())
         self.shell("cp f.restored g")
         self.assert_status(DONE, self.run_tool("vmrestore", "--once", "g"))
+
+    def test_a_copy_with_its_attributes_is_none(self):
+        self.write("f", STREAM)
+        self.assert_status(DONE, self.restore())
+        self.shell("cp -a f.restored g")
+        self.assert_fails(REFUSED, self.run_tool("vmrestore", "g"), "g: the file is claimed")
+        os.removexattr(self.folder / "g", "user.vmstream.claim")
+        self.assert_status(DONE, self.run_tool("vmrestore", "g"))
 
     def test_a_file_that_is_being_restored_cannot_be_claimed(self):
         self.write("f", BIG_STREAM)

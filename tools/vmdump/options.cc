@@ -106,12 +106,15 @@ void add_source(vmtools::CommandLine& line, Options& options) {
       "--disk-snapshot", "DIR", options.disk_folder,
       "in the same pause take a snapshot of every disk that the guest can write to: it goes on "
       "in an overlay in DIR");
-  line.rate("--max-bandwidth", options.max_bandwidth, "read no faster than this (unlimited)");
-  line.duration("--timeout", options.timeout, "give up after TIME and put the guest back (never)");
+  line.rate("--max-bandwidth", options.max_bandwidth,
+            "read no faster than this, such as 100M/s (unlimited)");
+  line.duration(
+      "--timeout", options.timeout,
+      "give up after TIME, a number with ms, s, min or h, and put the guest back (never)");
 }
 
 void add_live(vmtools::CommandLine& line, Options& options) {
-  line.group("Live saves");
+  line.group("Live saves (need --mode live or auto)");
   line.value(
       "--converge", "RULES",
       "when to stop the guest and send the rest: so many pages left, so many passes that fall "
@@ -144,7 +147,8 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.text("--filter", "COMMAND", options.filter,
             "compress by COMMAND, a filter that must exit 0");
   line.exclusive("--compress", "--filter");
-  line.size("--max-size", options.max_size, "fail before the file becomes larger");
+  line.size("--max-size", options.max_size,
+            "fail before the file becomes larger than SIZE, a number with k, M, G or T");
   line.choice("--over-size", options.over_size,
               {{"finish", OverSize::Finish}, {"fail", OverSize::Fail}},
               "finish: a live save stops the guest early, so that the rest fits (finish)");
@@ -167,8 +171,10 @@ void add_target(vmtools::CommandLine& line, Options& options) {
 
 void add_openpgp(vmtools::CommandLine& line, Options& options) {
   line.group("OpenPGP (by gpg, around the compressed file; suffix .gpg)");
-  line.texts("-e,--encrypt-to", "KEY", options.recipients,
-             "encrypt to this key: fingerprint, key id or user id; may be repeated");
+  line.texts(
+      "-e,--encrypt-to", "KEY", options.recipients,
+      "encrypt to this key: a full fingerprint, the whole mail address of one valid key, or the "
+      "16-digit id of a key of your own; may be repeated");
   line.flag("--symmetric", options.symmetric, "encrypt to a passphrase");
   line.text("--sign", "KEY", options.signer, "sign with this key");
   vmtools::add_passphrase_options(line, options.passphrase);

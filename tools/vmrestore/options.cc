@@ -27,12 +27,16 @@ void add_file(vmtools::CommandLine& line, Options& options) {
             "handed on before that is known (not with --lazy)");
   vmtools::add_passphrase_options(line, options.passphrase);
   line.flag("--once", options.once,
-            "rename FILE to FILE.restored once its guest is back; refuse a FILE that is claimed");
+            "rename FILE to FILE.restored once its guest is back; refuse a FILE that is claimed "
+            "(not with -o)");
 }
 
 void add_target(vmtools::CommandLine& line, Options& options) {
-  line.group("Where it goes (stdout)");
-  line.text("-o,--output", "PLAIN", options.output, "write the plain stream to PLAIN");
+  line.group("Where it goes (default: stdout)");
+  line.text(
+      "-o,--output", "PLAIN", options.output,
+      "write the plain stream to PLAIN, without bytes behind its end; postcopy and mapped-ram "
+      "files are put together anew");
   line.text("--qmp", "ADDRESS", options.qmp,
             "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
             "of a unix socket, or tcp:HOST:PORT");
@@ -52,7 +56,8 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
   line.exclusive("--cont", "--paused");
   line.flag("--write-disks", options.write_disks,
             "let a stream of `migrate -b` overwrite the disks of the QEMU it goes to");
-  line.duration("--timeout", options.timeout, "give up after TIME (never)");
+  line.duration("--timeout", options.timeout,
+                "give up after TIME, a number with ms, s, min or h (never)");
   line.flag("--explain", options.explain,
             "print the QMP commands and the equivalent shell recipe, do nothing");
 }
@@ -73,7 +78,7 @@ void add_lazy(vmtools::CommandLine& line, Options& options) {
   line.text("--working-set", "FILE", options.working_set,
             "keep in FILE which pages the guest asks for in its first seconds");
   line.rate("--max-bandwidth", options.max_bandwidth,
-            "send pages that nobody asked for no faster than RATE (unlimited)");
+            "send pages that nobody asked for no faster than RATE, such as 100M/s (unlimited)");
 }
 
 Status check_file(const Options& options) {

@@ -135,7 +135,7 @@ ToolText inspect_text() {
               "vmstream-inspect guest.zst\n"
               "vmstream-inspect extract ram guest.zst --block pc.ram -o ram.img\n"
               "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
-              "vmstream-inspect device guest.zst cpu env.pc\n"
+              "vmstream-inspect device guest.zst cpu env.eip\n"
               "ssh host cat guest.zst | vmstream-inspect devices -"};
 }
 

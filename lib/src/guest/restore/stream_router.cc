@@ -127,10 +127,11 @@ Status StreamRouter::on_early_device(const SectionHeader& header) {
 Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
   // Pages that stand between the entries of the list no QEMU takes from a connection.
   if (!list.blocks.empty() && list.blocks.back().mapped) {
-    return Error{.code = Errc::Unsupported,
-                 .message = "a mapped-ram stream must be read by position",
-                 .offset = list.offset,
-                 .hint = "give the name of its file; vmstream-inspect extract stream unpacks one"};
+    return Error{
+        .code = Errc::Unsupported,
+        .message = "a mapped-ram stream must be read by position",
+        .offset = list.offset,
+        .hint = "unpack it first: vmstream-inspect extract stream FILE -o X, then restore X"};
   }
   blocks_ = list.blocks;
   if (!page_bytes_ && options_.target.empty()) page_bytes_ = certain_page_bytes(list);
