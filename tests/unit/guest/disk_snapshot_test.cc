@@ -10,11 +10,10 @@
 #include "guest/capture/disk_moment.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
-#include "unit/guest/scripted_monitor.h"
+#include "unit/guest/answering.h"
 
 using namespace vmstream;
-using namespace std::chrono_literals;
-using testing::ScriptedMonitor;
+using testing::Answering;
 using testing::TempDir;
 
 namespace {
@@ -30,35 +29,6 @@ std::string drive(const std::string& device, const std::string& file) {
       R"("ro": false}}}})",
       device, file);
 }
-
-QmpClient adopt(int socket) {
-  auto client = QmpClient::adopt(socket, {.deadline = Clock::now() + 20s});
-  REQUIRE(client);
-  return std::move(*client);
-}
-
-// Answers each command with the next of these, under its id.
-class Answering {
- public:
-  explicit Answering(std::vector<std::string> answers)
-      : monitor_([this, answers = std::move(answers)](ScriptedMonitor& m) {
-          m.greet();
-          for (size_t i = 0; i < answers.size(); ++i) {
-            commands.push_back(m.hear());
-            m.say(fmt::format("{{{}, \"id\": {}}}\r\n", answers[i], i + 2));
-          }
-          m.hear();
-        }),
-        qmp(adopt(monitor_.client_end())) {}
-
-  std::vector<std::string> commands;
-
- private:
-  ScriptedMonitor monitor_;
-
- public:
-  QmpClient qmp;
-};
 
 std::string drives(const std::string& list) {
   return "\"return\": [" + list + "]";
