@@ -2,10 +2,13 @@
 // The source of a postcopy migration against a destination that keeps what it gets.
 #include "guest/lazy/page_server.h"
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "guest/lazy/postcopy_recovery.h"
 #include "support/stream_builder.h"
@@ -122,6 +125,17 @@ void check_memory(const FakeDestination& destination) {
   }
   REQUIRE(destination.pages.contains({"pc.bios", 0}));
   CHECK(destination.pages.at({"pc.bios", 0})[0] == std::byte{0xbb});
+}
+
+// Until so many can be read.
+void await_bytes(int socket, size_t count) {
+  auto deadline = Clock::now() + 20s;
+  int there = 0;
+  while (static_cast<size_t>(there) < count && Clock::now() < deadline) {
+    std::this_thread::sleep_for(1ms);
+    REQUIRE(::ioctl(socket, FIONREAD, &there) == 0);
+  }
+  REQUIRE(static_cast<size_t>(there) >= count);
 }
 
 }  // namespace
@@ -343,8 +357,10 @@ TEST_CASE("target pages smaller than the host's go in whole host pages", "[guest
   FakeDestination destination({.at_run = request});
   destination.start();
   REQUIRE(fixture.open_stream(destination.source_end()));
-  // Slowly, so that the request comes before the stream's end.
-  auto served = fixture.serve(destination.source_end(), {.max_push_bandwidth = 8u << 10});
+  // A request behind the stream's end is answered no more; with it comes a pong.
+  constexpr size_t kPongBytes = 8;
+  await_bytes(destination.source_end(), kPongBytes + request.size());
+  auto served = fixture.serve(destination.source_end());
   INFO((served ? "" : served.error().message));
   REQUIRE(served);
   destination.end();
