@@ -43,11 +43,8 @@ std::vector<Problem> compare_digests(RandomSource& plain, const std::string& sha
 }
 
 // A reader by position holds each piece against the table's checksum, where there is one.
-bool have_other_checks(const BlockTable& claimed, const BlockTable& found, size_t number) {
-  if (number >= std::min(claimed.size(), found.size())) return false;
-  uint32_t said = claimed[number].check;
-  uint32_t is = found[number].check;
-  return said != 0 && is != 0 && said != is;
+bool have_other_checks(const PackedBlock& claimed, const PackedBlock& found) {
+  return claimed.check != 0 && found.check != 0 && claimed.check != found.check;
 }
 
 }  // namespace
@@ -58,15 +55,16 @@ std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable&
     std::string said = describe_piece(claimed, number);
     std::string is = describe_piece(found, number);
     uint64_t offset = number < found.size() ? found[number].plain_offset : found.plain_length();
-    if (have_other_checks(claimed, found, number)) {
+    if (said != is) {
+      return {{offset, fmt::format("index: piece {} of the file is at {}, wanted {} as in the file",
+                                   number, said, is)}};
+    }
+    if (have_other_checks(claimed[number], found[number])) {
       return {
           {offset, fmt::format("index: the checksum of piece {} of the file is {:#010x}, wanted "
                                "{:#010x} as in the file",
                                number, claimed[number].check, found[number].check)}};
     }
-    if (said == is) continue;
-    return {{offset, fmt::format("index: piece {} of the file is at {}, wanted {} as in the file",
-                                 number, said, is)}};
   }
   return {};
 }

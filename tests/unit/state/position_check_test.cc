@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include <fstream>
+#include <functional>
 
 #include "support/catch.h"
 #include "support/forged_index.h"
@@ -33,6 +34,10 @@ Bytes long_stream() {
   return stream.eos().footer().end(2).eos().footer().eof().bytes();
 }
 
+bool leave_out(BlockTable& table, const PackedBlock& block) {
+  return table.append_gap(block.packed_length);
+}
+
 struct Fixture {
   testing::TempDir folder;
   Bytes stream = long_stream();
@@ -50,13 +55,13 @@ struct Fixture {
     REQUIRE(state);
     return check_positions(*state, digest.finish());
   }
-  // A gzip file whose table leaves out the second of its blocks.
-  Bytes file_with_gap() {
-    auto fewer = [this](const BlockTable& blocks) {
+  // A gzip file whose table says something else of the second of its blocks.
+  Bytes file_with(const std::function<bool(BlockTable&, const PackedBlock&)>& add_second) {
+    auto fewer = [&](const BlockTable& blocks) {
       BlockTable table;
       for (size_t i = 0; i < blocks.size(); ++i) {
         PackedBlock block = blocks[i];
-        bool added = i == 1 ? table.append_gap(block.packed_length)
+        bool added = i == 1 ? add_second(table, block)
                             : table.append(block.plain_length, block.packed_length, block.check);
         REQUIRE(added);
       }
@@ -90,13 +95,23 @@ TEST_CASE_METHOD(Fixture, "positions of an honest file are right", "[state]") {
 
 TEST_CASE_METHOD(Fixture, "a table that leaves out a block is told of", "[state]") {
   std::string path = folder / "guest.gz";
-  write(path, file_with_gap());
+  write(path, file_with(leave_out));
   auto state = open_seekable_state(path);
   REQUIRE((state && state->plain()));
   CHECK(state->plain()->length() < stream.size());  // and is believed by who reads by position
   auto problems = problems_of(path);
   REQUIRE(problems.size() == 1);
   CHECK(problems[0].message.starts_with("index: piece 1 of the file is at"));
+}
+
+TEST_CASE_METHOD(Fixture, "a table with a wrong checksum is told of", "[state]") {
+  std::string path = folder / "guest.gz";
+  write(path, file_with([](BlockTable& table, const PackedBlock& block) {
+          return table.append(block.plain_length, block.packed_length, block.check ^ 1);
+        }));
+  auto problems = problems_of(path);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].message.starts_with("index: the checksum of piece 1 of the file is"));
 }
 
 TEST_CASE_METHOD(Fixture, "positions are sure only where no table is needed", "[state]") {
@@ -116,7 +131,7 @@ TEST_CASE_METHOD(Fixture, "positions are sure only where no table is needed", "[
   REQUIRE(testing::write_hidden(path, stream, small));
   CHECK(open_seekable_state(path)->plain()->length() == small.size());
   CHECK_FALSE(is_sure(path));
-  write(path, file_with_gap());
+  write(path, file_with(leave_out));
   CHECK_FALSE(is_sure(path));
 }
 
