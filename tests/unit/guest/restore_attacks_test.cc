@@ -105,6 +105,11 @@ std::vector<Attack> section_attacks() {
       {"early state under the id of the memory",
        [](auto& in) { in.device(2, "0/virtio-mem-device-early", early_body()); },
        {}},
+      {"the block list again",
+       [](auto& in) {
+         in.part(2).ram_blocks({{"pc.ram", 0x8000}}).eos().footer();
+       },
+       Errc::Malformed},
       {"contents of a disk",
        [](auto& in) {
          in.start(3, "block").be64(2).footer();

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
 #include "format/malformed.h"
@@ -18,6 +20,11 @@ std::string name_of_command(const Command& command) {
   return fmt::format("command {} ({})", static_cast<unsigned>(command.type), name_of(command.type));
 }
 
+// QEMU takes names for C strings.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](unsigned char c) { return c >= 0x20; });
+}
+
 }  // namespace
 
 // Older streams are no sections: QEMU would read all of them as it comes.
@@ -31,6 +38,9 @@ Status StreamRouter::on_header(const StreamHeader& header) {
 
 Status StreamRouter::on_configuration(const Configuration& configuration) {
   page_bytes_ = certain_page_bytes(&configuration, options_.target);
+  for (const std::string& name : configuration.capabilities.value_or(std::vector<std::string>())) {
+    if (!is_plain_name(name) && options_.hold_back != HoldBack::End) in_order_ = true;
+  }
   return ok();
 }
 
@@ -89,7 +99,7 @@ Status StreamRouter::on_section(const SectionHeader& header) {
     if (auto status = check_in_package(header); !status) return status;
   }
   if (place_ == SectionPlace::EarlyDevice) return on_early_device(header);
-  bool list_tells = advised_ || (!page_bytes_ && options_.hold_back != HoldBack::End);
+  bool list_tells = advised_ || options_.hold_back != HoldBack::End;
   if (place_ == SectionPlace::Memory && in_start_ && list_tells) undecided_from_ = header.offset;
   if (!undecided_from_) turn(header.offset, route_of(place_));
   return ok();
@@ -133,7 +143,12 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
         .offset = list.offset,
         .hint = "unpack it first: vmstream-inspect extract stream FILE -o X, then restore X"};
   }
+  if (!blocks_.empty()) return malformed(list.offset, "the list of RAM blocks comes again");
   blocks_ = list.blocks;
+  bool plain = std::ranges::all_of(blocks_, [this](const RamBlock& block) {
+    return is_plain_name(block.name) && (advised_ || !block.page_size);
+  });
+  if (!plain && options_.hold_back != HoldBack::End) in_order_ = true;
   if (!page_bytes_ && options_.target.empty()) page_bytes_ = certain_page_bytes(list);
   if (!undecided_from_) return ok();
   Route route = decide_memory();
