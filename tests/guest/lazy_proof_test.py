@@ -82,7 +82,7 @@ class ReadFirst(ProofTest):
     def test_a_change_is_never_a_page(self):
         reads = self.reads_of_a_restore("--verify-first", "a.plain")
         second = self.start("second", "-incoming", "defer")
-        with self.stopped_at(reads - 20, second, "--verify-first", "a.plain") as restore:
+        with self.stopped_at(2 * reads // 3, second, "--verify-first", "a.plain") as restore:
             with open(self.folder / "a.plain", "r+b") as file:
                 size = os.path.getsize(self.folder / "a.plain")
                 file.seek(size // 4)
@@ -140,7 +140,7 @@ class IndexesMade(ProofTest):
     def test_interrupted_while_it_is_made(self):
         second = self.start("second", "-incoming", "defer")
         before = self.files()
-        with self.stopped_at(8, second, "foreign.gz") as restore:  # ends are known
+        with self.stopped_at(12, second, "foreign.gz") as restore:  # ends are known
             restore.send_signal(signal.SIGINT)
         self.assertEqual(INTERRUPTED, restore.wait(60))
         told = restore.stderr.read()
