@@ -143,7 +143,9 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
         .offset = list.offset,
         .hint = "unpack it first: vmstream-inspect extract stream FILE -o X, then restore X"};
   }
-  if (!blocks_.empty()) return malformed(list.offset, "the list of RAM blocks comes again");
+  if (std::exchange(listed_, true)) {
+    return malformed(list.offset, "the list of RAM blocks comes again");
+  }
   blocks_ = list.blocks;
   bool plain = std::ranges::all_of(blocks_, [this](const RamBlock& block) {
     return is_plain_name(block.name) && (advised_ || !block.page_size);

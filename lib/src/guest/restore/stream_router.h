@@ -93,6 +93,7 @@ class StreamRouter final : public StreamVisitor {
   std::unordered_set<uint32_t> used_ids_;
   bool memory_begun_ = false;  // ram has been started
   bool pages_begun_ = false;
+  bool listed_ = false;  // the list of RAM blocks has come
   bool something_waits_ = false;
   bool advised_ = false;  // the block list has page sizes that only a postcopy load reads
   bool in_package_ = false;
