@@ -3,6 +3,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import resource
@@ -254,6 +255,27 @@ class Reading(OpenPgpTest):
         ran = self.run_tool("vmstream-inspect", "f.gpg", env=environment)
         self.assert_status(ENVIRONMENT, ran)
         self.assertIn(b"no secret key", ran.stderr)
+
+    def test_content_that_looks_like_a_message_with_a_passphrase_is_damage(self):
+        """Wrong bytes can do so by chance; gpg asks then, and nobody answers."""
+        symmetric = bytes((0xC3, 13, 4, 9, 3, 8)) + b"saltsalt" + bytes((96,))
+        self.write("f.gpg", self.encrypt_as_it_is(symmetric + bytes((0xD2, 21, 1)) + b"?" * 20))
+        ran = self.run_tool("vmrestore", "f.gpg")
+        self.assert_fails(MALFORMED, ran, "decryption failed")
+
+    def encrypt_as_it_is(self, content):
+        """A message to Jo which holds what gpg would not write: `content` need not be a literal."""
+        message = self.gpg("--trust-model", "always", "-z", "0", "-r", self.jo, "-e", stdin=b"?")
+        key_packet = message[:2 + message[1]]
+        shown = subprocess.run(["gpg", "--batch", "--show-session-key", "-d"], input=message,
+                               capture_output=True, check=True).stderr
+        key = shown.split(b"session key: '9:")[1].split(b"'")[0].decode()
+        random = b"random prefix, of which two bytes come again"[:16]
+        plain = random + random[-2:] + content + b"\xd3\x14"
+        plain += hashlib.sha1(plain).digest()
+        cipher = subprocess.run(["openssl", "enc", "-aes-256-cfb", "-K", key, "-iv", "0" * 32],
+                                input=plain, capture_output=True, check=True).stdout
+        return key_packet + bytes((0xD2, 0xFF)) + be(4, 1 + len(cipher)) + b"\1" + cipher
 
 
 class Demanding(OpenPgpTest):

@@ -46,10 +46,23 @@ int step(Call call, Real real) {
   return judge(call) == Verdict::Error ? -1 : real();
 }
 
+bool is_regular_file(int fd) {
+  struct stat status;
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+// A plan names one of the two.
+Verdict judge_read(int fd) {
+  Verdict verdict = judge(Call::Read);
+  if (!is_regular_file(fd)) return verdict;
+  Verdict of_files = judge(Call::FileRead);
+  return verdict == Verdict::Real ? of_files : verdict;
+}
+
 // A call that moves up to `count` bytes.
 template <typename Real>
-ssize_t transfer(Call call, size_t count, Real real) {
-  switch (judge(call)) {
+ssize_t transfer(Verdict verdict, size_t count, Real real) {
+  switch (verdict) {
     case Verdict::Real:
       return real(count);
     case Verdict::Error:
@@ -98,7 +111,7 @@ VMSTREAM_OPENAT(openat64)
 
 ssize_t read(int fd, void* into, size_t count) {
   static auto* const real = next<ssize_t(int, void*, size_t)>("read");
-  return transfer(Call::Read, count, [&](size_t n) { return real(fd, into, n); });
+  return transfer(judge_read(fd), count, [&](size_t n) { return real(fd, into, n); });
 }
 ssize_t __read_chk(int fd, void* into, size_t count, size_t) {
   return read(fd, into, count);
@@ -106,7 +119,7 @@ ssize_t __read_chk(int fd, void* into, size_t count, size_t) {
 
 ssize_t pread(int fd, void* into, size_t count, off_t offset) {
   static auto* const real = next<ssize_t(int, void*, size_t, off_t)>("pread");
-  return transfer(Call::Read, count, [&](size_t n) { return real(fd, into, n, offset); });
+  return transfer(judge_read(fd), count, [&](size_t n) { return real(fd, into, n, offset); });
 }
 ssize_t pread64(int fd, void* into, size_t count, off_t offset) {
   return pread(fd, into, count, offset);
@@ -120,11 +133,11 @@ ssize_t __pread64_chk(int fd, void* into, size_t count, off_t offset, size_t) {
 
 ssize_t write(int fd, const void* from, size_t count) {
   static auto* const real = next<ssize_t(int, const void*, size_t)>("write");
-  return transfer(Call::Write, count, [&](size_t n) { return real(fd, from, n); });
+  return transfer(judge(Call::Write), count, [&](size_t n) { return real(fd, from, n); });
 }
 ssize_t pwrite(int fd, const void* from, size_t count, off_t offset) {
   static auto* const real = next<ssize_t(int, const void*, size_t, off_t)>("pwrite");
-  return transfer(Call::Write, count, [&](size_t n) { return real(fd, from, n, offset); });
+  return transfer(judge(Call::Write), count, [&](size_t n) { return real(fd, from, n, offset); });
 }
 ssize_t pwrite64(int fd, const void* from, size_t count, off_t offset) {
   return pwrite(fd, from, count, offset);
@@ -132,7 +145,7 @@ ssize_t pwrite64(int fd, const void* from, size_t count, off_t offset) {
 
 ssize_t recv(int fd, void* into, size_t count, int flags) {
   static auto* const real = next<ssize_t(int, void*, size_t, int)>("recv");
-  return transfer(Call::Receive, count, [&](size_t n) { return real(fd, into, n, flags); });
+  return transfer(judge(Call::Receive), count, [&](size_t n) { return real(fd, into, n, flags); });
 }
 ssize_t __recv_chk(int fd, void* into, size_t count, size_t, int flags) {
   return recv(fd, into, count, flags);
@@ -140,12 +153,12 @@ ssize_t __recv_chk(int fd, void* into, size_t count, size_t, int flags) {
 
 ssize_t send(int fd, const void* from, size_t count, int flags) {
   static auto* const real = next<ssize_t(int, const void*, size_t, int)>("send");
-  return transfer(Call::Send, count, [&](size_t n) { return real(fd, from, n, flags); });
+  return transfer(judge(Call::Send), count, [&](size_t n) { return real(fd, from, n, flags); });
 }
 ssize_t sendmsg(int fd, const msghdr* message, int flags) {
   static auto* const real = next<ssize_t(int, const msghdr*, int)>("sendmsg");
   if (message->msg_iovlen != 1) return real(fd, message, flags);
-  return transfer(Call::Send, message->msg_iov->iov_len, [&](size_t n) {
+  return transfer(judge(Call::Send), message->msg_iov->iov_len, [&](size_t n) {
     iovec part{message->msg_iov->iov_base, n};
     msghdr cut = *message;
     cut.msg_iov = &part;

@@ -20,6 +20,7 @@ namespace faults {
 enum class Call {
   Open,
   Read,
+  FileRead,  ///< of a regular file; counted as a Read too
   Write,
   Receive,
   Send,
@@ -39,9 +40,10 @@ enum class Call {
 };
 
 /// In the order of Call.
-inline constexpr std::array<std::string_view, 18> kCallNames{
-    "open",   "read",   "write",    "receive", "send",   "poll",  "sync",   "close",  "link",
-    "rename", "unlink", "truncate", "pipe",    "socket", "spawn", "thread", "memory", "clock"};
+inline constexpr std::array<std::string_view, 19> kCallNames{
+    "open",   "read",  "file-read", "write",  "receive", "send",     "poll",
+    "sync",   "close", "link",      "rename", "unlink",  "truncate", "pipe",
+    "socket", "spawn", "thread",    "memory", "clock"};
 
 enum class Verdict {
   Real,   ///< make the call
