@@ -95,7 +95,7 @@ class ToolTest(unittest.TestCase):
         self.assert_status(status, ran)
         lines = ran.stderr.decode().splitlines()
         self.assertIn(len(lines), (1, 2), lines)
-        self.assertRegex(lines[0], r"^(vmdump|vmrestore): ")
+        self.assertRegex(lines[0], r"^(vmdump|vmrestore|vmstream-inspect): ")
         for word in words:
             self.assertIn(word, lines[0])
         if len(lines) == 2:

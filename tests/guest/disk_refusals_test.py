@@ -7,7 +7,7 @@ import unittest
 
 from guest_disks import NEEDS_NO_BOOT_DISK, create_disks
 from real_guest import NEWER_QEMU, QEMU, GuestTest
-from support import UNSUPPORTED
+from support import REFUSED, UNSUPPORTED
 
 EMULATORS = [QEMU] + ([NEWER_QEMU] if NEWER_QEMU else [])
 CIPHER = ["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"]
@@ -56,6 +56,23 @@ class RefusedDisks(GuestTest):
                     "driver=raw,offset=0,size=1M,file.filename=disk.raw,if=virtio"):
             with self.subTest(how):
                 self.assert_refused("another folder", "-drive", how)
+
+    def test_an_output_that_is_a_disk_of_the_guest(self):
+        create_disks(self.folder)
+        (self.folder / "link").symlink_to("disk.qcow2")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", "disk.raw", "-F", "raw",
+                        self.folder / "upper.qcow2"], check=True)
+        drives = []
+        for name in ("disk.qcow2", "upper.qcow2"):
+            drives += ["-drive", f"file={self.folder}/{name},format=qcow2,if=virtio"]
+        guest = self.qemu("first", *drives)
+        for name in ("link", "disk.raw"):
+            before = self.read(name)
+            for options in ([], ["--disk-snapshot", "overlays"], ["--compact"]):
+                ran = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", name, "--force", *options)
+                self.assert_fails(REFUSED, ran, "as its disk")
+            self.assertEqual(before, self.read(name))
+        self.assertEqual("running", guest.monitor.status())
 
     def test_an_encrypted_disk(self):
         self.create_encrypted("qcow2", CIPHER, "disk.secret")

@@ -11,7 +11,8 @@ import unittest
 from lazy_guest import LazyTest, missing_postcopy
 from postcopy_stream import (ADVISE, COLO, EOF, as_postcopy, command, parts_of,
                              starting_package)
-from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, GuestTest, wait_until
+from real_guest import (NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, Guest, GuestTest,
+                        wait_until)
 from support import DONE, MALFORMED, REFUSED, UNSUPPORTED, tool
 
 MIB = 1 << 20
@@ -87,6 +88,57 @@ class ForgedStarts(GuestTest):
         ran = self.run_tool("vmrestore", "--qmp", waiting.qmp, "--cont", "colo")
         self.assert_fails(UNSUPPORTED, ran, "ENABLE_COLO")
         self.assertEqual([], waiting.ticks())
+
+
+class StartedLast(GuestTest):
+    """Where vmrestore starts QEMU, the guest waits for the end of the restore, not for QEMU."""
+
+    def save_both(self):
+        """A guest's stream as it was saved running, and as it was saved paused."""
+        first = self.counting_guest()
+        first.monitor.ask("migrate", uri="exec:cat > running")
+        wait_until(lambda: first.monitor.migration() == "completed", "the save")
+        first.monitor.ask("cont")
+        self.assert_status(DONE, self.run_tool("vmdump", "--qmp", first.qmp, "-c", "none", "-o",
+                                               "paused"))
+        first.end()
+
+    def restore_new(self, name, *options, qemu_options=()):
+        """What happens in the new QEMU while the file is restored, up to its last state."""
+        second = Guest(self.folder, "second")
+        self.addCleanup(second.forget)
+        feeder = self.start_tool("vmrestore", "--json", "-", *options, "--", *second.command(),
+                                 *qemu_options, stdin=subprocess.PIPE)
+        content = self.read(name)
+        feeder.stdin.write(content[:-1])
+        feeder.stdin.flush()
+        monitor = second.open_monitor()
+        monitor.ask("migrate-set-capabilities",
+                    capabilities=[{"capability": "events", "state": True}])
+        feeder.stdin.write(content[-1:])
+        feeder.stdin.close()
+        summary = feeder.stdout.readline()  # comes once the restore has ended
+        status = monitor.status()
+        monitor.ask("quit")
+        self.assertEqual(DONE, feeder.wait())
+        self.assertEqual(status, json.loads(summary + feeder.stdout.read())["run_state"])
+        monitor.close()
+        return monitor.events, status
+
+    def test_a_guest_starts_after_its_load_is_known_to_have_ended(self):
+        self.save_both()
+        loaded, started = ("MIGRATION", "completed"), ("RESUME", None)
+        for options in ([], ["--cont"]):
+            with self.subTest(options):
+                events, status = self.restore_new("running", *options)
+                self.assertEqual("running", status)
+                self.assertLess(events.index(loaded), events.index(started))
+        for name, options, of_qemu in (("paused", [], []), ("running", [], ["-S"]),
+                                       ("running", ["--paused"], [])):
+            with self.subTest(name, options=options, qemu=of_qemu):
+                events, status = self.restore_new(name, *options, qemu_options=of_qemu)
+                self.assertEqual("paused", status)
+                self.assertNotIn(started, events)
 
 
 class Proxy:

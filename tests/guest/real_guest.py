@@ -73,6 +73,7 @@ class Monitor:
         self.socket.settimeout(PATIENCE)
         self.lines = self.socket.makefile("r")
         self.lines.readline()
+        self.events = []  # heard between questions and answers: name and status
         self.ask("qmp_capabilities")
 
     def send(self, command, **arguments):
@@ -87,6 +88,7 @@ class Monitor:
                 raise AssertionError(f"{command}: {answer['error']['desc']}")
             if "return" in answer:
                 return answer["return"]
+            self.events.append((answer["event"], answer.get("data", {}).get("status")))
 
     def status(self):
         return self.ask("query-status")["status"]

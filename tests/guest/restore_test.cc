@@ -43,7 +43,7 @@ Result<RestoreSummary> try_restore(const Qemu& qemu, std::span<const std::byte> 
   auto client = QmpClient::connect(qemu.monitor(), within(30s));
   REQUIRE(client);
   PiecewiseSource source(bytes);
-  return restore_guest(source, *client, {run_state, within(30s)}, observer);
+  return restore_guest(source, *client, {.run_state = run_state, .limits = within(30s)}, observer);
 }
 
 void check_goes_on(const std::string& serial, uint64_t last_tick_saved) {
@@ -63,7 +63,8 @@ QemuProcess run_saved_guest(const std::string& serial, bool daemon) {
   auto qemu = QemuProcess::start(testing::qemu_command(serial, options), within(30s));
   REQUIRE(qemu);
   auto source = make_memory_source(guest_saved_stopped().bytes);
-  REQUIRE(restore_guest(*source, qemu->qmp(), {RunState::Running, within(30s)}));
+  REQUIRE(
+      restore_guest(*source, qemu->qmp(), {.run_state = RunState::Running, .limits = within(30s)}));
   return std::move(*qemu);
 }
 

@@ -28,6 +28,11 @@ using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
 
+// The one that may be a guest's disk.
+std::optional<std::string> named_output(const Options& options) {
+  return options.output == "-" ? std::nullopt : options.output;
+}
+
 CaptureOptions capture_options(const Options& options, const Session& session) {
   return {.mode = options.mode,
           .after = options.after,
@@ -39,6 +44,7 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
           .mapped_ram = options.mapped_ram
                             ? std::optional(vmstream::MappedRamOptions{options.direct_io})
                             : std::nullopt,
+          .output = named_output(options),
           .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
@@ -214,6 +220,10 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
     return session.fail("stdin", Error{Errc::Usage, "a terminal sends no migration stream"});
   }
   SaveObserver observer(session, "stdin");
+  if (auto output = named_output(options)) {
+    auto apart = vmstream::require_other_file(*output, "-");
+    if (!apart) return session.fail(output_name(options), apart.error());
+  }
   auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
   if (!chain) return session.fail(output_name(options), chain.error());

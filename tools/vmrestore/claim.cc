@@ -60,10 +60,15 @@ void InputClaim::keep() {
 }
 
 void InputClaim::leave(Session& session, const std::string& name) {
-  if (!claim_ || !kept_) return;
-  session.messages().warning(name,
-                             "its end had been handed on, so the guest may have run: it stays " +
-                                 vmstream::escape(claim_->claimed_path()));
+  if (!claim_) return;
+  std::string stays = "it stays " + vmstream::escape(claim_->claimed_path());
+  if (kept_) {
+    session.messages().warning(name,
+                               "its end had been handed on, so the guest may have run: " + stays);
+  } else if (auto back = claim_->give_back(); !back) {
+    session.messages().warning(
+        name, "it was not used, but " + stays + ": " + vmstream::describe(back.error()));
+  }
 }
 
 }  // namespace vmrestore

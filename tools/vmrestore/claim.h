@@ -27,7 +27,7 @@ class InputClaim {
   vmtools::ExitStatus use_up(vmtools::Session& session, const std::string& name);
   /// From here on the guest may run: the file does not get its name back, whatever happens.
   void keep();
-  /// The restore has failed for good.
+  /// The restore has failed for good: says where the file is if that is not where it was.
   void leave(vmtools::Session& session, const std::string& name);
 
  private:

@@ -59,6 +59,12 @@ class Observer final : public vmstream::RestoreObserver {
   InputClaim& claim_;
 };
 
+// What the command line alone tells of it.
+RestoreOptions run_options(const Options& options) {
+  bool starts = !options.qemu.empty() && vmstream::starts_guest(options.qemu);
+  return {.run_state = options.run_state, .start_last = starts};
+}
+
 // What all the ways of a restore work with.
 struct Restore {
   const Options& options;
@@ -70,7 +76,12 @@ struct Restore {
   std::optional<vmstream::RequiredSigner> required_signer;
 
   std::string name() const { return input_name(options); }
-  RestoreOptions guest_options() const { return {options.run_state, limits, guard_options()}; }
+  RestoreOptions guest_options() const {
+    RestoreOptions guest = run_options(options);
+    guest.limits = limits;
+    guest.guard = guard_options();
+    return guest;
+  }
   GuardOptions guard_options() const { return {hold_back, options.write_disks}; }
 
   void warn_of_signatures();
@@ -131,6 +142,8 @@ ExitStatus restore_to_file(Restore& restore) {
   const std::string& path = *restore.options.output;
   auto overwrite =
       restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
+  auto apart = vmstream::require_other_file(path, restore.options.file.value_or("-"));
+  if (!apart) return session.fail(path, apart.error());
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name(), restore.claim);
@@ -195,7 +208,7 @@ std::string explanation(const Options& options, const vmstream::QmpAddress* addr
   if (!address && options.qemu.empty()) return explain_plain(options);
   if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   if (options.resume_lazy) return vmstream::explain_lazy_recovery(*address);
-  return vmstream::explain_restore(input_words(options), address, {.run_state = options.run_state});
+  return vmstream::explain_restore(input_words(options), address, run_options(options));
 }
 
 ExitStatus explain(const Options& options, Session& session) {

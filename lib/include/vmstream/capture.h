@@ -85,6 +85,10 @@ struct CaptureOptions {
   /// For capture_mapped() only, which needs it.
   std::optional<MappedRamOptions> mapped_ram = std::nullopt;
 
+  /// The file that the stream becomes; nullopt: none of this machine's. It is refused where it is a
+  /// disk of the guest's (Errc::Refused).
+  std::optional<std::string> output = std::nullopt;
+
   bool digest = true;  ///< compute SHA-256 of the plain stream
   /// 1: the digest gets no thread of its own; 0: all cores. Where QEMU writes the file: how many of
   /// its threads do.

@@ -73,4 +73,8 @@ class OutputFile final : public ByteSink {
   std::unique_ptr<State> state_;
 };
 
+/// Errc::Refused where `output` is the file or device that is read as `input`, by whatever names;
+/// "-" is stdin.
+Status require_other_file(const std::string& output, const std::string& input);
+
 }  // namespace vmstream

@@ -81,9 +81,21 @@ Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
 /// How a guest is brought back.
 struct RestoreOptions {
   RunState run_state = RunState::AsSaved;
+  /// QEMU was started to run a guest that was saved running. It is told not to, and the guest is
+  /// started only once the whole stream has proved well: a file that deceives the guard still runs
+  /// nothing. RunState::Running does likewise, whatever is said here.
+  bool start_last = false;
   WaitLimits limits = {};
   GuardOptions guard = {};
 };
+
+/// Whether QEMU starts nothing after the load, be it that the guest is started later.
+inline bool starts_nothing(const RestoreOptions& options) {
+  return options.start_last || options.run_state != RunState::AsSaved;
+}
+
+/// Whether QEMU, started by this command, runs a guest that was saved running: it has no -S.
+bool starts_guest(const std::vector<std::string>& argv);
 
 /// Feeds a QEMU that was started with `-incoming defer`, waits until it says completed, then sets
 /// the run state. Fails before anything is sent if that QEMU does not wait for a stream.

@@ -42,6 +42,9 @@ class StatisticsTap final : public ByteTap {
   const std::string& machine() const;
   /// The guest's, as the configuration has it; most guests have it not sent.
   const std::optional<std::array<std::byte, 16>>& uuid() const;
+  /// Whether QEMU starts the guest after the load: it was saved running, or the stream does not say
+  /// how. Known at the stream's end.
+  bool starts_guest() const;
   const StreamParser& parser() const;
 
  private:

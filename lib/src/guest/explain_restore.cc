@@ -30,9 +30,11 @@ std::string explain_restore(const std::string& input, const QmpAddress* address,
                             const RestoreOptions& options) {
   std::string text = kBegin;
   text += qmp_line("qmp_capabilities") + qmp_line("query-status");
-  if (options.run_state == RunState::Paused) text += qmp_line("stop");
+  bool held = starts_nothing(options);
+  if (held) text += qmp_line("stop");
   text += load("migrate-incoming", !address || passes_fds(*address));
-  if (options.run_state == RunState::Running) text += qmp_line("cont");
+  if (held && options.run_state == RunState::AsSaved) text += "# if the guest was saved running:\n";
+  if (held && options.run_state != RunState::Paused) text += qmp_line("cont");
   text += "\n# The nearest in a shell:\n";
   text += fmt::format("qemu-system-x86_64 ... {}-incoming \"exec:vmrestore {}\"\n",
                       options.run_state == RunState::Paused ? "-S " : "", input);

@@ -33,6 +33,7 @@ class StreamTap final : public ByteTap {
   const StreamParser& parser() const { return statistics_.parser(); }
   const std::string& machine() const { return statistics_.machine(); }
   const auto& uuid() const { return statistics_.uuid(); }
+  bool starts_guest() const { return statistics_.starts_guest(); }
   /// Known after finish(); empty unless asked for.
   const std::string& sha256() const { return sha256_; }
 

@@ -112,7 +112,6 @@ Result<BlockDevice> BlockDevice::open(const std::string& path, Overwrite overwri
   if (overwrite == Overwrite::Refuse) {
     if (auto empty = device.check_empty(); !empty) return empty.error();
   }
-  if (auto cleared = device.clear_front(); !cleared) return cleared.error();
   return device;
 }
 
@@ -128,6 +127,11 @@ Status BlockDevice::check_empty() const {
   return ok();
 }
 
+// A save that fails before its first byte has harmed nothing.
+Status BlockDevice::begin() {
+  return front_.empty() ? clear_front() : ok();
+}
+
 // What the device held is no file any more before the first of the new bytes is there.
 Status BlockDevice::clear_front() {
   std::vector<std::byte> zeros(static_cast<size_t>(std::min<uint64_t>(kFrontBytes, length_)));
@@ -138,6 +142,7 @@ Status BlockDevice::clear_front() {
 }
 
 Status BlockDevice::write(std::span<const std::byte> bytes, const WaitLimits& limits) {
+  if (auto begun = begin(); !begun) return begun;
   auto held = bytes.first(std::min(bytes.size(), kFrontBytes - front_.size()));
   front_.insert(front_.end(), held.begin(), held.end());
   written_ += held.size();
@@ -148,6 +153,7 @@ Status BlockDevice::write(std::span<const std::byte> bytes, const WaitLimits& li
 }
 
 Status BlockDevice::finish() {
+  if (auto begun = begin(); !begun) return begun;
   uint64_t rest = written_ > length_ ? 0 : length_ - written_;
   if (written_ > length_ || (rest > 0 && rest < sizeof(EndMark))) {
     return Error{Errc::Environment,

@@ -16,11 +16,11 @@ namespace vmstream {
 
 /// Takes one file, from the front of the device on.
 ///
-/// The device holds nothing that could be read until finish(): its first bytes are zero and are
-/// written last, so that a file that was cut, with an older one behind it, is never taken for
-/// whole. Behind the file stand zeros, of a zstd file skippable frames up to the device's end, so
-/// that no tool reads on into what the device held before; and in its last bytes a mark that tells
-/// where the file ends.
+/// From the first write() on the device holds nothing that could be read until finish(): its first
+/// bytes are zero and are written last, so that a file that was cut, with an older one behind it,
+/// is never taken for whole. Behind the file stand zeros, of a zstd file skippable frames up to the
+/// device's end, so that no tool reads on into what the device held before; and in its last bytes a
+/// mark that tells where the file ends.
 class BlockDevice {
  public:
   /// Errc::Refused for a device that is in use (mounted, or part of something), and with
@@ -36,6 +36,7 @@ class BlockDevice {
  private:
   BlockDevice(UniqueFd fd, uint64_t length) : fd_(std::move(fd)), length_(length) {}
   Status check_empty() const;
+  Status begin();
   Status clear_front();
   Status keep_others_from_reading_on();
   Status mark_end();

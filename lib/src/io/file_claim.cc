@@ -12,6 +12,7 @@
 
 #include "base/unique_fd.h"
 #include "io/claim_mark.h"
+#include "io/same_file.h"
 
 namespace vmstream {
 namespace {
@@ -41,8 +42,7 @@ Status rename_replacing_nothing(const std::string& from, const std::string& to) 
 bool leads_to(const std::string& path, int fd) {
   struct stat named {};
   struct stat open {};
-  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &open) == 0 &&
-         named.st_dev == open.st_dev && named.st_ino == open.st_ino;
+  return ::stat(path.c_str(), &named) == 0 && ::fstat(fd, &open) == 0 && is_same_file(named, open);
 }
 
 // Names in messages are the user's own where they can be.

@@ -17,6 +17,7 @@
 
 #include "io/block_device.h"
 #include "io/fd.h"
+#include "io/same_file.h"
 #include "io/temporary_name.h"
 
 namespace vmstream {
@@ -350,6 +351,11 @@ uint64_t OutputFile::disk_bytes() const {
   struct stat status {};
   if (::fstat(state_->file.get(), &status) != 0) return state_->disk_bytes;
   return static_cast<uint64_t>(status.st_blocks) * kUnitBytes;
+}
+
+Status require_other_file(const std::string& output, const std::string& input) {
+  if (!is_same_file(output, input == "-" ? "/dev/stdin" : input)) return ok();
+  return Error{Errc::Refused, "the output is the file that is read"};
 }
 
 }  // namespace vmstream

@@ -123,7 +123,14 @@ TEST_CASE("a restore is explained", "[explain]") {
   CHECK(paused.find("\"stop\"") < paused.find("\"migrate-incoming\""));
   CHECK(contains(paused, "-S -incoming \"exec:vmrestore 'guest.zst'\""));
   auto running = explain_restore("'guest.zst'", nullptr, {.run_state = RunState::Running});
+  CHECK(running.find("\"stop\"") < running.find("\"migrate-incoming\""));
   CHECK(running.find("\"migrate-incoming\"") < running.find("\"cont\""));
+  auto as_saved = explain_restore("'guest.zst'", nullptr, {.start_last = true});
+  CHECK(as_saved.find("\"stop\"") < as_saved.find("\"migrate-incoming\""));
+  CHECK(contains(as_saved, "# if the guest was saved running:\n{\"execute\": \"cont\"}\n"));
+  auto untouched = explain_restore("'guest.zst'", &where, {});
+  CHECK_FALSE(contains(untouched, "\"stop\""));
+  CHECK_FALSE(contains(untouched, "\"cont\""));
 }
 
 TEST_CASE("a lazy restore is explained with the capability that it needs", "[explain][lazy]") {

@@ -80,7 +80,7 @@ StreamBuilder guest_in(std::string_view run_state) {
   stream.end(2).page("pc.ram", 0, 1).eos().footer();
   std::string state(run_state);
   state.resize(100);
-  return stream.full(3, "globalstate").be32(100).text(state).footer().eof();
+  return stream.full(3, "globalstate").be32(run_state.size() + 1).text(state).footer().eof();
 }
 
 }  // namespace

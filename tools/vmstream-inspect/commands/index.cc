@@ -45,6 +45,7 @@ Result<StateIndex> read_stream(Session& session, SidecarMaker& maker) {
 vmstream::Status write_file(const InspectOptions& options, const std::string& path,
                             std::span<const std::byte> bytes, vmstream::WaitLimits limits) {
   auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
+  if (auto apart = vmstream::require_other_file(path, options.file); !apart) return apart;
   auto file = vmstream::OutputFile::create(path, overwrite, limits);
   if (!file) return file.error();
   if (auto written = (*file)->write(bytes); !written) return written;

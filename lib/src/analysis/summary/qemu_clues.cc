@@ -182,27 +182,13 @@ void add_vmdesc_clues(const Vmdesc& vmdesc, std::string_view json, bool has_conf
   }
 }
 
-std::optional<std::string> read_global_state(std::span<const std::byte> body,
-                                             QemuVersionRange& range) {
-  // Size of the text with its NUL, the text in 32 bytes, a flag, 67 bytes more. Before 9.0 the
-  // text had all 100 bytes, and the place of the flag, always set today, held its padding.
-  constexpr size_t kTextLength = 32;
-  constexpr size_t kUnusedLength = 67;
-  ByteReader in(body);
-  uint32_t size = in.be<uint32_t>("size");
-  auto text = in.bytes(kTextLength, "run state");
-  uint8_t suspended_known = in.be<uint8_t>("suspended flag");
-  in.bytes(kUnusedLength, "padding");
-  if (!in.ok() || size == 0 || size > kTextLength) return std::nullopt;
-  std::string state;
-  for (std::byte b : text.first(size - 1)) state += static_cast<char>(b);
-  if (state.find('\0') != std::string::npos) return std::nullopt;
-  if (suspended_known != 0) {
-    add({.since = QemuVersion{9, 0}}, "layout of globalstate", range);
+void add_global_state_clues(const GlobalState& state, QemuVersionRange& range) {
+  constexpr const char* kLayout = "layout of globalstate";
+  if (state.suspended_known) {
+    add({.since = QemuVersion{9, 0}}, kLayout, range);
   } else {
-    add({.until = QemuVersion{8, 2}}, "layout of globalstate", range);
+    add({.until = QemuVersion{8, 2}}, kLayout, range);
   }
-  return state;
 }
 
 }  // namespace vmstream::analysis

@@ -9,6 +9,7 @@
 #include <vmstream/format.h>
 #include <vmstream/qemu_version.h>
 #include <vmstream/vmdesc.h>
+#include "format/device/global_state.h"
 
 namespace vmstream::analysis {
 
@@ -24,8 +25,6 @@ void add_command_clues(CommandType type, QemuVersionRange& range);
 void add_vmdesc_clues(const Vmdesc& vmdesc, std::string_view json, bool has_configuration,
                       QemuVersionRange& range);
 
-/// The body of the globalstate section: the guest's run state, and what its layout tells.
-std::optional<std::string> read_global_state(std::span<const std::byte> body,
-                                             QemuVersionRange& range);
+void add_global_state_clues(const GlobalState& state, QemuVersionRange& range);
 
 }  // namespace vmstream::analysis

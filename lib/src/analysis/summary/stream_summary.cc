@@ -125,8 +125,10 @@ Status SummaryCollector::on_ram_mark(RamMark mark, uint64_t) {
 }
 
 Status SummaryCollector::on_body(uint64_t, std::span<const std::byte> bytes) {
-  if (state_->section.type == SectionType::Full && state_->section.idstr == "globalstate") {
-    state_->summary.run_state = analysis::read_global_state(bytes, state_->summary.qemu);
+  if (!is_global_state(state_->section)) return ok();
+  if (auto saved = read_global_state(bytes)) {
+    state_->summary.run_state = saved->run_state;
+    analysis::add_global_state_clues(*saved, state_->summary.qemu);
   }
   return ok();
 }

@@ -2,6 +2,7 @@
 #include <vmstream/stream_statistics.h>
 
 #include <vmstream/text.h>
+#include "format/device/global_state.h"
 #include "format/stream/stream_counter.h"
 #include "format/stream/visitor_list.h"
 
@@ -13,12 +14,24 @@ class Tally final : public StreamCounter {
  public:
   std::string machine;
   std::optional<std::array<std::byte, 16>> uuid;
+  std::optional<GlobalState> saved_in;
 
   Status on_configuration(const Configuration& configuration) override {
     machine = escape(configuration.machine);
     uuid = configuration.uuid;
     return ok();
   }
+  Status on_section(const SectionHeader& header) override {
+    in_global_state_ = is_global_state(header);
+    return ok();
+  }
+  Status on_body(uint64_t, std::span<const std::byte> bytes) override {
+    if (in_global_state_) saved_in = read_global_state(bytes);
+    return ok();
+  }
+
+ private:
+  bool in_global_state_ = false;
 };
 
 }  // namespace
@@ -58,6 +71,11 @@ const std::string& StatisticsTap::machine() const {
 
 const std::optional<std::array<std::byte, 16>>& StatisticsTap::uuid() const {
   return state_->tally.uuid;
+}
+
+bool StatisticsTap::starts_guest() const {
+  const auto& saved_in = state_->tally.saved_in;
+  return !saved_in || saved_in->starts();
 }
 
 const StreamParser& StatisticsTap::parser() const {

@@ -15,6 +15,7 @@
 #include "guest/capture/capture_tap.h"
 #include "guest/capture/disk_moment.h"
 #include "guest/capture/mapped_save.h"
+#include "guest/disks/output_rule.h"
 #include "guest/monitor/monitored_io.h"
 
 namespace vmstream {
@@ -351,6 +352,10 @@ Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const Capture
   if (!client) return client.error();
   auto state = std::make_unique<State>(address, options, observer, std::move(*client));
   if (auto looked = state->borrowed.look(); !looked) return looked.error();
+  if (options.output) {
+    auto apart = require_no_medium(state->qmp(), *options.output);
+    if (!apart) return apart.error();
+  }
   return GuestCapture(std::move(state));
 }
 

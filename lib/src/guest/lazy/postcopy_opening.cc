@@ -7,6 +7,7 @@
 #include <array>
 
 #include <vmstream/text.h>
+#include "format/device/global_state.h"
 #include "format/stream/records.h"
 #include "format/wire.h"
 #include "state/rewriting.h"
@@ -223,21 +224,17 @@ Status write_opening(const LazyReader& reader, const StateIndex& index,
   return writer.write_package();
 }
 
-// "globalstate" holds a length that is always the same, then the state's name, ended by NUL.
 Result<bool> was_saved_running(const LazyReader& reader, const StateIndex& index) {
-  constexpr uint64_t kLengthBytes = 4;
-  constexpr std::string_view kRunning("running\0", 8);
-  auto record =
-      std::ranges::find(*index.records, std::string_view("globalstate"), &IndexedRecord::idstr);
-  bool is_known = record != index.records->end() && record->type == SectionType::Full &&
-                  record->body_length >= kLengthBytes + kRunning.size();
+  auto record = std::ranges::find(*index.records, kGlobalState, &IndexedRecord::idstr);
+  bool is_known = record != index.records->end() && record->type == SectionType::Full;
   if (!is_known) return true;
   uint64_t footer = record->footer ? wire::kFooterBytes : 0;
-  Bytes name(kRunning.size());
-  auto read = reader.plain().read_at(
-      record->offset + record->length - footer - record->body_length + kLengthBytes, name);
+  Bytes body(std::min<uint64_t>(record->body_length, kGlobalStateBytes));
+  auto read =
+      reader.plain().read_at(record->offset + record->length - footer - record->body_length, body);
   if (!read) return read.error();
-  return std::ranges::equal(name, std::as_bytes(std::span(kRunning)));
+  auto saved = read_global_state(body);
+  return !saved || saved->run_state == "running";
 }
 
 Result<RamSection> find_ram_section(const StateIndex& index) {

@@ -33,6 +33,10 @@ void add_receiver(std::vector<std::string>& argv, int monitor_fd) {
 
 }  // namespace
 
+bool starts_guest(const std::vector<std::string>& argv) {
+  return !has_option(argv, "-S");
+}
+
 struct QemuProcess::State {
   State(ChildProcess process, WaitLimits waits, bool goes_on_alone)
       : child(std::move(process)), limits(waits), daemon(goes_on_alone), id(child.pid()) {}

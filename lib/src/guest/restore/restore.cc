@@ -93,10 +93,13 @@ Result<RestoreSummary> Restore::run(ByteSource& plain) {
   auto route_options = routes(options_.guard, query_target(qmp_));
   std::optional<StreamGuard> guard;
   MonitorWatch watch(qmp_, options_.limits, [&guard] { guard->tap().report(); });
-  IncomingSink sink(qmp_, watch, options_.run_state == RunState::Paused);
+  IncomingSink sink(qmp_, watch, starts_nothing(options_));
   guard.emplace(sink, std::move(route_options), progress_to(observer_), end_told_to(observer_));
   if (auto fed = feed(plain, *guard, sink); !fed) return fed.error();
-  auto state = settle_run_state(qmp_, options_.run_state);
+  RunState wanted = options_.run_state;
+  bool start_now = options_.start_last && guard->tap().starts_guest();
+  if (wanted == RunState::AsSaved && start_now) wanted = RunState::Running;
+  auto state = settle_run_state(qmp_, wanted);
   if (!state) return state.error();
   RestoreSummary summary = summarize(*guard, start);
   summary.run_state = *state;

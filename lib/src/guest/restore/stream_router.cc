@@ -67,15 +67,13 @@ Route StreamRouter::route_of_harmless() {
 
 // QEMU takes a name for a C string, and a PART for the first handler that was loaded under its id,
 // or for its very first where the id is 0. Only what it cannot take for anything else may pass.
-bool StreamRouter::is_sure(const SectionHeader& header) {
-  bool fresh = used_ids_.insert(header.section_id).second;
+bool StreamRouter::is_sure(const SectionHeader& header) const {
   bool named = header.idstr.find('\0') == std::string::npos;
-  if (!fresh || !named || header.section_id == 0) return false;
-  if (place_ == SectionPlace::Memory) {
-    return header.instance_id == 0 && !std::exchange(memory_begun_, true);
-  }
+  bool fresh = header.section_id != 0 && !used_ids_.contains(header.section_id);
+  if (!named || !fresh || header.instance_id != 0) return false;
+  if (place_ == SectionPlace::Memory) return !memory_begun_;
   constexpr uint32_t kEarlyVersion = 1;
-  return header.instance_id == 0 && header.version_id == kEarlyVersion && !pages_begun_;
+  return header.version_id == kEarlyVersion && !pages_begun_;
 }
 
 // What waits anyway need not be sure.
@@ -83,11 +81,9 @@ void StreamRouter::note_section(const SectionHeader& header) {
   bool opens = header.type == SectionType::Start || header.type == SectionType::Full;
   if (!opens) return;
   bool would_pass = place_ == SectionPlace::Memory || place_ == SectionPlace::EarlyDevice;
-  if (!would_pass) {
-    used_ids_.insert(header.section_id);
-  } else if (!is_sure(header) && options_.hold_back != HoldBack::End) {
-    in_order_ = true;
-  }
+  if (would_pass && !is_sure(header) && options_.hold_back != HoldBack::End) in_order_ = true;
+  used_ids_.insert(header.section_id);
+  memory_begun_ |= place_ == SectionPlace::Memory;
 }
 
 Status StreamRouter::on_section(const SectionHeader& header) {

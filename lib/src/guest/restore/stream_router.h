@@ -67,7 +67,7 @@ class StreamRouter final : public StreamVisitor {
  private:
   Route route_of(SectionPlace place);
   void note_section(const SectionHeader& header);
-  bool is_sure(const SectionHeader& header);
+  bool is_sure(const SectionHeader& header) const;
   Route route_of_harmless();
   Route decide_memory();
   Status on_early_device(const SectionHeader& header);
@@ -91,7 +91,7 @@ class StreamRouter final : public StreamVisitor {
   bool disks_touched_ = false;
   bool in_order_ = false;  // nothing overtakes any more
   std::unordered_set<uint32_t> used_ids_;
-  bool memory_begun_ = false;  // ram has been started
+  bool memory_begun_ = false;  // ram has been opened
   bool pages_begun_ = false;
   bool listed_ = false;  // the list of RAM blocks has come
   bool something_waits_ = false;
