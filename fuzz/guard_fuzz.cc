@@ -35,7 +35,10 @@ Choice choose(uint8_t byte) {
   Choice choice;
   choice.options.hold_back = kModes[byte & 3];
   choice.options.write_disks = (byte & 4) != 0;
-  if ((byte & 8) != 0) choice.options.target = "x86_64";
+  if ((byte & 8) != 0) {
+    choice.options.target = "x86_64";
+    choice.options.ignores_shared = false;
+  }
   choice.structured = (byte & kStructured) != 0;
   return choice;
 }
@@ -131,7 +134,9 @@ void guard(std::span<const std::byte> bytes, const RouteOptions& options, size_t
   }
   if (options.hold_back != HoldBack::End) {
     require(decisions == 0);
-    require(testing::harm_of(handed, options.hold_back == HoldBack::AllButMemory).empty());
+    require(testing::harm_of(handed, options.hold_back == HoldBack::AllButMemory,
+                             options.ignores_shared.has_value())
+                .empty());
   }
   size_t early = handed.size();
   good = good && guard.finish();

@@ -54,7 +54,7 @@ class Load {
   std::string counted() { return text(number(1)); }
 
   void read_header();
-  void read_subsection();
+  bool read_subsection();
   void read_record();
   void read_command();
   void read_start(uint64_t id, bool full);
@@ -73,7 +73,6 @@ class Load {
   std::set<uint64_t> early_ids_;
   std::map<std::string, uint64_t> blocks_;
   std::string last_block_;
-  bool ignore_shared_ = false;
 };
 
 void Load::read_header() {
@@ -81,24 +80,28 @@ void Load::read_header() {
   if (!qemu_.configuration) return;
   want(number(1) == 7);
   want(text(number(4)).starts_with("pc-"));
-  while (rest_.size() >= 2 && rest_[0] == std::byte{5}) read_subsection();
+  bool listed = false;
+  while (rest_.size() >= 2 && rest_[0] == std::byte{5}) listed |= read_subsection();
+  want(listed == qemu_.ignores_shared);
 }
 
-void Load::read_subsection() {
+// Whether it lists the capability.
+bool Load::read_subsection() {
   take(1);
   std::string name = counted();
   want(number(4) == 1);
-  if (name == "configuration/target-page-bits") return want(number(4) == 12);
+  if (name == "configuration/target-page-bits") {
+    want(number(4) == 12);
+    return false;
+  }
   if (name == "configuration/uuid") {
     take(16);
-    return;
+    return false;
   }
   want(name == "configuration/capabilities");
-  for (uint64_t count = number(4); count > 0; --count) {
-    std::string capability = counted();
-    want(capability == "x-ignore-shared");
-    ignore_shared_ = true;
-  }
+  uint64_t count = number(4);
+  for (uint64_t i = 0; i < count; ++i) want(std::string(counted().c_str()) == "x-ignore-shared");
+  return count > 0;
 }
 
 void Load::read_record() {
@@ -180,7 +183,7 @@ void Load::read_block_list(uint64_t total) {
     want(length <= total);
     total -= length;
     blocks_[name] = length;
-    if (ignore_shared_) number(8);
+    if (qemu_.ignores_shared) number(8);
   }
 }
 
@@ -206,11 +209,14 @@ std::string FakeQemu::harm_of(std::span<const std::byte> bytes) const {
   return Load(*this, bytes).run();
 }
 
-std::string harm_of(std::span<const std::byte> bytes, bool lenient) {
+std::string harm_of(std::span<const std::byte> bytes, bool lenient, bool asked) {
   for (bool footers : {false, true}) {
     for (bool configuration : {false, true}) {
-      FakeQemu qemu{footers, configuration, lenient};
-      if (std::string harm = qemu.harm_of(bytes); !harm.empty()) return harm;
+      for (bool ignores_shared : {false, true}) {
+        if (asked && ignores_shared) continue;
+        FakeQemu qemu{footers, configuration, ignores_shared, lenient};
+        if (std::string harm = qemu.harm_of(bytes); !harm.empty()) return harm;
+      }
     }
   }
   return "";

@@ -13,8 +13,9 @@ namespace testing {
 
 /// How a QEMU was built and started, as far as it changes what it reads.
 struct FakeQemu {
-  bool footers = true;        ///< its machine type expects them
-  bool configuration = true;  ///< likewise
+  bool footers = true;          ///< its machine type expects them
+  bool configuration = true;    ///< likewise
+  bool ignores_shared = false;  ///< its capability x-ignore-shared is on
   /// Early device state and commands that change nothing count as guest memory.
   bool lenient = true;
 
@@ -24,7 +25,8 @@ struct FakeQemu {
   std::string harm_of(std::span<const std::byte> bytes) const;
 };
 
-/// The same for each QEMU there may be at the other end.
-std::string harm_of(std::span<const std::byte> bytes, bool lenient);
+/// The same for each QEMU there may be at the other end; with `asked` it is known to ignore no
+/// shared memory.
+std::string harm_of(std::span<const std::byte> bytes, bool lenient, bool asked = false);
 
 }  // namespace testing

@@ -10,6 +10,7 @@
 #include <vmstream/index_builder.h>
 #include <vmstream/parser.h>
 #include <vmstream/sidecar.h>
+#include "guest/restore/restore_places.h"
 
 namespace vmstream {
 namespace {
@@ -142,6 +143,17 @@ Status check_disks(const std::vector<IndexedRecord>& records) {
                .hint = "restore it without --lazy and with --write-disks"};
 }
 
+Status check_sections(const std::vector<IndexedRecord>& records) {
+  for (const IndexedRecord& record : records) {
+    auto possible = check_section({.type = record.type,
+                                   .offset = record.offset,
+                                   .section_id = record.section_id,
+                                   .idstr = record.idstr});
+    if (!possible) return possible;
+  }
+  return ok();
+}
+
 Status check_index(const StateIndex& index) {
   if (!suffices(index)) {
     return unsupported(index.facts.left_out.empty()
@@ -149,6 +161,7 @@ Status check_index(const StateIndex& index) {
                            : "the stream's index leaves out " + index.facts.left_out.front());
   }
   if (!index.facts.complete) return Error{Errc::Truncated, "the stream is not complete"};
+  if (auto possible = check_sections(*index.records); !possible) return possible;
   if (auto harmless = check_disks(*index.records); !harmless) return harmless;
   return check_blocks(index.facts);
 }

@@ -88,6 +88,15 @@ std::string query_target(QmpClient& qmp) {
   return answer ? text_member(*answer, "arch") : std::string();
 }
 
+std::optional<bool> query_capability(QmpClient& qmp, std::string_view name) {
+  auto answer = ask(qmp, "query-migrate-capabilities");
+  if (!answer || !answer->is_array()) return std::nullopt;
+  for (const Json& entry : *answer) {
+    if (text_member(entry, "capability") == name) return true_member(entry, "state");
+  }
+  return false;  // it knows none of the name
+}
+
 Result<bool> query_kvm(QmpClient& qmp) {
   auto answer = ask(qmp, "query-kvm");
   if (!answer) return answer.error();

@@ -57,6 +57,9 @@ Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& li
 /// The processor that QEMU emulates, such as "x86_64"; empty where it does not say.
 std::string query_target(QmpClient& qmp);
 
+/// Whether a capability of migrations is on; nullopt where QEMU does not say.
+std::optional<bool> query_capability(QmpClient& qmp, std::string_view name);
+
 /// Whether the guest's processors are the host's own, by KVM, instead of emulated.
 Result<bool> query_kvm(QmpClient& qmp);
 

@@ -46,8 +46,16 @@ RestoreSummary summarize(StreamGuard& guard, Clock::time_point start) {
   return summary;
 }
 
-RouteOptions routes(const GuardOptions& options, std::string target = {}) {
-  return {options.hold_back, options.write_disks, std::move(target)};
+RouteOptions routes(const GuardOptions& options) {
+  return {.hold_back = options.hold_back, .write_disks = options.write_disks};
+}
+
+// Where the one that is to take the stream can be asked.
+RouteOptions routes(const GuardOptions& options, QmpClient& qmp) {
+  RouteOptions routes_to = routes(options);
+  routes_to.target = query_target(qmp);
+  routes_to.ignores_shared = query_capability(qmp, "x-ignore-shared");
+  return routes_to;
 }
 
 // One restore into a QEMU, from the first look to the run state.
@@ -90,7 +98,7 @@ Status Restore::feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink) 
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
   auto start = Clock::now();
   if (auto looked = require_waiting(qmp_); !looked) return looked.error();
-  auto route_options = routes(options_.guard, query_target(qmp_));
+  auto route_options = routes(options_.guard, qmp_);
   std::optional<StreamGuard> guard;
   MonitorWatch watch(qmp_, options_.limits, [&guard] { guard->tap().report(); });
   IncomingSink sink(qmp_, watch, starts_nothing(options_));

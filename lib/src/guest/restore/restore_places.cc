@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "guest/restore/restore_places.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 #include <vmstream/byte_reader.h>
+#include <vmstream/text.h>
+#include "format/malformed.h"
 
 namespace vmstream {
 namespace {
+
+constexpr std::string_view kMemory = "ram";
+constexpr std::string_view kDisks = "block";
 
 struct SectionRule {
   std::string_view idstr;  // with '/' in front: the end of a name behind a device's path
@@ -14,8 +23,8 @@ struct SectionRule {
 // Iterable sections. The attributes of memory (htab, storage attributes) could go with it; they are
 // small, and nothing in the memory needs them before the end.
 constexpr SectionRule kIterables[] = {
-    {"ram", SectionPlace::Memory},
-    {"block", SectionPlace::Disks},
+    {kMemory, SectionPlace::Memory},
+    {kDisks, SectionPlace::Disks},
     {"dirty-bitmap", SectionPlace::Aside},
     {"spapr/htab", SectionPlace::Aside},
     {"s390-storage_attributes", SectionPlace::Aside},
@@ -63,6 +72,33 @@ SectionPlace place_of_section(const SectionHeader& header) {
     if (fits(rule, header.idstr)) return rule.place;
   }
   return SectionPlace::Device;
+}
+
+// QEMU takes a name for a C string.
+bool is_plain_name(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](unsigned char c) { return c >= 0x20; });
+}
+
+// START and FULL are the same to QEMU; and before it is loaded every handler has the id 0, so that
+// the first in its list gets the parts of that id. Old releases sent `block` under it.
+Status check_section(const SectionHeader& header) {
+  bool opens = header.type == SectionType::Start || header.type == SectionType::Full;
+  if (!opens) return ok();
+  std::string name = escape(header.idstr);
+  if (!is_plain_name(header.idstr)) {
+    return malformed(header.offset, fmt::format("a section is called '{}'", name));
+  }
+  bool whole = header.type == SectionType::Full;
+  if (whole && (header.idstr == kMemory || header.idstr == kDisks)) {
+    return malformed(header.offset, fmt::format("section '{}' comes whole, not in parts", name));
+  }
+  if (!whole && header.section_id == 0 && header.idstr != kDisks) {
+    return malformed(header.offset,
+                     fmt::format("section '{}' comes in parts under the id 0, which every device "
+                                 "has before it is loaded",
+                                 name));
+  }
+  return ok();
 }
 
 // Address, region size and block size (64 bits each), node (32), plugged size (64); then a bit for

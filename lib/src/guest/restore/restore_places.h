@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include <vmstream/format.h>
+#include <vmstream/result.h>
 
 namespace vmstream {
 
@@ -18,6 +20,11 @@ enum class SectionPlace {
   Device,       ///< waits, and all behind it: a device, or nobody knows what
 };
 SectionPlace place_of_section(const SectionHeader& header);
+
+/// Errc::Malformed for a section that no QEMU writes and that QEMU could take for another: its name
+/// holds control characters, an iterable one comes whole, or its parts would be any device's.
+Status check_section(const SectionHeader& header);
+bool is_plain_name(std::string_view name);
 
 /// Whether the body of an EarlyDevice has exactly the form that QEMU reads, so that both agree on
 /// where it ends.

@@ -59,16 +59,24 @@ Status StreamGuard::walk(std::span<const std::byte> bytes) {
   auto& turns = router_.turns();
   while (!bytes.empty()) {
     while (!turns.empty() && turns.front().offset <= walked_) {
-      route_ = turns.front().route;
+      turn_ = turns.front();
       turns.pop_front();
     }
     uint64_t length = turns.empty() ? bytes.size() : turns.front().offset - walked_;
     auto stretch = bytes.first(static_cast<size_t>(std::min<uint64_t>(length, bytes.size())));
-    if (auto taken = take(route_, stretch); !taken) return taken;
+    if (auto clean = look_for_disks(stretch); !clean) return clean;
+    if (auto taken = take(turn_.route, stretch); !taken) return taken;
     walked_ += stretch.size();
     bytes = bytes.subspan(stretch.size());
   }
   return ok();
+}
+
+// What is left out QEMU does not see; and where the memory is sure, a guest may keep in it whatever
+// it likes.
+Status StreamGuard::look_for_disks(std::span<const std::byte> bytes) {
+  if (write_disks_ || turn_.sure_memory || turn_.route == Route::Drop) return ok();
+  return hidden_disks_.look(walked_, bytes, router_.disk_section());
 }
 
 Status StreamGuard::take(Route route, std::span<const std::byte> bytes) {

@@ -20,11 +20,6 @@ std::string name_of_command(const Command& command) {
   return fmt::format("command {} ({})", static_cast<unsigned>(command.type), name_of(command.type));
 }
 
-// QEMU takes names for C strings.
-bool is_plain_name(std::string_view name) {
-  return !name.empty() && std::ranges::all_of(name, [](unsigned char c) { return c >= 0x20; });
-}
-
 }  // namespace
 
 // Older streams are no sections: QEMU would read all of them as it comes.
@@ -37,11 +32,16 @@ Status StreamRouter::on_header(const StreamHeader& header) {
 }
 
 Status StreamRouter::on_configuration(const Configuration& configuration) {
+  configured_ = true;
   page_bytes_ = certain_page_bytes(&configuration, options_.target);
-  for (const std::string& name : configuration.capabilities.value_or(std::vector<std::string>())) {
-    if (!is_plain_name(name) && options_.hold_back != HoldBack::End) in_order_ = true;
-  }
+  // Releases differ in what a capability adds to the list of blocks.
+  if (configuration.capabilities && !configuration.capabilities->empty()) doubt();
   return ok();
+}
+
+void StreamRouter::doubt() {
+  in_doubt_ = true;
+  if (options_.hold_back != HoldBack::End) in_order_ = true;
 }
 
 // The devices of a package are read while most of the memory is still to come: that goes first.
@@ -49,11 +49,11 @@ Status StreamRouter::on_configuration(const Configuration& configuration) {
 // parser does: then that waits too.
 Route StreamRouter::route_of(SectionPlace place) {
   bool memory = place == SectionPlace::Memory;
+  if (memory && !page_bytes_) doubt();
   if (options_.hold_back == HoldBack::End) {
     return memory || !opened_package_ ? Route::Pass : Route::Hold;
   }
-  bool barrier = memory ? !page_bytes_ : place == SectionPlace::Device && !in_package_;
-  if (barrier) in_order_ = true;
+  if (place == SectionPlace::Device && !in_package_) in_order_ = true;
   if (!in_order_ && (memory || place == SectionPlace::EarlyDevice)) return Route::Pass;
   something_waits_ = true;
   return Route::Hold;
@@ -65,46 +65,52 @@ Route StreamRouter::route_of_harmless() {
   return may_pass ? Route::Pass : route_of(SectionPlace::Aside);
 }
 
-// QEMU takes a name for a C string, and a PART for the first handler that was loaded under its id,
-// or for its very first where the id is 0. Only what it cannot take for anything else may pass.
+// QEMU gives a PART to the first handler that was loaded under its id. Only what it cannot take for
+// anything else may pass.
 bool StreamRouter::is_sure(const SectionHeader& header) const {
-  bool named = header.idstr.find('\0') == std::string::npos;
-  bool fresh = header.section_id != 0 && !used_ids_.contains(header.section_id);
-  if (!named || !fresh || header.instance_id != 0) return false;
+  if (used_ids_.contains(header.section_id) || header.instance_id != 0) return false;
   if (place_ == SectionPlace::Memory) return !memory_begun_;
   constexpr uint32_t kEarlyVersion = 1;
   return header.version_id == kEarlyVersion && !pages_begun_;
 }
 
 // What waits anyway need not be sure.
-void StreamRouter::note_section(const SectionHeader& header) {
+Status StreamRouter::note_section(const SectionHeader& header) {
+  if (auto possible = check_section(header); !possible) return possible;
   bool opens = header.type == SectionType::Start || header.type == SectionType::Full;
-  if (!opens) return;
+  if (!opens) return ok();
+  if (place_ == SectionPlace::Disks && std::exchange(disk_section_, header.offset)) {
+    return malformed(header.offset, "section 'block' is opened again");
+  }
   bool would_pass = place_ == SectionPlace::Memory || place_ == SectionPlace::EarlyDevice;
-  if (would_pass && !is_sure(header) && options_.hold_back != HoldBack::End) in_order_ = true;
+  if (would_pass && !is_sure(header)) doubt();
   used_ids_.insert(header.section_id);
   memory_begun_ |= place_ == SectionPlace::Memory;
+  return ok();
+}
+
+void StreamRouter::turn_in_section(uint64_t offset, Route route) {
+  turns_.push_back({offset, route, place_ == SectionPlace::Memory && !in_doubt_});
 }
 
 Status StreamRouter::on_section(const SectionHeader& header) {
   place_ = place_of_section(header);
-  note_section(header);
+  if (auto noted = note_section(header); !noted) return noted;
   section_offset_ = header.offset;
   in_start_ = header.type == SectionType::Start;
   if (in_package_) {
     if (auto status = check_in_package(header); !status) return status;
   }
   if (place_ == SectionPlace::EarlyDevice) return on_early_device(header);
-  bool list_tells = advised_ || options_.hold_back != HoldBack::End;
-  if (place_ == SectionPlace::Memory && in_start_ && list_tells) undecided_from_ = header.offset;
-  if (!undecided_from_) turn(header.offset, route_of(place_));
+  if (place_ == SectionPlace::Memory && in_start_) undecided_from_ = header.offset;
+  if (!undecided_from_) turn_in_section(header.offset, route_of(place_));
   return ok();
 }
 
 Route StreamRouter::decide_memory() {
   undecided_from_.reset();
   Route route = route_of(SectionPlace::Memory);
-  turn(section_offset_, route);
+  turn_in_section(section_offset_, route);
   return route;
 }
 
@@ -146,7 +152,8 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
   bool plain = std::ranges::all_of(blocks_, [this](const RamBlock& block) {
     return is_plain_name(block.name) && (advised_ || !block.page_size);
   });
-  if (!plain && options_.hold_back != HoldBack::End) in_order_ = true;
+  bool addresses = !configured_ && options_.ignores_shared != false;  // may be read from the list
+  if (!plain || addresses) doubt();
   if (!page_bytes_ && options_.target.empty()) page_bytes_ = certain_page_bytes(list);
   if (!undecided_from_) return ok();
   Route route = decide_memory();
@@ -154,7 +161,7 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
     if (!block.page_size || !advised_) continue;
     uint64_t at = block.offset + 1 + block.name.size() + sizeof(uint64_t);
     drop(at);
-    turn(at + sizeof(uint64_t), route);
+    turn_in_section(at + sizeof(uint64_t), route);
   }
   return ok();
 }

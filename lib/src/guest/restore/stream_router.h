@@ -29,6 +29,8 @@ enum class Route {
 struct Turn {
   uint64_t offset = 0;
   Route route = Route::Pass;
+  /// Guest memory, of which it is certain that QEMU finds the same records in it as the parser.
+  bool sure_memory = false;
 };
 
 /// What a restore knows and wants of a stream before it sees its first byte.
@@ -36,6 +38,8 @@ struct RouteOptions {
   HoldBack hold_back = HoldBack::AllButMemory;
   bool write_disks = false;  ///< sections that write disks are restored
   std::string target = {};   ///< QEMU's own word for its processor; empty where nobody asked
+  /// Whether its capability x-ignore-shared is on, with which it reads more of the block list.
+  std::optional<bool> ignores_shared = std::nullopt;
 };
 
 /// Turns the parser's events into turns. restore_places.h says where each record belongs; this says
@@ -61,12 +65,14 @@ class StreamRouter final : public StreamVisitor {
   std::optional<uint64_t> undecided_from() const { return undecided_from_; }
   /// The stream has ended: whether it holds all that its own commands promise.
   Status check_whole() const { return ledger_.check(); }
+  /// Where the one section that writes disks begins, if it has come.
+  std::optional<uint64_t> disk_section() const { return disk_section_; }
   /// Whether something was left out, so that what is handed on is another stream.
   bool rebuilt() const { return rebuilt_; }
 
  private:
   Route route_of(SectionPlace place);
-  void note_section(const SectionHeader& header);
+  Status note_section(const SectionHeader& header);
   bool is_sure(const SectionHeader& header) const;
   Route route_of_harmless();
   Route decide_memory();
@@ -75,7 +81,9 @@ class StreamRouter final : public StreamVisitor {
   Status check_in_package(const SectionHeader& header) const;
   Status on_advice(const Command& command);
   Status on_discard(const Command& command);
+  void doubt();
   void turn(uint64_t offset, Route route) { turns_.push_back({offset, route}); }
+  void turn_in_section(uint64_t offset, Route route);
   void drop(uint64_t offset);
 
   RouteOptions options_;
@@ -88,8 +96,11 @@ class StreamRouter final : public StreamVisitor {
   SectionPlace place_ = SectionPlace::Memory;  // of the open section
   uint64_t section_offset_ = 0;                // of it
   bool in_start_ = false;                      // it is a START
+  std::optional<uint64_t> disk_section_;
   bool disks_touched_ = false;
-  bool in_order_ = false;  // nothing overtakes any more
+  bool in_order_ = false;    // nothing overtakes any more
+  bool in_doubt_ = false;    // QEMU may find other records in the memory than the parser does
+  bool configured_ = false;  // a configuration has come
   std::unordered_set<uint32_t> used_ids_;
   bool memory_begun_ = false;  // ram has been opened
   bool pages_begun_ = false;
