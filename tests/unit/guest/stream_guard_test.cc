@@ -7,6 +7,7 @@
 #include <vmstream/restore.h>
 #include <vmstream/writer.h>
 #include "support/catch.h"
+#include "support/stream_builder.h"
 
 using namespace vmstream;
 
@@ -121,6 +122,21 @@ TEST_CASE("padding behind a stream is dropped, not kept", "[guard]") {
   REQUIRE(guard.finish());
   CHECK(passed == stream.bytes);
   CHECK(guard.trailing_bytes() == 300u << 20);
+}
+
+TEST_CASE("where nothing tells where a device ends, a cut may pass for the end", "[guard]") {
+  for (bool footers : {false, true}) {
+    testing::StreamBuilder stream(footers);
+    stream.header().configuration("pc-2.2").start(2, "ram", 4).ram_blocks({{"pc.ram", 4096}});
+    stream.eos().footer().end(2).page("pc.ram", 0, 1).eos().footer();
+    stream.device(3, "timer", "0123456789").eof();
+    std::vector<std::byte> passed;
+    auto sink = make_memory_sink(passed);
+    StreamGuard guard(*sink, {.hold_back = HoldBack::End});
+    REQUIRE(guard.feed(stream.bytes()));
+    REQUIRE(guard.finish());
+    CHECK(guard.guessed_ends() == !footers);
+  }
 }
 
 TEST_CASE("the digest is the same beside the stream and inline", "[tap]") {

@@ -29,6 +29,11 @@ void warn_of_changes(const StreamGuard& guard, RestoreObserver* observer) {
     observer->on_warning(
         fmt::format("{} bytes behind the end of the stream were dropped", guard.trailing_bytes()));
   }
+  if (guard.guessed_ends()) {
+    observer->on_warning(
+        "neither footers nor a description tell where its devices end: a stream that was cut among "
+        "them would look whole");
+  }
   if (guard.rebuilt()) {
     observer->on_warning(
         "a postcopy stream, put together as a plain one; vmstream-inspect extract stream gives "

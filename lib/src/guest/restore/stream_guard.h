@@ -43,6 +43,8 @@ class StreamGuard {
   bool is_decided() const { return decided_; }
   /// Whether a postcopy stream was put together as a plain one.
   bool rebuilt() const { return router_.rebuilt(); }
+  /// Whether a cut of the stream could have passed for its end.
+  bool guessed_ends() const { return router_.guessed_ends(); }
   /// Bytes behind the stream's end, which are dropped. Known after finish().
   uint64_t trailing_bytes() const;
 

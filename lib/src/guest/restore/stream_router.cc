@@ -208,6 +208,11 @@ Status StreamRouter::on_block_record(uint64_t offset, std::span<const std::byte>
   return ok();
 }
 
+Status StreamRouter::on_section_end(const SectionHeader&, const SectionEnd& end) {
+  guessed_ends_ |= end.bounded_by == BoundedBy::NextHeader;
+  return ok();
+}
+
 Status StreamRouter::on_command(const Command& command) {
   if (has_run_ && command.type != CommandType::Ping) {
     return malformed(command.offset, name_of_command(command) + " stands behind POSTCOPY_RUN");

@@ -55,6 +55,7 @@ class StreamRouter final : public StreamVisitor {
   Status on_page(const Page& page) override;
   Status on_ram_mark(RamMark mark, uint64_t offset) override;
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_command(const Command& command) override;
   Status on_package_end(uint64_t offset) override;
   Status on_eof(uint64_t offset) override;
@@ -65,6 +66,8 @@ class StreamRouter final : public StreamVisitor {
   std::optional<uint64_t> undecided_from() const { return undecided_from_; }
   /// The stream has ended: whether it holds all that its own commands promise.
   Status check_whole() const { return ledger_.check(); }
+  /// Whether the end of a device was guessed by what follows it: then a cut may pass for an end.
+  bool guessed_ends() const { return guessed_ends_; }
   /// Where the one section that writes disks begins, if it has come.
   std::optional<uint64_t> disk_section() const { return disk_section_; }
   /// Whether something was left out, so that what is handed on is another stream.
@@ -111,6 +114,7 @@ class StreamRouter final : public StreamVisitor {
   bool opened_package_ = false;
   bool has_run_ = false;  // RUN has been seen in the open package
   bool rebuilt_ = false;
+  bool guessed_ends_ = false;
 };
 
 }  // namespace vmstream
