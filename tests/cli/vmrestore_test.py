@@ -270,6 +270,14 @@ class Failing(ToolTest):
         ran = self.run_tool("vmrestore", "f", "--", "no-such-qemu", "-m", "64")
         self.assert_fails(ENVIRONMENT, ran, "no-such-qemu")
 
+    def test_a_script_that_drops_its_arguments_is_suspected_after_a_while(self):
+        self.write("f", STREAM)
+        ran = self.run_tool("vmrestore", "f", "--", "sh", "-c", "sleep 6")
+        self.assert_status(ENVIRONMENT, ran)
+        told = ran.stderr.decode().splitlines()
+        self.assertEqual(1, sum("pass its arguments on" in line for line in told), told)
+        self.assertIn("pass its arguments on", told[0])
+
 
 class VerifyingFirst(ToolTest):
     def test_a_sound_file_is_handed_on(self):

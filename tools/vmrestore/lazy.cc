@@ -25,7 +25,6 @@ using vmstream::LazyCounts;
 using vmstream::LazyFile;
 using vmstream::LazyOptions;
 using vmstream::LazySummary;
-using vmstream::QemuProcess;
 using vmstream::QmpClient;
 using vmstream::Result;
 using vmtools::ExitStatus;
@@ -138,7 +137,7 @@ ExitStatus LazyRun::run_with_monitor() {
 }
 
 ExitStatus LazyRun::run_with_new_qemu() {
-  auto qemu = QemuProcess::start(options.qemu, limits);
+  auto qemu = start_qemu(session, options.qemu, limits);
   if (!qemu) return session.fail(options.qemu[0], qemu.error());
   auto status = restore(qemu->qmp());
   if (!restored) return status;

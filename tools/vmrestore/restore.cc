@@ -29,7 +29,6 @@ namespace {
 using vmstream::Error;
 using vmstream::GuardOptions;
 using vmstream::HoldBack;
-using vmstream::QemuProcess;
 using vmstream::quote_for_shell;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
@@ -175,7 +174,7 @@ ExitStatus restore_to_monitor(Restore& restore) {
 ExitStatus restore_to_new_qemu(Restore& restore) {
   Session& session = restore.session;
   const std::string& program = restore.options.qemu[0];
-  auto qemu = QemuProcess::start(restore.options.qemu, restore.limits);
+  auto qemu = start_qemu(session, restore.options.qemu, restore.limits);
   if (!qemu) return session.fail(program, qemu.error());
   auto reported = ExitStatus::Done;
   {

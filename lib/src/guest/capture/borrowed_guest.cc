@@ -23,10 +23,13 @@ constexpr size_t kDryReadBytes = 1 << 20;
 constexpr const char* kReadIntoNowhere = "exec cat > /dev/null";  // a shell's, of its stdin
 
 Error another_migration(const MigrationStatus& status) {
+  bool is_postcopy = status.name.starts_with("postcopy");
   return Error{
       .code = Errc::Environment,
       .message = "another migration of this guest is under way (status '" + status.name + "')",
-      .hint = "wait for its end, or end it with migrate_cancel"};
+      .hint = is_postcopy
+                  ? "wait until all of its memory is there; nothing can cancel a lazy restore"
+                  : "wait for its end, or end it with migrate_cancel"};
 }
 
 }  // namespace

@@ -38,11 +38,11 @@ bool starts_guest(const std::vector<std::string>& argv) {
 }
 
 struct QemuProcess::State {
-  State(ChildProcess process, WaitLimits waits, bool goes_on_alone)
-      : child(std::move(process)), limits(waits), daemon(goes_on_alone), id(child.pid()) {}
+  State(ChildProcess process, const Cancellation* given, bool goes_on_alone)
+      : child(std::move(process)), cancellation(given), daemon(goes_on_alone), id(child.pid()) {}
 
   ChildProcess child;
-  WaitLimits limits;
+  const Cancellation* cancellation;
   bool daemon;  // -daemonize: QEMU is not `child`, which only starts it
   int id;
   bool released = false;
@@ -97,7 +97,7 @@ Result<QemuProcess> QemuProcess::start(std::vector<std::string> argv, WaitLimits
   auto child = ChildProcess::start(argv, {.kept_fds = {theirs.get()}, .inherit_stdio = true});
   if (!child) return child.error();
   theirs.reset();
-  auto state = std::make_unique<State>(std::move(*child), limits, daemon);
+  auto state = std::make_unique<State>(std::move(*child), limits.cancellation, daemon);
   auto client = QmpClient::adopt(ours.release(), limits);
   if (!client) {
     Error error = state->explain_start(client.error());
@@ -119,7 +119,7 @@ Result<int> QemuProcess::wait() {
   State& state = *state_;
   if (state.daemon) state.released = true;  // it outlives us; its starter's status is what there is
   state.qmp.reset();
-  auto status = state.child.wait({.cancellation = state.limits.cancellation});
+  auto status = state.child.wait({.cancellation = state.cancellation});
   if (!status) return status.error();
   return status->signal != 0 ? 128 + status->signal : status->code;
 }
