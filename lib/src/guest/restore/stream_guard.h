@@ -49,9 +49,17 @@ class StreamGuard {
   uint64_t trailing_bytes() const;
 
  private:
+  // That takes one route.
+  struct Stretch {
+    Turn turn;
+    uint64_t offset = 0;
+    std::span<const std::byte> bytes;
+  };
+
   uint64_t decided_offset() const;
   Status walk(std::span<const std::byte> bytes);
-  Status look_for_disks(std::span<const std::byte> bytes);
+  std::vector<Stretch> split(std::span<const std::byte> bytes);
+  Status look_for_disks(const Stretch& stretch);
   Status take(Route route, std::span<const std::byte> bytes);
   Status hold(std::span<const std::byte> bytes);
   Status hand_on(std::span<const std::byte> bytes);
