@@ -24,7 +24,7 @@ class DecryptionNotes {
  private:
   static gpgme_error_t on_status(void* self, const char* keyword, const char* arguments);
 
-  bool secret_key_found_ = false;   // and it has opened the message
+  bool secret_key_found_ = false;  // and it has opened the message
   bool content_key_found_ = false;
   gpgme_error_t key_error_ = 0;  // why a secret key or a passphrase that is here was of no use
 };
