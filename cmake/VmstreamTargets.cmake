@@ -2,7 +2,9 @@
 add_library(vmstream_build INTERFACE)
 target_compile_features(vmstream_build INTERFACE cxx_std_20)
 target_compile_options(vmstream_build INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion
+  # United, a file is a header to these: it shadows names of the one before it, and has its own types.
+  $<IF:$<BOOL:${VMSTREAM_UNITED}>,$<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>,-Wshadow>
   $<$<BOOL:${VMSTREAM_WERROR}>:-Werror>
   # g++ 12 sees overlaps in std::string that are not there (GCC bug 105651)
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
@@ -33,3 +35,24 @@ endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
+
+# vmstream_unite_folders(TARGET ALONE...): with VMSTREAM_UNITED the sources of a folder are compiled as
+# one, which reads once what they all include. Those of ALONE stay alone: each has a name of its own
+# that another file of its folder has, too.
+function(vmstream_unite_folders target)
+  if(NOT VMSTREAM_UNITED)
+    return()
+  endif()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+  get_target_property(sources ${target} SOURCES)
+  foreach(source ${sources})
+    cmake_path(ABSOLUTE_PATH source)
+    cmake_path(GET source FILENAME name)
+    if(NOT name IN_LIST ARGN)
+      cmake_path(GET source PARENT_PATH folder)
+      cmake_path(RELATIVE_PATH folder BASE_DIRECTORY ${PROJECT_SOURCE_DIR})
+      string(MAKE_C_IDENTIFIER ${folder} group)
+      set_source_files_properties(${source} TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP ${group})
+    endif()
+  endforeach()
+endfunction()
