@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/byte_source.h>
 #include "common/help.h"
 #include "common/progress.h"
 #include "common/signals.h"
@@ -159,6 +161,21 @@ TEST_CASE("signals request a cancellation and nothing else", "[tools]") {
   ::raise(SIGINT);
   ::raise(SIGTERM);
   CHECK(cancellation->requested());
+}
+
+TEST_CASE("a signal in front of the first wait ends that wait", "[tools]") {
+  auto cancellation = vmstream::Cancellation::create();
+  REQUIRE(cancellation);
+  vmtools::SignalGuard guard(*cancellation);
+  ::raise(SIGTERM);
+  std::array<int, 2> silent{};
+  REQUIRE(::pipe(silent.data()) == 0);
+  std::byte byte{};
+  auto source = vmstream::make_fd_source(silent[0], {.cancellation = &*cancellation});
+  auto count = source->read(std::span(&byte, 1));
+  REQUIRE_FALSE(count);
+  CHECK(count.error().code == vmstream::Errc::Interrupted);
+  for (int end : silent) ::close(end);
 }
 
 TEST_CASE("a signal that comes when all is done changes nothing", "[tools]") {

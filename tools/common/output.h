@@ -6,15 +6,29 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <vmstream/cancellation.h>
 #include <vmstream/result.h>
 
 namespace vmtools {
 
-/// Appends to stdout. Errors stick to the stream and come out of flush_output().
+/// While it lives, a reader of stdout who takes nothing more is waited for until `cancellation`
+/// (borrowed) is requested. At most one object at a time.
+class InterruptibleOutput {
+ public:
+  explicit InterruptibleOutput(const vmstream::Cancellation& cancellation);
+  ~InterruptibleOutput();
+  InterruptibleOutput(const InterruptibleOutput&) = delete;
+  InterruptibleOutput& operator=(const InterruptibleOutput&) = delete;
+};
+
+/// Appends to stdout. The first error is kept, nothing is printed after it.
 void print(std::string_view text);
 
 /// Prints `value` as indented JSON and a newline. Text that is no UTF-8 is shown with U+FFFD.
 void print_json(const nlohmann::ordered_json& value);
+
+/// That error, if there was one: who goes on to print does so for nobody.
+vmstream::Status output_status();
 
 /// Success means that everything printed has been written. A reader that closed the pipe, such as
 /// head(1), has seen what it wanted: no error.

@@ -28,9 +28,14 @@ vmstream::WaitLimits Session::limits(std::optional<std::chrono::milliseconds> ti
   return limits;
 }
 
+vmstream::Status Session::check_interrupted() const {
+  if (!cancellation_.requested()) return vmstream::ok();
+  return Error{Errc::Interrupted, "interrupted"};
+}
+
 ExitStatus Session::fail(std::string_view subject, const Error& error) {
-  if (cancellation_.requested()) {
-    messages_.error(subject, Error{Errc::Interrupted, "interrupted"});
+  if (auto going = check_interrupted(); !going) {
+    messages_.error(subject, going.error());
     return ExitStatus::Interrupted;
   }
   Error shown = error;
@@ -51,6 +56,7 @@ ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
     return ExitStatus::Environment;
   }
   SignalGuard signals(*cancellation);
+  InterruptibleOutput output(*cancellation);
   Session session(tool, options, *cancellation);
   auto status = work(session);
   auto flushed = flush_output();

@@ -27,6 +27,9 @@ class Session {
   /// Waits end with a signal, or `timeout` from now.
   vmstream::WaitLimits limits(std::optional<std::chrono::milliseconds> timeout = {}) const;
 
+  /// For work that reads nothing more: whether a signal has come.
+  vmstream::Status check_interrupted() const;
+
   /// Reports `error` about `subject` (a file, an address; may be empty) and gives the status to
   /// return. After a signal it is that of an interrupt, whatever the signal broke first.
   ExitStatus fail(std::string_view subject, const vmstream::Error& error);

@@ -118,20 +118,18 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   return status;
 }
 
-Status verify(const Options& options, OutputChain& chain, const CaptureSummary& summary,
-              SaveObserver& observer) {
+Status verify(OutputChain& chain, const CaptureSummary& summary, SaveObserver& observer) {
   auto file = chain.read_back();
   if (!file) return file.error();
-  auto state = vmstream::open_state(
-      std::move(*file),
-      {.decode = {.threads = options.common.threads}, .openpgp = chain.how_to_decrypt()});
+  auto state = vmstream::open_state(std::move(*file), chain.how_to_open());
   auto verified =
       !state ? Status(state.error())
              : vmstream::verify_stream(
                    *state->plain, summary.sha256,
                    {.on_progress = [&](const auto& counts) { observer.on_progress(counts); }});
-  if (verified || verified.error().code == Errc::Interrupted) return verified;
+  if (verified) return verified;
   Error error = verified.error();
+  if (error.code == Errc::Interrupted || error.code == Errc::TimedOut) return error;
   error.message = "what was written does not read back: " + error.message;
   return error;
 }
@@ -142,7 +140,7 @@ Status publish(const Options& options, OutputChain& chain, const CaptureSummary&
                SaveObserver& observer) {
   if (options.verify) {
     observer.enter("verify");
-    if (auto verified = verify(options, chain, summary, observer); !verified) return verified;
+    if (auto verified = verify(chain, summary, observer); !verified) return verified;
   }
   observer.enter("sync");
   return chain.publish();

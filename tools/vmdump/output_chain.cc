@@ -141,7 +141,7 @@ Status OutputChain::open_openpgp(const Options& options, WaitLimits limits) {
                                         .file_name = signed_name(options),
                                         .passphrase = *passphrase,
                                         .limits = limits};
-  how_to_decrypt_ = {*passphrase, limits};
+  how_to_open_.openpgp = {*passphrase, limits};
   auto message = vmstream::make_openpgp_sink(*target_, openpgp);
   if (!message) return message.error();
   openpgp_ = std::move(*message);
@@ -150,6 +150,7 @@ Status OutputChain::open_openpgp(const Options& options, WaitLimits limits) {
 
 Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits) {
   OutputChain chain;
+  chain.how_to_open_.decode = {.threads = options.common.threads, .limits = limits};
   if (options.output && *options.output != "-") {
     auto overwrite = options.force ? Overwrite::Replace : Overwrite::Refuse;
     auto file = OutputFile::create(*options.output, overwrite, limits);

@@ -7,8 +7,8 @@
 #include <optional>
 
 #include <vmstream/byte_sink.h>
-#include <vmstream/openpgp.h>
 #include <vmstream/output_file.h>
+#include <vmstream/state_file.h>
 #include <vmstream/state_index.h>
 #include "vmdump/options.h"
 
@@ -38,8 +38,8 @@ class OutputChain {
 
   /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
   vmstream::Result<std::unique_ptr<vmstream::ByteSource>> read_back();
-  /// How to decrypt what is read back.
-  const vmstream::OpenPgpReadOptions& how_to_decrypt() const { return how_to_decrypt_; }
+  /// How to open what is read back.
+  const vmstream::OpenOptions& how_to_open() const { return how_to_open_; }
   /// After entrance().finish(): makes the file durable and visible, or runs the command that does
   /// it elsewhere.
   vmstream::Status publish();
@@ -57,7 +57,7 @@ class OutputChain {
   std::optional<std::string> then_;  // a command
   int command_stdout_ = -1;
   vmstream::WaitLimits limits_;
-  vmstream::OpenPgpReadOptions how_to_decrypt_;
+  vmstream::OpenOptions how_to_open_;
   // Each stage writes into the one before it in this list, and so is destroyed before it.
   std::unique_ptr<std::optional<vmstream::StateIndex>> index_;  // the encoder asks for it
   std::unique_ptr<vmstream::OutputFile> file_;

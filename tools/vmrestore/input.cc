@@ -73,7 +73,7 @@ Status verify(Session& session, ByteSource& plain) {
 Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
   auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
-  OpenOptions how{.decode = {.threads = options.common.threads},
+  OpenOptions how{.decode = {.threads = options.common.threads, .limits = limits},
                   .openpgp = {.passphrase = *passphrase, .limits = limits}};
   if (!options.required_signer) return how;
   auto signer = vmstream::RequiredSigner::find(*options.required_signer, limits);
@@ -105,8 +105,8 @@ std::string Input::sidecar() const {
 // Empty for anything else, and where it cannot be read by position.
 std::optional<SeekableState> Input::open_mapped() const {
   if (!input_.file) return std::nullopt;
-  auto state =
-      vmstream::open_seekable_state(reader(), {.sidecar = sidecar(), .digests = stream_digests_});
+  auto state = vmstream::open_seekable_state(
+      reader(), {.sidecar = sidecar(), .limits = limits_, .digests = stream_digests_});
   if (!state || !state->plain() || !vmstream::is_mapped_ram(*state->plain())) return std::nullopt;
   // A table that lies may leave out a stream and lead to another one behind it.
   if (!vmstream::has_sure_positions(*state)) return std::nullopt;
@@ -159,7 +159,7 @@ Result<StateFile> Input::open_stream() {
 
 std::vector<vmstream::SavedDisk> Input::recorded_disks() const {
   if (!input_.file) return {};
-  auto state = vmstream::open_seekable_state(reader(), {.sidecar = sidecar()});
+  auto state = vmstream::open_seekable_state(reader(), {.sidecar = sidecar(), .limits = limits_});
   if (!state || !state->index) return {};
   auto facts = state->index->read_facts();
   return facts ? facts->capture.disks : std::vector<vmstream::SavedDisk>();
@@ -172,7 +172,7 @@ HoldBack Input::hold_back() const {
 }
 
 Result<LazyProof> Input::prove_lazily(Session& session) {
-  auto maker = LazyFile::open_whole(*input_.file, how_.decode, limits_);
+  auto maker = LazyFile::open_whole(*input_.file, how_.decode);
   if (!maker) return maker.error();
   auto digests = std::make_shared<PieceDigests>(PieceDigests::Of::Stream);
   auto plain = vmstream::make_noting_source(maker->plain(), digests);

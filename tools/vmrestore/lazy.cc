@@ -167,7 +167,7 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   auto limits = session.limits(options.timeout);
   auto how = open_options(options, limits);
   if (!how) return session.fail(input_name(options), how.error());
-  auto working_set = WorkingSetFile::open(options);
+  auto working_set = WorkingSetFile::open(options, limits);
   if (!working_set) return session.fail(*options.working_set, working_set.error());
   auto claim = InputClaim::take(options);
   if (!claim) return session.fail(input_name(options), claim.error());

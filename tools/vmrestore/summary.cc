@@ -74,6 +74,7 @@ ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile&
   json["total_seconds"] = rounded(summary.total_seconds);
   json["lazy"] = {{"loaded_seconds", rounded(summary.loaded_seconds, kMicroseconds)},
                   {"requests", counts.requests},
+                  {"requests_already_sent", counts.requests_already_sent},
                   {"served_pages", counts.served_pages},
                   {"pushed_pages", counts.pushed_pages},
                   {"absent_pages", counts.absent_pages},

@@ -28,12 +28,12 @@ Result<std::string> read_text(vmstream::RandomSource& file) {
 
 }  // namespace
 
-Result<WorkingSetFile> WorkingSetFile::open(const Options& options) {
+Result<WorkingSetFile> WorkingSetFile::open(const Options& options, vmstream::WaitLimits limits) {
   WorkingSetFile set;
   set.path_ = options.working_set;
   set.use_ = options.prefetch.value_or(Prefetch::WorkingSet) == Prefetch::WorkingSet;
   if (!set.path_) return set;
-  auto file = vmstream::open_random_file(*set.path_);
+  auto file = vmstream::open_random_file(*set.path_, limits);
   if (!file) {
     // The first run has none to begin with.
     if (options.prefetch == Prefetch::WorkingSet) return file.error();

@@ -14,7 +14,7 @@ class WorkingSetFile {
  public:
   /// Reads the file if the options name one that is there. One that must be there and is not, and
   /// one that is no working set, is an error.
-  static vmstream::Result<WorkingSetFile> open(const Options& options);
+  static vmstream::Result<WorkingSetFile> open(const Options& options, vmstream::WaitLimits limits);
 
   /// What is to be sent first; null for nothing.
   const vmstream::WorkingSet* early() const { return use_ && known_ ? &*known_ : nullptr; }

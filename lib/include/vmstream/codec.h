@@ -72,6 +72,8 @@ struct DecodeOptions {
   /// Where given (borrowed, and empty), gets the pieces of the file as they are decoded, for
   /// make_random_decoder(). Left empty when a piece comes up that is too long for that.
   BlockTable* blocks = nullptr;
+  /// Looked at between the pieces, of which a file of a few MiB may give any number.
+  WaitLimits limits = {};
 };
 
 /// A source of the plain bytes of `compressed`. Reads what the encoder writes in parallel, and the

@@ -55,7 +55,7 @@ struct LazyProof {
 struct LazyFileOptions {
   IndexingObserver observer = {};
   std::string sidecar = {};  ///< see SeekableOptions
-  WaitLimits limits = {};    ///< of the opening; readers go on without
+  WaitLimits limits = {};    ///< of the opening alone
   std::optional<LazyProof> proof = std::nullopt;
 };
 
@@ -71,8 +71,7 @@ class LazyFile {
   static Result<LazyFile> open(const OpenedFile& file, LazyFileOptions options = {});
   /// For a LazyProof: the stream from front to end, and what its index is made with. Refuses early
   /// what open() would refuse for its form.
-  static Result<SidecarMaker> open_whole(const OpenedFile& file, DecodeOptions decode = {},
-                                         WaitLimits limits = {});
+  static Result<SidecarMaker> open_whole(const OpenedFile& file, DecodeOptions decode = {});
 
   const std::vector<Container>& containers() const { return containers_; }
   /// With records and a page map.
@@ -81,9 +80,9 @@ class LazyFile {
   /// where open() had to make it; else null.
   const std::shared_ptr<const std::vector<std::byte>>& new_sidecar() const { return new_sidecar_; }
 
-  /// One more reader of the file, which keeps at most `cache_bytes` of decoded blocks.
-  /// Errc::Environment where the file can no longer be read as it was.
-  Result<LazyReader> open_reader(size_t cache_bytes) const;
+  /// One more reader of the file, which keeps at most `cache_bytes` of decoded blocks and reads
+  /// within `limits`. Errc::Environment where the file can no longer be read as it was.
+  Result<LazyReader> open_reader(size_t cache_bytes, WaitLimits limits = {}) const;
 
  private:
   LazyFile(const OpenedFile& file, SeekableOptions how, std::vector<Container> containers,

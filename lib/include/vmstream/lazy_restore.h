@@ -31,7 +31,10 @@ struct WorkingSet {
 
 /// How far a lazy restore has come.
 struct LazyCounts {
-  uint64_t requests = 0;      ///< for pages, of guest and devices
+  uint64_t requests = 0;  ///< for pages, of guest and devices
+  /// Of these, the ones for pages that had all been sent before. Nothing was served for them, so
+  /// they count in no time of service.
+  uint64_t requests_already_sent = 0;
   uint64_t served_pages = 0;  ///< because they were asked for
   uint64_t pushed_pages = 0;  ///< without
   uint64_t lost_pages = 0;    ///< that cannot be read

@@ -61,7 +61,8 @@ class OpenedFile {
 };
 
 /// A reader of OpenedFile::open(path).
-Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path);
+Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path,
+                                                       WaitLimits limits = {});
 
 /// What a name leads to, opened once.
 struct OpenedInput {

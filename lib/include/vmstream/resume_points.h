@@ -38,6 +38,7 @@ struct ResumePoints {
 struct NotingOptions {
   uint64_t spacing_bytes = 4 * 1024 * 1024;  ///< plain bytes between two points, at least
   size_t most_points = 2048;                 ///< the spacing doubles where more would be needed
+  WaitLimits limits = {};                    ///< looked at between the pieces
 };
 
 /// The plain bytes of a gzip file of any program, from front to end, that notes resume points in

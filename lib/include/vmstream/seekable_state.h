@@ -46,6 +46,7 @@ struct SeekableOptions {
   RandomDecodeOptions decode = {};
   /// Where to look for the index of a file that carries none; empty: nowhere.
   std::string sidecar = {};
+  WaitLimits limits = {};  ///< of reading that; the file's are its own
   /// An index that was made of this very file (SidecarMaker::finish). The one that the file carries
   /// and the one beside it are not looked at then.
   std::shared_ptr<const std::vector<std::byte>> index = nullptr;
@@ -65,8 +66,8 @@ std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> f
                                                  const SeekableOptions& options = {});
 
 /// The same for the regular file or block device at `path`, with the index at sidecar_path(path).
-/// Empty for a pipe, too.
-std::optional<SeekableState> open_seekable_state(const std::string& path,
-                                                 RandomDecodeOptions decode = {});
+/// Empty for a pipe, too. All reading ends with `limits`: what could not be read in time is as good
+/// as not there, so whoever falls back on another way finds that it has ended as well.
+std::optional<SeekableState> open_seekable_state(const std::string& path, WaitLimits limits = {});
 
 }  // namespace vmstream

@@ -22,7 +22,8 @@ namespace vmstream {
 class SidecarMaker {
  public:
   /// Blocks that can be found without decoding are looked up here; of long gzip members resume
-  /// points are noted while plain() is read, on one thread.
+  /// points are noted while plain() is read, on one thread. `file` and the limits of the options
+  /// say what ends the reading.
   static Result<SidecarMaker> open(std::unique_ptr<RandomSource> file, OpenOptions options = {});
   /// The same for the regular file or block device at `path`.
   static Result<SidecarMaker> open(const std::string& path, OpenOptions options = {});

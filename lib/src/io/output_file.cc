@@ -19,6 +19,7 @@
 #include "io/fd.h"
 #include "io/same_file.h"
 #include "io/temporary_name.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {
@@ -29,6 +30,9 @@ constexpr uint64_t kWritebackBytes = 16u << 20;
 
 // At a name for a file that is not whole yet.
 constexpr int kAttempts = 100;
+
+// Between two looks at a FIFO.
+constexpr auto kReaderInterval = std::chrono::milliseconds(20);
 
 Error refused() {
   return Error{
@@ -66,7 +70,7 @@ struct OutputFile::State {
   uint64_t disk_bytes = 0;  // when the file was closed
   uint64_t writeback_from = 0;
 
-  Status open_in_place(bool is_device);
+  Status open_in_place(mode_t mode);
   Status open_temporary();
   Status open_named_temporary();
   Status sync();
@@ -82,16 +86,23 @@ struct OutputFile::State {
 };
 
 // A pipe or a terminal takes whatever comes, and keeps nothing of it for a later reader.
-Status OutputFile::State::open_in_place(bool is_device) {
+Status OutputFile::State::open_in_place(mode_t mode) {
   in_place = true;
-  if (is_device) {
+  if (S_ISBLK(mode)) {
     auto opened = BlockDevice::open(path, overwrite);
     if (!opened) return opened.error();
     device.emplace(std::move(*opened));
     return ok();
   }
-  file.reset(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return file.is_open() ? ok() : system_error("open", errno);
+  // A FIFO opens once somebody reads it, and until then not at all rather than past all limits.
+  for (;;) {
+    file.reset(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (file.is_open()) return ok();
+    if (errno != ENXIO || !S_ISFIFO(mode)) return system_error("open", errno);
+    if (auto waited = pause_within(kReaderInterval, limits, "a reader of the output"); !waited) {
+      return waited;
+    }
+  }
 }
 
 // An unnamed file first. Some file systems (NFS, older overlayfs) have none: then a hidden name.
@@ -220,7 +231,7 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) return Error{Errc::Usage, "the output is a folder"};
     if (!S_ISREG(status.st_mode)) {
-      if (auto opened = state->open_in_place(S_ISBLK(status.st_mode)); !opened) {
+      if (auto opened = state->open_in_place(status.st_mode); !opened) {
         return opened.error();
       }
       return std::unique_ptr<OutputFile>(new OutputFile(std::move(state)));

@@ -138,10 +138,10 @@ std::unique_ptr<RandomSource> OpenedFile::reader(WaitLimits limits) const {
   return std::make_unique<FileReader>(fd_, length_, owner_, limits);
 }
 
-Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path) {
+Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path, WaitLimits limits) {
   auto file = OpenedFile::open(path);
   if (!file) return file.error();
-  return file->reader();
+  return file->reader(limits);
 }
 
 // The first read waits for a FIFO's writer, within the limits.

@@ -113,7 +113,7 @@ class Opener {
   }
 
   void use_sidecar(const std::string& path) {
-    auto bytes = open_sidecar(path, state_.file->owner());
+    auto bytes = open_sidecar(path, state_.file->owner(), options_.limits);
     if (!bytes) {
       state_.index_fault = bytes.error();
     } else if (*bytes) {
@@ -196,11 +196,10 @@ std::string sidecar_path(const std::string& file) {
   return file + ".vmsx";
 }
 
-std::optional<SeekableState> open_seekable_state(const std::string& path,
-                                                 RandomDecodeOptions decode) {
-  auto file = open_random_file(path);
+std::optional<SeekableState> open_seekable_state(const std::string& path, WaitLimits limits) {
+  auto file = open_random_file(path, limits);
   if (!file) return std::nullopt;
-  return open_seekable_state(std::move(*file), {.decode = decode, .sidecar = sidecar_path(path)});
+  return open_seekable_state(std::move(*file), {.sidecar = sidecar_path(path), .limits = limits});
 }
 
 std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> file,

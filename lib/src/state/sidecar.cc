@@ -29,7 +29,7 @@ SidecarMaker::SidecarMaker(SidecarMaker&&) noexcept = default;
 SidecarMaker::~SidecarMaker() = default;
 
 Result<SidecarMaker> SidecarMaker::open(const std::string& path, OpenOptions options) {
-  auto file = open_random_file(path);
+  auto file = open_random_file(path, options.decode.limits);
   if (!file) return file.error();
   return open(std::move(*file), std::move(options));
 }
@@ -50,7 +50,10 @@ Result<SidecarMaker> SidecarMaker::open(std::unique_ptr<RandomSource> file, Open
     if (blocks) state->blocks = std::move(*blocks);
   }
   bool note = coding == Coding::Gzip && !state->blocks;
-  if (note) source = make_noting_decoder(std::move(source), state->points);
+  if (note) {
+    source =
+        make_noting_decoder(std::move(source), state->points, {.limits = options.decode.limits});
+  }
   auto stream = open_state(std::move(source), std::move(options));
   if (!stream) return stream.error();
   state->stream = std::move(*stream);

@@ -42,7 +42,8 @@ std::string find_doubt(const struct stat& status, std::optional<uint32_t> file_o
 
 // Opened first and looked at then, so that it is the same file; without waiting for a FIFO.
 Result<std::unique_ptr<RandomSource>> open_sidecar(const std::string& path,
-                                                   std::optional<uint32_t> file_owner) {
+                                                   std::optional<uint32_t> file_owner,
+                                                   WaitLimits limits) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
   if (!fd.is_open()) {
     if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
@@ -57,7 +58,7 @@ Result<std::unique_ptr<RandomSource>> open_sidecar(const std::string& path,
   if (!doubt.empty()) return refused(path, doubt);
   auto opened = OpenedFile::adopt(fd.release());
   if (!opened) return opened.error();
-  return opened->reader();
+  return opened->reader(limits);
 }
 
 }  // namespace vmstream

@@ -17,6 +17,7 @@ namespace vmstream {
 ///
 /// Null where there is none. Errc::Refused, with the reason, for one that does not count.
 Result<std::unique_ptr<RandomSource>> open_sidecar(const std::string& path,
-                                                   std::optional<uint32_t> file_owner);
+                                                   std::optional<uint32_t> file_owner,
+                                                   WaitLimits limits = {});
 
 }  // namespace vmstream

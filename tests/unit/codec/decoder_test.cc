@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the decoder reads: files of every producer, and how it refuses damaged ones.
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 #include "unit/codec/codec_fixture.h"
@@ -42,6 +43,19 @@ void check_damage_found(const Decoded& decoded, const Bytes& truth) {
   CHECK(is_front_of(decoded.bytes, truth));
 }
 
+// Decodes until something comes out, asks for the end, and gives what the next piece says.
+Result<std::span<const std::byte>> interrupt(
+    const std::function<std::unique_ptr<ByteSource>(const WaitLimits&)>& make) {
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  auto source = make({.cancellation = &*cancellation});
+  auto first = source->next();
+  REQUIRE(first);
+  REQUIRE_FALSE(first->empty());
+  cancellation->request();
+  return source->next();
+}
+
 // Gives a few bytes a read, as a slow pipe does.
 struct SlowSource final : ByteSource {
   explicit SlowSource(std::span<const std::byte> all, size_t at_most = 7)
@@ -71,6 +85,26 @@ Bytes zeros_packed(Coding coding, size_t mib) {
 }
 
 }  // namespace
+
+TEST_CASE("much that comes of a small file is not decoded behind a request to stop", "[codec]") {
+  const Bytes zeros(64 * kMiB);
+  for (const auto& [coding, command] : std::vector<Producer>{{Coding::Gzip, "gzip -1c"},
+                                                             {Coding::Bzip2, "bzip2 -1c"},
+                                                             {Coding::Zstd, "zstd -1 -c"},
+                                                             {Coding::Xz, "xz -0 -c"},
+                                                             {Coding::Lz4, "lz4 -q -1 -c"}}) {
+    INFO(command);
+    Bytes packed = run(command, zeros);
+    REQUIRE(packed.size() < kMiB);  // the source has been read to its end by then
+    auto next = interrupt([&, coding = coding](const WaitLimits& limits) {
+      auto source = make_decoder(coding, make_memory_source(packed), {.limits = limits});
+      REQUIRE(source);
+      return std::move(*source);
+    });
+    REQUIRE_FALSE(next);
+    CHECK(next.error().code == Errc::Interrupted);
+  }
+}
 
 TEST_CASE("files of the stock tools are read", "[codec]") {
   for (size_t size : {size_t{0}, size_t{1000}, 2 * kMiB + 17}) {

@@ -186,3 +186,17 @@ TEST_CASE("serialised points that are damaged or cut never crash", "[codec]") {
   bytes[0] = std::byte{2};
   CHECK(parse_resume_points(bytes).error().code == Errc::Unsupported);
 }
+
+TEST_CASE("noting ends between two pieces on a request to stop", "[codec]") {
+  Bytes packed = run("gzip -1c", Bytes(8 * kMiB));
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  ResumePoints points;
+  auto source = make_noting_decoder(make_memory_source(packed), points,
+                                    {.limits = {.cancellation = &*cancellation}});
+  REQUIRE(source->next());
+  cancellation->request();
+  auto next = source->next();
+  REQUIRE_FALSE(next);
+  CHECK(next.error().code == Errc::Interrupted);
+}

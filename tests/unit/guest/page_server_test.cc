@@ -200,6 +200,7 @@ TEST_CASE_METHOD(Fixture, "what is asked for comes before what is pushed", "[gue
   destination.end();
   check_memory(destination);
   CHECK(counts.requests == 3);
+  CHECK(counts.requests_already_sent == 1);
   CHECK(counts.served_pages == 3);
   CHECK(counts.worst_service_seconds >= counts.median_service_seconds);
   auto asked_at =

@@ -125,6 +125,34 @@ TEST_CASE("a FIFO that nobody writes to is waited for within limits", "[io]") {
   CHECK(text_of(*all) == "late");
 }
 
+TEST_CASE("a FIFO that nobody reads is waited for within limits", "[io]") {
+  TempDir folder;
+  std::string path = folder / "fifo";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  auto check_ends = [&](const WaitLimits& limits, Errc code) {
+    auto file = OutputFile::create(path, Overwrite::Refuse, limits);
+    REQUIRE_FALSE(file);
+    CHECK(file.error().code == code);
+  };
+  check_ends(within(std::chrono::milliseconds(50)), Errc::TimedOut);
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  std::jthread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    cancellation->request();
+  });
+  check_ends({.cancellation = &*cancellation}, Errc::Interrupted);
+
+  std::string text;
+  std::thread reader([&] { std::getline(std::ifstream(path), text); });
+  auto file = OutputFile::create(path, Overwrite::Refuse, within(std::chrono::seconds(20)));
+  REQUIRE(file);
+  CHECK((*file)->write(bytes_of("late")));
+  CHECK((*file)->commit_file());
+  reader.join();
+  CHECK(text == "late");
+}
+
 TEST_CASE("a child that is gone is not waited for", "[io]") {
   auto child = ChildProcess::start({"true"}, {});
   REQUIRE(child);

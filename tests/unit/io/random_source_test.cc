@@ -41,6 +41,21 @@ TEST_CASE("a random source reads any stretch and nothing behind the end", "[io]"
   }
 }
 
+TEST_CASE("a reader by position ends with its limits", "[io]") {
+  TempDir folder;
+  std::ofstream(folder / "file") << "0123456789";
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  auto file = open_random_file(folder / "file", {.cancellation = &*cancellation});
+  REQUIRE(file);
+  CHECK(read_text(**file, 0, 4) == "0123");
+  cancellation->request();
+  std::byte byte{};
+  auto got = (*file)->read_at(0, std::span(&byte, 1));
+  REQUIRE_FALSE(got);
+  CHECK(got.error().code == Errc::Interrupted);
+}
+
 TEST_CASE("a file that shrinks under its reader is an error", "[io]") {
   TempDir folder;
   std::ofstream(folder / "file") << "0123456789";

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include <vmstream/byte_source.h>
 #include <vmstream/seekable_state.h>
@@ -24,7 +23,7 @@ Result<StateFile> open_subject(Session& session, const InspectOptions& options) 
   auto limits = session.limits();
   auto passphrase = read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
-  vmstream::OpenOptions how{.decode = {.threads = options.common.threads},
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads, .limits = limits},
                             .openpgp = {.passphrase = *passphrase, .limits = limits}};
   if (options.file == "-") {
     return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
@@ -32,6 +31,12 @@ Result<StateFile> open_subject(Session& session, const InspectOptions& options) 
   auto file = vmstream::open_file_source(options.file, limits);
   if (!file) return file.error();
   return vmstream::open_state(std::move(*file), how);
+}
+
+std::optional<vmstream::SeekableState> open_by_position(Session& session,
+                                                        const InspectOptions& options) {
+  if (options.file == "-") return std::nullopt;
+  return vmstream::open_seekable_state(options.file, session.limits());
 }
 
 vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options, StateFile& state,
@@ -42,7 +47,7 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
       .digest = digest,
       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); },
       .mapped_pages = pages};
-  auto seekable = options.file == "-" ? std::nullopt : vmstream::open_seekable_state(options.file);
+  auto seekable = open_by_position(session, options);
   // Compressed blocks are decoded faster in a row, on all cores.
   bool by_position = seekable && seekable->plain() && !seekable->is_packed;
   auto scan = by_position ? vmstream::scan_seekable(*seekable->plain(), visitor, how)
@@ -78,8 +83,8 @@ Result<vmstream::StateIndex> read_tables(const vmstream::IndexReader& reader, In
 
 std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
                                            IndexTables tables) {
-  if (options.full_scan || options.file == "-") return std::nullopt;
-  auto state = vmstream::open_seekable_state(options.file);
+  if (options.full_scan) return std::nullopt;
+  auto state = open_by_position(session, options);
   if (!state) return std::nullopt;
   auto fault = state->index_fault;
   if (state->index) {
@@ -115,7 +120,7 @@ class SliceFinder final : public vmstream::StreamVisitor {
 
 std::optional<StreamParts> read_parts(Session& session, const InspectOptions& options,
                                       const vmstream::SliceChoice& wanted) {
-  if (options.full_scan || options.file == "-") return std::nullopt;
+  if (options.full_scan) return std::nullopt;
   if (auto indexed = open_indexed(session, options, IndexTables::Records)) {
     vmstream::RandomSource* plain = indexed->state.plain();
     if (!plain || !vmstream::confirm_records(indexed->index, plain)) return std::nullopt;
@@ -123,7 +128,7 @@ std::optional<StreamParts> read_parts(Session& session, const InspectOptions& op
     if (!pieces) return std::nullopt;
     return StreamParts{std::move(*pieces), AnswerSource::Index};
   }
-  auto state = vmstream::open_seekable_state(options.file);
+  auto state = open_by_position(session, options);
   if (!state || !state->plain()) return std::nullopt;
   auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends) return std::nullopt;
@@ -146,18 +151,13 @@ ExitStatus judge(Session& session, const InspectOptions& options, const vmstream
                       Error{Errc::Malformed, first->message + more, first->offset});
 }
 
-Status check_output() {
-  if (std::ferror(stdout) == 0) return vmstream::ok();
-  return Error{Errc::Environment, "cannot write to stdout"};
-}
-
 namespace {
 
 // From the two ends of the stream, where they can be had alone and nothing in them is wrong.
-std::optional<Reading> read_ends(const InspectOptions& options,
+std::optional<Reading> read_ends(Session& session, const InspectOptions& options,
                                  const std::function<vmstream::StreamVisitor&()>& start,
                                  const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
-  auto state = vmstream::open_seekable_state(options.file);
+  auto state = open_by_position(session, options);
   if (!state || !state->plain()) return std::nullopt;
   auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends) return std::nullopt;
@@ -173,8 +173,8 @@ std::optional<Reading> read_ends(const InspectOptions& options,
 Result<Reading> read_subject(Session& session, const InspectOptions& options,
                              const std::function<vmstream::StreamVisitor&()>& start,
                              const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
-  if (!options.full_scan && options.file != "-") {
-    if (auto reading = read_ends(options, start, is_sound)) return *reading;
+  if (!options.full_scan) {
+    if (auto reading = read_ends(session, options, start, is_sound)) return *reading;
   }
   auto state = open_subject(session, options);
   if (!state) return state.error();

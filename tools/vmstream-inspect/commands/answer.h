@@ -20,6 +20,10 @@ namespace vmtools {
 
 vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options);
 
+/// The same file for reading by position; empty where that, or all of it, is not possible.
+std::optional<vmstream::SeekableState> open_by_position(Session& session,
+                                                        const InspectOptions& options);
+
 /// The file's name in messages.
 std::string shown_name(const InspectOptions& options);
 
@@ -34,9 +38,6 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
 /// with the answer; here they get a line of their own for those who read only stderr.
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
                  const vmstream::ProblemLog& problems);
-
-/// A reader that went away ends the scan: there is nobody to read it for.
-vmstream::Status check_output();
 
 /// A file and what its index tells.
 struct IndexedSubject {

@@ -224,7 +224,7 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   vmstream::ByteNamer namer(
       [&](const NamedBytes& stretch) {
         rows.show(stretch);
-        return check_output();
+        return output_status();  // a reader that went away ends the scan
       },
       naming(options));
   auto parts = read_wanted_parts(session, options);
@@ -233,7 +233,7 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   rows.open(subject);
   auto scan = parts ? vmstream::scan_ends(parts->pieces, namer)
                     : vmstream::scan_stream(*state.plain, namer, {});
-  if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  if (!output_status()) return ExitStatus::Done;  // or what the flush at the end says
   bool cut_short = namer.has_passed_range() && scan.fault && scan.fault->code == Errc::Interrupted;
   if (cut_short) scan.fault.reset();
   if (auto named = namer.finish(scan); !named) {

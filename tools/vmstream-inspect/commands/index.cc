@@ -94,7 +94,8 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
     return session.fail("stdin", Error{Errc::Usage, "an index belongs to a file, stdin is none"});
   }
   std::string path = options.output.value_or(vmstream::sidecar_path(options.file));
-  auto maker = SidecarMaker::open(options.file, {.decode = {.threads = options.common.threads}});
+  auto maker = SidecarMaker::open(
+      options.file, {.decode = {.threads = options.common.threads, .limits = session.limits()}});
   if (!maker) return session.fail(shown_name(options), maker.error());
   auto index = read_stream(session, *maker);
   if (!index) return session.fail(shown_name(options), index.error());

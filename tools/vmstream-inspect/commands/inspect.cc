@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include <vmstream/byte_source.h>
 #include <vmstream/index_answers.h>
@@ -61,8 +60,8 @@ std::optional<vmstream::CaptureCircumstances> find_circumstances(
 bool answered_by_ends(Session& session, const InspectOptions& options) {
   // A full scan of less is over before anybody notices.
   constexpr uint64_t kWorthSkippingBytes = 64u << 20;
-  if (options.full_scan || options.digest || options.file == "-") return false;
-  auto state = vmstream::open_seekable_state(options.file);
+  if (options.full_scan || options.digest) return false;
+  auto state = open_by_position(session, options);
   if (!state || !state->plain()) return false;
   auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
@@ -91,9 +90,7 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
   auto summary = collector.finish(scan);
   Subject subject{options.file, state.containers};
   if (options.digest) subject.sha256 = digest.finish();
-  if (options.file != "-") {
-    subject.capture = find_circumstances(vmstream::open_seekable_state(options.file), summary);
-  }
+  subject.capture = find_circumstances(open_by_position(session, options), summary);
   print_summary(options, subject, summary);
   return judge(session, options, scan, summary.problems);
 }
@@ -114,7 +111,7 @@ bool answered_by_index(Session& session, const InspectOptions& options) {
   [[maybe_unused]] auto listed =
       vmstream::list_records(indexed->index, [&](const vmstream::StreamRecord& record) {
         printer->record(record);
-        return check_output();
+        return output_status();  // a reader that went away ends the scan
       });
   const auto& facts = indexed->index.facts;
   printer->end_sections({.plain_bytes = facts.plain_bytes,
@@ -131,7 +128,7 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
   printer->begin_sections({options.file, state.containers});
   vmstream::RecordLister lister([&](const vmstream::StreamRecord& record) {
     printer->record(record);
-    return check_output();
+    return output_status();  // a reader that went away ends the scan
   });
   auto scan = vmstream::scan_stream(*state.plain, lister,
                                     {.on_progress = [&](const vmstream::StreamCounts& counts) {
@@ -139,7 +136,7 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
                                     }});
   if (!silent) progress.enter("done");
   session.messages().erase_bar();
-  if (!check_output()) return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  if (!output_status()) return ExitStatus::Done;  // or what the flush at the end says
   if (auto listed = lister.finish(scan); !listed) {
     return session.fail(shown_name(options), listed.error());
   }
@@ -157,7 +154,7 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
   bool short_question = options.question == Question::Info || options.question == Question::Devices;
   if (short_question && answered_by_ends(session, options)) return ExitStatus::Done;
   if (options.question == Question::Sections && answered_by_index(session, options)) {
-    return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+    return ExitStatus::Done;
   }
   if (options.question == Question::Ram && show_indexed_ram(session, options)) {
     return ExitStatus::Done;

@@ -113,10 +113,9 @@ void add_all(vmstream::ProblemLog& log, std::vector<vmstream::Problem> problems)
 
 // What the index says is checked against what was read, page by page, and so is where the file says
 // that it can be read by position. An index that cannot be read is a problem too.
-void check_index(const InspectOptions& options, const vmstream::StateIndex& made,
+void check_index(Session& session, const InspectOptions& options, const vmstream::StateIndex& made,
                  vmstream::ProblemLog& problems) {
-  if (options.file == "-") return;
-  auto state = vmstream::open_seekable_state(options.file);
+  auto state = open_by_position(session, options);
   if (!state) return;
   auto fault = state->index_fault;
   if (state->index) {
@@ -149,7 +148,10 @@ ExitStatus verify(Session& session, const InspectOptions& options, vmstream::Sta
   auto found = verifier.finish(scan);
   auto index = indexer.finish(scan.plain_bytes, scan.stream_bytes, scan.complete());
   index.facts.sha256 = *subject.sha256;
-  check_index(options, index, found.problems);
+  check_index(session, options, index, found.problems);
+  if (auto going = session.check_interrupted(); !going) {
+    return session.fail(shown_name(options), going.error());
+  }
   Verified verified{subject, scan, found, scan.complete() ? absent_pages(index.facts) : 0};
   if (options.common.json) {
     print_verdict_json(verified);

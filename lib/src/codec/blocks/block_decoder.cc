@@ -13,6 +13,7 @@
 #include "codec/blocks/input_window.h"
 #include "codec/blocks/long_unit.h"
 #include "codec/trailer/trailer.h"
+#include "io/wait.h"
 #include "pipeline/ordered_pipeline.h"
 
 namespace vmstream {
@@ -55,9 +56,10 @@ std::string first_bytes(std::span<const std::byte> bytes) {
 class BlockDecoder final : public ByteSource {
  public:
   BlockDecoder(const BlockCodec& codec, std::unique_ptr<ByteSource> compressed, unsigned threads,
-               BlockTable* noted)
+               const DecodeOptions& options)
       : codec_(codec),
-        noted_(noted),
+        noted_(options.blocks),
+        limits_(options.limits),
         window_(std::move(compressed)),
         long_reader_(codec, window_, threads),
         most_in_flight_(threads * kBytesInFlight),
@@ -92,6 +94,7 @@ class BlockDecoder final : public ByteSource {
   Result<std::span<const std::byte>> decode_next() {
     recycle(std::move(shown_));
     for (;;) {
+      if (auto within = check_limits(limits_, "the decoder"); !within) return within.error();
       if (in_long_unit_) {
         auto chunk = read_long_unit();
         if (!chunk || !chunk->empty()) return chunk;
@@ -294,6 +297,7 @@ class BlockDecoder final : public ByteSource {
     std::vector<Unit> units;
     units.push_back(std::move(shown_));
     while (!pipeline_.empty()) {
+      if (auto within = check_limits(limits_, "the decoder"); !within) return within;
       if (auto popped = pop_unit(); !popped) return popped.error();
       units.push_back(std::move(shown_));
     }
@@ -327,6 +331,7 @@ class BlockDecoder final : public ByteSource {
 
   const BlockCodec& codec_;
   BlockTable* noted_;
+  WaitLimits limits_;
   InputWindow window_;
   Front front_ = Front::Units;
   FoundUnit next_unit_;
@@ -354,7 +359,7 @@ Result<std::unique_ptr<ByteSource>> make_block_decoder(const BlockCodec& codec,
                                                        std::unique_ptr<ByteSource> compressed,
                                                        DecodeOptions options) {
   return std::unique_ptr<ByteSource>(std::make_unique<BlockDecoder>(
-      codec, std::move(compressed), count_threads(options.threads), options.blocks));
+      codec, std::move(compressed), count_threads(options.threads), options));
 }
 
 }  // namespace vmstream

@@ -16,6 +16,7 @@
 #include "codec/gzip/deflate.h"
 #include "codec/gzip/gzip_member.h"
 #include "codec/trailer/resume_points.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {
@@ -175,10 +176,11 @@ class PointCollector {
 class NotingDecoder final : public ByteSource {
  public:
   NotingDecoder(std::unique_ptr<ByteSource> compressed, ResumePoints& noted, NotingOptions options)
-      : window_(std::move(compressed)), points_(noted, options) {}
+      : window_(std::move(compressed)), points_(noted, options), limits_(options.limits) {}
 
   Result<size_t> read(std::span<std::byte> into) override {
     if (failed_) return *failed_;
+    if (auto within = check_limits(limits_, "the decoder"); !within) return within.error();
     size_t made = 0;
     while (made == 0 && !into.empty() && !ended_) {
       auto count = in_member_ ? inflate(into) : begin_member();
@@ -247,6 +249,7 @@ class NotingDecoder final : public ByteSource {
   InputWindow window_;
   Inflater inflater_;
   PointCollector points_;
+  WaitLimits limits_;
   bool any_member_ = false;
   bool in_member_ = false;
   bool ended_ = false;

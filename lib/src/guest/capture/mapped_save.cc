@@ -20,8 +20,6 @@
 namespace vmstream {
 namespace {
 
-constexpr const char* kWhat = "the file that QEMU wrote";
-
 // What the file says of itself, besides the index.
 class FileFacts final : public StreamCounter {
  public:
@@ -38,8 +36,8 @@ class FileFacts final : public StreamCounter {
   uint64_t stored_bytes = 0;
 };
 
-Result<std::unique_ptr<RandomSource>> open_written(const OutputFile& file) {
-  return open_random_file(fmt::format("/proc/self/fd/{}", file.descriptor()));
+Result<std::unique_ptr<RandomSource>> open_written(const OutputFile& file, WaitLimits limits) {
+  return open_random_file(fmt::format("/proc/self/fd/{}", file.descriptor()), limits);
 }
 
 double seconds_since(Clock::time_point start) {
@@ -107,7 +105,7 @@ void MappedSave::report(const MigrationStatus& status) {
 
 Result<CaptureSummary> MappedSave::survey(const OutputFile& file, const LiveSave* live,
                                           CaptureCircumstances how) {
-  auto written = open_written(file);
+  auto written = open_written(file, options_.limits);
   if (!written) return written.error();
   FileFacts facts;
   IndexBuilder builder;
@@ -137,7 +135,6 @@ Result<std::string> MappedSave::digest(RandomSource& file) const {
   Sha256 sha256;
   auto whole = make_stretch_source(file, 0, file.length());
   for (;;) {
-    if (auto within = check_limits(options_.limits, kWhat); !within) return within.error();
     auto bytes = whole->next();
     if (!bytes) return bytes.error();
     if (bytes->empty()) return sha256.finish();

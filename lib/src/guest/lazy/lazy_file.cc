@@ -11,6 +11,7 @@
 #include <vmstream/parser.h>
 #include <vmstream/sidecar.h>
 #include "guest/restore/restore_places.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {
@@ -89,7 +90,7 @@ class Indexing {
 
   // Of a file that only its index makes readable by position.
   Result<Indexed> index_file() {
-    auto maker = LazyFile::open_whole(file_, {}, options_.limits);
+    auto maker = LazyFile::open_whole(file_, {.limits = options_.limits});
     if (!maker) return maker.error();
     auto index = read_through(maker->plain());
     if (!index) return index.error();
@@ -177,7 +178,8 @@ LazyFile::LazyFile(const OpenedFile& file, SeekableOptions how, std::vector<Cont
 
 Result<LazyFile> LazyFile::open(const OpenedFile& file, LazyFileOptions options) {
   if (options.proof) return open_proved(file, std::move(*options.proof), options.limits);
-  auto state = open_seekable_state(file.reader(options.limits), {.sidecar = options.sidecar});
+  auto state = open_seekable_state(file.reader(options.limits),
+                                   {.sidecar = options.sidecar, .limits = options.limits});
   auto indexed = carried_index(state);
   if (!indexed) {
     auto made = Indexing(file, options, state).run();
@@ -190,9 +192,8 @@ Result<LazyFile> LazyFile::open(const OpenedFile& file, LazyFileOptions options)
   return lazy.checked(options.limits);
 }
 
-Result<SidecarMaker> LazyFile::open_whole(const OpenedFile& file, DecodeOptions decode,
-                                          WaitLimits limits) {
-  auto maker = SidecarMaker::open(file.reader(limits), {.decode = decode, .decrypt = false});
+Result<SidecarMaker> LazyFile::open_whole(const OpenedFile& file, DecodeOptions decode) {
+  auto maker = SidecarMaker::open(file.reader(decode.limits), {.decode = decode, .decrypt = false});
   if (!maker && maker.error().code == Errc::Unsupported) {
     return no_positions(maker.error().message);
   }
@@ -211,14 +212,17 @@ Result<LazyFile> LazyFile::open_proved(const OpenedFile& file, LazyProof proof, 
 Result<LazyFile> LazyFile::checked(WaitLimits limits) {
   if (auto usable = check_index(*index_); !usable) return usable.error();
   auto state = open_seekable_state(file_.reader(limits), how_);
+  if (auto within = check_limits(limits, "input"); !within) return within.error();
   if (!state || !state->plain()) return no_positions(kNoForm);
   return std::move(*this);
 }
 
-Result<LazyReader> LazyFile::open_reader(size_t cache_bytes) const {
+Result<LazyReader> LazyFile::open_reader(size_t cache_bytes, WaitLimits limits) const {
   SeekableOptions how = how_;
   how.decode.cache_bytes = cache_bytes;
-  auto state = open_seekable_state(file_.reader(), how);
+  how.limits = limits;
+  auto state = open_seekable_state(file_.reader(limits), how);
+  if (auto within = check_limits(limits, "input"); !within) return within.error();
   if (!state || !state->plain()) {
     return Error{Errc::Environment, "the file has changed since it was opened"};
   }

@@ -65,7 +65,7 @@ class LazyRestore {
 
 // Everything that can fail without QEMU's having been sent a byte.
 Status LazyRestore::prepare() {
-  auto reader = file_.open_reader(LazyCache::kScattered);
+  auto reader = file_.open_reader(LazyCache::kScattered, options_.limits);
   if (!reader) return reader.error();
   reader_.emplace(std::move(*reader));
   auto section = find_ram_section(file_.index());
@@ -146,7 +146,8 @@ Status LazyRestore::hand_over_devices() {
 Status LazyRestore::deliver(bool loaded) {
   std::unique_ptr<PageReadahead> push;
   if (options_.push) {
-    auto opened = PageReadahead::open(file_, blocks_, std::move(order_), options_.threads);
+    auto opened =
+        PageReadahead::open(file_, blocks_, std::move(order_), options_.threads, options_.limits);
     if (!opened) return opened.error();
     push = std::move(*opened);
   }

@@ -33,11 +33,11 @@ PageBatch read_batch(LazyReader& reader, const std::vector<ServedBlock>& blocks,
 Result<std::unique_ptr<PageReadahead>> PageReadahead::open(const LazyFile& file,
                                                            const std::vector<ServedBlock>& blocks,
                                                            std::vector<UnitRange> order,
-                                                           unsigned threads) {
+                                                           unsigned threads, WaitLimits limits) {
   threads = std::clamp(count_threads(threads), kFewestThreads, kMostThreads);
   std::vector<std::shared_ptr<LazyReader>> readers;
   for (unsigned i = 0; i < threads; ++i) {
-    auto reader = file.open_reader(LazyCache::kSequential);
+    auto reader = file.open_reader(LazyCache::kSequential, limits);
     if (!reader) return reader.error();
     readers.push_back(std::make_shared<LazyReader>(std::move(*reader)));
   }

@@ -33,11 +33,11 @@ class PageReadahead {
   static constexpr unsigned kFewestThreads = 2;
   static constexpr unsigned kMostThreads = 4;
 
-  /// `blocks` is borrowed.
+  /// `blocks` is borrowed. Reading ends with `limits`.
   static Result<std::unique_ptr<PageReadahead>> open(const LazyFile& file,
                                                      const std::vector<ServedBlock>& blocks,
-                                                     std::vector<UnitRange> order,
-                                                     unsigned threads);
+                                                     std::vector<UnitRange> order, unsigned threads,
+                                                     WaitLimits limits = {});
 
   /// Sets as much work going as there is room for, leaving out what has been delivered.
   void advance(const DeliveryLedger& ledger);

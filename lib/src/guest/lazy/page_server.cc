@@ -140,12 +140,20 @@ Status PageServer::answer_requests() {
     Request request = requests_.front();
     requests_.pop_front();
     const UnitRange& range = request.range;
+    uint64_t sent_before = 0;
     for (uint64_t unit = range.unit; unit < range.unit + range.count; ++unit) {
-      if (serving_.ledger.is_delivered(range.block, unit)) continue;
+      if (serving_.ledger.is_delivered(range.block, unit)) {
+        ++sent_before;
+        continue;
+      }
       auto added = read_and_add(range.block, unit, counts_.served_pages);
       if (!added) return added;
     }
-    answering_.push_back(request.arrival);
+    if (sent_before == range.count) {
+      ++counts_.requests_already_sent;
+    } else {
+      answering_.push_back(request.arrival);
+    }
   }
   return ok();
 }
@@ -157,6 +165,7 @@ Status PageServer::read_and_add(size_t block, uint64_t unit, uint64_t& count) {
   unit_.resize(static_cast<size_t>(shape.pages_of(unit)) * serving_.reader.image.page_size());
   auto read = serving_.reader.image.read(block, unit * shape.unit_pages, unit_);
   if (read) return add(block, unit, unit_, count);
+  if (auto within = check_limits(options_.limits, "input"); !within) return within;
   lose(block, unit, read.error());
   return ok();
 }

@@ -13,6 +13,7 @@
 
 #include <vmstream/text.h>
 #include "io/wait.h"
+#include "pipeline/call_apart.h"
 
 namespace vmstream {
 namespace {
@@ -65,18 +66,35 @@ Result<UniqueFd> open_and_connect(int family, const sockaddr* where, socklen_t s
   return fd;
 }
 
+struct FreeAddresses {
+  void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
+};
+struct FoundHost {
+  int error = 0;  // getaddrinfo's
+  std::unique_ptr<addrinfo, FreeAddresses> addresses;
+};
+
+// Name servers are waited for without a descriptor that could be polled.
+Result<FoundHost> look_up(const QmpAddress& address, const WaitLimits& limits) {
+  auto ask = [host = address.host, port = address.port] {
+    addrinfo wanted{};
+    wanted.ai_socktype = SOCK_STREAM;
+    addrinfo* list = nullptr;
+    int error = ::getaddrinfo(host.c_str(), port.c_str(), &wanted, &list);
+    return FoundHost{error, std::unique_ptr<addrinfo, FreeAddresses>(error == 0 ? list : nullptr)};
+  };
+  return call_apart<FoundHost>(ask, limits, "the address of the monitor's host");
+}
+
 Result<UniqueFd> connect_tcp(const QmpAddress& address, const WaitLimits& limits) {
-  addrinfo wanted{};
-  wanted.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  int failed = ::getaddrinfo(address.host.c_str(), address.port.c_str(), &wanted, &list);
-  if (failed != 0) {
+  auto found = look_up(address, limits);
+  if (!found) return found.error();
+  if (found->error != 0) {
     return Error{Errc::Environment,
-                 fmt::format("look up {}: {}", to_text(address), ::gai_strerror(failed))};
+                 fmt::format("look up {}: {}", to_text(address), ::gai_strerror(found->error))};
   }
-  std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
   Error last = connect_error(address, ECONNREFUSED);
-  for (const addrinfo* one = list; one; one = one->ai_next) {
+  for (const addrinfo* one = found->addresses.get(); one; one = one->ai_next) {
     auto fd = open_and_connect(one->ai_family, one->ai_addr, one->ai_addrlen, address, limits);
     if (fd || fd.error().code != Errc::Environment) return fd;
     last = fd.error();

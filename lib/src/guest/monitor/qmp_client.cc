@@ -236,7 +236,11 @@ Result<QmpClient> QmpClient::connect(const QmpAddress& address, WaitLimits limit
   auto default_deadline = Clock::now() + kGreetingPatience;
   patience.deadline = std::min(limits.deadline.value_or(default_deadline), default_deadline);
   auto socket = connect_socket(address, patience);
-  if (!socket) return explain_silence(socket.error(), address, limits, false);
+  if (!socket) {
+    // Whether QEMU is there is not known of a host that stays silent.
+    bool is_host = address.kind == QmpAddress::Kind::Tcp;
+    return is_host ? socket.error() : explain_silence(socket.error(), address, limits, false);
+  }
   auto state = std::make_unique<State>(State{.socket = std::move(*socket), .limits = patience});
   if (auto greeted = state->await_greeting(); !greeted) {
     return explain_silence(greeted.error(), address, limits, !state->version.empty());
