@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -23,6 +24,9 @@ nlohmann::ordered_json or_null(const std::optional<T>& value) {
 
 /// "6a1c3b5e-0000-4000-8000-000000000001"
 std::string uuid_text(const std::array<std::byte, 16>& uuid);
+
+/// The whole part of what was measured; the ends of 64 bits for what these do not hold.
+uint64_t whole(double measured);
 
 // Decimals of seconds.
 inline constexpr int kMilliseconds = 3;

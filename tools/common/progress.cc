@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/json_values.h"
 
 namespace vmtools {
 namespace {
@@ -55,7 +56,7 @@ std::string cut_to_terminal(std::string text) {
 }
 
 std::string format_rate(double bytes_per_second) {
-  return format_size(static_cast<uint64_t>(bytes_per_second)) + "/s";
+  return format_size(whole(bytes_per_second)) + "/s";
 }
 
 nlohmann::ordered_json or_null(std::optional<double> value) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/text.h>
+#include "common/json_values.h"
 
 namespace vmdump {
 namespace {
@@ -11,19 +12,18 @@ namespace {
 // In the first pass the counts tell all.
 std::string words_for(const vmstream::LiveProgress& live) {
   if (live.pass < 2) return fmt::format("pass {}", live.pass);
-  auto dirty = static_cast<uint64_t>(live.dirty_pages_per_second) * live.page_bytes;
+  auto dirty = vmtools::whole(live.dirty_pages_per_second * static_cast<double>(live.page_bytes));
   return fmt::format("pass {}{}, {} left, guest writes {}/s", live.pass,
                      live.converges ? "" : " not converging",
                      vmstream::format_size(live.bytes_left), vmstream::format_size(dirty));
 }
 
 vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
-  auto whole = [](double rate) { return static_cast<uint64_t>(rate); };
   return {.words = words_for(live),
           .figures = {{"pass", live.pass},
                       {"pages_left", live.pages_left},
-                      {"dirty_pages_per_second", whole(live.dirty_pages_per_second)},
-                      {"sent_pages_per_second", whole(live.sent_pages_per_second)},
+                      {"dirty_pages_per_second", vmtools::whole(live.dirty_pages_per_second)},
+                      {"sent_pages_per_second", vmtools::whole(live.sent_pages_per_second)},
                       {"throttle_percent", live.throttle_percent},
                       {"converges", live.converges}},
           .bytes_left = live.pass < 2 ? std::nullopt : std::optional(live.bytes_left)};

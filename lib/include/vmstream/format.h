@@ -126,6 +126,10 @@ struct Page {
   std::span<const std::byte> payload = {};
 };
 
+/// Passes of a sender over the RAM that are told apart at most; a live save of a day has fewer.
+/// What comes behind them counts as one.
+inline constexpr size_t kMostPasses = 1u << 16;
+
 /// A ram record that is no page.
 enum class RamMark { EndOfSlice, MultifdFlush, Hook };
 

@@ -19,8 +19,8 @@ struct ParseLimits {
   uint64_t vmdesc_bytes = 64u << 20;         ///< JSON text
   uint64_t package_bytes = 64u << 20;        ///< a PACKAGED command's records
   uint64_t mapped_bitmap_bytes = 64u << 20;  ///< of one mapped-ram block; enough for 2 TiB
-  uint32_t sections = 1u << 20;              ///< distinct section ids
-  uint32_t ram_blocks = 1u << 16;            ///< entries of the block list
+  uint32_t sections = 1u << 16;              ///< distinct section ids; 4096 CPUs have 12288
+  uint32_t ram_blocks = 1u << 14;            ///< entries of the block list; 256 DIMMs have as many
   uint32_t capabilities = 256;               ///< names in configuration/capabilities
   uint32_t machine_name_bytes = 4096;        ///< length of the machine type's name
 };

@@ -13,7 +13,6 @@ namespace vmstream {
 namespace {
 
 constexpr const char* kKinds[] = {"zero", "fill", "data", "xbzrle", "compressed"};  // by PageKind
-constexpr size_t kMostPasses = 1u << 20;
 constexpr size_t kMostReasons = 100;
 constexpr size_t kMostDisks = 1000;
 

@@ -59,3 +59,16 @@ TEST_CASE("a better page size moves the entries", "[analysis]") {
   CHECK(entries.size() == 3);
   for (uint64_t page : {0u, 4u, 12000u}) CHECK(entries[page].times() == 1);
 }
+
+// Each change of the page size moves all that is in the tables.
+TEST_CASE("records that contradict each other change the page size a few times only",
+          "[analysis]") {
+  PageSizeGuess guess;
+  size_t changes = 0;
+  for (int i = 0; i < 1000; ++i) {
+    changes += guess.refine({.kind = PageKind::Data, .size = 4096});
+    changes += guess.refine({.block_offset = 1024, .kind = PageKind::Zero, .size = 4096});
+  }
+  CHECK(changes > 1);
+  CHECK(changes <= 32);
+}

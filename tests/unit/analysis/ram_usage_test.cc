@@ -107,3 +107,14 @@ TEST_CASE("a picture has few cells, whatever the size of the block", "[analysis]
   CHECK(map.back() == RamCell::Data);
   CHECK(usage.table_bytes <= 4096);
 }
+
+TEST_CASE("passes are told apart up to a limit, which is said", "[analysis]") {
+  auto stream = open_ram({{"a", 8 * kPage}});
+  for (size_t i = 0; i < kMostPasses + 10; ++i) stream.fill_page("a", 0);
+  auto usage = usage_of(stream);
+  REQUIRE(usage.passes.size() == kMostPasses);
+  CHECK(usage.passes.back().pages == 11);
+  REQUIRE(usage.problems.total() == 1);
+  CHECK(usage.problems.damage() == 0);
+  CHECK(usage.problems.kept()[0].message.find("more than 65536 passes") != std::string::npos);
+}

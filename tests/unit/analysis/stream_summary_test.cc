@@ -2,6 +2,7 @@
 #include <vmstream/stream_summary.h>
 
 #include <array>
+#include <chrono>
 #include <string>
 
 #include "support/catch.h"
@@ -165,4 +166,20 @@ TEST_CASE("a fault makes the summary incomplete and is its last problem", "[anal
   REQUIRE(summary.problems.total() == 2);
   CHECK(summary.problems.kept()[0].offset == 10);
   CHECK(summary.problems.kept()[1].offset == 500);
+}
+
+TEST_CASE("a block list that grows entry by entry is looked at once", "[analysis]") {
+  constexpr size_t kBlocks = 40'000;  // all of the list each time would take minutes
+  SummaryCollector collector;
+  RamBlockList list{.offset = 7, .total_bytes = kBlocks * 4096, .blocks = {}};
+  auto start = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < kBlocks; ++i) {
+    list.blocks.push_back({.name = "block" + std::to_string(i), .used_length = 4096});
+    list.blocks.back().mapped = MappedRam{4096, 4096, 8192};
+    REQUIRE(collector.on_ram_blocks(list));
+  }
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+  auto summary = collector.finish(kWhole);
+  REQUIRE(summary.blocks.size() == kBlocks);
+  CHECK(summary.blocks.back().block.name == "block39999");
 }

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "support/catch.h"
 
 using namespace vmstream;
@@ -244,6 +246,43 @@ TEST_CASE("a description that asks for endless elements gets bytes") {
       "");
   REQUIRE(decoded.state.fields.size() == 1);
   CHECK(decoded.field(0).fields.empty());
+}
+
+// What is summed up or walked anew for each of many is quadratic: a minute and more, where this
+// takes a part of a second.
+TEST_CASE("many fields that may hide elements take a time that grows with their number") {
+  constexpr size_t kFields = 80'000;
+  std::string fields;
+  for (size_t i = 0; i < kFields; ++i) {
+    fields += fmt::format(R"({}{{"name": "p{}", "type": "struct", "size": 1, "array_len": 2}})",
+                          i == 0 ? "" : ",", i);
+  }
+  auto start = std::chrono::steady_clock::now();
+  auto decoded = decode(fields, std::string(2 * kFields, '0'));
+  CHECK(std::chrono::steady_clock::now() - start < 20s);
+  CHECK(decoded.state.fields.size() == kFields);
+  CHECK(decoded.state.problems.empty());
+}
+
+TEST_CASE("elements are walked no oftener than there may be nodes") {
+  constexpr size_t kElements = 200'000;
+  std::string inside;
+  SECTION("fields without elements") {
+    for (size_t i = 0; i < kElements; ++i) {
+      inside += R"({"name": "n", "type": "uint8", "size": 1, "array_len": 0},)";
+    }
+  }
+  SECTION("a sum over fields of which the first is too long") {
+    inside = R"({"name": "n", "type": "struct", "size": 1, "array_len": 2},)";
+    for (size_t i = 0; i < kElements; ++i) inside += R"({"name": "n", "type": "x", "size": 9},)";
+  }
+  auto fields = fmt::format(R"({{"name": "s", "type": "struct", "size": 1, "array_len": {},)"
+                            R"( "struct": {{"vmsd_name": "s", "version": 1, "fields": [{}]}}}})",
+                            kElements, inside + R"({"name": "u", "type": "uint8", "size": 1})");
+  auto start = std::chrono::steady_clock::now();
+  auto decoded = decode(fields, std::string(kElements, '0'));
+  CHECK(std::chrono::steady_clock::now() - start < 20s);
+  CHECK_FALSE(decoded.state.covers_body);
 }
 
 TEST_CASE("a body cut anywhere is decoded as far as it goes") {

@@ -28,6 +28,9 @@ struct Script {
   Bytes at_first_page = {};
   /// Sent at the stream's end, in front of SHUT.
   Bytes at_end = {};
+  /// Sent by a thread of its own from when the guest shall run, so many times.
+  Bytes flood = {};
+  size_t floods = 0;
   /// Closes after so many pages.
   size_t close_after = SIZE_MAX;
   /// Takes its time over each page.
@@ -105,6 +108,7 @@ class FakeDestination final : public vmstream::StreamVisitor {
       if (count <= 0) break;
       good = static_cast<bool>(parser.feed(std::span(buffer).first(static_cast<size_t>(count))));
     }
+    if (flood_.joinable()) flood_.join();
     if (complete) say(kShut, 0, script_.at_end);
     far_.reset();
   }
@@ -129,7 +133,12 @@ class FakeDestination final : public vmstream::StreamVisitor {
     if (command.type == vmstream::CommandType::Ping) {
       say(kPong, std::to_integer<uint32_t>(command.payload.back()));
     }
-    if (command.type == vmstream::CommandType::PostcopyRun) say(script_.at_run);
+    if (command.type == vmstream::CommandType::PostcopyRun) {
+      say(script_.at_run);
+      flood_ = std::jthread([this] {
+        for (size_t i = 0; i < script_.floods; ++i) say(script_.flood);
+      });
+    }
     return vmstream::ok();
   }
   vmstream::Status on_eof(uint64_t) override {
@@ -140,6 +149,7 @@ class FakeDestination final : public vmstream::StreamVisitor {
   Script script_;
   vmstream::UniqueFd near_;
   vmstream::UniqueFd far_;
+  std::jthread flood_;
   std::jthread thread_;  // last: it uses the rest
 };
 

@@ -3,6 +3,7 @@
 #include "guest/lazy/page_server.h"
 
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -127,6 +128,13 @@ void check_memory(const FakeDestination& destination) {
   CHECK(destination.pages.at({"pc.bios", 0})[0] == std::byte{0xbb});
 }
 
+// The most memory that this process has had.
+long peak_kib() {
+  rusage usage{};
+  REQUIRE(::getrusage(RUSAGE_SELF, &usage) == 0);
+  return usage.ru_maxrss;
+}
+
 // Until so many can be read.
 void await_bytes(int socket, size_t count) {
   auto deadline = Clock::now() + 20s;
@@ -238,6 +246,44 @@ TEST_CASE_METHOD(Fixture, "a request behind the stream's end is not answered", "
   INFO((served ? "" : served.error().message));
   CHECK(served);
   CHECK(counts.requests == 0);
+  destination.end();
+}
+
+TEST_CASE_METHOD(Fixture, "a flood of requests waits in the socket", "[guest][lazy]") {
+  constexpr size_t kRequests = 3'000'000;  // 56 bytes and more each, were all of them kept
+  constexpr size_t kAtOnce = 1000;
+  Bytes requests;
+  FakeDestination::append_request(requests, "pc.ram", 900 * kPage, kPage);
+  for (size_t i = 1; i < kAtOnce; ++i) {
+    FakeDestination::append_request(requests, (900 + i % 2) * kPage, kPage);
+  }
+  FakeDestination destination(
+      {.flood = requests, .floods = kRequests / kAtOnce, .per_page = 1000us});
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  long before = peak_kib();
+  auto served = serve(destination.source_end(), {.record_time = 1h});
+  INFO((served ? "" : served.error().message));
+  REQUIRE(served);
+  CHECK(peak_kib() - before < 64 * 1024);
+  destination.end();
+  check_memory(destination);
+  CHECK(counts.requests > kAtOnce);
+  CHECK(asked.size() <= size_t{1} << 18);
+}
+
+TEST_CASE_METHOD(Fixture, "a bitmap that nobody asked for is refused", "[guest][lazy]") {
+  Bytes bitmap;
+  append_be(bitmap, uint16_t{5});
+  append_be(bitmap, uint16_t{7});
+  REQUIRE(append_counted_string(bitmap, "pc.ram"));
+  append_be(bitmap, uint64_t{64u << 20});
+  FakeDestination destination({.at_run = bitmap});
+  destination.start();
+  REQUIRE(open_stream(destination.source_end()));
+  auto served = serve(destination.source_end());
+  REQUIRE_FALSE(served);
+  CHECK(served.error().message.find("a bitmap of 67108864 bytes") != std::string::npos);
   destination.end();
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Recorded postcopy migrations, put together as plain loads.
+#include <chrono>
+
 #include "support/catch.h"
 #include "support/fake_qemu.h"
 #include "unit/guest/handed_stream.h"
@@ -123,6 +125,25 @@ TEST_CASE("the ledger of discarded pages is bounded, and keeps blocks apart", "[
   Status too_large = restore(uint64_t{1} << 50, "large");
   REQUIRE_FALSE(too_large);
   CHECK(too_large.error().code == Errc::Unsupported);
+}
+
+// Sixteen bytes of a command may speak of every page there is.
+TEST_CASE("pages can be discarded a few times, not any number of times", "[guard]") {
+  constexpr uint64_t kBlockBytes = uint64_t{1} << 40;
+  std::string ranges = discard_payload("pc.ram", 0, kBlockBytes);
+  std::string one = ranges.substr(ranges.size() - 16);
+  for (int i = 1; i < 4000; ++i) ranges += one;
+  auto stream = opening();
+  stream.command(kAdvise, advice_payload());
+  stream.start(2, "ram", 4).ram_blocks({{"pc.ram", kBlockBytes}}).eos().footer();
+  stream.command(kDiscard, ranges);
+  ram_end(stream);
+  auto start = std::chrono::steady_clock::now();
+  Status done = guard(ending(stream).bytes(), {}).status;
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+  REQUIRE_FALSE(done);
+  CHECK(done.error().code == Errc::Unsupported);
+  CHECK(done.error().message == "more than 2147483648 pages are discarded, the limit");
 }
 
 TEST_CASE("a delta does not bring back a discarded page", "[guard]") {

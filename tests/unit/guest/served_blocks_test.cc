@@ -55,6 +55,16 @@ TEST_CASE("a block is filled in units of the destination's pages", "[guest][lazy
   CHECK(too_large.error().code == Errc::Unsupported);
 }
 
+TEST_CASE("an index that claims more RAM than there can be is refused", "[guest][lazy]") {
+  for (uint64_t length : {UINT64_MAX, UINT64_MAX - 4095, uint64_t{1} << 44}) {
+    auto blocks = served_blocks(index_of(length), {});
+    REQUIRE_FALSE(blocks);
+    CHECK(blocks.error().code == Errc::Unsupported);
+    CHECK(blocks.error().message ==
+          "the RAM has more than 2147483648 pages, the limit of a lazy restore");
+  }
+}
+
 TEST_CASE("the ledger knows what is left", "[guest][lazy]") {
   std::vector<ServedBlock> blocks{block_of(10)};
   DeliveryLedger ledger(blocks);

@@ -89,10 +89,12 @@ Status LoadAdviser::on_command(const Command& command) {
 }
 
 Status LoadAdviser::on_vmdesc(const VmdescRecord& record) {
+  // First the collector, which keeps none: two large descriptions at a time are too many.
+  if (auto collected = state_->collector.on_vmdesc(record); !collected) return collected;
   auto vmdesc = Vmdesc::parse(record.json);
   if (vmdesc) state_->found.vmdesc = std::make_unique<Vmdesc>(std::move(*vmdesc));
   state_->found.vmdesc_offset = record.offset;
-  return state_->collector.on_vmdesc(record);
+  return ok();
 }
 
 Status LoadAdviser::on_trailing(uint64_t offset, std::span<const std::byte> bytes) {

@@ -9,6 +9,7 @@
 #include "analysis/extract/sparse_writer.h"
 #include "analysis/ram/page_table.h"
 #include "format/ram/compressed_page.h"
+#include "format/ram/list_progress.h"
 #include "format/ram/target_page.h"
 #include "format/ram/xbzrle.h"
 
@@ -27,12 +28,6 @@ std::string names_of(const RamBlockList& list) {
   return names;
 }
 
-uint64_t listed_bytes(const RamBlockList& list) {
-  uint64_t bytes = 0;
-  for (const RamBlock& block : list.blocks) bytes += block.used_length;
-  return bytes;
-}
-
 }  // namespace
 
 struct RamExtractor::State {
@@ -42,11 +37,13 @@ struct RamExtractor::State {
   OutputFile& out;
   analysis::SparseWriter writer;
   std::optional<std::string> wanted;  // empty: the only one
+  ListProgress list;
+  uint64_t listed_bytes = 0;
   bool chosen = false;
   bool flat = false;
   RamImageInfo info;
   analysis::PageTable table{kUsualPageBytes};
-  uint32_t page_size = 0;
+  analysis::PageSizeGuess page_size;
   std::vector<std::byte> page;     // put together here
   const RamBlock* last = nullptr;  // pages of one block come in runs
   bool last_matches = false;
@@ -82,8 +79,7 @@ bool RamExtractor::State::is_chosen(const RamBlock* block) {
 }
 
 Status RamExtractor::State::note(const Page& record) {
-  uint32_t size = analysis::refine_page_size(record, page_size);
-  if (size != page_size) table.set_page_size(page_size = size);
+  if (page_size.refine(record)) table.set_page_size(page_size.bytes());
   table.at(record.block_offset).send(record.kind);
   if (table.bytes() > analysis::PageTable::kMostBytes) {
     return analysis::PageTable::too_large(record);
@@ -94,7 +90,8 @@ Status RamExtractor::State::note(const Page& record) {
 Status RamExtractor::State::take(const Page& record) {
   if (record.block_offset >= info.bytes) return ok();  // of a list that contradicts the first
   if (auto noted = note(record); !noted) return noted;
-  auto size = static_cast<size_t>(std::min<uint64_t>(page_size, info.bytes - record.block_offset));
+  auto size =
+      static_cast<size_t>(std::min<uint64_t>(page_size.bytes(), info.bytes - record.block_offset));
   if (record.kind == PageKind::Zero) return writer.clear(record.block_offset, size);
   auto content = content_of(record, size);
   if (!content) return content.error();
@@ -105,7 +102,7 @@ Result<std::span<const std::byte>> RamExtractor::State::content_of(const Page& r
                                                                    size_t size) {
   if (record.kind == PageKind::Data)
     return record.payload.first(std::min(size, record.payload.size()));
-  page.assign(page_size, std::byte{record.fill});
+  page.assign(page_size.bytes(), std::byte{record.fill});
   if (record.kind == PageKind::Xbzrle) {
     if (auto read = writer.read(record.block_offset, std::span(page).first(size)); !read) {
       return read.error();
@@ -115,7 +112,7 @@ Result<std::span<const std::byte>> RamExtractor::State::content_of(const Page& r
     }
   } else if (record.kind == PageKind::Compressed && !inflate_page(record.payload, page)) {
     return Error{Errc::Malformed,
-                 fmt::format("the compressed page does not inflate to {} bytes", page_size),
+                 fmt::format("the compressed page does not inflate to {} bytes", page_size.bytes()),
                  record.offset};
   }
   return std::span<const std::byte>(page).first(size);
@@ -141,8 +138,11 @@ Status RamExtractor::on_ram_blocks(const RamBlockList& list) {
     return state.choose("", list.total_bytes);
   }
   state.mapped = list.blocks.back().mapped.has_value();
-  bool whole_list = listed_bytes(list) >= list.total_bytes;
-  for (const RamBlock& block : list.blocks) {
+  auto entries = state.list.new_entries(list);
+  if (entries.size() == list.blocks.size()) state.listed_bytes = 0;
+  for (const RamBlock& block : entries) state.listed_bytes += block.used_length;
+  bool whole_list = state.listed_bytes >= list.total_bytes;
+  for (const RamBlock& block : entries) {
     bool fits = state.wanted ? block.name == *state.wanted || escape(block.name) == *state.wanted
                              : whole_list && list.blocks.size() == 1;
     if (!fits) continue;

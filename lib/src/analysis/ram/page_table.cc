@@ -75,6 +75,10 @@ void PageTable::each_run(const RunReceiver& receiver) const {
 }
 
 void PageTable::set_page_size(uint32_t page_size) {
+  if (is_empty()) {
+    page_size_ = page_size;
+    return;
+  }
   PageTable moved(page_size);
   each_run([&](uint64_t first, uint64_t count, PageEntry entry) {
     for (uint64_t page = first; page < first + count; ++page) moved.at(page * page_size_) = entry;
@@ -82,9 +86,17 @@ void PageTable::set_page_size(uint32_t page_size) {
   *this = std::move(moved);
 }
 
-uint32_t refine_page_size(const Page& page, uint32_t believed) {
+bool PageSizeGuess::refine(const Page& page) {
+  uint32_t size = judge(page);
+  if (size == bytes_ || changes_ == kMostChanges) return false;
+  bytes_ = size;
+  ++changes_;
+  return true;
+}
+
+uint32_t PageSizeGuess::judge(const Page& page) const {
   if (page.kind == PageKind::Data) return page.size;
-  uint32_t size = believed == 0 ? page.size : believed;
+  uint32_t size = bytes_ == 0 ? page.size : bytes_;
   uint64_t lowest_bit = page.block_offset & (~page.block_offset + 1);
   if (lowest_bit != 0 && lowest_bit < size) size = static_cast<uint32_t>(lowest_bit);
   return size;

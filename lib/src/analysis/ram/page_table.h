@@ -83,8 +83,23 @@ class PageTable {
   uint32_t page_size_;
 };
 
-/// The size of the pages that a record shows, given what was believed before: a page that begins
-/// where none could refutes a guess that was too large, a page with data one that was too small.
-uint32_t refine_page_size(const Page& page, uint32_t believed);
+/// The size of the pages that records show: a page that begins where none could refutes a guess
+/// that was too large, a page with data one that was too small.
+class PageSizeGuess {
+ public:
+  /// True where the record tells another size than was believed.
+  bool refine(const Page& page);
+  /// 0 before the first record.
+  uint32_t bytes() const { return bytes_; }
+
+ private:
+  // Each change moves all entries of all tables. Only a stream that contradicts itself has more.
+  static constexpr unsigned kMostChanges = 32;
+
+  uint32_t judge(const Page& page) const;
+
+  uint32_t bytes_ = 0;
+  unsigned changes_ = 0;
+};
 
 }  // namespace vmstream::analysis

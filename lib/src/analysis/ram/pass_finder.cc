@@ -6,7 +6,8 @@ namespace vmstream::analysis {
 void PassFinder::add(const PagePlace& place, const Page& page, bool first_time, uint64_t bytes) {
   if (page.kind == PageKind::Compressed) threads_ = true;
   if (begins_pass(place, page, first_time)) {
-    passes_.emplace_back();
+    left_out_ = passes_.size() == kMostPasses;
+    if (!left_out_) passes_.emplace_back();
     highest_ = place;
     recent_ = 0;
   }

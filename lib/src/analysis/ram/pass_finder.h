@@ -25,6 +25,8 @@ class PassFinder {
   /// What comes now is asked for by the guest.
   void enter_postcopy();
 
+  /// Whether there were more than kMostPasses.
+  bool left_out() const { return left_out_; }
   std::vector<RamPass> take_passes() { return std::move(passes_); }
 
  private:
@@ -40,6 +42,7 @@ class PassFinder {
   PagePlace last_;
   PagePlace highest_;    // of this pass
   uint64_t recent_ = 0;  // bit i: the page i before highest_ was sent in this pass
+  bool left_out_ = false;
   bool threads_ = false;
   bool postcopy_ = false;
 };

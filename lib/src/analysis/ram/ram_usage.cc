@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/ram_usage.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <unordered_map>
@@ -87,7 +89,7 @@ struct RamUsageCollector::State {
   std::vector<Block> blocks;
   std::unordered_map<std::string, size_t> by_name;  // -> place in blocks
   analysis::PassFinder passes;
-  uint32_t page_size = 0;          // as far as known
+  analysis::PageSizeGuess page_size;
   const RamBlock* last = nullptr;  // pages of one block come in runs
   size_t last_index = 0;
   uint64_t table_bytes = 0;
@@ -108,10 +110,8 @@ std::optional<size_t> RamUsageCollector::State::find(const RamBlock* block) {
 }
 
 void RamUsageCollector::State::refine_page_size(const Page& page) {
-  uint32_t size = analysis::refine_page_size(page, page_size);
-  if (size == page_size) return;
-  page_size = size;
-  for (Block& block : blocks) block.table.set_page_size(size);
+  if (!page_size.refine(page)) return;
+  for (Block& block : blocks) block.table.set_page_size(page_size.bytes());
 }
 
 RamUsageCollector::RamUsageCollector() : state_(std::make_unique<State>()) {}
@@ -124,7 +124,9 @@ Status RamUsageCollector::on_ram_blocks(const RamBlockList& list) {
     state_->by_name.emplace(name, state_->blocks.size());
     state_->blocks.push_back({{.name = std::move(name), .size = size, .pages = {}, .map = {}},
                               PageTable(kUsualPageBytes)});
-    if (state_->page_size != 0) state_->blocks.back().table.set_page_size(state_->page_size);
+    if (uint32_t bytes = state_->page_size.bytes(); bytes != 0) {
+      state_->blocks.back().table.set_page_size(bytes);
+    }
   };
   if (list.blocks.empty() && state_->blocks.empty()) add("", list.total_bytes);
   for (size_t i = state_->blocks.size(); i < list.blocks.size(); ++i) {
@@ -164,9 +166,17 @@ Status RamUsageCollector::on_problem(const Problem& problem) {
 
 RamUsage RamUsageCollector::finish() {
   RamUsage usage = std::move(state_->usage);
-  usage.page_size = state_->page_size;
+  usage.page_size = state_->page_size.bytes();
   usage.table_bytes = state_->table_bytes;
   usage.passes = state_->passes.take_passes();
+  if (state_->passes.left_out()) {
+    usage.problems.add(
+        {.offset = 0,
+         .message = fmt::format("more than {} passes over the RAM: what comes behind "
+                                "them counts as one",
+                                kMostPasses),
+         .known_flaw = true});
+  }
   if (!usage.passes.empty() && usage.passes.back().pages == 0) usage.passes.pop_back();
   for (Block& block : state_->blocks) {
     measure(block, usage.resends);

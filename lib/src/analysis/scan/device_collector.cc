@@ -130,8 +130,10 @@ Status DeviceCollector::on_section_end(const SectionHeader& header, const Sectio
 }
 
 Status DeviceCollector::on_vmdesc(const VmdescRecord& vmdesc) {
+  // First the summary, which keeps none: two large descriptions at a time are too many.
+  if (auto collected = SummaryCollector::on_vmdesc(vmdesc); !collected) return collected;
   if (auto parsed = Vmdesc::parse(vmdesc.json)) vmdesc_ = std::move(*parsed);
-  return SummaryCollector::on_vmdesc(vmdesc);
+  return ok();
 }
 
 }  // namespace vmstream

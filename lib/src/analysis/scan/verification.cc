@@ -21,7 +21,8 @@ struct Verifier::State {
   std::set<uint64_t> told;                           // offsets that have a problem already
 
   void report(uint64_t offset, std::string message, bool known_flaw = false) {
-    if (!told.insert(offset).second) return;
+    if (told.contains(offset)) return;
+    if (told.size() < ProblemLog::kProblemsKept) told.insert(offset);
     result.problems.add({offset, std::move(message), known_flaw});
   }
   void check_head(const SectionHeader& header);

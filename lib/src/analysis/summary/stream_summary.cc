@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "analysis/summary/qemu_clues.h"
+#include "format/ram/list_progress.h"
 
 #include <vmstream/text.h>
 #include <vmstream/vmdesc.h>
@@ -30,9 +31,10 @@ uint64_t count_absent_pages(const RamBlockSummary& summary, uint64_t page_size) 
 
 struct SummaryCollector::State {
   StreamSummary summary;
-  SectionHeader section;                                     // the one that is open
-  std::unordered_map<uint32_t, size_t> iterables;            // section id -> place in summary
-  std::unordered_map<std::string, size_t> blocks_by_name;    // -> place in summary.blocks
+  SectionHeader section;                                   // the one that is open
+  std::unordered_map<uint32_t, size_t> iterables;          // section id -> place in summary
+  std::unordered_map<std::string, size_t> blocks_by_name;  // -> place in summary.blocks
+  ListProgress list;
   std::unordered_map<const RamBlock*, size_t> known_blocks;  // the parser's blocks, as they appear
   const RamBlock* last_block = nullptr;                      // pages of one block come in runs
   size_t last_index = 0;
@@ -101,7 +103,7 @@ Status SummaryCollector::on_ram_blocks(const RamBlockList& list) {
   state_->summary.ram_bytes = list.total_bytes;
   state_->known_blocks.clear();
   state_->last_block = nullptr;
-  for (const RamBlock& block : list.blocks) {
+  for (const RamBlock& block : state_->list.new_entries(list)) {
     auto [place, added] = state_->blocks_by_name.emplace(block.name, state_->summary.blocks.size());
     if (added) state_->summary.blocks.push_back({block, {}});
     if (block.mapped) state_->data_page_size = static_cast<uint32_t>(block.mapped->page_size);

@@ -24,8 +24,17 @@ bool is_list(const VmdescField& field) {
   return field.type == "qtailq" || field.type == "qlist";
 }
 
+// An array of pointers whose first is NULL.
+bool may_hide_elements(const VmdescField& field) {
+  return field.array_len >= 2 && is_null_pointer(field) && field.type != "nullptr";
+}
+
 bool is_struct(const VmdescField& field) {
   return field.type == "struct" || field.type == "vstruct" || field.type == "tmp";
+}
+
+bool is_composite(const VmdescField& field) {
+  return is_struct(field) || !field.elements.empty() || has_known_layout(field.type);
 }
 
 }  // namespace
@@ -46,6 +55,7 @@ DeviceState DeviceDecoder::decode() {
 
 std::optional<uint64_t> DeviceDecoder::described_size(const Declaration& declaration) {
   uint64_t sum = 0;
+  nodes_ += declaration.fields.size() + declaration.subsections.size();
   for (const VmdescField& field : declaration.fields) {
     uint64_t size = 0;
     if (__builtin_mul_overflow(field.size, field.array_len, &size)) return std::nullopt;
@@ -72,13 +82,17 @@ DeviceDecoder::Declaration DeviceDecoder::element_of(const VmdescField& field, s
 
 void DeviceDecoder::walk(const Declaration& declaration, std::vector<DeviceField>& fields,
                          std::vector<DeviceSubsection>& subsections) {
-  auto rest = declaration;
-  for (const VmdescField& field : declaration.fields) {
+  RestSize rest;
+  for (size_t i = 0; i < declaration.fields.size(); ++i) {
+    const VmdescField& field = declaration.fields[i];
+    if (may_hide_elements(field) && !rest.known) {
+      rest = {true, described_size({declaration.fields.subspan(i), declaration.subsections})};
+    }
     path_.push_back(field.name);
-    bool whole = walk_hidden_elements(field, rest, fields) || walk_field(field, fields);
+    bool whole = walk_hidden_elements(field, rest.bytes, fields) || walk_field(field, fields);
     path_.pop_back();
     if (!whole) return;
-    rest.fields = rest.fields.subspan(1);
+    if (rest.bytes) *rest.bytes -= field.size * field.array_len;
   }
   for (const VmdescSubsection& subsection : declaration.subsections) {
     walk_subsection(subsection, subsections);
@@ -87,7 +101,10 @@ void DeviceDecoder::walk(const Declaration& declaration, std::vector<DeviceField
 
 // False where the bytes end before the field does: nothing behind it can be there.
 bool DeviceDecoder::walk_field(const VmdescField& field, std::vector<DeviceField>& into) {
-  if (field.array_len == 0) return true;
+  if (field.array_len == 0) {
+    ++nodes_;
+    return true;
+  }
   if (field.array_len > 1) return walk_array(field, into);
   if (field.size > left()) {
     report(offset(), fmt::format("it is described with {} bytes, {} are left", field.size, left()));
@@ -108,7 +125,7 @@ bool DeviceDecoder::walk_array(const VmdescField& field, std::vector<DeviceField
     report(offset(), fmt::format("it is described with {} elements of {} bytes, {} bytes are left",
                                  field.array_len, field.size, left()));
   }
-  bool composite = is_struct(field) || !field.elements.empty() || has_known_layout(field.type);
+  bool composite = is_composite(field);
   if (count == 0) return whole;
   if (!composite || is_null_pointer(field) ||
       count > kDeviceNodes - std::min(nodes_, kDeviceNodes)) {
@@ -134,6 +151,7 @@ bool DeviceDecoder::walk_array(const VmdescField& field, std::vector<DeviceField
 
 void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
                                     std::vector<DeviceSubsection>& into) {
+  ++nodes_;
   ByteReader in(between(pos_, end_), offset());
   bool marked = in.be<uint8_t>("subsection") == static_cast<uint8_t>(SectionType::Subsection);
   std::string_view name = in.counted_string("name of the subsection");
@@ -165,6 +183,7 @@ void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
 // The caller has checked that its bytes are there.
 DeviceField DeviceDecoder::decode_one(const VmdescField& field) {
   if (is_null_pointer(field)) return decode_scalar(field);
+  if (is_composite(field) && too_many_nodes()) return node(field, field.size);
   if (is_list(field)) return decode_list(field);
   if (field.type == "gtree") return decode_tree(field);
   if (const VmdescField* layout = known_layout(field)) {
@@ -199,7 +218,6 @@ const VmdescField* DeviceDecoder::known_layout(const VmdescField& field) {
 DeviceField DeviceDecoder::decode_struct(const VmdescField& field) {
   uint64_t start = pos_;
   DeviceField whole = node(field, field.size);
-  if (too_many_nodes()) return whole;
   whole.kind = ValueKind::Struct;
   whole.vmsd_name = field.vmsd_name;
   pos_ = start;
@@ -283,12 +301,10 @@ bool DeviceDecoder::take_key(const VmdescField& field, DeviceField& list) {
   return true;
 }
 
-bool DeviceDecoder::walk_hidden_elements(const VmdescField& field, const Declaration& rest,
+bool DeviceDecoder::walk_hidden_elements(const VmdescField& field, std::optional<uint64_t> rest,
                                          std::vector<DeviceField>& into) {
-  if (field.array_len < 2 || !is_null_pointer(field) || field.type == "nullptr") return false;
-  auto described = described_size(rest);
-  if (!described || *described >= left()) return false;
-  uint64_t hidden = left() - *described;
+  if (!may_hide_elements(field) || !rest || *rest >= left()) return false;
+  uint64_t hidden = left() - *rest;
   report(offset(),
          fmt::format("pointers: {} bytes belong to elements that are not described", hidden), true);
   add(into, node(field, field.array_len + hidden));

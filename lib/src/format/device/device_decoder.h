@@ -29,8 +29,15 @@ class DeviceDecoder {
     std::span<const VmdescField> fields;
     std::span<const VmdescSubsection> subsections;
   };
-  // Bytes that `declaration` describes; nothing where they overflow.
-  static std::optional<uint64_t> described_size(const Declaration& declaration);
+  // What the fields of a declaration that are still to come take: summed up once, where it is asked
+  // for first, and kept up with from there on.
+  struct RestSize {
+    bool known = false;
+    std::optional<uint64_t> bytes = std::nullopt;
+  };
+  // Bytes that `declaration` describes; nothing where they overflow. What it looks at counts as
+  // nodes: elements of an array share their declaration, which is looked at for each.
+  std::optional<uint64_t> described_size(const Declaration& declaration);
   static Declaration element_of(const VmdescField& field, size_t number);
 
   void walk(const Declaration& declaration, std::vector<DeviceField>& fields,
@@ -48,8 +55,9 @@ class DeviceDecoder {
   DeviceField decode_tree(const VmdescField& field);
   bool take_element(const VmdescField& field, size_t number, DeviceField& list);
   bool take_key(const VmdescField& field, DeviceField& list);
-  // Elements that releases up to 9.2 do not describe; true where there were some.
-  bool walk_hidden_elements(const VmdescField& field, const Declaration& rest,
+  // Elements that releases up to 9.2 do not describe; true where there were some. `rest` is what
+  // the field and all behind it are described with, where that is known.
+  bool walk_hidden_elements(const VmdescField& field, std::optional<uint64_t> rest,
                             std::vector<DeviceField>& into);
 
   void add(std::vector<DeviceField>& into, DeviceField field);

@@ -10,8 +10,10 @@
 namespace vmstream {
 namespace {
 
-constexpr size_t kMaxNesting = 128;      // objects and arrays; a device's deepest struct takes 20
-constexpr size_t kMaxEntries = 1 << 20;  // devices, fields and subsections; 1 KiB each at most
+constexpr size_t kMaxNesting = 128;  // objects and arrays; a device's deepest struct takes 20
+// Devices, fields and subsections, of 208 bytes each besides their text. A CPU of x86 has 116, so
+// that there is room for the 4096 that QEMU can have.
+constexpr size_t kMaxEntries = 1 << 19;
 
 }  // namespace
 

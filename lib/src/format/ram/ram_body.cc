@@ -241,8 +241,9 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
       in, {.ignore_shared = ignore_shared_, .mapped_ram = mapped_ram_, .bytes_left = list_left_});
   if (!in.ok()) return short_read(in, window);
   if (list_.blocks.size() == limits_.ram_blocks) {
-    return malformed(window.offset,
-                     fmt::format("more than {} RAM blocks are listed", limits_.ram_blocks));
+    return Error{Errc::Unsupported,
+                 fmt::format("more than {} RAM blocks are listed, the limit", limits_.ram_blocks),
+                 window.offset};
   }
   if (!index_.emplace(block.name, list_.blocks.size()).second) {
     return malformed(window.offset,

@@ -68,6 +68,7 @@ Status StreamParser::Impl::feed_carried(std::span<const std::byte>& piece) {
   size_t carried = carry_.size();
   size_t lacking = wanted_ > carried ? wanted_ - carried : 0;
   size_t count = std::min(piece.size(), std::max(lacking, kTopUpBytes));
+  if (wanted_ > carry_.capacity()) carry_.reserve(wanted_);  // else it would grow to twice that
   carry_.insert(carry_.end(), piece.begin(), piece.begin() + static_cast<ptrdiff_t>(count));
   if (carry_.size() < wanted_) {
     piece = piece.subspan(count);

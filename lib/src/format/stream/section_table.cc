@@ -64,7 +64,7 @@ SectionHeader* SectionTable::find(uint32_t section_id) {
 }
 
 Status SectionTable::check_room(const SectionHeader& header) const {
-  if (iterables_.size() + devices_.size() < limits_.sections) return ok();
+  if (!is_full()) return ok();
   return Error{Errc::Unsupported, fmt::format("more than {} sections, the limit", limits_.sections),
                header.offset};
 }

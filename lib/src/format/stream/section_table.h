@@ -38,6 +38,8 @@ class SectionTable {
     return iterables_.contains(section_id) || devices_.contains(section_id);
   }
   uint32_t highest_id() const { return highest_id_; }
+  /// As many as are taken: what comes behind can only be refused.
+  bool is_full() const { return iterables_.size() + devices_.size() >= limits_.sections; }
 
   /// Judges the front of `window`.
   NextRecord look(const Window& window) const;

@@ -43,7 +43,8 @@ Result<Step> StreamMachine::step(const Window& window) {
 }
 
 bool StreamMachine::may_take_up(const Error& fault) const {
-  return resume_ && at_ != At::Header && at_ < At::Tail && is_of_stream(fault);
+  bool among_records = at_ != At::Header && at_ < At::Tail;
+  return resume_ && among_records && is_of_stream(fault) && !table_.is_full();
 }
 
 Result<Step> StreamMachine::search(const Window& window) {

@@ -15,7 +15,8 @@ double seconds_between(Clock::time_point from, Clock::time_point to) {
 Status PassMeter::on_page(const Page& page) {
   // Blocks of one list lie in its order in memory too.
   bool goes_back = std::tie(page.block, page.block_offset) <= std::tie(block_, block_offset_);
-  if (passes_.empty() || (rounds_ && goes_back)) begin_pass();
+  bool may_begin = rounds_ && passes_.size() < kMostPasses;
+  if (passes_.empty() || (may_begin && goes_back)) begin_pass();
   block_ = page.block;
   block_offset_ = page.block_offset;
   ++passes_.back().pages;

@@ -15,6 +15,13 @@ namespace {
 // What is on its way stands in front of the answer to the next request.
 constexpr size_t kSliceBytes = 64 * 1024;
 constexpr auto kReportInterval = std::chrono::milliseconds(100);
+// QEMU asks for a page once for all who wait for it, so that it has no more requests open than the
+// guest has threads. While so many wait for their answer the socket is not read: the sender waits.
+constexpr size_t kMostRequests = 1u << 14;
+// What a guest asks for in the time to record; 26 a millisecond for ten seconds.
+constexpr size_t kMostAsked = 1u << 18;
+// A file may be damaged all over.
+constexpr size_t kMostFaults = 100;
 // Workers have no descriptor to wait for.
 constexpr auto kWorkersInterval = std::chrono::milliseconds(1);
 
@@ -26,6 +33,11 @@ PageServer::PageServer(const PageServing& serving, PageServerOptions options)
       writer_(out_, serving.section, serving.reader.image.page_size()),
       loaded_(options_.loaded) {
   if (loaded_) record_until_ = Clock::now() + options_.record_time;
+  for (const ServedBlock& block : serving_.blocks) {
+    numbers_.emplace(block.name, lost_.size());
+    lost_.emplace_back(block.unit_count());
+  }
+  serving_.channel.limit_bitmaps(0);  // nobody asked for one
 }
 
 Status PageServer::serve() {
@@ -35,7 +47,7 @@ Status PageServer::serve() {
       if (auto filled = refill(); !filled) return filled;
     }
     if (auto spoken = speak(); !spoken) return spoken;
-    if (has_all() && !lost_.empty() && sent_ == out_.size()) return lost_.begin()->second;
+    if (has_all() && lost_units_ > 0 && sent_ == out_.size()) return loss();
     if (!shut_) {
       if (auto waited = await(); !waited) return waited;
     }
@@ -54,6 +66,7 @@ LazyCounts PageServer::counts() const {
 }
 
 Status PageServer::hear() {
+  if (!may_hear()) return ok();
   if (auto received = serving_.channel.receive(); !received) return received;
   for (;;) {
     auto message = serving_.channel.take();
@@ -61,6 +74,11 @@ Status PageServer::hear() {
     if (!*message) return ok();
     if (auto obeyed = obey(**message); !obeyed) return obeyed;
   }
+}
+
+// What one call of hear() takes in comes on top.
+bool PageServer::may_hear() const {
+  return requests_.size() < kMostRequests;
 }
 
 Status PageServer::obey(const ReturnMessage& message) {
@@ -98,15 +116,15 @@ void PageServer::note_loaded() {
 }
 
 Status PageServer::note_request(const ReturnMessage& message) {
-  auto block = std::ranges::find(serving_.blocks, message.block, &ServedBlock::name);
+  auto number = numbers_.find(message.block);
+  const ServedBlock* block = number == numbers_.end() ? nullptr : &serving_.blocks[number->second];
   uint64_t unit = 0;
   uint64_t count = 0;
-  if (block != serving_.blocks.end()) {
+  if (block) {
     unit = message.start / block->unit_bytes;
     count = (uint64_t{message.length} + block->unit_bytes - 1) / block->unit_bytes;
   }
-  bool is_there = block != serving_.blocks.end() && unit < block->unit_count() &&
-                  count <= block->unit_count() - unit;
+  bool is_there = block && unit < block->unit_count() && count <= block->unit_count() - unit;
   if (!is_there) {
     return Error{Errc::Environment,
                  fmt::format("QEMU asks for {} bytes at {:#x} of RAM block '{}', "
@@ -114,11 +132,16 @@ Status PageServer::note_request(const ReturnMessage& message) {
                              message.length, message.start, escape(message.block))};
   }
   auto now = Clock::now();
-  UnitRange range{static_cast<size_t>(block - serving_.blocks.begin()), unit, count};
+  UnitRange range{number->second, unit, count};
   ++counts_.requests;
   requests_.push_back({range, now});
-  if (now < record_until_) asked_.push_back(range);
+  if (now < record_until_) record(range);
   return ok();
+}
+
+void PageServer::record(const UnitRange& range) {
+  bool is_repeated = !asked_.empty() && asked_.back() == range;
+  if (!is_repeated && asked_.size() < kMostAsked) asked_.push_back(range);
 }
 
 // Requests go first; the rest in small slices, so that no request waits for long.
@@ -128,7 +151,7 @@ Status PageServer::refill() {
   Status filled = !requests_.empty() ? answer_requests() : may_push() ? push_some() : ok();
   if (!filled) return filled;
   writer_.close();
-  if (out_.empty() && has_all() && lost_.empty() && !ended_) {
+  if (out_.empty() && has_all() && lost_units_ == 0 && !ended_) {
     writer_.end_stream();
     ended_ = true;
   }
@@ -160,7 +183,7 @@ Status PageServer::answer_requests() {
 
 // A unit that cannot be read is left out.
 Status PageServer::read_and_add(size_t block, uint64_t unit, uint64_t& count) {
-  if (lost_.contains({block, unit})) return ok();
+  if (lost_[block][unit]) return ok();
   const ServedBlock& shape = serving_.blocks[block];
   unit_.resize(static_cast<size_t>(shape.pages_of(unit)) * serving_.reader.image.page_size());
   auto read = serving_.reader.image.read(block, unit * shape.unit_pages, unit_);
@@ -186,14 +209,24 @@ void PageServer::lose(size_t block, uint64_t unit, const Error& fault) {
       fault.file_offset ? fmt::format(" (file offset {:#x})", *fault.file_offset) : std::string();
   told.message = fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
                              unit * shape.unit_bytes, escape(shape.name), fault.message, where);
-  lost_.emplace(std::pair(block, unit), std::move(told));
+  lost_[block][unit] = true;
+  ++lost_units_;
+  if (faults_.size() < kMostFaults) faults_.emplace(std::pair(block, unit), std::move(told));
   counts_.lost_pages += shape.pages_of(unit);
   if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
 }
 
+Error PageServer::loss() const {
+  if (!faults_.empty()) return faults_.begin()->second;
+  return Error{Errc::Malformed, fmt::format("{} pages cannot be delivered", counts_.lost_pages)};
+}
+
 // What failed for the one who asked may have been read ahead.
 void PageServer::find_again(size_t block, uint64_t unit) {
-  if (lost_.erase({block, unit}) == 0) return;
+  if (!lost_[block][unit]) return;
+  lost_[block][unit] = false;
+  --lost_units_;
+  faults_.erase({block, unit});
   const ServedBlock& shape = serving_.blocks[block];
   counts_.lost_pages -= shape.pages_of(unit);
   if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ -= shape.unit_bytes;
@@ -213,8 +246,8 @@ Status PageServer::push_some() {
     if (auto taken = take_batch(); !taken) return taken;
   }
   // What cannot be read takes its time too: requests are looked at behind each such unit.
-  size_t lost = lost_.size();
-  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes && lost_.size() == lost) {
+  uint64_t lost = lost_units_;
+  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes && lost_units_ == lost) {
     if (part_units_ == batch_.parts[part_].range.count) {
       ++part_;
       part_units_ = 0;
@@ -291,7 +324,7 @@ Status PageServer::await() {
   auto wake = wake_time(now);
   if (wake <= now) return check_limits(options_.limits, "QEMU to take its memory");
   int monitor = options_.monitor ? options_.monitor->descriptor() : -1;
-  auto wanted = static_cast<short>(sent_ < out_.size() ? POLLIN | POLLOUT : POLLIN);
+  auto wanted = static_cast<short>((may_hear() ? POLLIN : 0) | (sent_ < out_.size() ? POLLOUT : 0));
   std::array<pollfd, 2> waiting{pollfd{serving_.channel.descriptor(), wanted, 0},
                                 pollfd{monitor, POLLIN, 0}};
   WaitLimits interval{options_.limits.cancellation,

@@ -5,6 +5,8 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include <vmstream/lazy_restore.h>
@@ -36,7 +38,8 @@ struct PageServerOptions {
   std::function<void(const LazyCounts&)> on_progress = {};  ///< several times a second
 };
 
-/// The source's part from the end of the package on. One thread, which never waits for anything but
+/// The source's part from the end of the package on. Memory does not depend on what QEMU says:
+/// while many requests are open no more are read. One thread, which never waits for anything but
 /// all of its descriptors at once; only a page that was asked for is read on it.
 class PageServer {
  public:
@@ -48,7 +51,7 @@ class PageServer {
 
   bool loaded() const { return loaded_; }
   LazyCounts counts() const;
-  /// Ranges asked for within the time to record, in that order.
+  /// Ranges asked for within the time to record, in that order: the first quarter million.
   const std::vector<UnitRange>& asked() const { return asked_; }
 
  private:
@@ -61,7 +64,9 @@ class PageServer {
   Status obey(const ReturnMessage& message);
   void await_run();
   void note_loaded();
+  bool may_hear() const;
   Status note_request(const ReturnMessage& message);
+  void record(const UnitRange& range);
   Status refill();
   Status answer_requests();
   Status push_some();
@@ -71,6 +76,7 @@ class PageServer {
   Status add(size_t block, uint64_t unit, std::span<const std::byte> pages, uint64_t& count);
   void find_again(size_t block, uint64_t unit);
   void lose(size_t block, uint64_t unit, const Error& fault);
+  Error loss() const;
   bool has_all() const;
   bool may_push() const;
   Status speak();
@@ -81,6 +87,7 @@ class PageServer {
 
   PageServing serving_;
   PageServerOptions options_;
+  std::unordered_map<std::string_view, size_t> numbers_;  // of the blocks, by their names
   Bytes out_;  // on its way, the first sent_ bytes of it sent
   size_t sent_ = 0;
   PartWriter writer_;
@@ -96,8 +103,10 @@ class PageServer {
   uint64_t part_units_ = 0;
   Clock::time_point next_push_ = Clock::time_point::min();
 
-  std::map<std::pair<size_t, uint64_t>, Error> lost_;  // units; one may be read later after all
-  uint64_t lost_bytes_ = 0;                            // of those that have to be delivered
+  std::vector<std::vector<bool>> lost_;  // by block and unit; one may be read later after all
+  uint64_t lost_units_ = 0;
+  uint64_t lost_bytes_ = 0;                              // of those that have to be delivered
+  std::map<std::pair<size_t, uint64_t>, Error> faults_;  // of lost units, a few of them
 
   bool loaded_;
   bool ended_ = false;  // the stream's end has been written

@@ -18,6 +18,8 @@ class PostcopyChannel {
 
   /// Takes in what has come. Errc::Environment once QEMU has closed its end.
   Status receive();
+  /// See ReturnPathReader.
+  void limit_bitmaps(uint64_t most_bytes) { reader_.limit_bitmaps(most_bytes); }
   /// The next message of those taken in.
   Result<std::optional<ReturnMessage>> take() { return reader_.take(); }
   /// The next message, waiting for it.

@@ -23,6 +23,14 @@ Status ask_for_bitmaps(PostcopyChannel& channel, const std::vector<ServedBlock>&
   return channel.write_all(bytes, limits);
 }
 
+// QEMU writes them in words of 64 bits.
+uint64_t largest_bitmap(const std::vector<ServedBlock>& blocks) {
+  uint64_t most_pages = 0;
+  for (const ServedBlock& block : blocks) most_pages = std::max(most_pages, block.pages);
+  uint64_t words = most_pages / 64 + 1;
+  return std::min(words * sizeof(uint64_t), ReturnPathReader::kMostBitmapBytes);
+}
+
 Status enter_bitmap(const ReturnMessage& message, const std::vector<ServedBlock>& blocks,
                     DeliveryLedger& ledger) {
   auto block = std::ranges::find(blocks, message.block, &ServedBlock::name);
@@ -37,6 +45,7 @@ Status enter_bitmap(const ReturnMessage& message, const std::vector<ServedBlock>
 
 Status recover_postcopy(PostcopyChannel& channel, const std::vector<ServedBlock>& blocks,
                         DeliveryLedger& ledger, const WaitLimits& limits) {
+  channel.limit_bitmaps(largest_bitmap(blocks));
   if (auto asked = ask_for_bitmaps(channel, blocks, limits); !asked) return asked;
   for (size_t known = 0; known < blocks.size();) {
     auto message = channel.await_message(limits);

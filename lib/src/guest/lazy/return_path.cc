@@ -12,12 +12,12 @@ namespace {
 constexpr uint64_t kBitmapEnd = 0x0123456789abcdef;
 
 // The bytes of a bitmap stand behind its message.
-void read_bitmap(ByteReader& in, ReturnMessage& message) {
+void read_bitmap(ByteReader& in, ReturnMessage& message, uint64_t most_bytes) {
   auto size = in.be<uint64_t>("bitmap size");
-  if (in.ok() && size > ReturnPathReader::kMostBitmapBytes) {
+  if (in.ok() && size > most_bytes) {
     in.fail(Errc::Malformed, in.last_offset(),
             fmt::format("a bitmap of {} bytes for block '{}', at most {} are taken", size,
-                        escape(message.block), ReturnPathReader::kMostBitmapBytes));
+                        escape(message.block), most_bytes));
   }
   auto bits = in.bytes(static_cast<size_t>(size), "bitmap");
   auto end = in.be<uint64_t>("bitmap end mark");
@@ -51,7 +51,7 @@ void read_body(ByteReader& in, ReturnMessage& message) {
           fmt::format("unknown message {}", static_cast<unsigned>(message.type)));
 }
 
-ReturnMessage read_message(ByteReader& in) {
+ReturnMessage read_message(ByteReader& in, uint64_t most_bitmap_bytes) {
   ReturnMessage message;
   message.type = static_cast<ReturnType>(in.be<uint16_t>("message type"));
   auto length = in.be<uint16_t>("message length");
@@ -65,7 +65,9 @@ ReturnMessage read_message(ByteReader& in) {
             fmt::format("message {} is {} bytes too long", static_cast<unsigned>(message.type),
                         body.remaining()));
   }
-  if (in.ok() && message.type == ReturnType::ReceivedBitmap) read_bitmap(in, message);
+  if (in.ok() && message.type == ReturnType::ReceivedBitmap) {
+    read_bitmap(in, message, most_bitmap_bytes);
+  }
   return message;
 }
 
@@ -79,7 +81,7 @@ void ReturnPathReader::append(std::span<const std::byte> bytes) {
 
 Result<std::optional<ReturnMessage>> ReturnPathReader::take() {
   ByteReader in{std::span<const std::byte>(buffer_).subspan(taken_)};
-  ReturnMessage message = read_message(in);
+  ReturnMessage message = read_message(in, most_bitmap_bytes_);
   if (!in.ok() && in.error().code == Errc::Truncated) return std::optional<ReturnMessage>();
   if (!in.ok()) {
     return Error{Errc::Environment, "QEMU's return path: " + in.error().message};

@@ -39,6 +39,8 @@ class ReturnPathReader {
  public:
   static constexpr uint64_t kMostBitmapBytes = 64u << 20;  ///< enough for a block of 2 TiB
 
+  /// A bitmap must be whole before it is given out: it may take no more than this.
+  void limit_bitmaps(uint64_t most_bytes) { most_bitmap_bytes_ = most_bytes; }
   void append(std::span<const std::byte> bytes);
   /// The next whole message; empty while it is not all there.
   Result<std::optional<ReturnMessage>> take();
@@ -46,6 +48,7 @@ class ReturnPathReader {
  private:
   std::vector<std::byte> buffer_;
   size_t taken_ = 0;  // of the buffer's front
+  uint64_t most_bitmap_bytes_ = kMostBitmapBytes;
   std::string last_block_;
 };
 

@@ -77,6 +77,7 @@ Result<std::vector<ServedBlock>> served_blocks(const StateIndex& index,
   std::vector<ServedBlock> blocks;
   uint64_t page_size = index.pages->page_size();
   uint64_t common = std::max(page_size, own_page_size());
+  uint64_t units = 0;
   for (const IndexedBlock& entry : index.facts.blocks) {
     auto found = host_pages.find(entry.block.name);
     uint64_t unit = found == host_pages.end() ? common : std::max(page_size, found->second);
@@ -88,8 +89,15 @@ Result<std::vector<ServedBlock>> served_blocks(const StateIndex& index,
                                  escape(entry.block.name), unit, kMostUnitBytes),
           .hint = "restore it without --lazy"};
     }
-    blocks.push_back({entry.block.name, (entry.block.used_length + page_size - 1) / page_size,
-                      unit / page_size, unit, unit > common});
+    uint64_t size = entry.block.used_length;
+    uint64_t pages = size / page_size + (size % page_size != 0 ? 1 : 0);
+    blocks.push_back({entry.block.name, pages, unit / page_size, unit, unit > common});
+    units += blocks.back().unit_count();
+    if (pages > kMostUnits || units > kMostUnits) {
+      return Error{
+          Errc::Unsupported,
+          fmt::format("the RAM has more than {} pages, the limit of a lazy restore", kMostUnits)};
+    }
   }
   return blocks;
 }

@@ -41,9 +41,12 @@ struct ServedBlock {
 };
 
 /// The blocks of the index, in its order. A block that the destination does not name has the host's
-/// common page size. Errc::Unsupported where a page is larger than kMostUnitBytes.
+/// common page size. Errc::Unsupported where a page is larger than kMostUnitBytes, or
+/// there are more than kMostUnits.
 Result<std::vector<ServedBlock>> served_blocks(const StateIndex& index,
                                                const HostPages& host_pages);
+inline constexpr uint64_t kMostUnits = uint64_t{1}
+                                       << 31;          ///< of all blocks; three bits each are kept
 inline constexpr uint64_t kMostUnitBytes = 16u << 20;  ///< kept in memory as a whole
 
 /// Consecutive units of one block.

@@ -13,13 +13,21 @@ namespace vmstream {
 namespace {
 
 constexpr uint64_t kMaxPages = uint64_t{1} << 29;  // 64 MiB of bits: 2 TiB of guest memory
+// Releases up to 5.2 discard some pages twice. A range of 16 bytes may speak of all pages.
+constexpr uint64_t kMaxDiscarded = 4 * kMaxPages;
 
 }  // namespace
 
-Result<DiscardLedger::Lost*> DiscardLedger::of_block(const RamBlock& block, uint32_t page_bytes,
-                                                     uint64_t at) {
-  if (auto found = lost_.find(block.name); found != lost_.end()) return &found->second;
-  uint64_t pages = block.used_length / page_bytes + (block.used_length % page_bytes != 0);
+Result<DiscardLedger::Lost*> DiscardLedger::find_or_add(std::string_view name,
+                                                        const std::vector<RamBlock>& blocks,
+                                                        uint32_t page_bytes, uint64_t at) {
+  if (auto found = lost_.find(name); found != lost_.end()) return &found->second;
+  auto block = std::ranges::find(blocks, name, &RamBlock::name);
+  if (block == blocks.end()) {
+    return malformed(
+        at, fmt::format("pages of block '{}' are discarded, which is not listed", escape(name)));
+  }
+  uint64_t pages = block->used_length / page_bytes + (block->used_length % page_bytes != 0);
   if (pages > kMaxPages - bits_) {
     return Error{
         Errc::Unsupported,
@@ -27,8 +35,8 @@ Result<DiscardLedger::Lost*> DiscardLedger::of_block(const RamBlock& block, uint
         at};
   }
   bits_ += pages;
-  Lost lost{std::vector<bool>(static_cast<size_t>(pages)), page_bytes};
-  return &lost_.emplace(block.name, std::move(lost)).first->second;
+  Lost lost{std::vector<bool>(static_cast<size_t>(pages)), page_bytes, block->used_length};
+  return &lost_.emplace(block->name, std::move(lost)).first->second;
 }
 
 Status DiscardLedger::discard(const Command& command, const std::vector<RamBlock>& blocks,
@@ -41,24 +49,25 @@ Status DiscardLedger::discard(const Command& command, const std::vector<RamBlock
     return malformed(command.offset, fmt::format("RAM_DISCARD of version {}, wanted 0", version));
   }
   if (!in.ok()) return malformed(command.offset, "RAM_DISCARD: " + in.error().message);
-  auto block = std::ranges::find(blocks, name, &RamBlock::name);
-  if (block == blocks.end()) {
-    return malformed(
-        command.offset,
-        fmt::format("pages of block '{}' are discarded, which is not listed", escape(name)));
-  }
-  auto lost = of_block(*block, page_bytes, command.offset);
+  auto lost = find_or_add(name, blocks, page_bytes, command.offset);
   if (!lost) return lost.error();
   while (in.remaining() > 0) {
     auto start = in.be<uint64_t>("start of the discarded range");
     auto length = in.be<uint64_t>("length of the discarded range");
     if (!in.ok()) return malformed(command.offset, "RAM_DISCARD: " + in.error().message);
-    bool inside = start <= block->used_length && length <= block->used_length - start;
+    uint64_t size = (*lost)->block_bytes;
+    bool inside = start <= size && length <= size - start;
     if (!inside || start % page_bytes != 0 || length % page_bytes != 0) {
       return malformed(command.offset,
                        fmt::format("{:#x} bytes at {:#x} of block '{}' ({:#x} bytes) cannot be "
                                    "discarded",
-                                   length, start, escape(name), block->used_length));
+                                   length, start, escape(name), size));
+    }
+    discarded_ += length / page_bytes;
+    if (discarded_ > kMaxDiscarded) {
+      return Error{Errc::Unsupported,
+                   fmt::format("more than {} pages are discarded, the limit", kMaxDiscarded),
+                   command.offset};
     }
     auto first = (*lost)->pages.begin() + static_cast<ptrdiff_t>(start / page_bytes);
     std::fill_n(first, length / page_bytes, true);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <vmstream/format.h>
@@ -27,11 +28,14 @@ class DiscardLedger {
   struct Lost {
     std::vector<bool> pages;
     uint32_t page_bytes = 0;
+    uint64_t block_bytes = 0;
   };
-  Result<Lost*> of_block(const RamBlock& block, uint32_t page_bytes, uint64_t at);
+  Result<Lost*> find_or_add(std::string_view name, const std::vector<RamBlock>& blocks,
+                            uint32_t page_bytes, uint64_t at);
 
   std::map<std::string, Lost, std::less<>> lost_;
   uint64_t bits_ = 0;
+  uint64_t discarded_ = 0;  // pages, each as often as it was
 };
 
 }  // namespace vmstream
