@@ -5,13 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <utility>
 
 #include <vmstream/text.h>
 #include "format/device/global_state.h"
 #include "format/stream/records.h"
 #include "format/wire.h"
-#include "guest/restore/hidden_disk_section.h"
 #include "state/rewriting.h"
 
 namespace vmstream {
@@ -44,22 +42,6 @@ Error contradiction(const IndexedRecord& record) {
                record.offset};
 }
 
-// Lets nothing pass that QEMU could take for contents of disks.
-class DiskLookout final : public ByteTap {
- public:
-  DiskLookout(HiddenDiskSection& hidden, uint64_t offset, std::optional<uint64_t> seen)
-      : hidden_(hidden), offset_(offset), seen_(seen) {}
-
-  Status on_bytes(std::span<const std::byte> bytes) override {
-    return hidden_.look(std::exchange(offset_, offset_ + bytes.size()), bytes, seen_);
-  }
-
- private:
-  HiddenDiskSection& hidden_;
-  uint64_t offset_;
-  std::optional<uint64_t> seen_;
-};
-
 // Writes the opening, record by record of the index.
 class OpeningWriter {
  public:
@@ -76,12 +58,6 @@ class OpeningWriter {
   const std::vector<IndexedRecord>& records() const { return *index_.records; }
   // The first record behind the sections that open the stream.
   Record first_slice() const { return std::ranges::find_if(records(), is_slice); }
-  std::optional<uint64_t> disk_section() const {
-    auto start = std::ranges::find_if(records(), [](const IndexedRecord& record) {
-      return record.type == SectionType::Start && record.idstr == "block";
-    });
-    return start == records().end() ? std::nullopt : std::optional(start->offset);
-  }
   bool is_mapped() const {
     return std::ranges::any_of(index_.facts.blocks, [](const IndexedBlock& entry) {
       return entry.block.mapped.has_value();
@@ -101,7 +77,6 @@ class OpeningWriter {
   const StateIndex& index_;
   const std::vector<ServedBlock>& blocks_;
   ByteSink& out_;
-  HiddenDiskSection hidden_disks_;
 };
 
 Status OpeningWriter::write_head() {
@@ -184,8 +159,7 @@ Status OpeningWriter::copy(const IndexedRecord& record) {
     }
   }
   auto source = make_stretch_source(plain_, record.offset, record.end() - record.offset);
-  DiskLookout lookout(hidden_disks_, record.offset, disk_section());
-  auto moved = pump(*source, out_, &lookout);
+  auto moved = pump(*source, out_);
   if (!moved) return moved.error();
   return ok();
 }

@@ -54,41 +54,21 @@ uint64_t StreamGuard::trailing_bytes() const {
   return tap_.parser().offset() - tap_.parser().stream_length();
 }
 
-// `bytes` begin at walked_. What is refused is so before any of them is handed on.
+// `bytes` begin at walked_.
 Status StreamGuard::walk(std::span<const std::byte> bytes) {
-  auto stretches = split(bytes);
-  for (const Stretch& stretch : stretches) {
-    if (auto clean = look_for_disks(stretch); !clean) return clean;
-  }
-  for (const Stretch& stretch : stretches) {
-    if (auto taken = take(stretch.turn.route, stretch.bytes); !taken) return taken;
-  }
-  return ok();
-}
-
-// By the turns, which are used up.
-std::vector<StreamGuard::Stretch> StreamGuard::split(std::span<const std::byte> bytes) {
-  std::vector<Stretch> stretches;
   auto& turns = router_.turns();
   while (!bytes.empty()) {
     while (!turns.empty() && turns.front().offset <= walked_) {
-      turn_ = turns.front();
+      route_ = turns.front().route;
       turns.pop_front();
     }
     uint64_t length = turns.empty() ? bytes.size() : turns.front().offset - walked_;
     auto stretch = bytes.first(static_cast<size_t>(std::min<uint64_t>(length, bytes.size())));
-    stretches.push_back({turn_, walked_, stretch});
+    if (auto taken = take(route_, stretch); !taken) return taken;
     walked_ += stretch.size();
     bytes = bytes.subspan(stretch.size());
   }
-  return stretches;
-}
-
-// What is left out QEMU does not see; and where the memory is sure, a guest may keep in it whatever
-// it likes.
-Status StreamGuard::look_for_disks(const Stretch& stretch) {
-  if (write_disks_ || stretch.turn.sure_memory || stretch.turn.route == Route::Drop) return ok();
-  return hidden_disks_.look(stretch.offset, stretch.bytes, router_.disk_section());
+  return ok();
 }
 
 Status StreamGuard::take(Route route, std::span<const std::byte> bytes) {

@@ -9,7 +9,6 @@
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/restore.h>
-#include "guest/restore/hidden_disk_section.h"
 #include "guest/restore/stream_router.h"
 #include "guest/stream_tap.h"
 
@@ -28,8 +27,7 @@ class StreamGuard {
   /// can start the guest or touch its disks is handed on.
   StreamGuard(ByteSink& next, RouteOptions options, StreamTap::OnProgress on_progress = {},
               std::function<void()> on_decision = {})
-      : write_disks_(options.write_disks),
-        router_(std::move(options)),
+      : router_(std::move(options)),
         tap_(DigestMode::None, std::move(on_progress), &router_),
         next_(next),
         on_decision_(std::move(on_decision)) {}
@@ -49,31 +47,20 @@ class StreamGuard {
   uint64_t trailing_bytes() const;
 
  private:
-  // That takes one route.
-  struct Stretch {
-    Turn turn;
-    uint64_t offset = 0;
-    std::span<const std::byte> bytes;
-  };
-
   uint64_t decided_offset() const;
   Status walk(std::span<const std::byte> bytes);
-  std::vector<Stretch> split(std::span<const std::byte> bytes);
-  Status look_for_disks(const Stretch& stretch);
   Status take(Route route, std::span<const std::byte> bytes);
   Status hold(std::span<const std::byte> bytes);
   Status hand_on(std::span<const std::byte> bytes);
   void decide();
   void await(std::span<const std::byte> bytes);
 
-  bool write_disks_;
   StreamRouter router_;
   StreamTap tap_;
   ByteSink& next_;
   std::function<void()> on_decision_;
   bool decided_ = false;
-  Turn turn_;  // the last one taken
-  HiddenDiskSection hidden_disks_;
+  Route route_ = Route::Pass;
   uint64_t walked_ = 0;                 // offset of the first byte that has taken no route
   std::vector<std::byte> unconfirmed_;  // from walked_ on
   std::vector<std::byte> held_;

@@ -20,6 +20,16 @@ std::string name_of_command(const Command& command) {
   return fmt::format("command {} ({})", static_cast<unsigned>(command.type), name_of(command.type));
 }
 
+// It reads an address behind each block; the stream has none, or does not say so.
+Error differs_about_shared(uint64_t offset) {
+  return Error{.code = Errc::Unsupported,
+               .message =
+                   "QEMU has the capability x-ignore-shared on, and the stream has no "
+                   "configuration that could tell whether it was saved so",
+               .offset = offset,
+               .hint = "switch the capability off in the QEMU that takes the guest"};
+}
+
 }  // namespace
 
 // Older streams are no sections: QEMU would read all of them as it comes.
@@ -39,14 +49,12 @@ Status StreamRouter::on_configuration(const Configuration& configuration) {
   return ok();
 }
 
+// QEMU may find other records in the memory than the parser does: then that waits too.
 void StreamRouter::doubt() {
-  in_doubt_ = true;
   if (options_.hold_back != HoldBack::End) in_order_ = true;
 }
 
 // The devices of a package are read while most of the memory is still to come: that goes first.
-// Where the size of a page is not certain, QEMU might find other records in the memory than the
-// parser does: then that waits too.
 Route StreamRouter::route_of(SectionPlace place) {
   bool memory = place == SectionPlace::Memory;
   if (memory && !page_bytes_) doubt();
@@ -65,32 +73,27 @@ Route StreamRouter::route_of_harmless() {
   return may_pass ? Route::Pass : route_of(SectionPlace::Aside);
 }
 
-// QEMU gives a PART to the first handler that was loaded under its id. Only what it cannot take for
-// anything else may pass.
+// Only what QEMU cannot take for anything else may pass.
 bool StreamRouter::is_sure(const SectionHeader& header) const {
-  if (used_ids_.contains(header.section_id) || header.instance_id != 0) return false;
+  if (header.instance_id != 0) return false;
   if (place_ == SectionPlace::Memory) return !memory_begun_;
   constexpr uint32_t kEarlyVersion = 1;
   return header.version_id == kEarlyVersion && !pages_begun_;
 }
 
-// What waits anyway need not be sure.
+// QEMU gives a PART to the first of its handlers that was loaded under its id.
 Status StreamRouter::note_section(const SectionHeader& header) {
   if (auto possible = check_section(header); !possible) return possible;
   bool opens = header.type == SectionType::Start || header.type == SectionType::Full;
   if (!opens) return ok();
-  if (place_ == SectionPlace::Disks && std::exchange(disk_section_, header.offset)) {
-    return malformed(header.offset, "section 'block' is opened again");
+  if (!used_ids_.insert(header.section_id).second) {
+    return malformed(header.offset, fmt::format("section '{}' has the id {} of an earlier one",
+                                                escape(header.idstr), header.section_id));
   }
   bool would_pass = place_ == SectionPlace::Memory || place_ == SectionPlace::EarlyDevice;
   if (would_pass && !is_sure(header)) doubt();
-  used_ids_.insert(header.section_id);
   memory_begun_ |= place_ == SectionPlace::Memory;
   return ok();
-}
-
-void StreamRouter::turn_in_section(uint64_t offset, Route route) {
-  turns_.push_back({offset, route, place_ == SectionPlace::Memory && !in_doubt_});
 }
 
 Status StreamRouter::on_section(const SectionHeader& header) {
@@ -103,14 +106,14 @@ Status StreamRouter::on_section(const SectionHeader& header) {
   }
   if (place_ == SectionPlace::EarlyDevice) return on_early_device(header);
   if (place_ == SectionPlace::Memory && in_start_) undecided_from_ = header.offset;
-  if (!undecided_from_) turn_in_section(header.offset, route_of(place_));
+  if (!undecided_from_) turn(header.offset, route_of(place_));
   return ok();
 }
 
 Route StreamRouter::decide_memory() {
   undecided_from_.reset();
   Route route = route_of(SectionPlace::Memory);
-  turn_in_section(section_offset_, route);
+  turn(section_offset_, route);
   return route;
 }
 
@@ -152,8 +155,9 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
   bool plain = std::ranges::all_of(blocks_, [this](const RamBlock& block) {
     return is_plain_name(block.name) && (advised_ || !block.page_size);
   });
-  bool addresses = !configured_ && options_.ignores_shared != false;  // may be read from the list
-  if (!plain || addresses) doubt();
+  if (!configured_ && options_.ignores_shared == true) return differs_about_shared(list.offset);
+  bool may_have_addresses = !configured_ && !options_.ignores_shared;
+  if (!plain || may_have_addresses) doubt();
   if (!page_bytes_ && options_.target.empty()) page_bytes_ = certain_page_bytes(list);
   if (!undecided_from_) return ok();
   Route route = decide_memory();
@@ -161,7 +165,7 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
     if (!block.page_size || !advised_) continue;
     uint64_t at = block.offset + 1 + block.name.size() + sizeof(uint64_t);
     drop(at);
-    turn_in_section(at + sizeof(uint64_t), route);
+    turn(at + sizeof(uint64_t), route);
   }
   return ok();
 }

@@ -29,8 +29,6 @@ enum class Route {
 struct Turn {
   uint64_t offset = 0;
   Route route = Route::Pass;
-  /// Guest memory, of which it is certain that QEMU finds the same records in it as the parser.
-  bool sure_memory = false;
 };
 
 /// What a restore knows and wants of a stream before it sees its first byte.
@@ -68,8 +66,6 @@ class StreamRouter final : public StreamVisitor {
   Status check_whole() const { return ledger_.check(); }
   /// Whether the end of a device was guessed by what follows it: then a cut may pass for an end.
   bool guessed_ends() const { return guessed_ends_; }
-  /// Where the one section that writes disks begins, if it has come.
-  std::optional<uint64_t> disk_section() const { return disk_section_; }
   /// Whether something was left out, so that what is handed on is another stream.
   bool rebuilt() const { return rebuilt_; }
 
@@ -86,7 +82,6 @@ class StreamRouter final : public StreamVisitor {
   Status on_discard(const Command& command);
   void doubt();
   void turn(uint64_t offset, Route route) { turns_.push_back({offset, route}); }
-  void turn_in_section(uint64_t offset, Route route);
   void drop(uint64_t offset);
 
   RouteOptions options_;
@@ -99,10 +94,8 @@ class StreamRouter final : public StreamVisitor {
   SectionPlace place_ = SectionPlace::Memory;  // of the open section
   uint64_t section_offset_ = 0;                // of it
   bool in_start_ = false;                      // it is a START
-  std::optional<uint64_t> disk_section_;
   bool disks_touched_ = false;
   bool in_order_ = false;    // nothing overtakes any more
-  bool in_doubt_ = false;    // QEMU may find other records in the memory than the parser does
   bool configured_ = false;  // a configuration has come
   std::unordered_set<uint32_t> used_ids_;
   bool memory_begun_ = false;  // ram has been opened
