@@ -96,7 +96,8 @@ Result<std::unique_ptr<ByteSink>> open_coder(const Options& options, ByteSink& n
   if (options.filter) return vmstream::make_filter_sink(*options.filter, next, limits);
   auto [coding, level] = chosen_compression(options);
   if (coding == vmstream::Coding::None) return std::unique_ptr<ByteSink>();
-  vmstream::EncodeOptions encode{.level = level, .threads = options.common.threads};
+  vmstream::EncodeOptions encode{
+      .level = level, .threads = options.common.threads, .limits = limits};
   if (gathers_index(options)) {
     encode.index = [&index, coding = coding](const BlockTable& blocks) {
       return make_index(index, coding, blocks);

@@ -53,6 +53,8 @@ struct EncodeOptions {
   unsigned threads = 0;                     ///< 0: one a core. Changes speed, never the bytes
   IndexMaker index =
       {};  ///< where given, a trailer (trailer.h) follows the blocks of Gzip and Zstd
+  /// Looked at within a block where that takes long; `next` has its own.
+  WaitLimits limits = {};
 };
 
 /// A sink that compresses into `next` (borrowed) as independent blocks, in order. Stock tools

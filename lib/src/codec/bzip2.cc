@@ -161,7 +161,7 @@ class Bzip2Codec final : public BlockCodec {
     auto hundreds = static_cast<size_t>(level);
     return 9 / hundreds * (hundreds * 100'000 - kSlackBytes);
   }
-  std::unique_ptr<BlockCompressor> make_compressor(int level) const override {
+  std::unique_ptr<BlockCompressor> make_compressor(int level, const WaitLimits&) const override {
     return std::make_unique<Bzip2Compressor>(level);
   }
 

@@ -116,8 +116,8 @@ Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
   }
   const BlockCodec* codec = find_codec(coding);
   if (!codec) return std::unique_ptr<ByteSink>(std::make_unique<PassThroughSink>(next));
-  return make_block_encoder(*codec, next, level, options.threads,
-                            make_trailer_writer(coding, std::move(options.index)));
+  auto write_trailer = make_trailer_writer(coding, std::move(options.index));
+  return make_block_encoder(*codec, next, level, options, std::move(write_trailer));
 }
 
 Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,

@@ -10,6 +10,7 @@
 #include "codec/blocks/block_codec.h"
 #include "codec/little_endian.h"
 #include "codec/trailer/trailer.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {
@@ -42,6 +43,10 @@ constexpr Tuning kTunings[] = {
     {3, ZSTD_c_chainLog, 14}, {4, ZSTD_c_hashLog, 17}, {4, ZSTD_c_chainLog, 16},
 };
 
+// From this level on a block takes so long that it is compressed in steps, each a block of zstd's.
+constexpr int kSlowLevel = 12;
+constexpr size_t kStepBytes = 128 * 1024;
+
 constexpr size_t kMagicBytes = 4;
 constexpr size_t kLongestFrameHeader = 18;
 constexpr int kMaxWindowLog = 27;  // what `zstd --long` writes: 128 MiB
@@ -70,7 +75,8 @@ Error zstd_error(size_t code) {
 
 class ZstdCompressor final : public BlockCompressor {
  public:
-  explicit ZstdCompressor(int level) : context_(ZSTD_createCCtx()) {
+  ZstdCompressor(int level, const WaitLimits& limits)
+      : context_(ZSTD_createCCtx()), is_slow_(level >= kSlowLevel), limits_(limits) {
     if (!context_) return;
     ZSTD_CCtx_setParameter(context_, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(context_, ZSTD_c_checksumFlag, 1);
@@ -87,16 +93,41 @@ class ZstdCompressor final : public BlockCompressor {
     packed.clear();
     packed.reserve(ZSTD_compressBound(plain.size()));
     auto room = packed.room();
+    if (is_slow_) return compress_in_steps(plain, packed);
     size_t length = ZSTD_compress2(context_, room.data(), room.size(), plain.data(), plain.size());
-    if (ZSTD_isError(length)) {
-      return Error{Errc::Environment, fmt::format("zstd: {}", ZSTD_getErrorName(length))};
-    }
+    if (ZSTD_isError(length)) return failed(length);
     packed.extend(length);
     return ok();
   }
 
  private:
+  static Error failed(size_t code) {
+    return Error{Errc::Environment, fmt::format("zstd: {}", ZSTD_getErrorName(code))};
+  }
+
+  // The same bytes, at the price of a copy of the block.
+  Status compress_in_steps(std::span<const std::byte> plain, Buffer& packed) {
+    ZSTD_CCtx_reset(context_, ZSTD_reset_session_only);
+    ZSTD_CCtx_setPledgedSrcSize(context_, plain.size());
+    auto room = packed.room();
+    ZSTD_inBuffer in{plain.data(), 0, 0};
+    ZSTD_outBuffer out{room.data(), room.size(), 0};
+    for (;;) {
+      if (auto within = check_limits(limits_, "the compressor"); !within) return within;
+      in.size = std::min(in.size + kStepBytes, plain.size());
+      bool is_last = in.size == plain.size();
+      size_t left =
+          ZSTD_compressStream2(context_, &out, &in, is_last ? ZSTD_e_end : ZSTD_e_continue);
+      if (ZSTD_isError(left)) return failed(left);
+      if (is_last && left == 0) break;
+    }
+    packed.extend(out.pos);
+    return ok();
+  }
+
   ZSTD_CCtx* context_;
+  bool is_slow_;
+  WaitLimits limits_;
 };
 
 class ZstdUnitDecoder final : public UnitDecoder {
@@ -164,8 +195,9 @@ class ZstdCodec final : public BlockCodec {
   }
 
   size_t block_bytes(int) const override { return kBlockBytes; }
-  std::unique_ptr<BlockCompressor> make_compressor(int level) const override {
-    return std::make_unique<ZstdCompressor>(level);
+  std::unique_ptr<BlockCompressor> make_compressor(int level,
+                                                   const WaitLimits& limits) const override {
+    return std::make_unique<ZstdCompressor>(level, limits);
   }
 
   Result<FoundUnit> find_unit(std::span<const std::byte> front, bool at_end) const override {

@@ -151,3 +151,18 @@ TEST_CASE("codings are found by name and by suffix", "[codec]") {
   CHECK_FALSE(find_coding_by_suffix("guest"));
   CHECK(codec_engines().size() >= 3);
 }
+
+TEST_CASE("a slow level ends within a block on a request to stop", "[codec]") {
+  auto cancellation = Cancellation::create();
+  REQUIRE(cancellation);
+  Bytes packed;
+  auto sink = make_memory_sink(packed);
+  auto encoder =
+      make_encoder(Coding::Zstd, *sink, {.level = 19, .limits = {.cancellation = &*cancellation}});
+  REQUIRE(encoder);
+  cancellation->request();
+  REQUIRE((*encoder)->write(Bytes(1000)));  // less than a block
+  auto finished = (*encoder)->finish();
+  REQUIRE_FALSE(finished);
+  CHECK(finished.error().code == Errc::Interrupted);
+}

@@ -82,7 +82,9 @@ class BlockCodec {
 
   /// Plain bytes in one block.
   virtual size_t block_bytes(int level) const = 0;
-  virtual std::unique_ptr<BlockCompressor> make_compressor(int level) const = 0;
+  /// `limits` are looked at within a block where that takes long.
+  virtual std::unique_ptr<BlockCompressor> make_compressor(int level,
+                                                           const WaitLimits& limits) const = 0;
 
   /// Looks at `front`, which can_begin(). `at_end`: there is no more than this. An error means that
   /// the unit is damaged or cut off.

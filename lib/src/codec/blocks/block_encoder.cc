@@ -19,8 +19,8 @@ struct Block {
 
 using BlockPipeline = OrderedPipeline<Block, Block>;
 
-BlockPipeline::Work make_work(const BlockCodec& codec, int level) {
-  std::shared_ptr<BlockCompressor> compressor = codec.make_compressor(level);
+BlockPipeline::Work make_work(const BlockCodec& codec, int level, const WaitLimits& limits) {
+  std::shared_ptr<BlockCompressor> compressor = codec.make_compressor(level, limits);
   return [compressor](Block block) -> Result<Block> {
     auto done = compressor->compress(block.plain.view(), block.packed);
     if (!done) return done.error();
@@ -30,13 +30,14 @@ BlockPipeline::Work make_work(const BlockCodec& codec, int level) {
 
 class BlockEncoder final : public ByteSink {
  public:
-  BlockEncoder(const BlockCodec& codec, ByteSink& next, int level, unsigned threads,
+  BlockEncoder(const BlockCodec& codec, ByteSink& next, int level, const EncodeOptions& options,
                TrailerWriter write_trailer)
       : codec_(codec),
         next_(next),
         write_trailer_(std::move(write_trailer)),
         block_bytes_(codec.block_bytes(level)),
-        pipeline_(threads, [&] { return make_work(codec, level); }) {
+        pipeline_(count_threads(options.threads),
+                  [&] { return make_work(codec, level, options.limits); }) {
     filling_.plain.reserve(block_bytes_);
   }
 
@@ -142,10 +143,10 @@ class BlockEncoder final : public ByteSink {
 }  // namespace
 
 Result<std::unique_ptr<ByteSink>> make_block_encoder(const BlockCodec& codec, ByteSink& next,
-                                                     int level, unsigned threads,
+                                                     int level, const EncodeOptions& options,
                                                      TrailerWriter write_trailer) {
-  return std::unique_ptr<ByteSink>(std::make_unique<BlockEncoder>(
-      codec, next, level, count_threads(threads), std::move(write_trailer)));
+  return std::unique_ptr<ByteSink>(
+      std::make_unique<BlockEncoder>(codec, next, level, options, std::move(write_trailer)));
 }
 
 }  // namespace vmstream

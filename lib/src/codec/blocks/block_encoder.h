@@ -12,7 +12,7 @@ namespace vmstream {
 
 /// `write_trailer` (may be empty) is called by finish(), behind the last block.
 Result<std::unique_ptr<ByteSink>> make_block_encoder(const BlockCodec& codec, ByteSink& next,
-                                                     int level, unsigned threads,
+                                                     int level, const EncodeOptions& options,
                                                      TrailerWriter write_trailer);
 
 }  // namespace vmstream

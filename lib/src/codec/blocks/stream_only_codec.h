@@ -9,7 +9,9 @@ namespace vmstream {
 class StreamOnlyCodec : public BlockCodec {
  public:
   size_t block_bytes(int) const final { return 0; }
-  std::unique_ptr<BlockCompressor> make_compressor(int) const final { return nullptr; }
+  std::unique_ptr<BlockCompressor> make_compressor(int, const WaitLimits&) const final {
+    return nullptr;
+  }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const final { return nullptr; }
 };
 

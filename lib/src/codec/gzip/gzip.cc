@@ -102,7 +102,7 @@ class GzipCodec final : public BlockCodec {
   size_t magic_bytes() const override { return 3; }
 
   size_t block_bytes(int) const override { return kBlockBytes; }
-  std::unique_ptr<BlockCompressor> make_compressor(int level) const override {
+  std::unique_ptr<BlockCompressor> make_compressor(int level, const WaitLimits&) const override {
     return std::make_unique<GzipCompressor>(level);
   }
 
