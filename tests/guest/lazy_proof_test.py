@@ -25,14 +25,14 @@ class ProofTest(LazyTest):
     def plan(self, number, action, argument=0):
         return {**os.environ, "LD_PRELOAD": os.environ["VMSTREAM_FAULT_LIBRARY"],
                 "VMSTREAM_FAULT_LOG": str(self.folder / "log"),
-                "VMSTREAM_FAULT": f"vmrestore read {number} {action} {argument}"}
+                "VMSTREAM_FAULT": f"vmrestore file-read {number} {action} {argument}"}
 
     def reads_of_a_restore(self, *arguments):
         with self.start("second", "-incoming", "defer") as second:
             self.assert_status(DONE, self.run_tool("vmrestore", "--lazy", "--qmp", second.qmp,
                                                    *arguments, env=self.plan(0, "count")))
         counts = dict(map(str.split, (self.folder / "log").read_text().splitlines()))
-        return int(counts["read"])
+        return int(counts["file-read"])
 
     @contextlib.contextmanager
     def stopped_at(self, number, qemu, *arguments):
