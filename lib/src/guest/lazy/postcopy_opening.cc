@@ -16,7 +16,6 @@ namespace vmstream {
 namespace {
 
 constexpr std::string_view kRam = "ram";
-constexpr uint64_t kPieceBytes = 1u << 20;
 constexpr uint64_t kMostDeviceBytes = 64u << 20;
 
 bool is_ram(const IndexedRecord& record) {
