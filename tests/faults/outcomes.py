@@ -5,11 +5,12 @@ import collections
 
 # In the order of the table's columns.
 WHOLE = "succeeded"
+UNTOLD = "done, summary lost"
 REFUSED = "failed, all as before"
 RESUMED = "resumed by hand"
 UNKNOWN = "claim kept"
 GONE = "QEMU killed"
-OUTCOMES = (WHOLE, REFUSED, RESUMED, UNKNOWN, GONE)
+OUTCOMES = (WHOLE, UNTOLD, REFUSED, RESUMED, UNKNOWN, GONE)
 
 
 class Broken(Exception):
@@ -19,6 +20,11 @@ class Broken(Exception):
 def promise(holds, otherwise):
     if not holds:
         raise Broken(otherwise)
+
+
+def is_untold(ran):
+    """The work is done, only its summary could not be written, and the message says so."""
+    return ran.status > 0 and "is done all the same" in ran.stderr
 
 
 class Tally:

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from bench import Bench, link_folders, turn_of
-from outcomes import GONE, REFUSED, RESUMED, WHOLE, Broken, promise
+from outcomes import GONE, REFUSED, RESUMED, UNTOLD, WHOLE, Broken, is_untold, promise
 from real_guest import QEMU, STRIPES, Qemu, free_port, wait_until
 from stranger import STRANGER_USER, start_stranger
 from support import tool
@@ -180,6 +180,7 @@ class SaveBench(Bench):
         if save.leaves_pieces and ran.status != 0:
             self.check_piece(save)
             return False
+        promise(ran.status <= 0 or "all the same" in ran.stderr, f"a file in spite of {ran.stderr}")
         self.check_whole(save, ran)
         if sampled and not save.loses_pages:
             self.check_restores(save)
@@ -229,7 +230,7 @@ class SaveBench(Bench):
             wait_until(self.guest.has_ended, "the killed QEMU to end")
             return GONE
         if save.ends_qemu and self.check_ended(ran, is_whole):
-            return WHOLE if ran.status == 0 else REFUSED
+            return self.outcome_of(ran)
         return self.check_guest(save, ran)
 
     def check_ended(self, ran, is_whole):
@@ -250,7 +251,13 @@ class SaveBench(Bench):
         self.check_settings(save, ran)
         if not as_found:
             return RESUMED
-        return WHOLE if ran.status == 0 else REFUSED
+        return self.outcome_of(ran)
+
+    @staticmethod
+    def outcome_of(ran):
+        if ran.status == 0:
+            return WHOLE
+        return UNTOLD if is_untold(ran) else REFUSED
 
     def may_stand(self, save, ran):
         """For its end, or after a word; in a save that lets it run only once QEMU has sent all."""

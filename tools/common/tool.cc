@@ -46,6 +46,21 @@ ExitStatus Session::fail(std::string_view subject, const Error& error) {
   return exit_status_of(shown.code);
 }
 
+// What a signal broke here is the report alone.
+ExitStatus Session::report(const nlohmann::ordered_json& result,
+                           const std::vector<std::string>& lines, std::string_view all_the_same) {
+  if (options_.json) print_json(result);
+  if (auto printed = flush_output(); !printed) {
+    Error error = printed.error();
+    error.hint = all_the_same;
+    messages_.error("stdout", error);
+    for (const std::string& line : lines) messages_.answer(line);
+    return exit_status_of(error.code);
+  }
+  for (const std::string& line : lines) messages_.summary(line);
+  return ExitStatus::Done;
+}
+
 namespace {
 
 ExitStatus run_session(const ToolText& tool, const CommonOptions& options,

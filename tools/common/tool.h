@@ -5,7 +5,11 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <vmstream/cancellation.h>
 #include "common/command_line.h"
@@ -33,6 +37,12 @@ class Session {
   /// Reports `error` about `subject` (a file, an address; may be empty) and gives the status to
   /// return. After a signal it is that of an interrupt, whatever the signal broke first.
   ExitStatus fail(std::string_view subject, const vmstream::Error& error);
+
+  /// Tells what has come of work that is done: people by `lines`, programs, with --json, by
+  /// `result`. Where that cannot be written, the error comes with `all_the_same`, what is true
+  /// nevertheless, and people get the lines whether they want them or not.
+  ExitStatus report(const nlohmann::ordered_json& result, const std::vector<std::string>& lines,
+                    std::string_view all_the_same);
 
  private:
   const ToolText& tool_;

@@ -95,16 +95,11 @@ FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummar
 ExitStatus report(const Options& options, Session& session, OutputChain& chain,
                   const CaptureSummary& summary) {
   FileSize size = size_of(options, chain, summary);
-  if (options.common.json) vmtools::print_json(summary_json(options, summary, size));
-  session.messages().summary(summary_line(options, summary, size));
-  if (!summary.mode_reason.empty()) {
-    session.messages().summary(
-        fmt::format("{} because {}", name_of(summary.mode), summary.mode_reason));
-  }
-  if (summary.shortfall) session.messages().summary(shortfall_line(*summary.shortfall));
-  for (const std::string& line : disk_lines(options, summary)) session.messages().summary(line);
+  auto told =
+      session.report(summary_json(options, summary, size), summary_lines(options, summary, size),
+                     "the save is done all the same");
   if (options.output) vmtools::warn_of_stale_index(session, *options.output);
-  return ExitStatus::Done;
+  return told;
 }
 
 // The guest first: it may be standing still.

@@ -72,8 +72,7 @@ std::string_view coding_name(const Options& options) {
   return options.filter ? "filter" : vmstream::traits_of(chosen_compression(options).coding).name;
 }
 
-}  // namespace
-
+// "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, guest paused 2.9 s".
 std::string summary_line(const Options& options, const CaptureSummary& summary,
                          const FileSize& size) {
   std::string name = vmstream::escape(options.exec ? "command" : output_name(options));
@@ -96,6 +95,7 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
   return line;
 }
 
+// By how much a live save missed converging.
 std::string shortfall_line(const vmstream::Shortfall& missed) {
   return fmt::format(
       "it did not converge: the guest dirtied {:.0f} pages a second, {:.0f} were sent; the rest "
@@ -104,6 +104,7 @@ std::string shortfall_line(const vmstream::Shortfall& missed) {
       pause_text(missed.pause_seconds));
 }
 
+// What belongs together, and the command to go back. Empty without --disk-snapshot.
 std::vector<std::string> disk_lines(const Options& options, const CaptureSummary& summary) {
   std::vector<std::string> lines;
   for (const auto& disk : summary.disks) {
@@ -121,6 +122,19 @@ std::vector<std::string> disk_lines(const Options& options, const CaptureSummary
       lines.push_back("\"...\" in a disk's own argument: QEMU does not tell how the guest had it");
     }
   }
+  return lines;
+}
+
+}  // namespace
+
+std::vector<std::string> summary_lines(const Options& options, const CaptureSummary& summary,
+                                       const FileSize& size) {
+  std::vector<std::string> lines{summary_line(options, summary, size)};
+  if (!summary.mode_reason.empty()) {
+    lines.push_back(fmt::format("{} because {}", name_of(summary.mode), summary.mode_reason));
+  }
+  if (summary.shortfall) lines.push_back(shortfall_line(*summary.shortfall));
+  for (std::string& line : disk_lines(options, summary)) lines.push_back(std::move(line));
   return lines;
 }
 

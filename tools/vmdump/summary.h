@@ -19,17 +19,12 @@ struct FileSize {
   uint64_t disk_bytes = 0;
 };
 
-/// "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, guest paused 2.9 s".
-std::string summary_line(const Options& options, const vmstream::CaptureSummary& summary,
-                         const FileSize& size);
-
-/// By how much a live save missed converging.
-std::string shortfall_line(const vmstream::Shortfall& missed);
-
-/// What belongs together: each disk that was snapshotted, each that was not and why, and the
-/// command to go back. Empty without --disk-snapshot.
-std::vector<std::string> disk_lines(const Options& options,
-                                    const vmstream::CaptureSummary& summary);
+/// "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, guest paused 2.9 s", then why the mode,
+/// by how much a live save missed converging, each disk that was snapshotted, each that was not
+/// and why, and the command to go back.
+std::vector<std::string> summary_lines(const Options& options,
+                                       const vmstream::CaptureSummary& summary,
+                                       const FileSize& size);
 
 /// Schema vmstream.dump/1. What a stream on stdin cannot tell (mode, pause, end) is null.
 nlohmann::ordered_json summary_json(const Options& options, const vmstream::CaptureSummary& summary,

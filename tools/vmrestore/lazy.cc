@@ -103,9 +103,10 @@ ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
     session.messages().warning(*options.working_set, vmstream::describe(kept.error()));
   }
   keep_index();
-  if (options.common.json) vmtools::print_json(lazy_summary_json(options, file, summary));
-  session.messages().summary(lazy_summary_line(options, summary));
-  return claim.use_up(session, name());
+  auto used_up = claim.use_up(session, name());
+  auto told = session.report(lazy_summary_json(options, file, summary),
+                             {lazy_summary_line(options, summary)}, kDoneAllTheSame);
+  return used_up == ExitStatus::Done ? told : used_up;
 }
 
 ExitStatus LazyRun::restore(QmpClient& qmp) {

@@ -107,9 +107,10 @@ ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   observer.enter("done");
   warn_of_signatures();
   if (required_signer) tell_signer(options, *required_signer, state, summary, session);
-  if (options.common.json) vmtools::print_json(summary_json(options, state, summary));
-  session.messages().summary(summary_line(options, summary));
-  return claim.use_up(session, name());
+  auto used_up = claim.use_up(session, name());
+  auto told = session.report(summary_json(options, state, summary),
+                             {summary_line(options, summary)}, kDoneAllTheSame);
+  return used_up == ExitStatus::Done ? told : used_up;
 }
 
 ExitStatus Restore::fail(const Error& error) {

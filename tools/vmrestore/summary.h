@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -12,6 +13,9 @@
 #include "vmrestore/options.h"
 
 namespace vmrestore {
+
+/// Where nobody can be told the rest.
+inline constexpr std::string_view kDoneAllTheSame = "the restore is done all the same";
 
 /// "guest.zst: 1.50 GiB of RAM restored, 1.2 s, guest is running".
 std::string summary_line(const Options& options, const vmstream::RestoreSummary& summary);

@@ -18,6 +18,8 @@ namespace {
 constexpr const char* kWhereQemuSpeaks =
     "the reason stands on QEMU's standard error, or in the log that it was given";
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
+// For a QEMU that nobody reads any more to fail, or to come to its pause.
+constexpr auto kUntilItPauses = std::chrono::milliseconds(300);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);
 constexpr size_t kDryReadBytes = 1 << 20;
 constexpr const char* kReadIntoNowhere = "exec cat > /dev/null";  // a shell's, of its stdin
@@ -82,7 +84,7 @@ Status BorrowedGuest::leave_will() {
   for (QmpCommand& command : settings_->way_back()) commands.push_back(std::move(command));
   if (lent_) commands.push_back(lent_->way_back());
   if (state_->was_running()) commands.push_back({"cont"});
-  auto left = leave_last_will(*qmp_, commands);
+  auto left = leave_last_will(*qmp_, commands, pauses_ ? kUntilItPauses : Clock::duration::zero());
   if (!left) return left.error();
   will_.emplace(std::move(*left));
   return ok();
@@ -159,7 +161,7 @@ Status BorrowedGuest::give_back() {
 
 void BorrowedGuest::end_migration() {
   if (must_end_well_ && link_ && link_->descriptor() >= 0 && run_dry()) return;
-  if (!drain_) return cancel();
+  if (!drain_) return pauses_ ? cancel_in_pause() : cancel();
   drain_->take_over();  // from a QEMU that stands still
 }
 
@@ -168,6 +170,16 @@ void BorrowedGuest::end_migration() {
 void BorrowedGuest::cancel() {
   qmp_->set_limits(fresh_limits(kCancelPatience));
   [[maybe_unused]] auto cancelled = qmp_->execute("migrate_cancel");
+}
+
+// A QEMU 7.2 that is told to cancel in the millisecond before its pause waits in it for ever: it
+// has looked for a cancel before, and takes only one in the pause as a sign to go on. A stream that
+// nobody reads makes it fail by itself, or it has sent all and comes to the pause.
+void BorrowedGuest::cancel_in_pause() {
+  if (link_) link_->close();
+  qmp_->set_limits(fresh_limits(kCancelPatience));
+  [[maybe_unused]] auto stands = await_pause_or_end(*qmp_, fresh_limits(kRecoveryPatience));
+  cancel();
 }
 
 // To nowhere, for as long as something comes.
@@ -195,7 +207,7 @@ Status BorrowedGuest::revive() {
   auto again = QmpClient::connect(address_, fresh_limits(kRecoveryPatience));
   if (!again) return again.error();
   qmp_.emplace(std::move(*again));
-  if (migrating_ && !must_end_well_) cancel();
+  if (migrating_ && !must_end_well_) pauses_ ? cancel_in_pause() : cancel();
   return ok();
 }
 

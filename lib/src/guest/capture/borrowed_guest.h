@@ -42,6 +42,8 @@ class BorrowedGuest {
   Status open_link(bool must_end_well);
   /// The same for a file that QEMU is to write itself.
   Status lend(const OutputFile& file, bool direct_io);
+  /// QEMU will pause when it has sent the memory, and must not be told to cancel just then.
+  void expect_pause() { pauses_ = true; }
   /// From here until all has been given back QEMU will be told what give_back() tells it, should
   /// this process be killed. The last thing to do before the guest is stopped.
   Status leave_will();
@@ -65,6 +67,7 @@ class BorrowedGuest {
   Status provide_drain();
   void end_migration();
   void cancel();
+  void cancel_in_pause();
   Status run_dry();
   Status revive();
   Error leave_to_will();
@@ -77,6 +80,7 @@ class BorrowedGuest {
   std::optional<MigrationLink> link_;
   std::optional<Survivor> drain_;  // of the stream
   bool must_end_well_ = false;
+  bool pauses_ = false;
   bool lends_file_ = false;
   std::optional<LentFile> lent_;
   std::optional<Survivor> will_;

@@ -123,6 +123,7 @@ Status GuestCapture::State::plan_disks(const std::string& time) {
   auto planned = DiskSnapshot::plan(qmp(), *options.disk_folder, time, *tag);
   if (!planned) return planned.error();
   disks.emplace(std::move(*planned));
+  if (chosen.mode != CaptureMode::Background) borrowed.expect_pause();
   if (disks->disks().empty() && observer)
     observer->on_warning("the guest has no disk that it can write to");
   return ok();

@@ -10,8 +10,9 @@
 
 namespace vmstream {
 
-/// To act is to give QEMU the commands, each until QEMU takes it. `qmp` is borrowed; while the
-/// survivor is there its session stays open.
-Result<Survivor> leave_last_will(const QmpClient& qmp, const std::vector<QmpCommand>& commands);
+/// To act is to give QEMU the commands, each until QEMU takes it, but none before `delay` is over.
+/// `qmp` is borrowed; while the survivor is there its session stays open.
+Result<Survivor> leave_last_will(const QmpClient& qmp, const std::vector<QmpCommand>& commands,
+                                 Clock::duration delay);
 
 }  // namespace vmstream

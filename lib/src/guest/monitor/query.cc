@@ -35,6 +35,17 @@ RamProgress read_ram(const Json& ram) {
           .duplicate_pages = number_member(ram, "duplicate")};
 }
 
+template <typename Sought>
+Result<MigrationStatus> await_status(QmpClient& qmp, const WaitLimits& limits, Sought is_sought) {
+  for (Clock::duration interval = kFirstInterval;;) {
+    auto status = query_migration(qmp);
+    if (!status || is_sought(*status)) return status;
+    auto waited = pause_within(interval, limits, "the end of the migration");
+    if (!waited) return waited.error();
+    interval = std::min<Clock::duration>(interval * 2, kLongestInterval);
+  }
+}
+
 }  // namespace
 
 Result<Json> ask(QmpClient& qmp, const char* command) {
@@ -74,13 +85,12 @@ Result<MigrationStatus> query_migration(QmpClient& qmp) {
 }
 
 Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& limits) {
-  for (Clock::duration interval = kFirstInterval;;) {
-    auto status = query_migration(qmp);
-    if (!status || status->is_over()) return status;
-    auto waited = pause_within(interval, limits, "the end of the migration");
-    if (!waited) return waited.error();
-    interval = std::min<Clock::duration>(interval * 2, kLongestInterval);
-  }
+  return await_status(qmp, limits, [](const MigrationStatus& now) { return now.is_over(); });
+}
+
+Result<MigrationStatus> await_pause_or_end(QmpClient& qmp, const WaitLimits& limits) {
+  return await_status(qmp, limits,
+                      [](const MigrationStatus& now) { return now.is_over() || now.is_paused(); });
 }
 
 std::string query_target(QmpClient& qmp) {

@@ -46,6 +46,8 @@ struct MigrationStatus {
   std::optional<RamProgress> ram = std::nullopt;
 
   bool is_over() const;
+  /// Whether QEMU waits, as it was set to, before the last pages and the devices.
+  bool is_paused() const { return name == "pre-switchover"; }
 };
 /// From the answer's text.
 Result<MigrationStatus> read_migration_status(std::string_view text);
@@ -53,6 +55,9 @@ Result<MigrationStatus> query_migration(QmpClient& qmp);
 
 /// Asks until the migration under way is over.
 Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& limits);
+
+/// The same, or until it pauses.
+Result<MigrationStatus> await_pause_or_end(QmpClient& qmp, const WaitLimits& limits);
 
 /// The processor that QEMU emulates, such as "x86_64"; empty where it does not say.
 std::string query_target(QmpClient& qmp);
