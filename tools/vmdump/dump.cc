@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <new>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/state_file.h>
@@ -173,9 +174,14 @@ vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& gues
 void leave_index(const Options& options, Session& session, const OutputChain& chain) {
   if (!options.mapped_ram) return;
   auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
-  if (auto left = chain.leave_index_beside(overwrite); !left) {
-    session.messages().warning(output_name(options),
-                               "no index beside it: " + vmstream::describe(left.error()));
+  auto warn = [&](const std::string& reason) {
+    session.messages().warning(output_name(options), "no index beside it: " + reason);
+  };
+  try {
+    auto left = chain.leave_index_beside(overwrite);
+    if (!left) warn(vmstream::describe(left.error()));
+  } catch (const std::bad_alloc&) {
+    warn("out of memory");
   }
 }
 
