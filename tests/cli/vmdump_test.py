@@ -373,6 +373,14 @@ class Failing(ToolTest):
     def test_a_device_that_is_full(self):
         self.assert_fails(ENVIRONMENT, self.dump("-o", "/dev/full"), "No space left")
 
+    def test_a_summary_that_nobody_takes(self):
+        self.write("in", STREAM)
+        ran = self.shell(f"{tool('vmdump')} --stdin -o f --json < in > /dev/full")
+        self.assert_status(ENVIRONMENT, ran)
+        for words in (b"stdout: write: No space left", b"the save is done all the same", b"of RAM"):
+            self.assertIn(words, ran.stderr)
+        self.assertEqual(STREAM, self.shell("zstd -qdc < f").stdout)
+
     def test_no_binary_on_a_terminal(self):
         self.write("in", STREAM)
         status, shown = self.run_on_terminal(f"{tool('vmdump')} --stdin -o - < in")

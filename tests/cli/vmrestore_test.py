@@ -253,6 +253,14 @@ class Failing(ToolTest):
         ran = self.shell(f"{tool('vmrestore')} f > /dev/full")
         self.assert_fails(ENVIRONMENT, ran, "No space left")
 
+    def test_a_summary_that_nobody_takes(self):
+        self.write("f", STREAM)
+        ran = self.shell(f"{tool('vmrestore')} -o plain --json f > /dev/full")
+        self.assert_status(ENVIRONMENT, ran)
+        for words in (b"stdout: write: No space left", b"the restore is done all the same"):
+            self.assertIn(words, ran.stderr)
+        self.assertEqual(STREAM, self.read("plain"))
+
     def test_a_disk_that_fills(self):
         self.write("f", BIG_STREAM)
         with self.small_disk(1 << 20) as small:
