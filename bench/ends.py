@@ -10,7 +10,6 @@ test.
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import os
 import pathlib
 import signal
@@ -271,7 +270,7 @@ def summary_of(lines):
     longest = [max(float(cell) for cell in line.split(" | ")[2:5:2] if cell != "-") for line in lines
                if line.split(" | ")[2:5:2] != ["-", "-"]]
     in_time = sum(seconds <= WANTED_SECONDS for seconds in longest)
-    return f"- {in_time} of {len(longest)} commands end within {WANTED_SECONDS} s at every moment"
+    return f"{in_time} of {len(longest)} commands end within {WANTED_SECONDS} s at every moment"
 
 
 def main():
@@ -290,18 +289,14 @@ def main():
                 lines.append(bench.measure(case))
                 print(lines[-1], file=sys.stderr)
     head = row("command", "runs for s", "s from Ctrl-C", "status", "s from --timeout", "status")
-    today = datetime.date.today().isoformat()
     report.write(options.output, "\n".join([
-        "# Ends: Ctrl-C and --timeout", "", "Written by `bench/ends.py`; run it again to replace it.", "",
-        f"- date: {today}",
-        f"- machine: {report.cpu_name()}, {os.cpu_count()} cores, {report.memory_gib():.0f} GiB RAM",
-        f"- versions: {report.first_line(str(bench.bin / 'vmdump'), '--version')}; "
-        f"{report.first_line('qemu-system-x86_64', '--version')}",
-        f"- guest: {options.memory} MiB RAM, {options.data} MB of it real data; `even` holds the same byte "
-        "everywhere, so that a file of some MiB unpacks to all of it",
-        f"- the longest of {options.moments} ends each, at moments spread over the run or its first "
-        f"{options.longest:g} s; load of the machine at the start: {load:.1f}",
-        summary_of(lines), "", head, row("---", "---:", "---:", "---:", "---:", "---:"), *lines]) + "\n")
+        *report.opening("ends", "Ends: Ctrl-C and --timeout", (bench.bin / "vmdump", "qemu-system-x86_64"), [
+            f"guest: {options.memory} MiB RAM, {options.data} MB of it real data; `even` holds the same byte "
+            "everywhere, so that a file of some MiB unpacks to all of it",
+            f"the longest of {options.moments} ends each, at moments spread over the run or its first "
+            f"{options.longest:g} s; load of the machine at the start: {load:.1f}",
+            summary_of(lines)]),
+        head, row("---", "---:", "---:", "---:", "---:", "---:"), *lines]) + "\n")
 
 
 if __name__ == "__main__":

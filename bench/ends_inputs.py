@@ -5,8 +5,7 @@ import pathlib
 import subprocess
 
 import guest_memory
-from qemu import Guest
-from run import DATA_ADDRESS, UNLIMITED
+from plain_save import save_plain
 
 NAME_SERVER = "127.0.0.53"
 EVEN_BYTE = b"\xaa"
@@ -14,16 +13,6 @@ MIB = 1 << 20
 
 # Written by other programs: one long member, stream or frame each.
 FOREIGN = {"gz": "gzip -1", "zst": "zstd -q -1", "bz2": "bzip2 -1", "xz": "xz -0", "lz4": "lz4 -q -1"}
-
-
-def save(options, folder, data, state):
-    """The plain stream of a guest that holds the content of `data`."""
-    loader = f"loader,file={data},addr={DATA_ADDRESS:#x},force-raw=on"
-    with Guest(folder, "saved", options.memory, ["-device", loader]) as guest:
-        with guest.session() as qmp:
-            qmp.execute("migrate-set-parameters", **{"max-bandwidth": UNLIMITED})
-        subprocess.run([f"{options.build}/bin/vmdump", "--quiet", "--qmp", guest.socket_path,
-                        "--compress", "none", "-o", state], check=True)
 
 
 def write_even(path, mebibytes):
@@ -48,9 +37,9 @@ def make_inputs(options, folder):
         return
     data = f"{folder}/data"
     guest_memory.write("idle", data, options.data * 1000000)
-    save(options, folder, data, f"{folder}/guest.qevm")
+    save_plain(options, folder, data, f"{folder}/guest.qevm")
     write_even(data, options.memory - 128)
-    save(options, folder, data, f"{folder}/even.qevm")
+    save_plain(options, folder, data, f"{folder}/even.qevm")
     os.unlink(data)
     for suffix, command in FOREIGN.items():
         pack(folder, f"{command} -c", "even.qevm", f"even.{suffix}")

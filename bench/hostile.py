@@ -7,7 +7,6 @@ the input is linear; memory stays below a bound whatever the input. Nothing here
 test: tests/cli/inspect/hostile_test.py is.
 """
 import argparse
-import datetime
 import os
 import pathlib
 import re
@@ -18,7 +17,7 @@ import tempfile
 
 import hostile_inputs
 from hostile_inputs import Hostile
-from report import MIB, add_output_option, cpu_name, first_line, memory_gib, row, write
+from report import MIB, add_output_option, opening, row, write
 
 STEPS = (1, 2, 4, 8)
 # A time below this is that of a process which begins and ends.
@@ -96,17 +95,14 @@ def main():
                 lines.append(line)
                 print(line, file=sys.stderr)
     write(options.output, "\n".join([
-        "# Hostile sizes", "", "Written by `bench/hostile.py`; run it again to replace it.", "",
-        f"- date: {datetime.date.today().isoformat()}",
-        f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
-        f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}, "
-        f"built as {build_type(options.build)}",
-        f"- medians of {options.runs} runs on one thread, in seconds of CPU; a file that is made of one thing very "
-        "often (`bench/hostile_inputs.py`)",
-        f"- wanted: 8n / 4n of about 2 (linear; not told below {LEAST_SECONDS} s), and at most "
-        "256 MiB; 640 for the largest description there may be",
-        "- status: 3 where the stream is damaged, 4 where a limit is passed, which the message names",
-        "", *lines]) + "\n")
+        *opening("hostile", "Hostile sizes", [f"{options.build}/bin/vmstream-inspect"], [
+            f"built as {build_type(options.build)}",
+            f"medians of {options.runs} runs on one thread, in seconds of CPU; a file that is made of one thing very "
+            "often (`bench/hostile_inputs.py`)",
+            f"wanted: 8n / 4n of about 2 (linear; not told below {LEAST_SECONDS} s), and at most 256 MiB; 640 for "
+            "the largest description there may be",
+            "status: 3 where the stream is damaged, 4 where a limit is passed, which the message names"]),
+        *lines]) + "\n")
 
 
 if __name__ == "__main__":

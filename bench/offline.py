@@ -7,7 +7,6 @@ are to be independent of the RAM; a whole reading is to run at the speed of memo
 the script analyze-migration.py of QEMU's sources is run on the same file, once. Nothing here is a
 pass-or-fail test.
 """
-import datetime
 import os
 import pathlib
 import statistics
@@ -18,9 +17,8 @@ import time
 
 import guest_memory
 from guest_memory import MIB
-from qemu import Guest
-from report import cpu_name, first_line, memory_gib, parser_of_questions, row, write
-from run import DATA_ADDRESS, UNLIMITED
+from plain_save import save_plain
+from report import opening, parser_of_questions, row, write
 
 def timed(command, runs, peak_file, makes=None):
     """Median seconds, and the largest peak in MiB, of a command whose output nobody wants; the file that it
@@ -37,20 +35,11 @@ def timed(command, runs, peak_file, makes=None):
     return statistics.median(seconds), max(peaks_kib) / 1024
 
 
-def save(options, folder, state):
-    data = f"{folder}/data"
-    guest_memory.write("idle", data, options.data * 1000000)
-    loader = f"loader,file={data},addr={DATA_ADDRESS:#x},force-raw=on"
-    with Guest(folder, "guest", options.memory, ["-device", loader]) as guest:
-        with guest.session() as qmp:
-            qmp.execute("migrate-set-parameters", **{"max-bandwidth": UNLIMITED})
-        subprocess.run([f"{options.build}/bin/vmdump", "--quiet", "--qmp", guest.socket_path,
-                        "--compress", "none", "-o", state], check=True)
-
-
 def measure(options, folder):
     state = f"{folder}/state"
-    save(options, folder, state)
+    data = f"{folder}/data"
+    guest_memory.write("idle", data, options.data * 1000000)
+    save_plain(options, folder, data, state)
     inspect = f"{options.build}/bin/vmstream-inspect"
     stream_bytes = os.path.getsize(state)
     lines = [row("question", "seconds", "stream MB/s", "peak MiB"), row("---", "---:", "---:", "---:")]
@@ -85,16 +74,11 @@ def main():
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
         stream_bytes, lines = measure(options, folder)
-    today = datetime.date.today().isoformat()
     write(options.output, "\n".join([
-        "# Inspecting", "", "Written by `bench/offline.py`; run it again to replace it.", "",
-        f"- date: {today}",
-        f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
-        f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}; "
-        f"{first_line('qemu-system-x86_64', '--version')}",
-        f"- guest: {options.memory} MiB RAM; its plain stream has {stream_bytes / MIB:.0f} MiB, in "
-        "the page cache",
-        f"- medians of {options.runs} runs; load of the machine at the start: {load:.1f}", "", *lines]) + "\n")
+        *opening("offline", "Inspecting", (f"{options.build}/bin/vmstream-inspect", "qemu-system-x86_64"), [
+            f"guest: {options.memory} MiB RAM; its plain stream has {stream_bytes / MIB:.0f} MiB, in the page cache",
+            f"medians of {options.runs} runs; load of the machine at the start: {load:.1f}"]),
+        *lines]) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,8 @@ every later one has each small page to protect, whoever asks for it.
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import itertools
 import json
-import os
 import pathlib
 import socket
 import statistics
@@ -30,7 +28,7 @@ import time
 import guest_memory
 from guest_memory import MIB
 from qemu import Guest
-from report import add_output_option, cpu_name, first_line, memory_gib, row, write
+from report import add_output_option, opening, row, write
 from run import DATA_ADDRESS, UNLIMITED
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -230,16 +228,12 @@ def main():
     parser.add_argument("--folder", default=None, help="where files are made (default: the system's)")
     add_output_option(parser, "pause")
     options = parser.parse_args()
-    lines = ["# The pause of a guest", "", "Written by `bench/pause.py`; run it again to replace it.",
-             "", f"- date: {datetime.date.today()}",
-             f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
-             f"- versions: {first_line('qemu-system-x86_64', '--version')}; "
-             f"{first_line(options.build / 'bin/vmdump', '--version')}",
-             f"- guest: emulated (TCG), a quarter of its RAM in use, writing {PAGES_PER_SECOND} pages a "
-             f"second to {PAGES * 4 // 1024} MiB; QEMU alone writes to /dev/null by exec:cat, exec:zstd "
-             "(-1 -T0) and vmdump a synced file",
-             f"- medians of {options.runs} interleaved runs; 'first' is the first save of a guest: QEMU "
-             "leaves its memory in small pages, and protecting those takes the later ones longer", "",
+    lines = [*opening("pause", "The pause of a guest", ("qemu-system-x86_64", options.build / "bin/vmdump"), [
+                 f"guest: emulated (TCG), a quarter of its RAM in use, writing {PAGES_PER_SECOND} pages a "
+                 f"second to {PAGES * 4 // 1024} MiB; QEMU alone writes to /dev/null by exec:cat, exec:zstd "
+                 "(-1 -T0) and vmdump a synced file",
+                 f"medians of {options.runs} interleaved runs; 'first' is the first save of a guest: QEMU "
+                 "leaves its memory in small pages, and protecting those takes the later ones longer"]),
              row("guest", "mode", "who", "pause, events, ms", "largest gap in the count, ms",
                  "seconds", "speed of the running guest"),
              row("---", "---", "---", "---:", "---:", "---:", "---:")]

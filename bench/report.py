@@ -2,6 +2,7 @@
 """What the reports in bench/results have in common, and the one of bench/run.py."""
 import argparse
 import dataclasses
+import datetime
 import os
 import pathlib
 import platform
@@ -51,6 +52,15 @@ def cpu_name():
 
 def memory_gib():
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+
+
+def opening(script, title, programs, facts):
+    """The head of a report by bench/`script`.py: where it was made, with which programs, and `facts`."""
+    return [f"# {title}", "", f"Written by `bench/{script}.py`; run it again to replace it.", "",
+            f"- date: {datetime.date.today().isoformat()}",
+            f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
+            f"- versions: {'; '.join(first_line(str(program), '--version') for program in programs)}",
+            *(f"- {fact}" for fact in facts), ""]
 
 
 @dataclasses.dataclass

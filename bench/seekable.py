@@ -6,7 +6,6 @@ QEMU makes the file: a guest whose RAM looks like that of an idle Linux and is e
 much a question reads is what the kernel counted for the process, its libraries included. Nothing
 here is a pass-or-fail test.
 """
-import datetime
 import json
 import os
 import pathlib
@@ -19,7 +18,7 @@ import time
 import guest_memory
 from guest_memory import MIB
 from qemu import Guest
-from report import cpu_name, first_line, memory_gib, parser_of_questions, row, write
+from report import opening, parser_of_questions, row, write
 from run import DATA_ADDRESS, UNLIMITED
 
 CODINGS = {"zstd:1": "state-1.zst", "zstd": "state.zst", "gzip": "state.gz"}
@@ -86,16 +85,13 @@ def main():
         questions = question_table(options, folder)
         pages = page_table(options, folder)
     write(options.output, "\n".join([
-        "# Reading compressed files by position", "",
-        "Written by `bench/seekable.py`; run it again to replace it.", "",
-        f"- date: {datetime.date.today().isoformat()}",
-        f"- machine: {cpu_name()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB RAM",
-        f"- versions: {first_line(f'{options.build}/bin/vmstream-inspect', '--version')}; "
-        f"{first_line('qemu-system-x86_64', '--version')}",
-        f"- guest: {options.memory} MiB RAM, of which {options.data} MB hold "
-        f"{guest_memory.DATA_SETS['idle'][0]}; its files are in the page cache",
-        f"- questions: medians of {options.runs} runs; wanted at most 30 ms and 1 % of the file for "
-        "info and devices", "", *questions, "", "## One page of the guest", "",
+        *opening("seekable", "Reading compressed files by position",
+                 (f"{options.build}/bin/vmstream-inspect", "qemu-system-x86_64"), [
+                     f"guest: {options.memory} MiB RAM, of which {options.data} MB hold "
+                     f"{guest_memory.DATA_SETS['idle'][0]}; its files are in the page cache",
+                     f"questions: medians of {options.runs} runs; wanted at most 30 ms and 1 % of the file for "
+                     "info and devices"]),
+        *questions, "", "## One page of the guest", "",
         "Medians of 2001 pages in random order; wanted at most 1.5 ms and 0.1 ms.", "", *pages]) + "\n")
 
 

@@ -161,13 +161,14 @@ Status BorrowedGuest::give_back() {
 
 void BorrowedGuest::end_migration() {
   if (must_end_well_ && link_ && link_->descriptor() >= 0 && run_dry()) return;
-  if (!drain_) return pauses_ ? cancel_in_pause() : cancel();
+  if (!drain_) return cancel();
   drain_->take_over();  // from a QEMU that stands still
 }
 
 // An answer that takes long here would be one that QEMU gives only after our end is closed: while
 // it blocks in a write it may hold the lock that its monitor needs.
 void BorrowedGuest::cancel() {
+  if (pauses_) let_it_pause();
   qmp_->set_limits(fresh_limits(kCancelPatience));
   [[maybe_unused]] auto cancelled = qmp_->execute("migrate_cancel");
 }
@@ -175,11 +176,10 @@ void BorrowedGuest::cancel() {
 // A QEMU 7.2 that is told to cancel in the millisecond before its pause waits in it for ever: it
 // has looked for a cancel before, and takes only one in the pause as a sign to go on. A stream that
 // nobody reads makes it fail by itself, or it has sent all and comes to the pause.
-void BorrowedGuest::cancel_in_pause() {
+void BorrowedGuest::let_it_pause() {
   if (link_) link_->close();
   qmp_->set_limits(fresh_limits(kCancelPatience));
   [[maybe_unused]] auto stands = await_pause_or_end(*qmp_, fresh_limits(kRecoveryPatience));
-  cancel();
 }
 
 // To nowhere, for as long as something comes.
@@ -207,7 +207,7 @@ Status BorrowedGuest::revive() {
   auto again = QmpClient::connect(address_, fresh_limits(kRecoveryPatience));
   if (!again) return again.error();
   qmp_.emplace(std::move(*again));
-  if (migrating_ && !must_end_well_) pauses_ ? cancel_in_pause() : cancel();
+  if (migrating_ && !must_end_well_) cancel();
   return ok();
 }
 

@@ -67,7 +67,7 @@ class BorrowedGuest {
   Status provide_drain();
   void end_migration();
   void cancel();
-  void cancel_in_pause();
+  void let_it_pause();
   Status run_dry();
   Status revive();
   Error leave_to_will();
