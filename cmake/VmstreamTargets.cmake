@@ -36,19 +36,24 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
 
-# vmstream_unite_folders(TARGET ALONE...): with VMSTREAM_UNITED the sources of a folder are compiled as
-# one, which reads once what they all include. Those of ALONE stay alone: each has a name of its own
-# that another file of its folder has, too.
+# vmstream_unite_folders(TARGET [ALONE...] [HEADERS HEADER...]): with VMSTREAM_UNITED the sources of a
+# folder are compiled as one, which reads once what they all include, and the HEADERS, which nearly all
+# of them need, are read once for the target. Those of ALONE stay alone: each has a name of its own that
+# another file of its folder has, too.
 function(vmstream_unite_folders target)
   if(NOT VMSTREAM_UNITED)
     return()
   endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" HEADERS)
+  target_precompile_headers(${target} PRIVATE
+    <algorithm> <functional> <map> <memory> <optional> <string> <vector> <fmt/format.h>
+    ${arg_HEADERS})
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   get_target_property(sources ${target} SOURCES)
   foreach(source ${sources})
     cmake_path(ABSOLUTE_PATH source)
     cmake_path(GET source FILENAME name)
-    if(NOT name IN_LIST ARGN)
+    if(NOT name IN_LIST arg_UNPARSED_ARGUMENTS)
       cmake_path(GET source PARENT_PATH folder)
       cmake_path(RELATIVE_PATH folder BASE_DIRECTORY ${PROJECT_SOURCE_DIR})
       string(MAKE_C_IDENTIFIER ${folder} group)

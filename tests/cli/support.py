@@ -26,6 +26,12 @@ def tool(name):
     return str(BIN / name)
 
 
+def thinned(places):
+    """All of very many, but where the environment says otherwise, as it does under sanitizers,
+    which make each try slow."""
+    return list(places)[::int(os.environ.get("VMSTREAM_TEST_EVERY", 1))]
+
+
 def be(width, value):
     return struct.pack({1: ">B", 2: ">H", 4: ">I", 8: ">Q"}[width], value)
 

@@ -373,6 +373,13 @@ class Failing(ToolTest):
     def test_a_device_that_is_full(self):
         self.assert_fails(ENVIRONMENT, self.dump("-o", "/dev/full"), "No space left")
 
+    def test_a_reader_of_stdout_that_leaves_bytes(self):
+        self.write("in", STREAM)
+        ran = self.shell(f"({tool('vmdump')} --stdin -c none -o - < in; echo status $? >&2) |"
+                         " (sleep 0.5; head -c 100000 > f)")
+        self.assertIn(b"left %d bytes of it unread" % (len(STREAM) - 100000), ran.stderr)
+        self.assertIn(b"status 1", ran.stderr)
+
     def test_a_summary_that_nobody_takes(self):
         self.write("in", STREAM)
         ran = self.shell(f"{tool('vmdump')} --stdin -o f --json < in > /dev/full")

@@ -163,6 +163,7 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     auto opened = options.exec ? open_command(options, limits) : open_stdout(options, limits);
     if (!opened) return opened.error();
     chain.elsewhere_ = std::move(*opened);
+    chain.by_command_ = options.exec.has_value();
     chain.then_ = options.then;
     chain.command_stdout_ = command_stdout(options);
     chain.limits_ = limits;
@@ -205,9 +206,12 @@ Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
   return vmstream::Error{vmstream::Errc::Unsupported, "there is no file to read back"};
 }
 
-// The stream is where --exec put it: what fails now fails a save whose bytes are all there.
+// The stream is on its way through stdout, or where --exec put it: what fails now fails a save whose
+// bytes are all there.
 Status OutputChain::publish_elsewhere() const {
-  if (!then_) return sync_stdout();
+  if (auto synced = sync_stdout(); !synced) return synced;
+  if (!by_command_) return vmstream::await_reader(STDOUT_FILENO, limits_);
+  if (!then_) return vmstream::ok();
   auto done = vmstream::run_command(*then_, command_stdout_, limits_);
   if (done) return done;
   Error error = done.error();

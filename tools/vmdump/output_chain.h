@@ -54,6 +54,7 @@ class OutputChain {
   vmstream::Status publish_elsewhere() const;
   vmstream::Status open_openpgp(const Options& options, vmstream::WaitLimits limits);
 
+  bool by_command_ = false;          // elsewhere_ is one
   std::optional<std::string> then_;  // a command
   int command_stdout_ = -1;
   vmstream::WaitLimits limits_;

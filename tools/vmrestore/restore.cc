@@ -128,6 +128,8 @@ ExitStatus restore_to_stdout(Restore& restore) {
   auto summary =
       vmstream::restore_stream(*restore.state.plain, *sink, &observer, restore.guard_options());
   if (!summary) return restore.fail(summary.error());
+  auto read = vmstream::await_reader(STDOUT_FILENO, restore.limits);
+  if (!read) return restore.fail(read.error());
   return restore.report(observer, *summary);
 }
 

@@ -39,6 +39,10 @@ class ByteSink {
 /// by the process.
 std::unique_ptr<ByteSink> make_fd_sink(int borrowed_fd, WaitLimits limits = {});
 
+/// Waits until whoever reads the pipe or FIFO behind `fd` (borrowed) has taken all that was written
+/// to it: a reader that goes away before is an Errc::Environment error. At once for anything else.
+Status await_reader(int fd, const WaitLimits& limits = {});
+
 /// Appends to a vector that the caller owns.
 std::unique_ptr<ByteSink> make_memory_sink(std::vector<std::byte>& borrowed_bytes);
 

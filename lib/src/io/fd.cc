@@ -4,12 +4,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 
 #include <vmstream/byte_sink.h>
@@ -19,6 +21,10 @@
 
 namespace vmstream {
 namespace {
+
+// Between looks at how much of a pipe has been read.
+constexpr Clock::duration kFirstLook = std::chrono::microseconds(100);
+constexpr Clock::duration kLongestLook = std::chrono::milliseconds(20);
 
 class FdSource final : public ByteSource {
  public:
@@ -132,6 +138,27 @@ Result<std::unique_ptr<ByteSource>> open_file_source(const std::string& path, Wa
     return system_error("open", EISDIR);
   }
   return make_fd_source(std::move(fd), limits);
+}
+
+// No descriptor tells when a pipe is empty.
+Status await_reader(int fd, const WaitLimits& limits) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return system_error("ask the output", errno);
+  if (!S_ISFIFO(status.st_mode)) return ok();
+  for (Clock::duration interval = kFirstLook;; interval = std::min(interval * 2, kLongestLook)) {
+    pollfd reader{fd, 0, 0};  // POLLERR is always told: nobody reads
+    bool is_gone = ::poll(&reader, 1, 0) > 0 && (reader.revents & POLLERR) != 0;
+    int unread = 0;
+    if (::ioctl(fd, FIONREAD, &unread) != 0) return system_error("ask the output", errno);
+    if (unread == 0) return ok();
+    if (is_gone) {
+      return Error{Errc::Environment,
+                   fmt::format("whoever read the output left {} bytes of it unread", unread)};
+    }
+    if (auto waited = pause_within(interval, limits, "a reader of the output"); !waited) {
+      return waited;
+    }
+  }
 }
 
 std::unique_ptr<ByteSink> make_fd_sink(int borrowed_fd, WaitLimits limits) {

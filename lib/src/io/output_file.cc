@@ -332,7 +332,10 @@ Result<std::unique_ptr<ByteSource>> OutputFile::read_back() {
 Status OutputFile::commit_file() {
   if (state_->device) return state_->device->finish();
   if (auto synced = state_->sync(); !synced) return synced;
-  if (state_->in_place) return state_->file.close();
+  if (state_->in_place) {
+    if (auto read = await_reader(state_->file.get(), state_->limits); !read) return read;
+    return state_->file.close();
+  }
   if (auto published = state_->publish(); !published) return published;
   state_->disk_bytes = disk_bytes();
   state_->file.reset();  // what close() could report, fsync() has been asked

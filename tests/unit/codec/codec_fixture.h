@@ -11,6 +11,7 @@
 
 #include <vmstream/codec.h>
 #include "support/catch.h"
+#include "support/every.h"
 #include "support/temp_dir.h"
 
 namespace testing {

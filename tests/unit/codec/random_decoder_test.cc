@@ -115,13 +115,13 @@ TEST_CASE("a cut or damaged file is found out on the walk or on reading", "[code
       if (!status) return status.error();
       return got;
     };
-    for (size_t length = 0; length < packed.size(); ++length) {
+    for (size_t length = 0; length < packed.size(); length += testing::every()) {
       auto got = try_reading(Bytes(packed.begin(), packed.begin() + ptrdiff_t(length)));
       if (got && (got->empty() || *got == plain)) continue;  // cut between two pieces
       CAPTURE(traits_of(coding).name, length);
       REQUIRE_FALSE(got);
     }
-    for (size_t bit = 0; bit < 8 * packed.size(); ++bit) {
+    for (size_t bit = 0; bit < 8 * packed.size(); bit += testing::every()) {
       Bytes damaged = packed;
       damaged[bit / 8] ^= static_cast<std::byte>(1 << bit % 8);
       if (!try_reading(damaged)) continue;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -20,6 +21,7 @@
 #include <vmstream/secret.h>
 #include "base/unique_fd.h"
 #include "io/child_process.h"
+#include "io/fd.h"
 #include "io/temporary_name.h"
 #include "support/catch.h"
 #include "support/read_all.h"
@@ -200,6 +202,33 @@ TEST_CASE("a reader that went away is an error, not a death", "[io]") {
   auto written = make_fd_sink(pipe->writer.get())->write(bytes_of("x"));
   REQUIRE_FALSE(written);
   CHECK(written.error().message == "write: Broken pipe");
+}
+
+TEST_CASE("a pipe is waited for until it has been read", "[io]") {
+  auto pipe = make_pipe();
+  REQUIRE(pipe);
+  auto sink = make_fd_sink(pipe->writer.get());
+  REQUIRE(sink->write(bytes_of("all of it")));
+  auto impatient =
+      await_reader(pipe->writer.get(), {.deadline = Clock::now() + std::chrono::milliseconds(30)});
+  REQUIRE_FALSE(impatient);
+  CHECK(impatient.error().code == Errc::TimedOut);
+
+  std::jthread reader([&pipe] {
+    std::array<std::byte, 9> read;
+    for (size_t count = 0; count < read.size(); ++count) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      REQUIRE(::read(pipe->reader.get(), &read[count], 1) == 1);
+    }
+  });
+  CHECK(await_reader(pipe->writer.get()));
+  reader.join();
+
+  REQUIRE(sink->write(bytes_of("left")));
+  pipe->reader.reset();
+  auto left = await_reader(pipe->writer.get());
+  REQUIRE_FALSE(left);
+  CHECK(left.error().message == "whoever read the output left 4 bytes of it unread");
 }
 
 TEST_CASE("an output file appears only when committed, private and whole", "[io]") {
