@@ -206,8 +206,8 @@ Result<std::unique_ptr<vmstream::ByteSource>> OutputChain::read_back() {
   return vmstream::Error{vmstream::Errc::Unsupported, "there is no file to read back"};
 }
 
-// The stream is on its way through stdout, or where --exec put it: what fails now fails a save whose
-// bytes are all there.
+// The stream is on its way through stdout, or where --exec put it: what fails now fails a save
+// whose bytes are all there.
 Status OutputChain::publish_elsewhere() const {
   if (auto synced = sync_stdout(); !synced) return synced;
   if (!by_command_) return vmstream::await_reader(STDOUT_FILENO, limits_);
