@@ -235,7 +235,7 @@ class SaveBench(Bench):
 
     def check_ended(self, ran, is_whole):
         """Whether QEMU has been ended, which must not be before the file is safe."""
-        if ran.status == 0:
+        if ran.status == 0 or is_untold(ran):
             wait_until(self.guest.has_ended, "QEMU to end")
         promise(is_whole or not self.guest.has_ended(), "QEMU was ended without a file")
         return self.guest.has_ended()
