@@ -253,6 +253,16 @@ class Failing(ToolTest):
         ran = self.shell(f"{tool('vmrestore')} f > /dev/full")
         self.assert_fails(ENVIRONMENT, ran, "No space left")
 
+    def test_standard_descriptors_that_are_closed(self):
+        self.write("f", STREAM)
+        for command in ("vmrestore - <&-", "vmrestore f >&-", "vmstream-inspect - <&-",
+                        "vmstream-inspect info f >&-", "vmdump --stdin -o g <&-"):
+            with self.subTest(command):
+                ran = self.shell(f"{tool('')}/{command}")
+                self.assert_fails(ENVIRONMENT, ran, "Bad file descriptor")
+        self.assert_status(DONE, self.shell(f"{tool('vmrestore')} -o h f 2>&- <&-"))
+        self.assertEqual(STREAM, self.read("h"))
+
     def test_a_reader_that_leaves_bytes(self):
         self.write("f", STREAM)
         restored = f"({tool('vmrestore')} f; echo status $? >&2) | (sleep 0.5; head -c 100000)"

@@ -115,6 +115,8 @@ class SaveBench(Bench):
         self.prepare(save)
         ran = self.run(None, "vmdump", *self.arguments(save, None), counted=program)
         assert ran.status == 0, ran
+        if save.ends_qemu:
+            wait_until(self.guest.has_ended, "QEMU to end")
         self.forget_files()
         return self.read_counts()
 

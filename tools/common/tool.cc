@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "common/tool.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <new>
 
 #include "common/output.h"
@@ -79,6 +81,16 @@ ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
   return status;
 }
 
+// A descriptor that the tool opens must not take the place of a standard one that its caller has
+// closed: what is printed would go there. Reading these, and writing to them, fails.
+void occupy_standard_descriptors() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest free number, which is this one.
+    (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
 // What passes through here is a guest's memory and, at times, a passphrase: no core dump, and no
 // other process of the user's may look.
 void keep_memory_private() {
@@ -89,6 +101,7 @@ void keep_memory_private() {
 
 int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** argv,
              const std::function<ExitStatus(Session&)>& work) {
+  occupy_standard_descriptors();
   ignore_broken_pipes();
   keep_memory_private();
   try {

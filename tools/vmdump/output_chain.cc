@@ -164,6 +164,7 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     if (!opened) return opened.error();
     chain.elsewhere_ = std::move(*opened);
     chain.by_command_ = options.exec.has_value();
+    chain.with_disks_ = options.disk_folder.has_value();
     chain.then_ = options.then;
     chain.command_stdout_ = command_stdout(options);
     chain.limits_ = limits;
@@ -216,7 +217,8 @@ Status OutputChain::publish_elsewhere() const {
   if (done) return done;
   Error error = done.error();
   error.message = "the command of --exec has taken everything, but --then failed: " + error.message;
-  error.hint = "what was written aside is whole; publish it by hand, or save again";
+  error.hint = with_disks_ ? "what was written aside is whole, but its disks are gone: save again"
+                           : "what was written aside is whole; publish it by hand, or save again";
   return error;
 }
 

@@ -55,6 +55,7 @@ class OutputChain {
   vmstream::Status open_openpgp(const Options& options, vmstream::WaitLimits limits);
 
   bool by_command_ = false;          // elsewhere_ is one
+  bool with_disks_ = false;          // which a failure merges back, past what was saved of them
   std::optional<std::string> then_;  // a command
   int command_stdout_ = -1;
   vmstream::WaitLimits limits_;
