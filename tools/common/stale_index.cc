@@ -7,7 +7,6 @@
 #include <vmstream/sidecar.h>
 
 namespace vmtools {
-
 namespace {
 
 // The work is done: that there is no memory for the look must not make a failure of it.

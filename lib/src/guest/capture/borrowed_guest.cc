@@ -18,8 +18,10 @@ namespace {
 constexpr const char* kWhereQemuSpeaks =
     "the reason stands on QEMU's standard error, or in the log that it was given";
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
-// For a QEMU that nobody reads any more to fail, or to come to its pause.
+// For a QEMU that nobody reads any more to fail, or to come to its pause: what it usually takes,
+// and the most.
 constexpr auto kUntilItPauses = std::chrono::milliseconds(300);
+constexpr auto kPausePatience = std::chrono::seconds(2);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);
 constexpr size_t kDryReadBytes = 1 << 20;
 constexpr const char* kReadIntoNowhere = "exec cat > /dev/null";  // a shell's, of its stdin
@@ -176,10 +178,12 @@ void BorrowedGuest::cancel() {
 // A QEMU 7.2 that is told to cancel in the millisecond before its pause waits in it for ever: it
 // has looked for a cancel before, and takes only one in the pause as a sign to go on. A stream that
 // nobody reads makes it fail by itself, or it has sent all and comes to the pause.
+// One that writes the file itself is newer, and could be long in coming there.
 void BorrowedGuest::let_it_pause() {
-  if (link_) link_->close();
-  qmp_->set_limits(fresh_limits(kCancelPatience));
-  [[maybe_unused]] auto stands = await_pause_or_end(*qmp_, fresh_limits(kRecoveryPatience));
+  if (!link_) return;
+  link_->close();
+  qmp_->set_limits(fresh_limits(kPausePatience));
+  [[maybe_unused]] auto stands = await_pause_or_end(*qmp_, fresh_limits(kPausePatience));
 }
 
 // To nowhere, for as long as something comes.
