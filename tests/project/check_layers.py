@@ -37,7 +37,7 @@ PUBLIC = {
              " unmapped",
     "guest": "capture convergence lazy_file lazy_restore qmp restore",
     "analysis": "byte_names device_collector extract index_answers load_advice problem_log qemu_version"
-                " ram_usage record_list stream_scan stream_summary verification",
+                " ram_usage record_list stream_scan stream_summary verdict verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
 

@@ -73,6 +73,7 @@ class ByteNamer final : public StreamVisitor {
   Status on_package_end(uint64_t offset) override;
   Status on_eof(uint64_t offset) override;
   Status on_vmdesc(const VmdescRecord& record) override;
+  Status on_cut_vmdesc(const VmdescRecord& record) override;
   Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_lost(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_gap(const StreamGap& gap) override;

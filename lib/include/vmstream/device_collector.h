@@ -83,6 +83,7 @@ class DeviceCollector final : public SummaryCollector {
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_vmdesc(const VmdescRecord& vmdesc) override;
+  Status on_cut_vmdesc(const VmdescRecord& vmdesc) override;
 
  private:
   DecodedDevice decode_by_schema(const DeviceSection& section) const;
@@ -97,6 +98,7 @@ class DeviceCollector final : public SummaryCollector {
   bool keeping_ = false;  // the section in hand is the last of sections_
   uint64_t kept_bytes_ = 0;
   std::optional<Vmdesc> vmdesc_;
+  bool described_in_part_ = false;
 };
 
 }  // namespace vmstream

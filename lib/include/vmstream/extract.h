@@ -21,7 +21,7 @@ namespace vmstream {
 struct RamImageInfo {
   std::string block;  ///< its name, not escaped; empty in ram version 3
   uint64_t bytes = 0;
-  /// Never sent, zero in the image: unplugged or discarded memory, or a page that a fault lost.
+  /// Never sent, or taken back by a postcopy source and not sent again; zero in the image.
   uint64_t absent_pages = 0;
 };
 
@@ -45,6 +45,7 @@ class RamExtractor final : public StreamVisitor {
   Status on_ram_blocks(const RamBlockList& list) override;
   Status on_page(const Page& page) override;
   Status on_ram_mark(RamMark mark, uint64_t offset) override;
+  Status on_command(const Command& command) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_eof(uint64_t offset) override;
   Status on_gap(const StreamGap& gap) override;

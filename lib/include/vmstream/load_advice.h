@@ -10,6 +10,7 @@
 
 #include <vmstream/stream_scan.h>
 #include <vmstream/stream_summary.h>
+#include <vmstream/verdict.h>
 #include <vmstream/visitor.h>
 
 namespace vmstream {
@@ -33,14 +34,16 @@ struct Advice {
 /// Use: scan_stream() with this visitor, then finish() with the scan's result.
 class LoadAdviser final : public StreamVisitor {
  public:
-  LoadAdviser();
+  /// `qemu`: the release that is to load the stream; without one, whichever is made for it.
+  explicit LoadAdviser(std::optional<QemuVersion> qemu = std::nullopt);
   ~LoadAdviser() override;
 
-  /// Call once; explain() afterwards. With `qemu`: also what that release cannot load.
-  std::vector<Advice> finish(const ScanResult& scan, std::optional<QemuVersion> qemu = {});
+  /// Call once; the others afterwards.
+  std::vector<Advice> finish(const ScanResult& scan);
+  const LoadVerdict& verdict() const;
   /// Finds what a message of QEMU speaks of. Empty if the message is not known.
   std::vector<Advice> explain(std::string_view message) const;
-  /// Valid after finish().
+  /// Its problems are those that a Verifier finds.
   const StreamSummary& summary() const;
 
   Status on_header(const StreamHeader& header) override;
@@ -52,8 +55,9 @@ class LoadAdviser final : public StreamVisitor {
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_command(const Command& command) override;
+  Status on_eof(uint64_t offset) override;
   Status on_vmdesc(const VmdescRecord& record) override;
-  Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_cut_vmdesc(const VmdescRecord& record) override;
   Status on_problem(const Problem& problem) override;
 
  private:

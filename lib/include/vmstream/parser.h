@@ -81,6 +81,9 @@ class StreamParser {
   /// only after finish() has succeeded.
   uint64_t confirmed_offset() const;
 
+  /// Whether EOF has been read: only the description may follow.
+  bool has_ended() const;
+
   /// Bytes fed so far.
   uint64_t offset() const;
 

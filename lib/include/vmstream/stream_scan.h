@@ -25,6 +25,7 @@ struct ScanResult {
   std::vector<StreamGap> gaps = {};
   uint64_t gap_count = 0;
   uint64_t lost_bytes = 0;  ///< in all gaps
+  bool ended = false;       ///< EOF was read: all that QEMU loads is there
   bool complete() const { return !fault && gap_count == 0; }
 
   static constexpr size_t kGapsKept = 1000;
@@ -64,5 +65,9 @@ ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor,
 
 /// True for the faults of a stream, false for those of the world around it (I/O, interruption).
 bool is_stream_fault(const Error& error);
+
+/// What QEMU makes of the fault that ended a scan. Behind EOF it reads nothing that matters to it,
+/// and what was too large for this reader it may load.
+LoadEffect effect_of_fault(const ScanResult& scan);
 
 }  // namespace vmstream

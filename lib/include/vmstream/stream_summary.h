@@ -12,6 +12,7 @@
 #include <vmstream/problem_log.h>
 #include <vmstream/qemu_version.h>
 #include <vmstream/stream_scan.h>
+#include <vmstream/verdict.h>
 #include <vmstream/visitor.h>
 
 namespace vmstream {
@@ -82,6 +83,7 @@ struct StreamSummary {
   bool vmdesc = false;
   QemuVersionRange qemu;
   ProblemLog problems;
+  LoadVerdict load;  ///< the caller sets it, as a Verifier of the same scan found it
 
   bool complete = false;
   /// With neither footers nor a description a zero byte at the end of the file is taken for the
@@ -116,7 +118,7 @@ class SummaryCollector : public StreamVisitor {
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_command(const Command& command) override;
   Status on_vmdesc(const VmdescRecord& record) override;
-  Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_cut_vmdesc(const VmdescRecord& record) override;
   Status on_problem(const Problem& problem) override;
 
  private:

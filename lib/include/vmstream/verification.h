@@ -7,6 +7,7 @@
 
 #include <vmstream/problem_log.h>
 #include <vmstream/stream_scan.h>
+#include <vmstream/verdict.h>
 #include <vmstream/visitor.h>
 
 namespace vmstream {
@@ -21,6 +22,7 @@ struct Verification {
   bool vmdesc = false;
   bool end_is_inferred = false;  ///< see StreamSummary
   ProblemLog problems;
+  LoadVerdict load;  ///< what QEMU makes of it
 
   /// Complete, and nothing wrong but what QEMU is known to write.
   bool ok() const { return complete && problems.damage() == 0; }
@@ -28,8 +30,10 @@ struct Verification {
   Status status() const;
 };
 
-/// Collects what the parser finds wrong, and holds the description against the stream: each device
-/// in both directions, its length, the heads of its subsections.
+/// Collects what the parser finds wrong, decodes what QEMU decodes (deltas and compressed pages,
+/// commands, the heads of mapped-ram blocks), looks at the order of the sections, and holds the
+/// description against them in both directions: each device, its length, the heads of its
+/// subsections.
 /// Use: scan_stream() with this visitor, then finish() with the scan's result.
 /// Memory: device sections, at most 32 MiB.
 class Verifier final : public StreamVisitor {
@@ -40,11 +44,18 @@ class Verifier final : public StreamVisitor {
   /// Call once, and verify nothing after.
   Verification finish(const ScanResult& scan);
 
+  Status on_header(const StreamHeader& header) override;
+  Status on_configuration(const Configuration& configuration) override;
   Status on_section(const SectionHeader& header) override;
+  Status on_ram_blocks(const RamBlockList& list) override;
+  Status on_page(const Page& page) override;
+  Status on_ram_mark(RamMark mark, uint64_t offset) override;
   Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
+  Status on_command(const Command& command) override;
+  Status on_eof(uint64_t offset) override;
   Status on_vmdesc(const VmdescRecord& record) override;
-  Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
+  Status on_cut_vmdesc(const VmdescRecord& record) override;
   Status on_problem(const Problem& problem) override;
 
  private:

@@ -4,11 +4,21 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include <vmstream/format.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
+
+/// What becomes of a load where something is wrong with the stream.
+enum class LoadEffect {
+  Refused,  ///< QEMU stops there
+  Depends,  ///< on the machine and the options of the destination
+  Ignored,  ///< QEMU does not look at it, or does not mind
+};
+/// "refused", "depends", "ignored": the word used in JSON.
+std::string_view name_of(LoadEffect effect);
 
 /// Something wrong or surprising that does not stop the parse.
 struct Problem {
@@ -16,6 +26,9 @@ struct Problem {
   std::string message;  ///< escaped, lower case, no full stop
   /// A flaw that releases of QEMU are known to write: surprising, but nothing is damaged.
   bool known_flaw = false;
+  LoadEffect effect = LoadEffect::Refused;  ///< of a known flaw: none
+
+  bool stops_a_load() const { return !known_flaw && effect == LoadEffect::Refused; }
 };
 
 /// A stretch that was passed over as damaged, by a parser that takes up reading again behind it.
@@ -25,6 +38,7 @@ struct StreamGap {
   uint64_t to = 0;    ///< where reading goes on
   /// The open section goes on behind the gap; else it ended unseen, if one was open.
   bool in_section = false;
+  LoadEffect effect = LoadEffect::Refused;
 };
 
 /// Receives a stream in order. Views are valid during the call only. Overrides what interests it;
@@ -32,7 +46,7 @@ struct StreamGap {
 ///
 ///   header [configuration]
 ///   { section (ram_blocks | page | ram_mark | body)* section_end | command | package_end }*
-///   [eof [vmdesc]] [trailing*]
+///   [eof [vmdesc | cut_vmdesc]] [trailing*]
 class StreamVisitor {
  public:
   virtual ~StreamVisitor() = default;
@@ -57,6 +71,8 @@ class StreamVisitor {
 
   virtual Status on_eof(uint64_t /*offset*/) { return ok(); }
   virtual Status on_vmdesc(const VmdescRecord&) { return ok(); }
+  /// What there is of a description behind which the input ends too early; the parser fails then.
+  virtual Status on_cut_vmdesc(const VmdescRecord&) { return ok(); }
   /// Bytes behind the end of the stream, in pieces.
   virtual Status on_trailing(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
 
@@ -66,6 +82,7 @@ class StreamVisitor {
   /// parsers that were asked to, as is on_gap().
   virtual Status on_lost(uint64_t /*offset*/, std::span<const std::byte>) { return ok(); }
   /// Such a place was found; on_problem() tells the same in words, then the events behind it come.
+  /// What was shown as trailing may turn out to be such a gap: then the sections go on behind it.
   virtual Status on_gap(const StreamGap&) { return ok(); }
 };
 

@@ -15,6 +15,7 @@
 
 namespace vmstream {
 
+class VmdescBuilder;
 struct VmdescSubsection;
 
 /// Where the declaration of one element begins among the fields and subsections of a list or tree.
@@ -70,6 +71,8 @@ class Vmdesc {
  public:
   /// Nesting, number of fields and every size are bounded; sums that overflow are an error.
   static Result<Vmdesc> parse(std::string_view json);
+  /// The same of a text that is cut or damaged: the devices in front of its first fault.
+  static Vmdesc read_front(std::string_view json);
 
   /// Bytes of a target page; 0 where the description does not say.
   uint32_t page_size() const { return page_size_; }
@@ -78,6 +81,8 @@ class Vmdesc {
   const VmdescDevice* find(std::string_view idstr, uint32_t instance_id) const;
 
  private:
+  Status take(VmdescBuilder builder);
+
   uint32_t page_size_ = 0;
   std::vector<VmdescDevice> devices_;
   std::vector<uint32_t> by_key_;  // indices into devices_, by idstr and instance id

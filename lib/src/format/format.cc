@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The one name of every enumerator, for JSON, tables and messages.
 #include <vmstream/format.h>
+#include <vmstream/visitor.h>
 
 namespace vmstream {
 
@@ -90,6 +91,18 @@ std::string_view name_of(CommandType type) {
       return "SWITCHOVER_START";
   }
   return "unknown";
+}
+
+std::string_view name_of(LoadEffect effect) {
+  switch (effect) {
+    case LoadEffect::Refused:
+      return "refused";
+    case LoadEffect::Depends:
+      return "depends";
+    case LoadEffect::Ignored:
+      break;
+  }
+  return "ignored";
 }
 
 }  // namespace vmstream

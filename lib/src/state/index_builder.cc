@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/index_builder.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <utility>
 
 #include <vmstream/version.h>
 #include <vmstream/vmdesc.h>
+#include "format/ram/ram_discard.h"
 #include "state/page_account.h"
 #include "state/page_collector.h"
 #include "state/record_collector.h"
@@ -51,6 +53,7 @@ struct IndexBuilder::State {
   size_t number_of_flat_memory();
   void settle_counts();
   void enter_block(const RamBlock* entry);
+  void discard(const Command& command);
 };
 
 size_t IndexBuilder::State::number_of(const RamBlock& entry) {
@@ -79,6 +82,17 @@ size_t IndexBuilder::State::number_of_flat_memory() {
   size_t flat = number_of({.name = "", .used_length = facts.ram_bytes, .offset = list_offset});
   pages.set_block_count(facts.blocks.size());
   return flat;
+}
+
+void IndexBuilder::State::discard(const Command& command) {
+  auto discarded = read_ram_discard(command);
+  auto found = discarded ? by_name.find(discarded->block) : by_name.end();
+  if (found == by_name.end()) return pages.give_up("pages are discarded that nobody knows");
+  uint64_t size = facts.blocks[found->second].block.used_length;
+  for (auto [start, length] : discarded->ranges) {
+    start = std::min(start, size);
+    pages.discard(found->second, start, std::min(length, size - start));
+  }
 }
 
 void IndexBuilder::State::settle_counts() {
@@ -161,6 +175,7 @@ Status IndexBuilder::on_command(const Command& command) {
                        .length = kRecordHeadBytes + command.payload.size(),
                        .command = command.type});
   if (command.type == CommandType::Packaged) state_->records.set_packaged(true);
+  if (command.type == CommandType::PostcopyRamDiscard) state_->discard(command);
   return ok();
 }
 

@@ -97,6 +97,18 @@ void PageCollector::add_run(size_t number, const PageRun& run) {
   check_memory();
 }
 
+// A layer of its own, of runs that lead to no place.
+void PageCollector::discard(size_t number, uint64_t start, uint64_t length) {
+  run_ = nullptr;
+  if (given_up_ || page_size_ == 0 || length == 0) return;
+  uint64_t end = (start + length - 1) / page_size_ + 1;
+  for (uint64_t page = start / page_size_; page < end && !given_up_;) {
+    auto count = static_cast<uint32_t>(std::min<uint64_t>(end - page, UINT32_MAX));
+    add_run(number, {page, count, 0, PagePlace()});
+    page += count;
+  }
+}
+
 void PageCollector::add_delta(size_t number, uint64_t page, PagePlace place) {
   PageLayers& layers = blocks_[number];
   runs_ -= layers.size();
@@ -123,7 +135,10 @@ void PageCollector::give_up(std::string reason) {
 PageMap PageCollector::take() {
   run_ = nullptr;
   std::vector<PageRuns> blocks(blocks_.size());
-  for (size_t number = 0; number < blocks.size(); ++number) blocks[number] = blocks_[number].take();
+  for (size_t number = 0; number < blocks.size(); ++number) {
+    blocks[number] = blocks_[number].take();
+    std::erase_if(blocks[number], [](const PageRun& run) { return !run.place.is_sent(); });
+  }
   blocks_ = {};
   drop_unreachable_deltas(blocks);
   return PageMap(page_size_, std::move(blocks), std::exchange(deltas_, {}));

@@ -34,6 +34,8 @@ class PageCollector {
       begin_run(number, page, place);
     }
   }
+  /// The source has taken back `length` bytes of block `number`.
+  void discard(size_t number, uint64_t start, uint64_t length);
   /// From a source that is surer than the pages were.
   void set_page_size(uint32_t bytes);
   bool knows_page_size() const { return page_size_known_; }

@@ -187,11 +187,11 @@ class Text(InspectTest):
 
     def test_names_cannot_reach_the_terminal(self):
         content = small_stream(idstr="\x1b[2Jtimer")
-        for command in ("info", "sections", "devices"):
-            text = self.inspect(command, content=content).text
-            self.assertNotIn("\x1b", text)
-            self.assertIn("\\x1b[2Jtimer", text)
-        answer = self.inspect("devices", "--json", content=content).json
+        for command, status in (("info", 3), ("sections", 0), ("devices", 3)):
+            run = self.inspect(command, content=content, status=status)
+            self.assertNotIn("\x1b", run.text + run.err.decode())
+            self.assertIn("\\x1b[2Jtimer", run.text)
+        answer = self.inspect("devices", "--json", content=content, status=3).json
         self.assertEqual(answer["devices"][0]["idstr"], "\\x1b[2Jtimer")
 
     def test_colour_is_for_terminals(self):

@@ -241,10 +241,11 @@ class Explain(FileTest):
     def test_what_an_older_release_does_not_know(self):
         command = b"\x08" + be(2, 11) + be(2, 0)
         content = small_stream().replace(ram_end(), command + ram_end())
-        def fails(release):
-            answer = self.inspect("explain", "--json", "--qemu", release, content=content).json
+        def fails(release, status=3):
+            answer = self.inspect("explain", "--json", "--qemu", release, content=content, status=status).json
+            self.assertEqual(answer["verdict"], "refused" if status else "loads")
             return [advice["text"] for advice in answer["advice"] if advice["kind"] == "fails"]
-        self.assertEqual(fails("10.0"), [])
+        self.assertEqual(fails("10.0", status=0), [])
         self.assertIn("SWITCHOVER_START", fails("7.2")[0])
         self.assertIn("pc-i440fx-7.2", fails("6.0")[0])
         self.inspect("explain", "--qemu", "new", status=2)

@@ -87,7 +87,7 @@ TEST_CASE("a flipped byte never crashes the parser and never makes it forget a b
       RoundTrip copy;
       auto status = parse_in_pieces(damaged, 512, copy);
       INFO("byte " << at);
-      if (status) CHECK(copy.bytes == damaged);
+      if (status && !copy.may_differ) CHECK(copy.bytes == damaged);
     }
   }
 }
@@ -203,7 +203,7 @@ TEST_CASE("every fault of the framing has its error") {
     CHECK(mentions(error_of(stream), "part of section id 9, which was not started"));
   }
   SECTION("two starts of one id") {
-    stream.header().start(1, "block").be64(2).footer().start(1, "block");
+    stream.header().start(1, "block").be64(2).footer().start(1, "ram", 4);
     CHECK(mentions(error_of(stream), "section id 1 is started twice"));
   }
   SECTION("empty idstr") {

@@ -41,10 +41,12 @@ std::optional<vmstream::SeekableState> open_by_position(Session& session,
 
 vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options, StateFile& state,
                                   vmstream::StreamVisitor& visitor, std::string_view what,
-                                  vmstream::MappedPages pages, vmstream::Sha256* digest) {
+                                  vmstream::MappedPages pages, vmstream::Sha256* digest,
+                                  vmstream::StreamVisitor* also) {
   Progress progress(session, what);
   vmstream::ScanOptions how{
       .digest = digest,
+      .also = also,
       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); },
       .mapped_pages = pages};
   auto seekable = open_by_position(session, options);

@@ -32,7 +32,8 @@ std::string shown_name(const InspectOptions& options);
 vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options,
                                   vmstream::StateFile& state, vmstream::StreamVisitor& visitor,
                                   std::string_view what, vmstream::MappedPages pages,
-                                  vmstream::Sha256* digest = nullptr);
+                                  vmstream::Sha256* digest = nullptr,
+                                  vmstream::StreamVisitor* also = nullptr);
 
 /// What the scan found wrong decides the status. Problems that did not end it have been printed
 /// with the answer; here they get a line of their own for those who read only stderr.

@@ -62,19 +62,37 @@ vmstream::Result<std::optional<vmstream::QemuVersion>> wanted_release(
       fmt::format("--qemu: '{}' is no release, such as 7.2", vmstream::escape(*text))};
 }
 
+std::string_view answer(vmstream::Verdict verdict) {
+  switch (verdict) {
+    case vmstream::Verdict::Loads:
+      return "Nothing in the stream stops a load, if the destination is made for it:\n";
+    case vmstream::Verdict::Depends:
+      return "Whether it loads depends on the destination:\n";
+    case vmstream::Verdict::Refused:
+      break;
+  }
+  return "A load fails.\n";
+}
+
+// A flaw that QEMU does not mind is none here.
+ExitStatus status_of(Session& session, const InspectOptions& options,
+                     const vmstream::ScanResult& scan, const vmstream::LoadVerdict& verdict) {
+  if (verdict.verdict != vmstream::Verdict::Refused) return ExitStatus::Done;
+  if (scan.fault) return session.fail(shown_name(options), *scan.fault);
+  const auto& because = *verdict.because;
+  return session.fail(shown_name(options),
+                      {vmstream::Errc::Malformed, because.message, because.offset});
+}
+
 void print_text(const InspectOptions& options, const std::vector<Advice>& message,
-                const std::vector<Advice>& advice) {
+                const std::vector<Advice>& advice, vmstream::Verdict verdict) {
   if (options.error && message.empty()) {
     print("This message of QEMU is not known here; what can be said of the file:\n");
   }
   print_advice(message);
-  bool fails =
-      std::ranges::any_of(advice, [](const Advice& one) { return one.kind == AdviceKind::Fails; });
-  if (!options.error) {
-    print(fails ? "A load fails.\n"
-                : "Nothing in the stream stops a load, if the destination is made for it:\n");
-  }
-  if (!options.error || message.empty() || fails) print_advice(advice);
+  if (!options.error) print(answer(verdict));
+  bool refused = verdict == vmstream::Verdict::Refused;
+  if (!options.error || message.empty() || refused) print_advice(advice);
 }
 
 }  // namespace
@@ -83,7 +101,7 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
   auto release = wanted_release(options.qemu);
   if (!release) return session.fail("", release.error());
   Progress progress(session, "read");
-  vmstream::LoadAdviser adviser;
+  vmstream::LoadAdviser adviser(*release);
   auto scan = vmstream::scan_stream(
       *state.plain, adviser,
       {.on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
@@ -92,19 +110,20 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
-  auto advice = adviser.finish(scan, *release);
+  auto advice = adviser.finish(scan);
   auto message = options.error ? adviser.explain(*options.error) : std::vector<Advice>{};
   if (options.common.json) {
     auto json = opening_json("vmstream.explain/1", {options.file, state.containers});
     json["complete"] = scan.complete();
+    json["verdict"] = name_of(adviser.verdict().verdict);
     if (options.error) json["message"] = advice_json(message);
     json["advice"] = advice_json(advice);
     json["problems"] = problems_json(adviser.summary().problems);
     print_json(json);
   } else {
-    print_text(options, message, advice);
+    print_text(options, message, advice, adviser.verdict().verdict);
   }
-  return judge(session, options, scan, adviser.summary().problems);
+  return status_of(session, options, scan, adviser.verdict());
 }
 
 }  // namespace vmtools

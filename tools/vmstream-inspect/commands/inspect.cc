@@ -13,6 +13,7 @@
 #include <vmstream/state_file.h>
 #include <vmstream/stream_ends.h>
 #include <vmstream/stream_summary.h>
+#include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
@@ -56,6 +57,16 @@ std::optional<vmstream::CaptureCircumstances> find_circumstances(
   return facts->capture;
 }
 
+// What is wrong, and what QEMU makes of it, is what verify and explain say.
+vmstream::StreamSummary summarise(vmstream::SummaryCollector& collector,
+                                  vmstream::Verifier& verifier, const vmstream::ScanResult& scan) {
+  auto summary = collector.finish(scan);
+  auto verified = verifier.finish(scan);
+  summary.problems = std::move(verified.problems);
+  summary.load = std::move(verified.load);
+  return summary;
+}
+
 // Answers from the two ends of a large stream, where nothing in them is wrong.
 bool answered_by_ends(Session& session, const InspectOptions& options) {
   // A full scan of less is over before anybody notices.
@@ -66,8 +77,10 @@ bool answered_by_ends(Session& session, const InspectOptions& options) {
   auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
+  vmstream::Verifier verifier;
+  vmstream::scan_ends(*ends, verifier);
   auto scan = vmstream::scan_ends(*ends, collector);
-  auto summary = collector.finish(scan);
+  auto summary = summarise(collector, verifier, scan);
   if (!scan.complete() || summary.problems.damage() > 0) return false;
   auto indexed = open_indexed(session, options, IndexTables::Records);
   summary.ram_read = indexed && vmstream::confirm_records(indexed->index, state->plain()) &&
@@ -82,12 +95,14 @@ bool answered_by_ends(Session& session, const InspectOptions& options) {
 ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& state) {
   vmstream::Sha256 digest;
   vmstream::SummaryCollector collector;
-  auto scan = scan_subject(session, options, state, collector, "read",
-                           vmstream::MappedPages::Places, options.digest ? &digest : nullptr);
+  vmstream::Verifier verifier;
+  auto scan =
+      scan_subject(session, options, state, collector, "read", vmstream::MappedPages::Places,
+                   options.digest ? &digest : nullptr, &verifier);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
-  auto summary = collector.finish(scan);
+  auto summary = summarise(collector, verifier, scan);
   Subject subject{options.file, state.containers};
   if (options.digest) subject.sha256 = digest.finish();
   subject.capture = find_circumstances(open_by_position(session, options), summary);

@@ -40,6 +40,7 @@ void print_verdict_json(const Verified& verified) {
   for (const auto& gap : scan.gaps) gaps.push_back({{"from", gap.from}, {"to", gap.to}});
   json["ok"] = found.ok();
   json["complete"] = found.complete;
+  json["verdict"] = name_of(found.load.verdict);
   json["end_inferred"] = found.end_is_inferred;
   json["sha256"] = subject.sha256.value_or("");
   json["stream_bytes"] = scan.stream_bytes;
@@ -62,10 +63,21 @@ std::string verdict(const Verification& found) {
   return found.complete ? "DAMAGED: complete, but it contradicts itself" : "DAMAGED: not whole";
 }
 
+std::string load_text(const vmstream::LoadVerdict& load) {
+  if (!load.because) return "QEMU loads it all the same";
+  bool refused = load.verdict == vmstream::Verdict::Refused;
+  return fmt::format(
+      "{} {:#x} (see explain)",
+      refused ? "QEMU refuses it at offset"
+              : "whether QEMU loads it depends on the destination, for what is at offset",
+      load.because->offset);
+}
+
 void print_verdict(bool color, const Verified& verified) {
   const auto& [subject, scan, found, absent_pages] = verified;
   std::string_view paint = !color ? "" : found.ok() ? "\x1b[1;32m" : "\x1b[1;31m";
   print(fmt::format("{}{}{}\n", paint, verdict(found), color ? "\x1b[0m" : ""));
+  if (!found.ok() || found.load.because) print(fmt::format("  {}\n", load_text(found.load)));
   print(fmt::format("  {} bytes of stream, {} sections, {} devices ({} held against the vmdesc)\n",
                     scan.stream_bytes, found.sections, found.devices, found.described));
   print(fmt::format("  SHA-256 {}\n", subject.sha256.value_or("")));

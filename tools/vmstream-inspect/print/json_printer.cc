@@ -222,7 +222,8 @@ ordered_json problems_json(const vmstream::ProblemLog& problems) {
   for (const auto& problem : problems.kept()) {
     list.push_back({{"offset", problem.offset},
                     {"message", problem.message},
-                    {"known_flaw", problem.known_flaw}});
+                    {"known_flaw", problem.known_flaw},
+                    {"effect", name_of(problem.effect)}});
   }
   return list;
 }
@@ -238,6 +239,7 @@ ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& su
   auto json = opening_json("vmstream.info/1", subject);
   if (subject.sha256) json["sha256"] = *subject.sha256;
   if (subject.capture) json["capture"] = capture_json(*subject.capture, subject.file);
+  json["verdict"] = name_of(summary.load.verdict);
   json["stream"] = stream_json(summary);
   json["qemu"] = qemu_json(summary.qemu);
   json["ram"] = ram_json(summary);

@@ -12,6 +12,14 @@
 namespace vmtools {
 namespace {
 
+std::string verdict_text(const vmstream::LoadVerdict& load) {
+  if (!load.because) return "loads, if the destination is made for it";
+  bool refused = load.verdict == vmstream::Verdict::Refused;
+  return fmt::format("{}: offset {:#x}: {}",
+                     refused ? "QEMU refuses it" : "it depends on the destination",
+                     load.because->offset, load.because->message);
+}
+
 using vmstream::escape;
 using vmstream::format_size;
 using vmstream::PageKind;
@@ -261,6 +269,7 @@ void TextPrinter::print_facts(const Subject& subject,
   fact("complete", fmt::format("{}, {}{}", complete, size_text(summary.stream_bytes),
                                summary.ram_read ? "" : "; RAM not read (see --full-scan)"));
   if (subject.source == AnswerSource::Index) fact("", kByIndex);
+  fact("verdict", verdict_text(summary.load));
   if (summary.end_is_inferred()) {
     fact("", "without footers and vmdesc a cut file may look like this too");
   }

@@ -7,19 +7,28 @@
 
 #include "analysis/explain/load_findings.h"
 
-#include <vmstream/device_state.h>
 #include <vmstream/text.h>
 
 namespace vmstream::analysis {
 namespace {
 
+constexpr size_t kMostProblems = 20;  // told one by one: QEMU stops at the first
+
+// A message of the library, which begins small and has no full stop.
+std::string sentence(std::string message) {
+  if (!message.empty() && message[0] >= 'a' && message[0] <= 'z') message[0] -= 'a' - 'A';
+  message += '.';
+  return message;
+}
+
 class Adviser {
  public:
-  Adviser(const LoadFindings& found, const ScanResult& scan, std::optional<QemuVersion> qemu)
-      : found_(found), summary_(found.summary), scan_(scan), qemu_(qemu) {}
+  Adviser(const LoadFindings& found, std::optional<QemuVersion> qemu)
+      : found_(found), summary_(found.summary), qemu_(qemu) {}
 
   std::vector<Advice> run() {
-    advise_damage();
+    for (const Problem& problem : summary_.problems.kept()) advise_problem(problem);
+    for (const Problem& condition : found_.conditions.kept()) advise_condition(condition);
     advise_machine();
     advise_ram();
     advise_devices();
@@ -43,11 +52,11 @@ class Adviser {
     advice_.push_back({AdviceKind::Note, at, std::move(text)});
   }
 
-  void advise_damage();
+  void advise_problem(const Problem& problem);
+  void advise_condition(const Problem& condition);
   void advise_machine();
   void advise_ram();
   void advise_devices();
-  void check_device(const KeptDevice& device);
   void advise_capabilities();
   void advise_pages();
   void advise_absent_pages();
@@ -57,34 +66,51 @@ class Adviser {
 
   const LoadFindings& found_;
   const StreamSummary& summary_;
-  const ScanResult& scan_;
   std::optional<QemuVersion> qemu_;
   std::vector<Advice> advice_;
 };
 
-void Adviser::advise_damage() {
-  for (const StreamGap& gap : scan_.gaps) {
-    fails(gap.fault.offset.value_or(gap.from),
-          fmt::format("The stream is damaged here: {}. QEMU stops at this place; {} bytes from "
-                      "{:#x} on make no sense, behind them the stream goes on.",
-                      gap.fault.message, gap.to - gap.from, gap.from));
+void Adviser::advise_problem(const Problem& problem) {
+  if (problem.known_flaw) return;
+  if (advice_.size() == kMostProblems) {
+    return note(std::nullopt, "There is more that is wrong; verify shows all of it.");
   }
-  if (!scan_.fault) return;
-  uint64_t at = scan_.fault->offset.value_or(scan_.plain_bytes);
-  if (scan_.fault->code == Errc::Truncated) {
-    fails(at, fmt::format("The stream is cut: {}. QEMU waits for more bytes, finds the end of the "
-                          "input and gives up.",
-                          scan_.fault->message));
-  } else {
-    fails(at, fmt::format("Nothing behind this place can be read: {}.", scan_.fault->message));
+  if (advice_.size() > kMostProblems) return;
+  bool is_end = found_.fault && found_.fault->offset.value_or(problem.offset) == problem.offset &&
+                found_.fault->message == problem.message;
+  switch (problem.effect) {
+    case LoadEffect::Ignored:
+      return note(
+          problem.offset,
+          fmt::format("The stream is damaged here, but QEMU does not mind: {}.", problem.message));
+    case LoadEffect::Depends:
+      return needs(problem.offset, sentence(problem.message));
+    case LoadEffect::Refused:
+      break;
+  }
+  if (is_end && found_.fault->code == Errc::Truncated) {
+    return fails(problem.offset,
+                 fmt::format("The stream is cut: {}. QEMU waits for more bytes, finds the end of "
+                             "the input and gives up.",
+                             problem.message));
+  }
+  if (is_end) {
+    return fails(problem.offset,
+                 fmt::format("Nothing behind this place can be read: {}.", problem.message));
+  }
+  fails(problem.offset,
+        fmt::format("The stream is damaged here: {}. QEMU stops at this place.", problem.message));
+}
+
+void Adviser::advise_condition(const Problem& condition) {
+  if (condition.effect == LoadEffect::Refused) {
+    fails(condition.offset, sentence(condition.message));
+  } else if (condition.effect == LoadEffect::Depends) {
+    needs(condition.offset, sentence(condition.message));
   }
 }
 
 void Adviser::advise_machine() {
-  if (summary_.header && summary_.header->version < 3) {
-    fails(4, fmt::format("The stream has version {}; QEMU 0.12 and later refuse it.",
-                         summary_.header->version));
-  }
   const auto& configuration = summary_.configuration;
   if (!configuration) {
     note(std::nullopt,
@@ -98,12 +124,6 @@ void Adviser::advise_machine() {
                     "source, in the same places. It refuses another type: \"Machine type received "
                     "is '{}' and local is ...\".",
                     escape(configuration->machine), escape(configuration->machine)));
-  auto version = version_of_machine(configuration->machine);
-  if (qemu_ && version && *version > *qemu_) {
-    fails(configuration->offset,
-          fmt::format("QEMU {} does not know machine type {}, which came with {}.",
-                      to_string(*qemu_), escape(configuration->machine), to_string(*version)));
-  }
   if (configuration->target_page_bits) {
     needs(configuration->offset, fmt::format("The destination's target pages must have {} bytes.",
                                              uint64_t{1} << *configuration->target_page_bits));
@@ -116,12 +136,6 @@ void Adviser::advise_machine() {
 }
 
 void Adviser::advise_ram() {
-  if (!summary_.ram_version) return;
-  if (summary_.ram_version == 3u) {
-    fails(std::nullopt,
-          "RAM is in the form of version 3, without block names; QEMU 0.13 and later "
-          "want version 4.");
-  }
   std::string sizes;
   for (const auto& block : summary_.blocks) {
     sizes += fmt::format("{}{} of {} bytes", sizes.empty() ? "" : ", ", escape(block.block.name),
@@ -147,7 +161,6 @@ void Adviser::advise_devices() {
   std::string paths;
   for (const auto& device : found_.devices.devices()) {
     const SectionHeader& header = device.header;
-    check_device(device);
     if (header.idstr == "cpu_common") ++vcpus;
     if (header.idstr.find(':') == std::string::npos || header.idstr.ends_with("/")) continue;
     if (!first) first = header.offset;
@@ -161,37 +174,6 @@ void Adviser::advise_devices() {
   if (vcpus > 1) needs(std::nullopt, fmt::format("The destination needs -smp {}.", vcpus));
 }
 
-// What the stream's own description says of a section that no QEMU would load.
-void Adviser::check_device(const KeptDevice& device) {
-  if (!found_.vmdesc) return;
-  constexpr uint64_t kVersionBytes = 4;
-  const SectionHeader& header = device.header;
-  const auto* described = found_.vmdesc->find(header.idstr, header.instance_id);
-  if (described == nullptr) {
-    fails(header.offset,
-          fmt::format("The description does not have the section '{}' instance {}: its name or "
-                      "instance id is damaged. QEMU says \"Unknown savevm section or instance "
-                      "'{}' {}\".",
-                      escape(header.idstr), header.instance_id, escape(header.idstr),
-                      header.instance_id));
-    return;
-  }
-  if (!described->vmsd_name.empty() && header.version_id > described->version) {
-    fails(header.body_offset - kVersionBytes,
-          fmt::format("The section has version {}, but {} in the description. A QEMU like that of "
-                      "the source says \"unsupported version {} for '{}' v{}\".",
-                      header.version_id, described->version, header.version_id,
-                      escape(header.idstr), described->version));
-  }
-  bool agrees = device.kept && described->body_length() == device.body.size();
-  if (!agrees || described->hides_elements()) return;
-  DeviceState state = decode_device(*described, device.body, header.body_offset);
-  if (state.problems.empty()) return;
-  const Problem& first = state.problems.front();
-  fails(first.offset, fmt::format("The section '{}' is not as its description says: {}.",
-                                  escape(header.idstr), first.message));
-}
-
 void Adviser::advise_capabilities() {
   const auto& configuration = summary_.configuration;
   if (!configuration || !configuration->capabilities) return;
@@ -199,12 +181,6 @@ void Adviser::advise_capabilities() {
     needs(
         configuration->offset,
         fmt::format("The destination needs the capability {}, set before the load.", escape(name)));
-    if (qemu_ && name == "mapped-ram" && *qemu_ < QemuVersion{9, 0}) {
-      fails(configuration->offset,
-            fmt::format("QEMU {} does not know mapped-ram, which came with 9.0; vmrestore makes an "
-                        "ordinary stream of it.",
-                        to_string(*qemu_)));
-    }
   }
 }
 
@@ -222,25 +198,7 @@ void Adviser::advise_pages() {
     needs(at,
           "Pages are compressed one by one: the destination needs the capability compress, "
           "which exists from 2.4 to 9.0 only.");
-    if (qemu_ && *qemu_ > QemuVersion{9, 0}) {
-      fails(at, fmt::format("QEMU {} cannot load compressed pages.", to_string(*qemu_)));
-    }
   }
-  if (auto at = first(PageKind::Fill)) {
-    note(at,
-         "Pages of one repeated byte other than 0 are in the stream; QEMU 9.0 and later refuse "
-         "them.");
-    if (qemu_ && *qemu_ >= QemuVersion{9, 0}) {
-      fails(at, fmt::format("QEMU {} fails here: it found a zero page with a value.",
-                            to_string(*qemu_)));
-    }
-  }
-  if (found_.multifd_flush) {
-    needs(found_.multifd_flush,
-          "The RAM was sent over several channels (multifd), of which this "
-          "stream is but one: without the others it cannot be loaded.");
-  }
-  if (found_.hook) fails(found_.hook, "RDMA transferred the RAM; it is not in the stream.");
 }
 
 // A channel of multifd looks whole without the others.
@@ -279,19 +237,10 @@ void Adviser::advise_commands() {
         needs(at, "The source wants answers: the stream must come over a two-way connection.");
         break;
       case CommandType::SwitchoverStart:
-        if (qemu_ && *qemu_ < QemuVersion{10, 0}) {
-          fails(at, fmt::format("QEMU {} does not know the command SWITCHOVER_START, which came "
-                                "with 10.0.",
-                                to_string(*qemu_)));
-        } else {
-          needs(at, "The command SWITCHOVER_START needs QEMU 10.0 or later.");
-        }
+        needs(at, "The command SWITCHOVER_START needs QEMU 10.0 or later.");
         break;
       default:
-        if (name_of(type) == "unknown") {
-          fails(at, fmt::format("Command {:#x} is not known; QEMU stops at it.",
-                                static_cast<unsigned>(type)));
-        }
+        break;
     }
   }
 }
@@ -302,10 +251,6 @@ void Adviser::advise_age() {
     needs(iterable.start.offset,
           "Disks are in the stream (block migration): the destination needs "
           "the same disks, and a release up to 9.0.");
-    if (qemu_ && *qemu_ > QemuVersion{9, 0}) {
-      fails(iterable.start.offset,
-            fmt::format("QEMU {} no longer knows the section 'block'.", to_string(*qemu_)));
-    }
   }
   const auto& lowest = summary_.qemu.lowest();
   if (!qemu_ || !lowest || *lowest <= *qemu_) return;
@@ -327,9 +272,8 @@ void Adviser::advise_run_state() {
 
 }  // namespace
 
-std::vector<Advice> advise(const LoadFindings& found, const ScanResult& scan,
-                           std::optional<QemuVersion> qemu) {
-  return Adviser(found, scan, qemu).run();
+std::vector<Advice> advise(const LoadFindings& found, std::optional<QemuVersion> qemu) {
+  return Adviser(found, qemu).run();
 }
 
 }  // namespace vmstream::analysis

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "analysis/explain/load_findings.h"
+#include "analysis/scan/stream_checks.h"
 
 namespace vmstream {
 
@@ -21,19 +22,33 @@ std::string_view name_of(AdviceKind kind) {
 }
 
 struct LoadAdviser::State {
+  explicit State(std::optional<QemuVersion> loader) : qemu(loader), checks(loader) {}
+
+  std::optional<QemuVersion> qemu;
   SummaryCollector collector;
-  analysis::LoadFindings found;
+  analysis::StreamChecks checks;
+  analysis::LoadFindings found{checks.devices()};
+  LoadVerdict verdict;
 };
 
-LoadAdviser::LoadAdviser() : state_(std::make_unique<State>()) {}
+LoadAdviser::LoadAdviser(std::optional<QemuVersion> qemu) : state_(std::make_unique<State>(qemu)) {}
 
 LoadAdviser::~LoadAdviser() = default;
 
-std::vector<Advice> LoadAdviser::finish(const ScanResult& scan, std::optional<QemuVersion> qemu) {
-  state_->found.summary = state_->collector.finish(scan);
-  state_->found.gaps = scan.gaps;
-  state_->found.fault = scan.fault;
-  return analysis::advise(state_->found, scan, qemu);
+std::vector<Advice> LoadAdviser::finish(const ScanResult& scan) {
+  auto& found = state_->found;
+  found.summary = state_->collector.finish(scan);
+  found.gaps = scan.gaps;
+  found.fault = scan.fault;
+  auto checked = state_->checks.finish(scan);
+  found.summary.problems = std::move(checked.problems);
+  found.conditions = std::move(checked.conditions);
+  state_->verdict = std::move(checked.verdict);
+  return analysis::advise(found, state_->qemu);
+}
+
+const LoadVerdict& LoadAdviser::verdict() const {
+  return state_->verdict;
 }
 
 std::vector<Advice> LoadAdviser::explain(std::string_view message) const {
@@ -45,24 +60,28 @@ const StreamSummary& LoadAdviser::summary() const {
 }
 
 Status LoadAdviser::on_header(const StreamHeader& header) {
+  if (auto checked = state_->checks.on_header(header); !checked) return checked;
   return state_->collector.on_header(header);
 }
 
 Status LoadAdviser::on_configuration(const Configuration& configuration) {
+  if (auto checked = state_->checks.on_configuration(configuration); !checked) return checked;
   return state_->collector.on_configuration(configuration);
 }
 
 Status LoadAdviser::on_section(const SectionHeader& header) {
-  state_->found.devices.on_section(header);
+  if (auto checked = state_->checks.on_section(header); !checked) return checked;
   return state_->collector.on_section(header);
 }
 
 Status LoadAdviser::on_ram_blocks(const RamBlockList& list) {
+  if (auto checked = state_->checks.on_ram_blocks(list); !checked) return checked;
   return state_->collector.on_ram_blocks(list);
 }
 
 Status LoadAdviser::on_page(const Page& page) {
   state_->found.pages.try_emplace(page.kind, page.offset);
+  if (auto checked = state_->checks.on_page(page); !checked) return checked;
   return state_->collector.on_page(page);
 }
 
@@ -70,39 +89,49 @@ Status LoadAdviser::on_ram_mark(RamMark mark, uint64_t offset) {
   auto& found = state_->found;
   if (mark == RamMark::MultifdFlush && !found.multifd_flush) found.multifd_flush = offset;
   if (mark == RamMark::Hook && !found.hook) found.hook = offset;
+  if (auto checked = state_->checks.on_ram_mark(mark, offset); !checked) return checked;
   return state_->collector.on_ram_mark(mark, offset);
 }
 
 Status LoadAdviser::on_body(uint64_t offset, std::span<const std::byte> bytes) {
-  state_->found.devices.on_body(bytes);
+  if (auto checked = state_->checks.on_body(offset, bytes); !checked) return checked;
   return state_->collector.on_body(offset, bytes);
 }
 
 Status LoadAdviser::on_section_end(const SectionHeader& header, const SectionEnd& end) {
-  state_->found.devices.on_section_end(end);
+  if (auto checked = state_->checks.on_section_end(header, end); !checked) return checked;
   return state_->collector.on_section_end(header, end);
 }
 
 Status LoadAdviser::on_command(const Command& command) {
   state_->found.commands.try_emplace(command.type, command.offset);
+  if (auto checked = state_->checks.on_command(command); !checked) return checked;
   return state_->collector.on_command(command);
 }
 
+Status LoadAdviser::on_eof(uint64_t offset) {
+  return state_->checks.on_eof(offset);
+}
+
 Status LoadAdviser::on_vmdesc(const VmdescRecord& record) {
-  // First the collector, which keeps none: two large descriptions at a time are too many.
+  // First those which keep none: two large descriptions at a time are too many.
+  if (auto checked = state_->checks.on_vmdesc(record); !checked) return checked;
   if (auto collected = state_->collector.on_vmdesc(record); !collected) return collected;
-  auto vmdesc = Vmdesc::parse(record.json);
-  if (vmdesc) state_->found.vmdesc = std::make_unique<Vmdesc>(std::move(*vmdesc));
+  state_->found.vmdesc = std::make_unique<Vmdesc>(Vmdesc::read_front(record.json));
   state_->found.vmdesc_offset = record.offset;
   return ok();
 }
 
-Status LoadAdviser::on_trailing(uint64_t offset, std::span<const std::byte> bytes) {
-  return state_->collector.on_trailing(offset, bytes);
+Status LoadAdviser::on_cut_vmdesc(const VmdescRecord& record) {
+  if (auto checked = state_->checks.on_cut_vmdesc(record); !checked) return checked;
+  if (auto collected = state_->collector.on_cut_vmdesc(record); !collected) return collected;
+  state_->found.vmdesc = std::make_unique<Vmdesc>(Vmdesc::read_front(record.json));
+  state_->found.vmdesc_offset = record.offset;
+  return ok();
 }
 
 Status LoadAdviser::on_problem(const Problem& problem) {
-  return state_->collector.on_problem(problem);
+  return state_->checks.on_problem(problem);
 }
 
 }  // namespace vmstream

@@ -16,8 +16,11 @@
 namespace vmstream::analysis {
 
 struct LoadFindings {
+  explicit LoadFindings(const DeviceKeeper& kept) : devices(kept) {}
+
   StreamSummary summary;
-  DeviceKeeper devices;
+  const DeviceKeeper& devices;
+  ProblemLog conditions;
   std::unique_ptr<Vmdesc> vmdesc;
   uint64_t vmdesc_offset = 0;
   std::map<CommandType, uint64_t> commands;  // the first of each type
@@ -28,9 +31,8 @@ struct LoadFindings {
   std::optional<Error> fault;
 };
 
-/// What a destination needs, and what a release `qemu` cannot load.
-std::vector<Advice> advise(const LoadFindings& found, const ScanResult& scan,
-                           std::optional<QemuVersion> qemu);
+/// What stops a load, and what a destination needs. `qemu` is the release that is to load it.
+std::vector<Advice> advise(const LoadFindings& found, std::optional<QemuVersion> qemu);
 
 /// What a message of QEMU speaks of. Empty if it is not known.
 std::vector<Advice> explain_message(const LoadFindings& found, std::string_view message);

@@ -10,6 +10,7 @@
 #include "analysis/ram/page_table.h"
 #include "format/ram/compressed_page.h"
 #include "format/ram/list_progress.h"
+#include "format/ram/ram_discard.h"
 #include "format/ram/target_page.h"
 #include "format/ram/xbzrle.h"
 
@@ -120,7 +121,9 @@ Result<std::span<const std::byte>> RamExtractor::State::content_of(const Page& r
 
 uint64_t RamExtractor::State::count_absent() const {
   uint64_t pages = info.bytes / table.page_size() + (info.bytes % table.page_size() != 0 ? 1 : 0);
-  table.each_run([&](uint64_t, uint64_t count, const analysis::PageEntry&) { pages -= count; });
+  table.each_run([&](uint64_t, uint64_t count, const analysis::PageEntry& entry) {
+    if (entry.is_there()) pages -= count;
+  });
   return pages;
 }
 
@@ -169,6 +172,22 @@ Status RamExtractor::on_page(const Page& page) {
 
 Status RamExtractor::on_ram_mark(RamMark mark, uint64_t) {
   if (mark == RamMark::MultifdFlush) state_->flushes = true;
+  return ok();
+}
+
+// What the source took back reads as zero until it comes again.
+Status RamExtractor::on_command(const Command& command) {
+  State& state = *state_;
+  if (command.type != CommandType::PostcopyRamDiscard || !state.chosen) return ok();
+  auto discarded = read_ram_discard(command);
+  if (!discarded) return discarded.error();
+  if (discarded->block != state.info.block) return ok();
+  for (auto [start, length] : discarded->ranges) {
+    start = std::min(start, state.info.bytes);
+    length = std::min(length, state.info.bytes - start);
+    state.table.discard(start, length);
+    if (auto cleared = state.writer.clear(start, length); !cleared) return cleared;
+  }
   return ok();
 }
 

@@ -162,9 +162,15 @@ Status ByteNamer::on_eof(uint64_t offset) {
 }
 
 Status ByteNamer::on_vmdesc(const VmdescRecord& record) {
-  auto vmdesc = Vmdesc::parse(record.json);
-  state_->release(vmdesc ? &*vmdesc : nullptr);
+  Vmdesc vmdesc = Vmdesc::read_front(record.json);
+  state_->release(&vmdesc);
   analysis::name_vmdesc(state_->out, record);
+  return state_->out.status();
+}
+
+Status ByteNamer::on_cut_vmdesc(const VmdescRecord& record) {
+  Vmdesc vmdesc = Vmdesc::read_front(record.json);
+  state_->release(&vmdesc);
   return state_->out.status();
 }
 

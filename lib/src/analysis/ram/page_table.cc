@@ -33,6 +33,20 @@ PageEntry PageTable::get(uint64_t offset) const {
   return {};
 }
 
+void PageTable::discard(uint64_t start, uint64_t length) {
+  uint64_t first = start / page_size_;
+  uint64_t end = first + (length + page_size_ - 1) / page_size_;
+  close();
+  for (auto chunk = chunks_.lower_bound(first / kChunkPages);
+       chunk != chunks_.end() && chunk->first * kChunkPages < end; ++chunk) {
+    open(chunk->first);
+    uint64_t base = chunk->first * kChunkPages;
+    for (uint64_t page = std::max(first, base); page < std::min(end, base + kChunkPages); ++page) {
+      if (PageEntry& entry = open_[page - base]; entry.times() > 0) entry.discard();
+    }
+  }
+}
+
 void PageTable::open(uint64_t number) {
   close();
   open_number_ = number;

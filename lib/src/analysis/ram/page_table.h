@@ -20,14 +20,20 @@ class PageEntry {
 
   bool operator==(const PageEntry&) const = default;
   unsigned times() const { return bits_ >> 3; }
-  /// Of the record that came last; asked only where times() is not 0.
-  PageKind kind() const { return static_cast<PageKind>(bits_ & 7); }
+  /// Of the record that came last; asked only where is_there().
+  PageKind kind() const { return static_cast<PageKind>(bits_ & kKindMask); }
+  /// Whether it was sent, and not taken back since.
+  bool is_there() const { return times() > 0 && (bits_ & kKindMask) != kDiscarded; }
   void send(PageKind kind) {
     unsigned times = this->times() < kMostTimes ? this->times() + 1 : kMostTimes;
     bits_ = static_cast<uint16_t>((times << 3) | static_cast<unsigned>(kind));
   }
+  void discard() { bits_ |= kDiscarded; }
 
  private:
+  static constexpr uint16_t kKindMask = 7;
+  static constexpr uint16_t kDiscarded = 7;  // none of PageKind
+
   uint16_t bits_ = 0;
 };
 static_assert(sizeof(PageEntry) == 2);
@@ -53,6 +59,8 @@ class PageTable {
   /// Valid until the next call.
   PageEntry& at(uint64_t offset);
   PageEntry get(uint64_t offset) const;
+  /// Of the pages that were sent, those in a range of bytes are there no more.
+  void discard(uint64_t start, uint64_t length);
 
   uint32_t page_size() const { return page_size_; }
   void set_page_size(uint32_t page_size);

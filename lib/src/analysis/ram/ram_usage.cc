@@ -10,6 +10,7 @@
 
 #include "analysis/ram/page_table.h"
 #include "analysis/ram/pass_finder.h"
+#include "format/ram/ram_discard.h"
 #include "format/ram/target_page.h"
 
 namespace vmstream {
@@ -41,7 +42,7 @@ struct Block {
 };
 
 RamCell cell_of(const PageEntry& entry) {
-  if (entry.times() == 0) return RamCell::Absent;
+  if (!entry.is_there()) return RamCell::Absent;
   if (entry.times() > 1) return RamCell::Resent;
   if (entry.kind() == PageKind::Zero) return RamCell::Zero;
   return entry.kind() == PageKind::Fill ? RamCell::Fill : RamCell::Data;
@@ -57,7 +58,7 @@ void count_run(uint64_t first, uint64_t count, const PageEntry& entry, RamBlockU
                std::vector<uint64_t>& resends) {
   if (resends.size() < entry.times()) resends.resize(entry.times());
   resends[entry.times() - 1] += count;
-  usage.absent_pages -= count;
+  if (entry.is_there()) usage.absent_pages -= count;
   if (entry.times() > 1) usage.resent_pages += count;
   uint64_t last_cell = (first + count - 1) / usage.pages_per_cell;
   for (uint64_t at = first / usage.pages_per_cell; at <= last_cell; ++at) {
@@ -96,6 +97,7 @@ struct RamUsageCollector::State {
 
   std::optional<size_t> find(const RamBlock* block);
   void refine_page_size(const Page& page);
+  Status discard(const Command& command);
 };
 
 // The parser's list may move in memory while it grows: remembered only until the next list.
@@ -152,7 +154,24 @@ Status RamUsageCollector::on_page(const Page& page) {
   return ok();
 }
 
+Status RamUsageCollector::State::discard(const Command& command) {
+  auto discarded = read_ram_discard(command);
+  if (!discarded) {
+    usage.problems.add(discarded.error(), command.offset);
+    return ok();
+  }
+  auto found = by_name.find(std::string(discarded->block));
+  if (found == by_name.end()) return ok();
+  Block& block = blocks[found->second];
+  for (auto [start, length] : discarded->ranges) {
+    start = std::min(start, block.usage.size);
+    block.table.discard(start, std::min(length, block.usage.size - start));
+  }
+  return ok();
+}
+
 Status RamUsageCollector::on_command(const Command& command) {
+  if (command.type == CommandType::PostcopyRamDiscard) return state_->discard(command);
   if (command.type != CommandType::PostcopyRun) return ok();
   state_->usage.postcopy = true;
   state_->passes.enter_postcopy();

@@ -58,7 +58,8 @@ DecodedDevice DeviceCollector::decode(const DeviceSection& section) const {
             .source = DescriptionSource::Vmdesc,
             .state = decode_device(*device, section.body, header.body_offset)};
   }
-  return schema_ && !vmdesc_ ? decode_by_schema(section) : leave_undescribed(section);
+  return schema_ && (!vmdesc_ || described_in_part_) ? decode_by_schema(section)
+                                                     : leave_undescribed(section);
 }
 
 DecodedDevice DeviceCollector::decode_by_schema(const DeviceSection& section) const {
@@ -132,7 +133,16 @@ Status DeviceCollector::on_section_end(const SectionHeader& header, const Sectio
 Status DeviceCollector::on_vmdesc(const VmdescRecord& vmdesc) {
   // First the summary, which keeps none: two large descriptions at a time are too many.
   if (auto collected = SummaryCollector::on_vmdesc(vmdesc); !collected) return collected;
-  if (auto parsed = Vmdesc::parse(vmdesc.json)) vmdesc_ = std::move(*parsed);
+  auto parsed = Vmdesc::parse(vmdesc.json);
+  described_in_part_ = !parsed;
+  vmdesc_ = parsed ? std::move(*parsed) : Vmdesc::read_front(vmdesc.json);
+  return ok();
+}
+
+Status DeviceCollector::on_cut_vmdesc(const VmdescRecord& vmdesc) {
+  if (auto collected = SummaryCollector::on_cut_vmdesc(vmdesc); !collected) return collected;
+  described_in_part_ = true;
+  vmdesc_ = Vmdesc::read_front(vmdesc.json);
   return ok();
 }
 

@@ -8,18 +8,22 @@
 namespace vmstream {
 
 void ProblemLog::add(Problem problem) {
-  if (!problem.known_flaw) ++damage_;
+  if (!problem.known_flaw) {
+    ++damage_;
+    auto& first = first_[static_cast<size_t>(problem.effect)];
+    if (!first || problem.offset < first->offset) first = problem;
+  }
   if (kept_.size() < kProblemsKept) kept_.push_back(std::move(problem));
   ++total_;
 }
 
-void ProblemLog::add(const Error& fault, uint64_t position) {
+void ProblemLog::add(const Error& fault, uint64_t position, LoadEffect effect) {
   std::string message = fault.message;
   if (!fault.offset && fault.file_offset) {
     message = describe(Error{fault.code, fault.message, std::nullopt, fault.file_offset}) +
               fmt::format("; of the plain stream all from {:#x} on is lost", position);
   }
-  add({fault.offset.value_or(position), std::move(message)});
+  add({.offset = fault.offset.value_or(position), .message = std::move(message), .effect = effect});
 }
 
 }  // namespace vmstream

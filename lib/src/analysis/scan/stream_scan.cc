@@ -112,12 +112,20 @@ ScanResult Scan::finish() {
   auto finished = parser_.finish();
   if (!finished && !result_.fault) result_.fault = finished.error();
   bool malformed = result_.fault && result_.fault->code != Errc::Truncated;
+  result_.ended = parser_.has_ended();
   result_.parsed_bytes = malformed ? parser_.confirmed_offset() : result_.plain_bytes;
   result_.stream_bytes = result_.fault ? result_.plain_bytes : parser_.stream_length();
   return std::move(result_);
 }
 
 }  // namespace
+
+LoadEffect effect_of_fault(const ScanResult& scan) {
+  constexpr uint64_t kHeaderBytes = 8;
+  if (scan.ended) return LoadEffect::Ignored;
+  bool limit = scan.fault && scan.fault->code == Errc::Unsupported;
+  return limit && scan.parsed_bytes > kHeaderBytes ? LoadEffect::Depends : LoadEffect::Refused;
+}
 
 bool is_stream_fault(const Error& error) {
   return error.code == Errc::Malformed || error.code == Errc::Truncated ||
@@ -161,6 +169,7 @@ ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor, const Parse
     result.fault = fed.error();
     result.parsed_bytes = parser.confirmed_offset();
   }
+  result.ended = parser.has_ended();
   return result;
 }
 

@@ -169,15 +169,17 @@ Status SummaryCollector::on_vmdesc(const VmdescRecord& record) {
   StreamSummary& summary = state_->summary;
   summary.vmdesc = true;
   auto vmdesc = Vmdesc::parse(record.json);
-  if (!vmdesc) return ok();  // the parser has reported it
+  if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
   if (vmdesc->page_size() != 0) summary.target_page_size = vmdesc->page_size();
   state_->describe_devices(*vmdesc);
   analysis::add_vmdesc_clues(*vmdesc, record.json, summary.configuration.has_value(), summary.qemu);
   return ok();
 }
 
-Status SummaryCollector::on_trailing(uint64_t, std::span<const std::byte> bytes) {
-  state_->summary.trailing_bytes += bytes.size();
+Status SummaryCollector::on_cut_vmdesc(const VmdescRecord& record) {
+  Vmdesc front = Vmdesc::read_front(record.json);
+  if (front.page_size() != 0) state_->summary.target_page_size = front.page_size();
+  state_->describe_devices(front);
   return ok();
 }
 
@@ -189,7 +191,8 @@ Status SummaryCollector::on_problem(const Problem& problem) {
 StreamSummary SummaryCollector::finish(const ScanResult& scan) {
   StreamSummary summary = std::move(state_->summary);
   if (!summary.target_page_size) summary.target_page_size = state_->data_page_size;
-  if (scan.fault) summary.problems.add(*scan.fault, scan.plain_bytes);
+  if (scan.fault) summary.problems.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan));
+  summary.trailing_bytes = scan.plain_bytes - scan.stream_bytes;
   summary.complete = scan.complete();
   summary.stream_bytes = scan.stream_bytes;
   return summary;

@@ -355,7 +355,8 @@ void DeviceDecoder::check_scalar(const DeviceField& field) {
         std::ranges::find_if(field.bytes, [](std::byte byte) { return byte > std::byte{1}; });
     if (bad != field.bytes.end()) {
       report(field.offset + static_cast<uint64_t>(bad - field.bytes.begin()),
-             fmt::format("it holds {}, wanted 0 or 1", std::to_integer<unsigned>(*bad)));
+             fmt::format("it holds {}, wanted 0 or 1", std::to_integer<unsigned>(*bad)), false,
+             LoadEffect::Ignored);  // QEMU takes any byte
     }
   }
   if (field.kind == ValueKind::Null) {
@@ -393,13 +394,13 @@ bool DeviceDecoder::too_many_nodes() {
   return true;
 }
 
-void DeviceDecoder::report(uint64_t at, std::string message, bool known_flaw) {
+void DeviceDecoder::report(uint64_t at, std::string message, bool known_flaw, LoadEffect effect) {
   if (!known_flaw) state_.covers_body = false;
   if (state_.problems.size() == kDeviceProblems) return;
   std::string place = fmt::format("device '{}'", escape(device_.idstr));
   if (!path_.empty())
     place += fmt::format(": field '{}'", escape(fmt::format("{}", fmt::join(path_, "."))));
-  state_.problems.push_back({at, fmt::format("{}: {}", place, message), known_flaw});
+  state_.problems.push_back({at, fmt::format("{}: {}", place, message), known_flaw, effect});
 }
 
 }  // namespace vmstream

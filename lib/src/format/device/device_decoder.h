@@ -70,7 +70,8 @@ class DeviceDecoder {
   bool too_many_nodes();
   uint64_t left() const { return end_ - pos_; }
   uint64_t offset() const { return body_offset_ + pos_; }
-  void report(uint64_t at, std::string message, bool known_flaw = false);
+  void report(uint64_t at, std::string message, bool known_flaw = false,
+              LoadEffect effect = LoadEffect::Refused);
 
   const VmdescDevice& device_;
   std::span<const std::byte> body_;

@@ -91,21 +91,33 @@ Result<Vmdesc> Vmdesc::parse(std::string_view json) {
     return malformed(builder.error);
   }
   Vmdesc description;
-  description.page_size_ = builder.page_size;
-  description.devices_ = std::move(builder.devices);
-  for (const VmdescDevice& device : description.devices_) {
+  if (auto taken = description.take(std::move(builder)); !taken) return taken.error();
+  return description;
+}
+
+Vmdesc Vmdesc::read_front(std::string_view json) {
+  VmdescBuilder builder;
+  nlohmann::json::sax_parse(json.begin(), json.end(), &builder);
+  builder.devices.resize(builder.whole_devices);
+  Vmdesc description;
+  if (!description.take(std::move(builder))) return {};
+  return description;
+}
+
+Status Vmdesc::take(VmdescBuilder builder) {
+  page_size_ = builder.page_size;
+  devices_ = std::move(builder.devices);
+  for (const VmdescDevice& device : devices_) {
     if (device.idstr.empty()) return malformed("a device has no name");
     if (!sum_of(device).fits()) {
       return malformed(fmt::format("the sizes of device '{}' add up to more than 64 bits hold",
                                    escape(device.idstr)));
     }
   }
-  auto& order = description.by_key_;
-  order.resize(description.devices_.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, {},
-                           [&](uint32_t index) { return key_of(description.devices_[index]); });
-  return description;
+  by_key_.resize(devices_.size());
+  std::iota(by_key_.begin(), by_key_.end(), 0u);
+  std::ranges::stable_sort(by_key_, {}, [&](uint32_t index) { return key_of(devices_[index]); });
+  return ok();
 }
 
 const VmdescDevice* Vmdesc::find(std::string_view idstr, uint32_t instance_id) const {

@@ -59,6 +59,7 @@ bool VmdescBuilder::push(Frame frame) {
 }
 
 bool VmdescBuilder::pop() {
+  if (open_.back().in == In::Device) ++whole_devices;
   open_.pop_back();
   return true;
 }

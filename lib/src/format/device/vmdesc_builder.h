@@ -33,7 +33,8 @@ class VmdescBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
   uint32_t page_size = 0;
   std::vector<VmdescDevice> devices;
-  std::string error;  ///< why the last event was refused
+  size_t whole_devices = 0;  ///< of devices: those whose description has been read to its end
+  std::string error;         ///< why the last event was refused
 
  private:
   enum class In { Top, Devices, Device, Fields, Field, Struct, Subsections, Subsection, Other };

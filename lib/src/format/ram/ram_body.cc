@@ -26,7 +26,7 @@ Step more(size_t at, size_t bytes) {
 
 void RamBody::configure(const Configuration& configuration) {
   guess_page_size(guess_page_bytes(configuration.machine));
-  if (configuration.target_page_bits) set_page_size(1u << *configuration.target_page_bits);
+  if (auto size = certain_page_bytes(&configuration, "")) set_page_size(*size);
   if (!configuration.capabilities) return;
   for (const std::string& name : *configuration.capabilities) {
     if (name == "x-ignore-shared") ignore_shared_ = true;
@@ -140,15 +140,21 @@ inline Result<Step> RamBody::begin_page(const Window& window, Record& record, ui
   if (mapped_ram_) {
     return malformed(window.offset + record.start, "a page record in a mapped-ram stream");
   }
-  if (page_size_known_ && (page_.block_offset & (page_bytes_ - 1)) != 0) {
-    return malformed(window.offset + record.start,
-                     fmt::format("page {:#x} does not begin at a multiple of {} bytes",
-                                 page_.block_offset, page_bytes_));
-  }
+  if (page_size_known_ && is_misplaced()) return misplaced(window.offset + record.start);
   if (page_.block_offset < block_->used_length) return Step{};
   return malformed(window.offset + record.start,
                    fmt::format("page {:#x} is past the end of block '{}' ({:#x} bytes)",
                                page_.block_offset, escape(block_->name), block_->used_length));
+}
+
+// To QEMU it is a page with flags that do not exist.
+bool RamBody::is_misplaced() const {
+  return (page_.block_offset & (page_bytes_ - 1)) != 0;
+}
+
+Error RamBody::misplaced(uint64_t at) const {
+  return malformed(at, fmt::format("page {:#x} does not begin at a multiple of {} bytes",
+                                   page_.block_offset, page_bytes_));
 }
 
 inline Result<Step> RamBody::take_page(const Window& window, const Record& record) {
@@ -161,6 +167,7 @@ inline Result<Step> RamBody::take_page(const Window& window, const Record& recor
         auto size = confirm_page_size(window.from(record.payload));
         if (!size) return size;
         if (size->wanted) return more(record.start, front + size->wanted);
+        if (is_misplaced()) return misplaced(window.offset + record.start);
       }
       page_.kind = PageKind::Data;
       return emit_page(window, record, 0, page_bytes_);
@@ -222,14 +229,23 @@ Result<Step> RamBody::take_mark(const Window& window, size_t at, uint64_t word) 
     }
     return Step{behind, 0};
   }
-  if (word == wire::kRamEos) {
+  // What QEMU takes for flags: all bits below the page size, the one that names no block left out.
+  uint64_t flags = word & (page_bytes_ - 1) & ~wire::kRamContinue;
+  if (flags == wire::kRamEos) {
     done_ = true;
-  } else if (word == wire::kRamMultifdFlush) {
+  } else if (flags == wire::kRamMultifdFlush) {
     mark = RamMark::MultifdFlush;
-  } else if (word == wire::kRamHook) {
+  } else if (flags == wire::kRamHook) {
     mark = RamMark::Hook;
   } else {
     return malformed(window.offset + at, fmt::format("{:#x} is no ram record", word));
+  }
+  if (word != flags) {
+    auto seen = visitor_.on_problem(
+        {.offset = window.offset + at,
+         .message = fmt::format("ram record {:#x} has an offset, but is no page", word),
+         .effect = LoadEffect::Ignored});
+    if (!seen) return seen.error();
   }
   if (auto status = visitor_.on_ram_mark(mark, window.offset + at); !status) return status.error();
   return Step{behind, 0};
@@ -260,6 +276,10 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
   at_ = At::MappedArea;
   // An entry that is refused is not told of: its bytes are lost.
   if (auto status = mapped_area_.begin(list_.blocks.back(), in.offset()); !status) {
+    constexpr uint64_t kAlignment = 1u << 20;  // all that QEMU checks; a size of 0 ends it
+    const MappedRam& mapped = *list_.blocks.back().mapped;
+    bool believed = mapped.page_size != 0 && mapped.pages_offset % kAlignment == 0;
+    effect_of_fault_ = believed ? LoadEffect::Ignored : LoadEffect::Refused;
     return status.error();
   }
   if (auto status = visitor_.on_ram_blocks(list_); !status) return status.error();
@@ -331,6 +351,7 @@ RamBody::Plausible RamBody::check_record(const Window& window, uint64_t page_byt
 }
 
 void RamBody::take_up() {
+  effect_of_fault_ = LoadEffect::Refused;
   failure_.reset();
   done_ = false;
   list_left_ = 0;

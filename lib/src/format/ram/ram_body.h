@@ -29,6 +29,7 @@ class RamBody {
   void configure(const Configuration& configuration);
   void set_page_size(uint32_t bytes);  ///< for certain, not a guess
   uint32_t page_size() const { return page_bytes_; }
+  bool knows_page_size() const { return page_size_known_; }  ///< false: it is a guess
 
   /// At the head of each START, PART and END.
   Status begin(const SectionHeader& header);
@@ -38,6 +39,8 @@ class RamBody {
   bool is_in_area() const { return at_ == At::MappedArea; }
   uint64_t skippable() const { return mapped_area_.skippable(); }
   Status skip(uint64_t count, uint64_t position);
+  /// What QEMU makes of the place where step() has failed.
+  LoadEffect effect_of_fault() const { return effect_of_fault_; }
   /// Whether the body has ended.
   bool done() const { return done_; }
 
@@ -67,6 +70,8 @@ class RamBody {
   Result<Step> begin_page(const Window& window, Record& record, uint64_t word);
   Result<Step> take_page(const Window& window, const Record& record);
   Result<Step> emit_page(const Window& window, const Record& record, size_t skip, size_t length);
+  bool is_misplaced() const;
+  Error misplaced(uint64_t at) const;
   Status select_block(std::string_view name, uint64_t at);
   const RamBlock* find_block(std::string_view name) const;
   Result<Step> confirm_page_size(const Window& window);
@@ -92,6 +97,7 @@ class RamBody {
   bool mapped_ram_ = false;
   bool done_ = false;
   std::optional<Error> failure_;
+  LoadEffect effect_of_fault_ = LoadEffect::Refused;
 };
 
 }  // namespace vmstream

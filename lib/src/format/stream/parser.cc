@@ -29,6 +29,7 @@ class StreamParser::Impl {
   }
   Status finish();
   uint64_t confirmed_offset() const;
+  bool has_ended() const { return machine_.may_end(); }
   uint64_t offset() const { return fed_; }
   uint64_t stream_length() const { return machine_.stream_end().value_or(taken_); }
 
@@ -159,6 +160,9 @@ Status StreamParser::finish() {
 }
 uint64_t StreamParser::confirmed_offset() const {
   return impl_->confirmed_offset();
+}
+bool StreamParser::has_ended() const {
+  return impl_->has_ended();
 }
 uint64_t StreamParser::offset() const {
   return impl_->offset();

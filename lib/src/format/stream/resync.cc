@@ -57,13 +57,16 @@ std::optional<Resync::Point> Resync::find(const Window& window) {
   const std::byte* bytes = window.bytes.data();
   for (auto at = static_cast<size_t>(std::max(searched_, window.offset) - window.offset);
        at < window.bytes.size(); ++at) {
-    if (!may_begin(bytes[at])) continue;
-    if (size_t hopeless = count_hopeless(window.bytes.subspan(at)); hopeless > 0) {
+    bool likely = window.offset + at == likely_;
+    if (!likely && !may_begin(bytes[at])) continue;
+    size_t hopeless = likely ? 0 : count_hopeless(window.bytes.subspan(at));
+    if (hopeless > 0) {
       at += hopeless - 1;
       continue;
     }
     std::byte before = at > 0 ? window.bytes[at - 1] : std::byte{0xff};
-    Verdict verdict = judge(window.from(at), before);
+    Verdict verdict = likely ? judge_likely(window.from(at)) : Verdict{};
+    if (!verdict.point && !verdict.waits) verdict = judge(window.from(at), before);
     searched_ = window.offset + at;
     if (verdict.point) return verdict.point;
     if (verdict.waits && !window.last) return std::nullopt;
@@ -98,6 +101,13 @@ Resync::Verdict Resync::judge(const Window& at, std::byte before) {
   if (row == RamBody::Plausible::No) return {};
   if (row == RamBody::Plausible::Unknown) return {.waits = true};
   return {.point = Point{Point::Kind::RamRecord, at.offset}};
+}
+
+Resync::Verdict Resync::judge_likely(const Window& at) const {
+  NextRecord next = table_->look(at);
+  if (next == NextRecord::Unknown) return {.waits = true};
+  if (!is_record(next)) return {};
+  return {.point = Point{Point::Kind::Record, at.offset}};
 }
 
 Resync::Verdict Resync::judge_footer(const Window& at) {

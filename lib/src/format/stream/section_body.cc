@@ -153,15 +153,20 @@ void SectionBody::end_body(uint64_t offset) {
   at_ = At::Footer;
 }
 
-// The first section tells whether the stream has footers: no record begins with a footer's type.
+// The first section tells whether the stream has footers: without them a record stands here, and no
+// record begins with a footer's type.
 Result<Step> SectionBody::take_footer(const Window& window) {
   auto bytes = window.bytes;
   if (bounds_.footers() == false) return end_section(window, false);
   if (bytes.empty() && !window.last) return Step{0, 1};
   bool present = !bytes.empty() && static_cast<SectionType>(bytes[0]) == SectionType::Footer;
   if (!bounds_.footers().has_value() && !present) {
-    bounds_.set_footers(false);
-    return Step{};
+    auto without = bounds_.is_without_footers(window);
+    if (!without) return Step{0, bytes.size() + 1};
+    if (*without) {
+      bounds_.set_footers(false);
+      return Step{};
+    }
   }
   ByteReader in(bytes, window.offset);
   auto type = in.be<uint8_t>("footer");

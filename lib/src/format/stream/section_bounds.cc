@@ -170,32 +170,39 @@ void SectionBounds::extend_chain(const SectionHeader& header, const Window& body
 }
 
 // Whether the open section's footer was found; then the section behind it is open, if there is one.
+// What looks like a footer in front of a mere EOF byte may stand in any body that holds zeros: it
+// is taken only when all bytes are there and none of them is a footer in front of a record.
 bool SectionBounds::scan_for_footer(const Window& body, bool relaxed) {
-  for (;;) {
+  for (;; ++open_->scanned) {
     auto from = static_cast<size_t>(open_->scanned - body.offset);
     const std::byte* hit = find_byte(body, from, SectionType::Footer);
     size_t at = hit ? static_cast<size_t>(hit - body.bytes.data()) : body.bytes.size();
     open_->scanned = body.offset + at;
-    if (!hit || body.bytes.size() - at < wire::kFooterBytes) return false;
-    if (is_footer(body.from(at), open_->section_id)) {
-      Window behind = body.from(at + wire::kFooterBytes);
-      NextRecord next = table_.look(behind);
-      if (next == NextRecord::Unknown && !body.last) return false;
-      if (next == NextRecord::BareEnd && !relaxed) return false;
-      if (next != NextRecord::No) {
-        chain_.push_back({open_->body_offset, open_->scanned - open_->body_offset});
-        open_.reset();
-        if (next == NextRecord::Stream) approve(behind);
-        if (next == NextRecord::Device) {
-          ByteReader in(behind.bytes, behind.offset);
-          SectionHeader opened = read_section_header(in);
-          open_ = Open{opened.section_id, opened.body_offset, opened.body_offset};
-        }
-        return true;
-      }
+    if (!hit || body.bytes.size() - at < wire::kFooterBytes) break;
+    if (!is_footer(body.from(at), open_->section_id)) continue;
+    NextRecord next = table_.look(body.from(at + wire::kFooterBytes));
+    if (next == NextRecord::Unknown && !body.last) return false;
+    if (next == NextRecord::BareEnd && !open_->weak) open_->weak = open_->scanned;
+    if (next != NextRecord::No && next != NextRecord::BareEnd) {
+      close_open(body, open_->scanned, next);
+      return true;
     }
-    ++open_->scanned;
   }
+  if (!relaxed || !open_->weak) return false;
+  close_open(body, *open_->weak, NextRecord::BareEnd);
+  return true;
+}
+
+// At offset `footer` the open section ends, and `next` stands behind it.
+void SectionBounds::close_open(const Window& body, uint64_t footer, NextRecord next) {
+  chain_.push_back({open_->body_offset, footer - open_->body_offset});
+  open_.reset();
+  Window behind = body.from(static_cast<size_t>(footer - body.offset) + wire::kFooterBytes);
+  if (next == NextRecord::Stream) approve(behind);
+  if (next != NextRecord::Device) return;
+  ByteReader in(behind.bytes, behind.offset);
+  SectionHeader opened = read_section_header(in);
+  open_ = Open{opened.section_id, opened.body_offset, opened.body_offset};
 }
 
 // A record of the stream stands at the front of `record`: the links in front of it are settled.
@@ -259,6 +266,12 @@ Status SectionBounds::check_inferred(const Vmdesc& description) {
   }
   inferred_.clear();
   return ok();
+}
+
+std::optional<bool> SectionBounds::is_without_footers(const Window& at) const {
+  NextRecord next = table_.look(at);
+  if (next == NextRecord::Unknown && !at.last) return std::nullopt;
+  return next != NextRecord::No;
 }
 
 bool SectionBounds::is_footer(const Window& at, uint32_t section_id) const {

@@ -38,6 +38,9 @@ class SectionBounds {
   /// Whether sections of this stream have footers; unknown before the first section has ended.
   std::optional<bool> footers() const { return footers_; }
   void set_footers(bool footers) { footers_ = footers; }
+  /// At the front of `at` the first footer would stand, but does not: whether the stream has none
+  /// then, or has them and this one is damaged. Nothing where more bytes are needed to tell.
+  std::optional<bool> is_without_footers(const Window& at) const;
   /// Records in a package end with it; no description is looked for.
   void set_packaged(bool packaged) { packaged_ = packaged; }
 
@@ -64,7 +67,8 @@ class SectionBounds {
   struct Open {  // the section whose footer is being looked for
     uint32_t section_id = 0;
     uint64_t body_offset = 0;
-    uint64_t scanned = 0;  // up to this offset in the stream
+    uint64_t scanned = 0;                         // up to this offset in the stream
+    std::optional<uint64_t> weak = std::nullopt;  // the first footer in front of a mere EOF byte
   };
   struct Inferred {
     std::string idstr;
@@ -80,6 +84,7 @@ class SectionBounds {
   bool try_candidate(const Window& at);
   void extend_chain(const SectionHeader& header, const Window& body, bool relaxed);
   bool scan_for_footer(const Window& body, bool relaxed);
+  void close_open(const Window& body, uint64_t footer, NextRecord next);
   std::optional<Bound> take_link(const SectionHeader& header, const Window& body);
   Result<std::optional<Bound>> find_next_head(const SectionHeader& header, const Window& body);
   void approve(const Window& record);

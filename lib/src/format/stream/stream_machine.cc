@@ -36,9 +36,13 @@ Result<Step> StreamMachine::step(const Window& window) {
   if (lost_) return search(window);
   auto step = advance(window);
   if (step || !may_take_up(step.error())) return step;
-  // A footer that names another section is a place itself.
-  uint64_t from = window.offset + (body_.is_at_footer() ? 0 : 1);
-  lost_ = Lost{step.error(), window.offset, Resync(table_, ram_, limits_, bounds_.footers(), from)};
+  // A footer that names another section is a place itself, and a damaged one has an end.
+  bool at_footer = body_.is_at_footer();
+  uint64_t from = window.offset + (at_footer ? 0 : 1);
+  auto likely = at_footer ? std::optional(window.offset + wire::kFooterBytes) : std::nullopt;
+  lost_ =
+      Lost{step.error(), window.offset,
+           Resync(table_, ram_, limits_, bounds_.footers(), from, likely), ram_.effect_of_fault()};
   return Step{};
 }
 
@@ -63,9 +67,10 @@ Result<Step> StreamMachine::search(const Window& window) {
 Status StreamMachine::tell_gap(const StreamGap& gap) {
   if (auto seen = visitor_.on_gap(gap); !seen) return seen;
   return visitor_.on_problem(
-      {gap.fault.offset.value_or(gap.from),
-       fmt::format("{}; {} bytes from {:#x} on are lost, reading goes on at {:#x}",
-                   gap.fault.message, gap.to - gap.from, gap.from, gap.to)});
+      {.offset = gap.fault.offset.value_or(gap.from),
+       .message = fmt::format("{}; {} bytes from {:#x} on are lost, reading goes on at {:#x}",
+                              gap.fault.message, gap.to - gap.from, gap.from, gap.to),
+       .effect = gap.effect});
 }
 
 Result<Step> StreamMachine::take_up(const Window& window, const Resync::Point& point) {
@@ -78,7 +83,8 @@ Result<Step> StreamMachine::take_up(const Window& window, const Resync::Point& p
     auto seen = visitor_.on_lost(window.offset, window.bytes.first(skipped));
     if (!seen) return seen.error();
   }
-  StreamGap gap{lost_->fault, lost_->from, window.offset + skipped, own_footer || ram_goes_on};
+  StreamGap gap{lost_->fault, lost_->from, window.offset + skipped, own_footer || ram_goes_on,
+                lost_->effect};
   lost_.reset();
   package_end_.reset();
   bounds_.set_packaged(false);
@@ -135,7 +141,7 @@ Result<Step> StreamMachine::step_in(const Window& window) {
     case At::Body:
       return take_body(window, At::Record);
     case At::Tail:
-      return tail_.step(window);
+      return take_tail(window);
     case At::LegacyRecord:
       return take_legacy_record(window);
     case At::LegacyBody:
@@ -221,8 +227,18 @@ Result<Step> StreamMachine::take_iterable(const Window& window) {
 }
 
 Result<SectionHeader*> StreamMachine::bind(SectionHeader header) {
-  if (header.type == SectionType::Start) return table_.open(std::move(header));
   SectionHeader* section = table_.find(header.section_id);
+  if (header.type == SectionType::Start) {
+    bool again = section && section->idstr == header.idstr &&
+                 section->instance_id == header.instance_id &&
+                 section->version_id == header.version_id;
+    if (!again) return table_.open(std::move(header));
+    auto seen =
+        visitor_.on_problem({.offset = header.offset,
+                             .message = fmt::format("{} is started twice", place_of(header)),
+                             .effect = LoadEffect::Ignored});
+    if (!seen) return seen.error();
+  }
   if (!section) {
     return malformed(header.offset, fmt::format("{} of section id {}, which was not started",
                                                 name_of(header.type), header.section_id));
@@ -316,6 +332,32 @@ Result<Step> StreamMachine::take_eof(const Window& window) {
   if (package_end_) return malformed(window.offset, "EOF within a package");
   at_ = At::Tail;
   return tail_.take_eof(window);
+}
+
+// QEMU stops at EOF whatever follows it. A sender writes nothing but the description there; where
+// the stream goes on, something else has become a zero byte.
+Result<Step> StreamMachine::take_tail(const Window& window) {
+  if (!tail_.has_bare_end() || window.offset - *tail_.eof_offset() > limits_.device_tail_bytes) {
+    return tail_.step(window);
+  }
+  if (!behind_eof_) {
+    behind_eof_.emplace(table_, ram_, limits_, bounds_.footers(), window.offset, window.offset);
+  }
+  auto point = behind_eof_->find(window);
+  if (!point) {
+    size_t passed = behind_eof_->passed(window);
+    if (window.last) return tail_.step(window);
+    if (passed > 0) return tail_.step({window.bytes.first(passed), window.offset, false});
+    return Step{0, window.bytes.size() + 1};
+  }
+  Error fault = malformed(
+      *tail_.eof_offset(),
+      fmt::format("the end mark stands here, but the stream goes on at {:#x}", point->offset));
+  if (!resume_) return fault;
+  lost_ = Lost{std::move(fault), *tail_.eof_offset(), *std::exchange(behind_eof_, std::nullopt),
+               LoadEffect::Ignored};
+  tail_.take_back();
+  return take_up(window, *point);
 }
 
 // Streams before 0.10: records with a length, up to the end of the file (version 1) or up to the

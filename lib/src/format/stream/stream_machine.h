@@ -61,12 +61,14 @@ class StreamMachine {
   Result<Step> take_command(const Window& window);
   Result<Step> take_package_end(const Window& window);
   Result<Step> take_eof(const Window& window);
+  Result<Step> take_tail(const Window& window);
   Result<Step> take_legacy_record(const Window& window);
 
   struct Lost {
     Error fault;
     uint64_t from = 0;
     Resync search;
+    LoadEffect effect = LoadEffect::Refused;
   };
 
   bool is_in_area() const { return body_.is_in_ram() && !lost_ && ram_.is_in_area(); }
@@ -95,6 +97,8 @@ class StreamMachine {
   std::optional<uint64_t> package_end_;
   bool resume_;
   std::optional<Lost> lost_;
+  // Sections may go on behind EOF where no description stands, if damage made a record look so.
+  std::optional<Resync> behind_eof_;
 };
 
 }  // namespace vmstream

@@ -3,13 +3,47 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
+#include "format/stream/records.h"
+#include "format/wire.h"
+
 namespace vmstream {
+namespace {
+
+// An object behind a length that leads no further than the input.
+bool opens_description(const Window& at) {
+  constexpr size_t kOpening = wire::kVmdescHeaderBytes + 2;
+  if (at.bytes.size() < kOpening) return false;
+  const std::byte* text = at.bytes.data() + wire::kVmdescHeaderBytes;
+  bool object =
+      text[0] == std::byte{'{'} && (text[1] == std::byte{'"'} || text[1] == std::byte{' '});
+  return object && load_be<uint32_t>(at.bytes.data() + 1) >= 2;
+}
+
+// The head of a section with a name.
+bool begins_section(const Window& at) {
+  ByteReader in(at.bytes.first(std::min(at.bytes.size(), wire::kMaxSectionHeaderBytes)));
+  SectionHeader header = read_section_header(in);
+  bool named = header.type == SectionType::Start || header.type == SectionType::Full;
+  return in.ok() && named &&
+         std::ranges::all_of(header.idstr, [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+}  // namespace
 
 Result<Step> StreamTail::take_eof(const Window& window) {
   eof_offset_ = window.offset;
   stream_end_ = window.offset + 1;
   if (auto status = visitor_.on_eof(window.offset); !status) return status.error();
   return Step{1, 0};
+}
+
+void StreamTail::take_back() {
+  eof_offset_.reset();
+  stream_end_.reset();
+  trailing_ = false;
 }
 
 void StreamTail::take_up_vmdesc(uint64_t offset) {
@@ -29,8 +63,18 @@ Result<Step> StreamTail::step(const Window& window) {
 Result<Step> StreamTail::take_vmdesc(const Window& window) {
   if (window.bytes.empty()) return Step{0, 1};
   if (static_cast<SectionType>(window.bytes[0]) != SectionType::Vmdescription) {
-    trailing_ = true;
-    return Step{};
+    constexpr size_t kOpening = wire::kVmdescHeaderBytes + 2;
+    if (window.bytes.size() < kOpening && !window.last) return Step{0, kOpening};
+    if (!opens_description(window)) {
+      trailing_ = true;
+      return Step{};
+    }
+    auto seen =
+        visitor_.on_problem({.offset = window.offset,
+                             .message = fmt::format("vmdesc begins with {:#04x}, wanted 0x06",
+                                                    std::to_integer<unsigned>(window.bytes[0])),
+                             .effect = LoadEffect::Ignored});
+    if (!seen) return seen.error();
   }
   ByteReader in(window.bytes, window.offset);
   in.be<uint8_t>("record type");
@@ -41,24 +85,38 @@ Result<Step> StreamTail::take_vmdesc(const Window& window) {
         fmt::format("vmdesc of {} bytes, at most {} are kept", length, limits_.vmdesc_bytes),
         window.offset};
   }
+  if (in.ok() && window.last && in.remaining() < length) {
+    if (auto shown = show_front(window, in); !shown) return shown.error();
+  }
   auto text = in.bytes(length, "vmdesc");
   if (!in.ok()) return short_read(in, window);
   VmdescRecord record{window.offset, {reinterpret_cast<const char*>(text.data()), text.size()}};
   end_stream(in.offset());
+  behind_vmdesc_ = true;
   if (auto status = check_description(record); !status) return status.error();
   if (auto status = visitor_.on_vmdesc(record); !status) return status.error();
   return Step{consumed_by(in, window), 0};
 }
 
+Status StreamTail::show_front(const Window& window, ByteReader text) {
+  auto front = text.bytes(text.remaining(), "vmdesc");
+  return visitor_.on_cut_vmdesc(
+      {window.offset, {reinterpret_cast<const char*>(front.data()), front.size()}});
+}
+
 Status StreamTail::check_description(const VmdescRecord& record) {
   auto description = Vmdesc::parse(record.json);
   if (!description) {
-    return visitor_.on_problem({record.offset, description.error().message});
+    return visitor_.on_problem({.offset = record.offset,
+                                .message = description.error().message,
+                                .effect = LoadEffect::Ignored});
   }
-  if (description->page_size() != ram_.page_size()) {
+  if (ram_.knows_page_size() && description->page_size() != ram_.page_size()) {
     auto seen = visitor_.on_problem(
-        {record.offset, fmt::format("vmdesc gives target pages of {} bytes, the stream has {}",
-                                    description->page_size(), ram_.page_size())});
+        {.offset = record.offset,
+         .message = fmt::format("vmdesc gives target pages of {} bytes, the stream has {}",
+                                description->page_size(), ram_.page_size()),
+         .effect = LoadEffect::Ignored});
     if (!seen) return seen;
   }
   return bounds_.check_inferred(*description);
@@ -66,6 +124,15 @@ Status StreamTail::check_description(const VmdescRecord& record) {
 
 Result<Step> StreamTail::take_trailing(const Window& window) {
   if (window.bytes.empty()) return Step{0, 1};
+  if (behind_vmdesc_ && window.bytes.size() < wire::kMaxSectionHeaderBytes && !window.last) {
+    return Step{0, wire::kMaxSectionHeaderBytes};
+  }
+  if (std::exchange(behind_vmdesc_, false) && begins_section(window)) {
+    auto seen = visitor_.on_problem({.offset = window.offset,
+                                     .message = "sections stand behind the vmdesc",
+                                     .effect = LoadEffect::Ignored});
+    if (!seen) return seen.error();
+  }
   if (auto seen = visitor_.on_trailing(window.offset, window.bytes); !seen) return seen.error();
   return Step{window.bytes.size(), 0};
 }

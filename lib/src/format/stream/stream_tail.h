@@ -33,6 +33,11 @@ class StreamTail {
   /// Behind EOF or the description.
   std::optional<uint64_t> stream_end() const { return stream_end_; }
 
+  /// Whether bytes follow EOF that are no description.
+  bool has_bare_end() const { return trailing_ && eof_offset_ && stream_end_ == *eof_offset_ + 1; }
+  /// The sections go on: what stands at EOF was none.
+  void take_back();
+
   /// Behind damage: the description stands at `offset`.
   void take_up_vmdesc(uint64_t offset);
   /// Streams of versions 1 and 2 end at `offset`, without a mark.
@@ -41,6 +46,7 @@ class StreamTail {
  private:
   Result<Step> take_vmdesc(const Window& window);
   Result<Step> take_trailing(const Window& window);
+  Status show_front(const Window& window, ByteReader text);
   Status check_description(const VmdescRecord& record);
 
   StreamVisitor& visitor_;
@@ -49,7 +55,8 @@ class StreamTail {
   const RamBody& ram_;
   std::optional<uint64_t> eof_offset_;
   std::optional<uint64_t> stream_end_;
-  bool trailing_ = false;  // nothing of the stream is to come
+  bool trailing_ = false;       // nothing of the stream is to come
+  bool behind_vmdesc_ = false;  // right behind it
 };
 
 }  // namespace vmstream

@@ -51,6 +51,9 @@ class VisitorList final : public StreamVisitor {
   Status on_vmdesc(const VmdescRecord& vmdesc) override {
     return show(&StreamVisitor::on_vmdesc, vmdesc);
   }
+  Status on_cut_vmdesc(const VmdescRecord& vmdesc) override {
+    return show(&StreamVisitor::on_cut_vmdesc, vmdesc);
+  }
   Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override {
     return show(&StreamVisitor::on_trailing, offset, bytes);
   }

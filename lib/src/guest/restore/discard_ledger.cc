@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
 #include "format/malformed.h"
+#include "format/ram/ram_discard.h"
 
 namespace vmstream {
 namespace {
@@ -41,27 +41,18 @@ Result<DiscardLedger::Lost*> DiscardLedger::find_or_add(std::string_view name,
 
 Status DiscardLedger::discard(const Command& command, const std::vector<RamBlock>& blocks,
                               uint32_t page_bytes) {
-  ByteReader in(command.payload, command.offset);
-  auto version = in.be<uint8_t>("discard version");
-  auto name = in.counted_string("name of the discarded block");
-  auto zero = in.be<uint8_t>("end of the block's name");
-  if (in.ok() && (version != 0 || zero != 0)) {
-    return malformed(command.offset, fmt::format("RAM_DISCARD of version {}, wanted 0", version));
-  }
-  if (!in.ok()) return malformed(command.offset, "RAM_DISCARD: " + in.error().message);
-  auto lost = find_or_add(name, blocks, page_bytes, command.offset);
+  auto discard = read_ram_discard(command);
+  if (!discard) return discard.error();
+  auto lost = find_or_add(discard->block, blocks, page_bytes, command.offset);
   if (!lost) return lost.error();
-  while (in.remaining() > 0) {
-    auto start = in.be<uint64_t>("start of the discarded range");
-    auto length = in.be<uint64_t>("length of the discarded range");
-    if (!in.ok()) return malformed(command.offset, "RAM_DISCARD: " + in.error().message);
+  for (auto [start, length] : discard->ranges) {
     uint64_t size = (*lost)->block_bytes;
     bool inside = start <= size && length <= size - start;
     if (!inside || start % page_bytes != 0 || length % page_bytes != 0) {
       return malformed(command.offset,
                        fmt::format("{:#x} bytes at {:#x} of block '{}' ({:#x} bytes) cannot be "
                                    "discarded",
-                                   length, start, escape(name), size));
+                                   length, start, escape(discard->block), size));
     }
     discarded_ += length / page_bytes;
     if (discarded_ > kMaxDiscarded) {

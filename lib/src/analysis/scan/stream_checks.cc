@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/scan/stream_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <utility>
+
+#include "format/ram/compressed_page.h"
+#include "format/ram/target_page.h"
+#include "format/ram/xbzrle.h"
+#include "format/wire.h"
+
+#include <vmstream/device_state.h>
+#include <vmstream/text.h>
+
+namespace vmstream::analysis {
+namespace {
+
+// QEMU's table of commands: how long each is, or nothing where that varies.
+std::optional<size_t> length_of(CommandType type) {
+  switch (type) {
+    case CommandType::Ping:
+    case CommandType::Packaged:
+      return 4;
+    case CommandType::PostcopyAdvise:
+    case CommandType::PostcopyRamDiscard:
+    case CommandType::RecvBitmap:
+      return std::nullopt;
+    default:
+      return 0;
+  }
+}
+
+constexpr size_t kLongAdvice = 16;  // page-size summary, target page size
+constexpr size_t kMostNames = 1u << 17;
+
+}  // namespace
+
+void StreamChecks::tell(Problem problem) {
+  if (told_.contains(problem.offset)) return;
+  if (told_.size() < ProblemLog::kProblemsKept) told_.insert(problem.offset);
+  problems_.add(std::move(problem));
+}
+
+void StreamChecks::tell_refused(uint64_t offset, std::string message) {
+  tell({.offset = offset, .message = std::move(message)});
+}
+
+void StreamChecks::tell_ignored(uint64_t offset, std::string message) {
+  tell({.offset = offset, .message = std::move(message), .effect = LoadEffect::Ignored});
+}
+
+Status StreamChecks::on_problem(const Problem& problem) {
+  if (told_.size() < ProblemLog::kProblemsKept) told_.insert(problem.offset);
+  problems_.add(problem);
+  return ok();
+}
+
+StreamChecks::Findings StreamChecks::finish(const ScanResult& scan) {
+  if (scan.fault) problems_.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan));
+  LoadVerdict verdict = judge_load(problems_, conditions_);
+  return {std::move(problems_), std::move(conditions_), std::move(verdict)};
+}
+
+// Once for the stream: a million pages want the same.
+void StreamChecks::require(uint64_t offset, std::string message, LoadEffect effect) {
+  if (!required_.insert(message).second) return;
+  conditions_.add({.offset = offset, .message = std::move(message), .effect = effect});
+}
+
+Status StreamChecks::on_header(const StreamHeader& header) {
+  if (header.version < 3) {
+    require(4,
+            fmt::format("the stream has version {}; QEMU 0.12 and later refuse it", header.version),
+            LoadEffect::Refused);
+  }
+  return ok();
+}
+
+Status StreamChecks::on_configuration(const Configuration& configuration) {
+  is_recent_ = true;
+  page_bytes_ = certain_page_bytes(&configuration, "");
+  machine_since_ = version_of_machine(configuration.machine);
+  if (machine_since_ && is_older_than(*machine_since_)) {
+    require(
+        configuration.offset,
+        fmt::format("QEMU {} does not know machine type {}, which came with {}",
+                    to_string(*loader_), escape(configuration.machine), to_string(*machine_since_)),
+        LoadEffect::Refused);
+  }
+  bool is_name = std::ranges::all_of(configuration.machine, [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '+';
+  });
+  if (!is_name) {
+    tell_refused(configuration.offset,
+                 fmt::format("machine type '{}' holds characters that no QEMU "
+                             "uses",
+                             escape(configuration.machine)));
+  }
+  bool is_mapped = configuration.capabilities &&
+                   std::ranges::count(*configuration.capabilities, "mapped-ram") > 0;
+  if (is_mapped && is_older_than({9, 0})) {
+    require(configuration.offset,
+            fmt::format("QEMU {} does not know mapped-ram, which came with 9.0; vmrestore makes an "
+                        "ordinary stream of it",
+                        to_string(*loader_)),
+            LoadEffect::Refused);
+  }
+  return ok();
+}
+
+Status StreamChecks::on_section(const SectionHeader& header) {
+  keeper_.on_section(header);
+  bool named = header.type == SectionType::Start || header.type == SectionType::Full;
+  if (named) check_name(header);
+  if (header.type != SectionType::Full) check_order(header);
+  if (header.idstr == "ram" && named && header.version_id == 3) {
+    require(
+        header.offset,
+        "RAM is in the form of version 3, without block names; QEMU 0.13 and later want version 4",
+        LoadEffect::Refused);
+  }
+  if (header.idstr == "block" && is_newer_than({9, 0})) {
+    require(header.offset,
+            fmt::format("QEMU {} no longer knows the section 'block'", to_string(*loader_)),
+            LoadEffect::Refused);
+  }
+  return ok();
+}
+
+Status StreamChecks::on_body(uint64_t, std::span<const std::byte> bytes) {
+  keeper_.on_body(bytes);
+  return ok();
+}
+
+Status StreamChecks::on_section_end(const SectionHeader& header, const SectionEnd& end) {
+  keeper_.on_section_end(end);
+  if (end.footer && !is_recent_) {
+    require(0,
+            "the stream has no configuration: a destination that wants one stops (-global "
+            "migration.send-configuration=off)",
+            LoadEffect::Depends);
+  }
+  if (header.type == SectionType::Full) check_twice(header);
+  return ok();
+}
+
+// Nothing else in the stream holds the name of an iterable section against damage.
+void StreamChecks::check_name(const SectionHeader& header) {
+  bool printable = std::ranges::all_of(header.idstr, [](char c) { return c >= ' ' && c < 0x7f; });
+  if (!printable) {
+    tell_refused(header.offset, fmt::format("section name '{}' holds characters that no QEMU uses",
+                                            escape(header.idstr)));
+  } else if (header.idstr == "ram" && header.instance_id != 0) {
+    tell_refused(header.offset,
+                 fmt::format("section 'ram' has instance id {}, wanted 0", header.instance_id));
+  }
+}
+
+// START, PARTs, END. QEMU finds the section by its id, and does not count.
+void StreamChecks::check_order(const SectionHeader& header) {
+  Iterable& iterable = iterables_[header.section_id];
+  iterable.idstr = header.idstr;
+  if (iterable.ended) {
+    tell_ignored(header.offset, fmt::format("section '{}' (id {}) goes on behind its END",
+                                            escape(header.idstr), header.section_id));
+  }
+  iterable.ended |= header.type == SectionType::End;
+}
+
+// QEMU loads a device as often as it comes.
+void StreamChecks::check_twice(const SectionHeader& header) {
+  if (devices_.size() == kMostNames) return;
+  ++devices_[{header.idstr, header.instance_id}];
+  if (ids_.insert(header.section_id).second && !iterables_.contains(header.section_id)) return;
+  tell_ignored(header.offset,
+               fmt::format("section '{}' instance {} has the id {} of another one",
+                           escape(header.idstr), header.instance_id, header.section_id));
+}
+
+Status StreamChecks::on_ram_blocks(const RamBlockList& list) {
+  for (; mapped_seen_ < list.blocks.size(); ++mapped_seen_) {
+    const RamBlock& block = list.blocks[mapped_seen_];
+    if (block.mapped && block.mapped->page_size != 0) check_mapped(block);
+  }
+  return ok();
+}
+
+// QEMU aligns the pages to 1 MiB and believes the rest of what the header says.
+void StreamChecks::check_mapped(const RamBlock& block) {
+  constexpr uint64_t kAlignment = 1u << 20;
+  const MappedRam& mapped = *block.mapped;
+  if (mapped.pages_offset % kAlignment != 0) {
+    tell_refused(block.offset,
+                 fmt::format("mapped-ram block '{}': pages at {:#x}, wanted a multiple of "
+                             "{:#x}",
+                             escape(block.name), mapped.pages_offset, kAlignment));
+  }
+  if (!page_bytes_) page_bytes_ = static_cast<uint32_t>(mapped.page_size);
+  if (mapped.page_size != *page_bytes_) {
+    tell_ignored(block.offset,
+                 fmt::format("mapped-ram block '{}': pages of {} bytes, others have {}",
+                             escape(block.name), mapped.page_size, *page_bytes_));
+  }
+}
+
+Status StreamChecks::on_page(const Page& page) {
+  switch (page.kind) {
+    case PageKind::Xbzrle:
+      check_delta(page);
+      break;
+    case PageKind::Compressed:
+      check_packed(page);
+      break;
+    case PageKind::Fill:
+      check_fill(page);
+      break;
+    case PageKind::Zero:
+    case PageKind::Data:
+      break;
+  }
+  return ok();
+}
+
+Status StreamChecks::on_ram_mark(RamMark mark, uint64_t offset) {
+  if (mark == RamMark::Hook) {
+    require(offset, "RDMA transferred the RAM; it is not in the stream", LoadEffect::Refused);
+  } else if (mark == RamMark::MultifdFlush) {
+    require(offset,
+            "the RAM was sent over several channels (multifd), of which this stream is but one: "
+            "without the others it cannot be loaded",
+            LoadEffect::Depends);
+  }
+  return ok();
+}
+
+void StreamChecks::check_delta(const Page& page) {
+  scratch_.resize(page.size);
+  bool fits = page.payload.size() <= page.size;
+  if (fits && (page.payload.empty() || apply_xbzrle(page.payload, scratch_))) return;
+  tell_refused(page.offset,
+               fmt::format("the delta of page {:#x} cannot be applied to a page of {} bytes",
+                           page.block_offset, page.size));
+}
+
+void StreamChecks::check_packed(const Page& page) {
+  if (is_newer_than({9, 0})) {
+    require(page.offset, fmt::format("QEMU {} cannot load compressed pages", to_string(*loader_)),
+            LoadEffect::Refused);
+  }
+  scratch_.resize(page.size);
+  auto length = inflate_front(page.payload, scratch_);
+  if (length == page.size) return;
+  tell({.offset = page.offset,
+        .message = fmt::format("compressed page {:#x} does not unpack to {} bytes",
+                               page.block_offset, page.size),
+        .effect = length ? LoadEffect::Ignored : LoadEffect::Refused});
+}
+
+// Releases before 1.5 sent pages of one repeated byte so. Since 9.0 a load stops there; in between
+// QEMU fills the page with what no sender wrote.
+void StreamChecks::check_fill(const Page& page) {
+  auto effect = LoadEffect::Depends;
+  if (loader_) effect = is_older_than({9, 0}) ? LoadEffect::Ignored : LoadEffect::Refused;
+  if (machine_since_ > QemuVersion{8, 2}) effect = LoadEffect::Refused;
+  if (!is_recent_) {
+    return require(page.offset,
+                   "zero pages stand for other values, too; QEMU 9.0 and later refuse them",
+                   effect);
+  }
+  tell(
+      {.offset = page.offset,
+       .message = fmt::format("zero page {:#x} has the value {:#04x}; QEMU 9.0 and later refuse it",
+                              page.block_offset, page.fill),
+       .effect = effect});
+}
+
+Status StreamChecks::on_command(const Command& command) {
+  auto type = static_cast<unsigned>(command.type);
+  if (name_of(command.type) == "unknown" || command.type == CommandType::Invalid) {
+    tell_refused(command.offset, fmt::format("command {:#x} is not known", type));
+    return ok();
+  }
+  check_two_ways(command);
+  check_postcopy_order(command);
+  switched_over_ |= command.type == CommandType::SwitchoverStart;
+  if (command.type == CommandType::SwitchoverStart && is_older_than({10, 0})) {
+    require(command.offset,
+            fmt::format("QEMU {} does not know the command SWITCHOVER_START, which came with 10.0",
+                        to_string(*loader_)),
+            LoadEffect::Refused);
+  }
+  size_t length = command.payload.size();
+  auto wanted = length_of(command.type);
+  bool odd_advice =
+      command.type == CommandType::PostcopyAdvise && length != 0 && length != kLongAdvice;
+  if ((!wanted || *wanted == length) && !odd_advice) return ok();
+  tell_refused(command.offset,
+               fmt::format("command {} has {} bytes, wanted {}", name_of(command.type), length,
+                           wanted.value_or(kLongAdvice)));
+  return ok();
+}
+
+// ADVISE, LISTEN, RUN; each once.
+void StreamChecks::check_postcopy_order(const Command& command) {
+  constexpr std::array kOrder = {CommandType::PostcopyAdvise, CommandType::PostcopyListen,
+                                 CommandType::PostcopyRun};
+  auto step = std::ranges::find(kOrder, command.type);
+  if (step == kOrder.end()) return;
+  auto number = static_cast<size_t>(step - kOrder.begin());
+  if (number != postcopy_steps_) {
+    tell_refused(command.offset,
+                 fmt::format("command {} is out of order here", name_of(command.type)));
+  }
+  postcopy_steps_ = number + 1;
+}
+
+// A file cannot be answered.
+void StreamChecks::check_two_ways(const Command& command) {
+  bool asks = command.type == CommandType::OpenReturnPath || command.type == CommandType::Ping ||
+              command.type == CommandType::PostcopyRun || command.type == CommandType::EnableColo;
+  if (!asks) return;
+  require(
+      command.offset,
+      fmt::format("the command {} wants a connection that goes both ways", name_of(command.type)),
+      LoadEffect::Depends);
+}
+
+// A background snapshot has no END of its RAM; it is not switched over either.
+Status StreamChecks::on_eof(uint64_t offset) {
+  if (!switched_over_) return ok();
+  for (const auto& [id, iterable] : iterables_) {
+    if (iterable.ended || iterable.idstr != "ram") continue;
+    tell_ignored(offset,
+                 fmt::format("section '{}' (id {}) has no END", escape(iterable.idstr), id));
+  }
+  return ok();
+}
+
+Status StreamChecks::on_vmdesc(const VmdescRecord& record) {
+  auto vmdesc = Vmdesc::parse(record.json);
+  if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
+  if (!is_recent_ && record.json.starts_with("{\"configuration\"")) {
+    tell_refused(record.offset, "vmdesc describes a configuration, which is not in the stream");
+  }
+  for (const auto& device : keeper_.devices()) check_device(device, *vmdesc);
+  for (const auto& described : vmdesc->devices()) check_described(described, record.offset);
+  check_left_over(record.offset);
+  return ok();
+}
+
+// What is not described may have been, in the part that is lost.
+Status StreamChecks::on_cut_vmdesc(const VmdescRecord& record) {
+  Vmdesc front = Vmdesc::read_front(record.json);
+  for (const auto& device : keeper_.devices()) {
+    const auto& header = device.header;
+    if (front.find(header.idstr, header.instance_id)) check_device(device, front);
+  }
+  return ok();
+}
+
+// That the lengths agree is the parser's to tell; it has bounded the section by them.
+void StreamChecks::check_device(const KeptDevice& device, const Vmdesc& vmdesc) {
+  const auto& header = device.header;
+  const VmdescDevice* described = vmdesc.find(header.idstr, header.instance_id);
+  if (described == nullptr) {
+    undescribed_.emplace(header.idstr, header.instance_id);
+    tell_refused(header.offset, fmt::format("vmdesc does not describe section '{}' instance {}",
+                                            escape(header.idstr), header.instance_id));
+    return;
+  }
+  ++described_;
+  if (!described->vmsd_name.empty() && described->version != header.version_id) {
+    constexpr uint64_t kVersionBytes = 4;
+    tell_refused(header.body_offset - kVersionBytes,
+                 fmt::format("section '{}' has version {}, vmdesc says {}", escape(header.idstr),
+                             header.version_id, described->version));
+  }
+  bool agrees = described->body_length() == device.end.body_length;
+  if (!device.kept || !agrees) return;
+  DeviceState state = decode_device(*described, device.body, header.body_offset);
+  for (Problem& problem : state.problems) {
+    if (described->hides_elements() && &problem != &state.problems.front()) break;
+    problem.message = fmt::format("section '{}' (id {}): {}", escape(header.idstr),
+                                  header.section_id, problem.message);
+    problem.known_flaw |= described->hides_elements();
+    tell(std::move(problem));
+  }
+}
+
+// A load does without a section that does not come.
+void StreamChecks::check_described(const VmdescDevice& described, uint64_t vmdesc_offset) {
+  auto found = devices_.find({described.idstr, described.instance_id});
+  if (found != devices_.end() && found->second > 0) {
+    --found->second;
+    return;
+  }
+  problems_.add({.offset = vmdesc_offset,
+                 .message = fmt::format("vmdesc describes '{}' instance {}, which is not in the "
+                                        "stream",
+                                        escape(described.idstr), described.instance_id),
+                 .effect = LoadEffect::Ignored});
+}
+
+// Those that are not described at all have been told of.
+void StreamChecks::check_left_over(uint64_t vmdesc_offset) {
+  for (const auto& [name, count] : devices_) {
+    if (count == 0 || undescribed_.contains(name)) continue;
+    problems_.add({.offset = vmdesc_offset,
+                   .message = fmt::format("'{}' instance {} comes more often than vmdesc describes "
+                                          "it",
+                                          escape(name.first), name.second),
+                   .effect = LoadEffect::Ignored});
+  }
+}
+
+}  // namespace vmstream::analysis
