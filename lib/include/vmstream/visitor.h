@@ -55,8 +55,9 @@ class StreamVisitor {
   virtual Status on_configuration(const Configuration&) { return ok(); }
 
   virtual Status on_section(const SectionHeader&) { return ok(); }
-  /// The whole list. In a mapped-ram stream the pages of a block stand between the entries: there
-  /// it is called once a block, each time with a longer list.
+  /// The whole list; of one that breaks off, the entries in front of that place. In a mapped-ram
+  /// stream the pages of a block stand between the entries: there it is called once a block, each
+  /// time with a longer list.
   virtual Status on_ram_blocks(const RamBlockList&) { return ok(); }
   virtual Status on_page(const Page&) { return ok(); }
   virtual Status on_ram_mark(RamMark, uint64_t /*offset*/) { return ok(); }

@@ -255,7 +255,7 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
   ByteReader in(window.bytes, window.offset);
   RamBlock block = read_block_entry(
       in, {.ignore_shared = ignore_shared_, .mapped_ram = mapped_ram_, .bytes_left = list_left_});
-  if (!in.ok()) return short_read(in, window);
+  if (!in.ok()) return break_off_list(in, window);
   if (list_.blocks.size() == limits_.ram_blocks) {
     return Error{Errc::Unsupported,
                  fmt::format("more than {} RAM blocks are listed, the limit", limits_.ram_blocks),
@@ -287,6 +287,14 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
     set_page_size(static_cast<uint32_t>(size));
   }
   return Step{consumed, 0};
+}
+
+// The entries in front of a bad one are shown: QEMU may have refused one of them.
+Result<Step> RamBody::break_off_list(const ByteReader& in, const Window& window) {
+  auto step = short_read(in, window);
+  if (step || mapped_ram_ || list_.blocks.empty()) return step;
+  if (auto status = visitor_.on_ram_blocks(list_); !status) return status.error();
+  return step;
 }
 
 Status RamBody::finish_block_list() {

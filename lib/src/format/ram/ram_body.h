@@ -65,6 +65,7 @@ class RamBody {
   Result<Step> fail_behind(size_t consumed, const Error& error);
   Result<Step> take_mark(const Window& window, size_t at, uint64_t word);
   Result<Step> take_block_entry(const Window& window);
+  Result<Step> break_off_list(const ByteReader& in, const Window& window);
   Status finish_block_list();
   void leave_area();
   Result<Step> begin_page(const Window& window, Record& record, uint64_t word);
