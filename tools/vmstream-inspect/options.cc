@@ -102,9 +102,14 @@ Status take_instance(InspectOptions& options, const std::string& text) {
   return vmstream::ok();
 }
 
+// At most one of them may.
 Status check_stdin(const InspectOptions& options) {
-  if (options.file != "-" || !options.passphrase.uses_stdin()) return vmstream::ok();
-  return Error{Errc::Usage, "FILE - and --passphrase-fd 0 both want stdin"};
+  std::vector<std::string_view> readers;
+  if (options.file == "-") readers.push_back("FILE -");
+  if (options.passphrase.uses_stdin()) readers.push_back("--passphrase-fd 0");
+  if (options.error == "-") readers.push_back("--error -");
+  if (readers.size() < 2) return vmstream::ok();
+  return Error{Errc::Usage, fmt::format("{} and {} both want stdin", readers[0], readers[1])};
 }
 
 Status take_arguments(InspectOptions& options, const QuestionWord& question) {
@@ -163,7 +168,8 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
   line.size("--length", options.length, "hexdump: so many bytes, each of them");
   line.text("--error", "TEXT", options.error,
-            "explain: what QEMU said; shows the section, field and bytes it speaks of");
+            "explain: what QEMU said, - reads it from stdin; shows the section, field and bytes it "
+            "speaks of");
   line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
   line.group("What is written");
   line.text("-o,--output", "FILE", options.output,

@@ -30,6 +30,10 @@ struct Advice {
   std::string text;
 };
 
+/// What LoadAdviser::explain() makes nothing of in a message of QEMU: lines and parts of lines,
+/// escaped. Long ones are cut; at most 100 of them.
+std::vector<std::string> lines_not_understood(std::string_view message);
+
 /// Collects what a destination will meet. Memory: device sections, at most 32 MiB.
 /// Use: scan_stream() with this visitor, then finish() with the scan's result.
 class LoadAdviser final : public StreamVisitor {

@@ -2,10 +2,13 @@
 #include "vmstream-inspect/commands/explain.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include <vmstream/byte_source.h>
 #include <vmstream/load_advice.h>
 #include <vmstream/text.h>
 #include "common/output.h"
@@ -84,15 +87,46 @@ ExitStatus status_of(Session& session, const InspectOptions& options,
                       {vmstream::Errc::Malformed, because.message, because.offset});
 }
 
-void print_text(const InspectOptions& options, const std::vector<Advice>& message,
-                const std::vector<Advice>& advice, vmstream::Verdict verdict) {
-  if (options.error && message.empty()) {
-    print("This message of QEMU is not known here; what can be said of the file:\n");
+// What QEMU said, as given or from stdin; empty without --error.
+vmstream::Result<std::string> read_error(Session& session, const InspectOptions& options) {
+  constexpr size_t kMostBytes = 1u << 20;
+  if (options.error != "-") return options.error.value_or("");
+  auto source = vmstream::make_fd_source(STDIN_FILENO, session.limits());
+  std::string text(kMostBytes + 1, '\0');
+  auto length = vmstream::read_fully(*source, std::as_writable_bytes(std::span(text)));
+  if (!length) return length.error();
+  if (*length > kMostBytes) {
+    return vmstream::Error{vmstream::Errc::Usage,
+                           fmt::format("--error -: more than {} bytes of messages", kMostBytes),
+                           {},
+                           {},
+                           "the last lines of a log tell why a load failed: tail -n 100 LOG"};
   }
-  print_advice(message);
+  text.resize(*length);
+  return text;
+}
+
+struct MessageAnswer {
+  std::vector<Advice> places;
+  std::vector<std::string> not_understood;
+};
+
+void print_message(const MessageAnswer& answer) {
+  bool known = !answer.places.empty();
+  print_advice(answer.places);
+  if (!answer.not_understood.empty()) {
+    print(known ? "Not understood:\n" : "This message of QEMU is not known here:\n");
+  }
+  for (const std::string& line : answer.not_understood) print(wrapped(fmt::format("\"{}\"", line)));
+  if (!known) print("What can be said of the file:\n");
+}
+
+void print_text(const InspectOptions& options, const MessageAnswer& message,
+                const std::vector<Advice>& advice, vmstream::Verdict verdict) {
+  if (options.error) print_message(message);
   if (!options.error) print(answer(verdict));
   bool refused = verdict == vmstream::Verdict::Refused;
-  if (!options.error || message.empty() || refused) print_advice(advice);
+  if (!options.error || message.places.empty() || refused) print_advice(advice);
 }
 
 }  // namespace
@@ -100,6 +134,8 @@ void print_text(const InspectOptions& options, const std::vector<Advice>& messag
 ExitStatus explain(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
   auto release = wanted_release(options.qemu);
   if (!release) return session.fail("", release.error());
+  auto error = read_error(session, options);
+  if (!error) return session.fail("", error.error());
   Progress progress(session, "read");
   vmstream::LoadAdviser adviser(*release);
   auto scan = vmstream::scan_stream(
@@ -111,12 +147,16 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
     return session.fail(shown_name(options), *scan.fault);
   }
   auto advice = adviser.finish(scan);
-  auto message = options.error ? adviser.explain(*options.error) : std::vector<Advice>{};
+  MessageAnswer message;
+  if (options.error) message = {adviser.explain(*error), vmstream::lines_not_understood(*error)};
   if (options.common.json) {
     auto json = opening_json("vmstream.explain/1", {options.file, state.containers});
     json["complete"] = scan.complete();
     json["verdict"] = name_of(adviser.verdict().verdict);
-    if (options.error) json["message"] = advice_json(message);
+    if (options.error) {
+      json["message"] = advice_json(message.places);
+      json["not_understood"] = message.not_understood;
+    }
     json["advice"] = advice_json(advice);
     json["problems"] = problems_json(adviser.summary().problems);
     print_json(json);

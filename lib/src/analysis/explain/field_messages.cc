@@ -39,9 +39,13 @@ void walk_subsections(const std::vector<DeviceSubsection>& list, const ShowField
   }
 }
 
-// Names of the elements of an array carry their number in many releases.
-bool is_named(const DeviceField& field, const std::string& name) {
-  return field.name == name || field.name == name + "[0]";
+// Where a name is not unique, and in the elements of an array, a number stands behind it.
+bool is_named(const DeviceField& field, std::string_view name) {
+  auto rest = field.name;
+  if (!rest.starts_with(name)) return false;
+  rest.remove_prefix(name.size());
+  return rest.empty() || (rest.starts_with('[') && rest.ends_with(']') &&
+                          rest.find_first_not_of("0123456789", 1) == rest.size() - 1);
 }
 
 // A virtio device's transport is one opaque field that begins with the same as a PCI device does.
@@ -69,7 +73,7 @@ std::optional<Stretch> pci_config_of(const DeviceState& state, std::string_view 
   return config;
 }
 
-std::string_view pci_register(uint32_t at) {
+std::string_view pci_register(uint64_t at) {
   struct Register {
     uint32_t first;
     uint32_t last;
@@ -98,64 +102,94 @@ void MessageExplainer::say_field(const KeptDevice& device, const DeviceField& fi
                   "The destination refused this value, or the fields in front of it are not the "
                   "ones it expects.",
                   escape(field.name), escape(field.type), field.size(), escape(device.header.idstr),
-                  device.header.instance_id, hex_of(field.bytes)));
+                  device.header.instance_id, hex_of(field.bytes)),
+      field.size());
 }
 
 // The declaration may be that of a device, a struct in it or a subsection.
 void MessageExplainer::field(const Words& words) {
-  size_t told = advice_.size();
-  if (words[0] == "configuration" && (say_damage() || found_.summary.configuration)) {
-    if (advice_.size() == told) {
-      say(found_.summary.configuration->offset, "The configuration stands here.");
+  const auto& configuration = found_.summary.configuration;
+  if (words[0] == "configuration") {
+    if (!say_damage(find_damage("machine type")) && configuration) {
+      say(configuration->offset, "The configuration stands here.");
     }
     return;
   }
   if (!found_.vmdesc) {
-    say(std::nullopt,
-        "The stream has no description, so that the place of a field cannot be told.");
+    miss("The stream has no description, so that the place of a field cannot be told.");
     return;
   }
+  std::string name = first_word(words[1]);
   for (const auto& device : found_.devices.devices()) {
-    const auto* described = found_.vmdesc->find(device.header.idstr, device.header.instance_id);
-    if (described == nullptr || !is_meant(device)) continue;
+    if (described(device) == nullptr || !is_meant(device)) continue;
     DeviceState state = decoded(device);
     auto show = [&](std::string_view owner, const DeviceField& field) {
-      if (owner == words[0] && is_named(field, words[1])) say_field(device, field);
-      if (idstr_.empty() || words[0] != kPciOwner || field.type != kVirtioType) return;
+      if (owner == words[0] && is_named(field, name)) say_field(device, field);
+      if (failed_.idstr.empty() || words[0] != kPciOwner || field.type != kVirtioType) return;
       // Its inside is not described.
-      bool config = words[1] == "config";
-      if (config || words[1] == "version_id") {
+      bool config = name == "config";
+      if (config || name == "version_id") {
         say(field.offset + (config ? kPciVersionBytes : 0),
             fmt::format("The PCI device's '{}' stands here, inside of the field '{}' of the "
                         "section '{}'.",
-                        escape(words[1]), escape(field.name), escape(device.header.idstr)));
+                        escape(name), escape(field.name), escape(device.header.idstr)),
+            config ? kPciConfigBytes : kPciVersionBytes);
       }
     };
-    walk_fields(described->vmsd_name, state.fields, show);
+    walk_fields(described(device)->vmsd_name, state.fields, show);
     walk_subsections(state.subsections, show);
   }
-  not_found(told, fmt::format("field '{}' of '{}'", escape(words[1]), escape(words[0])));
+  miss_thing(fmt::format("field '{}' of '{}'", escape(name), escape(words[0])));
+}
+
+// QEMU 11 names the type of a field instead of what it belongs to.
+void MessageExplainer::element(const Words& words) {
+  std::string name = words[1].substr(0, words[1].find(':'));
+  for (const auto& device : found_.devices.devices()) {
+    if (described(device) == nullptr || !is_meant(device)) continue;
+    DeviceState state = decoded(device);
+    auto show = [&](std::string_view, const DeviceField& field) {
+      if (field.type == words[0] && is_named(field, name)) say_field(device, field);
+    };
+    walk_fields(described(device)->vmsd_name, state.fields, show);
+    walk_subsections(state.subsections, show);
+  }
+  miss_thing(fmt::format("a field '{}' of type '{}'", escape(name), escape(words[0])));
 }
 
 void MessageExplainer::pci_config(const Words& words) {
-  size_t told = advice_.size();
   auto at = parse_hex_number(words[0]);
   auto read = parse_hex_number(words[1]);
-  if (!at || !read || !found_.vmdesc) return;
+  if (!at || !read) return;
   for (const auto& device : found_.devices.devices()) {
-    const auto* described = found_.vmdesc->find(device.header.idstr, device.header.instance_id);
-    if (described == nullptr || !is_meant(device)) continue;
+    if (described(device) == nullptr || !is_meant(device)) continue;
     DeviceState state = decoded(device);
-    auto config = pci_config_of(state, described->vmsd_name);
+    auto config = pci_config_of(state, described(device)->vmsd_name);
     if (!config || *at >= config->bytes.size()) continue;
-    if (config->bytes[*at] != static_cast<std::byte>(*read)) continue;
+    if (std::to_integer<uint64_t>(config->bytes[*at]) != *read) continue;
     say(config->offset + *at,
         fmt::format("Byte {:#x} ({}) of the PCI configuration of the section '{}' stands here: "
                     "0x{:02x}. The destination's device has 0x{}, and no guest can change it: the "
                     "device is of another kind, or was started with other options.",
-                    *at, pci_register(*at), escape(device.header.idstr), *read, escape(words[2])));
+                    *at, pci_register(*at), escape(device.header.idstr), *read, escape(words[2])),
+        1);
   }
-  not_found(told, fmt::format("byte {:#x} of a PCI configuration", *at));
+  miss_thing(fmt::format("byte {:#x} of a PCI configuration that is 0x{:02x}", *at, *read));
+}
+
+// The guest's, which QEMU takes for a word of its own.
+void MessageExplainer::run_state(const Words& words) {
+  for (const auto& device : found_.devices.devices()) {
+    if (device.header.idstr != "globalstate") continue;
+    DeviceState state = decoded(device);
+    auto field = find_field(state, "runstate").field;
+    if (!field ||
+        !prints_as({reinterpret_cast<const char*>(field->bytes.data()), field->size()}, words[0])) {
+      continue;
+    }
+    say_field(device, *field);
+  }
+  miss_thing(fmt::format("a run state '{}'", escape(words[0])));
 }
 
 }  // namespace vmstream::analysis

@@ -104,7 +104,11 @@ Status LoadAdviser::on_section_end(const SectionHeader& header, const SectionEnd
 }
 
 Status LoadAdviser::on_command(const Command& command) {
-  state_->found.commands.try_emplace(command.type, command.offset);
+  auto& found = state_->found;
+  found.commands.try_emplace(command.type, command.offset);
+  if (found.command_list.size() < analysis::CommandPlace::kMostKept) {
+    found.command_list.push_back({command.type, command.offset, command.payload.size()});
+  }
   if (auto checked = state_->checks.on_command(command); !checked) return checked;
   return state_->collector.on_command(command);
 }

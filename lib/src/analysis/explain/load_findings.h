@@ -15,6 +15,15 @@
 
 namespace vmstream::analysis {
 
+/// A command to the receiver.
+struct CommandPlace {
+  static constexpr size_t kMostKept = 1u << 16;
+
+  CommandType type = CommandType::Invalid;
+  uint64_t offset = 0;
+  uint64_t length = 0;  ///< of the payload
+};
+
 struct LoadFindings {
   explicit LoadFindings(const DeviceKeeper& kept) : devices(kept) {}
 
@@ -24,6 +33,7 @@ struct LoadFindings {
   std::unique_ptr<Vmdesc> vmdesc;
   uint64_t vmdesc_offset = 0;
   std::map<CommandType, uint64_t> commands;  // the first of each type
+  std::vector<CommandPlace> command_list;    // the first of all of them
   std::map<PageKind, uint64_t> pages;        // the first of each kind
   std::optional<uint64_t> multifd_flush;
   std::optional<uint64_t> hook;

@@ -13,33 +13,30 @@
 namespace vmstream::analysis {
 namespace {
 
-const DeviceSubsection* find_subsection(const std::vector<DeviceSubsection>& list,
-                                        std::string_view name) {
-  for (const DeviceSubsection& subsection : list) {
-    if (subsection.name == name) return &subsection;
-    if (const auto* nested = find_subsection(subsection.subsections, name)) return nested;
-  }
-  return nullptr;
+constexpr uint64_t kVersionBytes = 4;
+
+// What the parser's messages about a section begin with.
+std::string front_of(const std::string& idstr) {
+  return fmt::format("section '{}' ", escape(idstr));
 }
 
 }  // namespace
 
 void MessageExplainer::unknown_section(const Words& words) {
-  size_t told = advice_.size();
-  auto instance = parse_number(words[1]);
+  auto instance = parse_number32(words[1]);
   auto is = [&](const SectionHeader& header) {
-    return header.idstr == words[0] && (!instance || *instance == header.instance_id);
+    return prints_as(header.idstr, words[0]) && (!instance || *instance == header.instance_id);
   };
-  const Vmdesc* vmdesc = found_.vmdesc.get();
+  bool found = false;
   for (const auto& device : found_.devices.devices()) {
     if (!is(device.header)) continue;
-    bool described = vmdesc == nullptr ||
-                     vmdesc->find(device.header.idstr, device.header.instance_id) != nullptr;
+    found = true;
+    bool is_described = !found_.vmdesc || described(device) != nullptr;
     say(device.header.offset,
         fmt::format("The section '{}' instance {} (version {}) begins here, {} bytes long. {}",
-                    escape(words[0]), device.header.instance_id, device.header.version_id,
-                    device.end.end_offset - device.header.offset,
-                    described
+                    escape(device.header.idstr), device.header.instance_id,
+                    device.header.version_id, device.end.end_offset - device.header.offset,
+                    is_described
                         ? "The destination has no such device: start it with the device that the "
                           "source had, in the same slot."
                         : "The stream's own description has no such section either: its name or "
@@ -47,74 +44,71 @@ void MessageExplainer::unknown_section(const Words& words) {
   }
   for (const auto& iterable : found_.summary.iterables) {
     if (!is(iterable.start)) continue;
+    found = true;
     say(iterable.start.offset,
-        fmt::format("The section '{}' starts here. The destination has nothing of that name: a "
-                    "capability or a device is missing.",
-                    escape(words[0])));
+        fmt::format("The section '{}' instance {} starts here. The destination has nothing of that "
+                    "name: a capability or a device is missing, or the name is damaged.",
+                    escape(iterable.start.idstr), iterable.start.instance_id));
   }
-  not_found(told, fmt::format("section '{}' instance {}", escape(words[0]),
-                              instance ? std::to_string(*instance) : escape(words[1])));
+  if (found || say_damage(find_damage(front_of(words[0])))) return;
+  miss_thing(fmt::format("section '{}' instance {}", escape(words[0]), escape(words[1])));
 }
 
 void MessageExplainer::unknown_slice(const Words& words) {
-  if (!say_damage()) {
-    not_found(advice_.size(), fmt::format("section id {}", escape(words[0])));
-  }
+  if (say_damage(find_damage({}, fmt::format("section id {},", words[0])))) return;
+  miss_thing(fmt::format("a slice of section id {}, which was not started", escape(words[0])));
 }
 
 void MessageExplainer::unknown_record(const Words& words) {
   const auto& configuration = found_.summary.configuration;
-  if (parse_number(words[0]) == static_cast<uint32_t>(SectionType::Configuration) &&
-      configuration) {
+  auto type = parse_number32(words[0]);
+  if (type == static_cast<uint32_t>(SectionType::Configuration) && configuration) {
     say(configuration->offset,
         "The configuration stands here, and the destination expects none: its machine type is too "
         "old for it, or it was started with -global migration.send-configuration=off.");
     return;
   }
-  if (!say_damage()) {
-    not_found(advice_.size(), fmt::format("record type {}", escape(words[0])));
+  if (type && say_damage(find_damage(fmt::format("record type is {:#04x}", *type)))) return;
+  miss_thing(fmt::format("a record of type {}", escape(words[0])));
+}
+
+void MessageExplainer::section_name(const Words& words) {
+  auto id = parse_number32(words[0]);
+  if (say_cut()) return;
+  for (const auto& device : found_.devices.devices()) {
+    if (device.header.section_id != id) continue;
+    say(device.header.offset,
+        fmt::format("The section of id {} begins here with its name, '{}', which QEMU could not "
+                    "read: what it was given ended there.",
+                    device.header.section_id, escape(device.header.idstr)));
   }
+  miss_thing(fmt::format("the name of section id {}", escape(words[0])));
 }
 
 void MessageExplainer::version(const Words& words) {
-  size_t told = advice_.size();
-  constexpr uint64_t kVersionBytes = 4;
-  auto tell = [&](const SectionHeader& header) {
-    if (header.idstr != words[1]) return;
-    say(header.body_offset - kVersionBytes,
-        fmt::format("The section '{}' at {:#x} has version {}, given here; the destination knows "
-                    "versions up to {}: it is older than the source.",
-                    escape(words[1]), header.offset, header.version_id,
-                    escape(first_word(words[2]))));
+  std::vector<const SectionHeader*> named;
+  auto collect = [&](const SectionHeader& header) {
+    if (prints_as(header.idstr, words[1])) named.push_back(&header);
   };
-  for (const auto& device : found_.devices.devices()) tell(device.header);
-  for (const auto& iterable : found_.summary.iterables) tell(iterable.start);
-  not_found(told, fmt::format("section '{}'", escape(words[1])));
-}
-
-// The version of a subsection, or of a struct, which is not in the stream.
-void MessageExplainer::inner_version(const Words& words) {
-  size_t told = advice_.size();
-  std::string name = words[0].substr(words[0].rfind(' ') + 1);
-  for (const auto& device : found_.devices.devices()) {
-    if (!is_meant(device)) continue;
-    DeviceState state = decoded(device);
-    if (const auto* subsection = find_subsection(state.subsections, name)) {
-      uint64_t version_at = subsection->offset + 2 + subsection->name.size();
-      say(version_at,
-          fmt::format("The subsection '{}' of the section '{}' instance {} begins at {:#x}; its "
-                      "version {} stands here. The destination knows version {}.",
-                      escape(name), escape(device.header.idstr), device.header.instance_id,
-                      subsection->offset, subsection->version, escape(words[2])));
-    }
-    for (const Problem& problem : state.problems) {
-      if (problem.message.find(escape(name)) != std::string::npos) {
-        say(problem.offset,
-            fmt::format("In the section '{}': {}.", escape(device.header.idstr), problem.message));
-      }
-    }
+  for (const auto& device : found_.devices.devices()) collect(device.header);
+  for (const auto& iterable : found_.summary.iterables) collect(iterable.start);
+  auto version = parse_number32(words[0]);
+  bool same = std::ranges::find(named, version, [](const SectionHeader* header) {
+                return std::optional(header->version_id);
+              }) != named.end();
+  for (const SectionHeader* header : named) {
+    if (same && header->version_id != version) continue;
+    say(header->body_offset - kVersionBytes,
+        fmt::format(
+            "The section '{}' at {:#x} has version {}, given here; {}.", escape(header->idstr),
+            header->offset, header->version_id,
+            same ? fmt::format("the destination knows versions up to {}: it is older than "
+                               "the source, or the version is damaged",
+                               escape(words[2]))
+                 : fmt::format("the message has {}: it is of another file", escape(words[0]))));
   }
-  if (idstr_.empty()) not_found(told, fmt::format("declaration '{}'", escape(name)));
+  if (!named.empty() || say_damage(find_damage(front_of(words[1])))) return;
+  miss_thing(fmt::format("section '{}'", escape(words[1])));
 }
 
 void MessageExplainer::say_footer(const KeptDevice& device) {
@@ -126,61 +120,102 @@ void MessageExplainer::say_footer(const KeptDevice& device) {
                   escape(header.idstr), header.instance_id, device.end.body_length,
                   header.body_offset,
                   device.end.footer ? "" : "; the stream has no footer there at all"));
-  say_disagreement(device);
 }
 
 // The footer of a section that could not be read for the want of it.
-void MessageExplainer::say_lost_footer(const std::string& idstr) {
-  if (!found_.vmdesc) return;
+bool MessageExplainer::say_lost_footer(const std::string& idstr) {
   constexpr uint64_t kHeadBytes = 1 + 4 + 1 + 4 + 4;  // and the name
-  for (const StreamGap& gap : found_.gaps) {
-    if (!gap.fault.message.starts_with(fmt::format("section '{}' ", escape(idstr)))) continue;
-    for (const VmdescDevice& described : found_.vmdesc->devices()) {
-      uint64_t at = gap.from + kHeadBytes + idstr.size() + described.body_length();
-      if (described.idstr != idstr || at + wire::kFooterBytes > gap.to) continue;
-      say(at, fmt::format("By the description the footer stands here: it is damaged, or the body "
-                          "has not the {} bytes described.",
-                          described.body_length()));
-      break;
-    }
+  const Damage* damage = find_damage(front_of(idstr));
+  if (damage == nullptr) return false;
+  for (size_t i = 0; damage->to && found_.vmdesc && i < found_.vmdesc->devices().size(); ++i) {
+    const VmdescDevice& one = found_.vmdesc->devices()[i];
+    uint64_t at = damage->from + kHeadBytes + idstr.size() + one.body_length();
+    if (one.idstr != idstr || at + wire::kFooterBytes > *damage->to) continue;
+    say(at, fmt::format("By the description the footer stands here: it is damaged, or the body "
+                        "has not the {} bytes described.",
+                        one.body_length()));
+    return true;
   }
+  say_damage(*damage);
+  return true;
 }
 
+bool MessageExplainer::is_footer_of(const KeptDevice& device, const std::string& idstr) const {
+  bool is_id = !failed_.section_id || *failed_.section_id == device.header.section_id;
+  return is_id && device.end.end_offset != 0 && prints_as(device.header.idstr, idstr);
+}
+
+// Of several instances, which the message does not tell apart, the one that is not as described.
 void MessageExplainer::footer(const Words& words) {
-  size_t told = advice_.size();
-  say_lost_footer(words[0]);
-  if (advice_.size() == told) {
-    for (const auto& device : found_.devices.devices()) {
-      if (device.header.idstr == words[0] && device.end.end_offset != 0) say_footer(device);
-    }
+  if (say_lost_footer(words[0])) return;
+  bool disagrees = false;
+  for (const auto& device : found_.devices.devices()) {
+    if (!is_footer_of(device, words[0]) || !say_disagreement(device)) continue;
+    say_footer(device);
+    disagrees = true;
   }
-  bool iterable = std::ranges::any_of(found_.summary.iterables,
-                                      [&](const auto& one) { return one.start.idstr == words[0]; });
-  if (iterable && !say_damage()) {
-    say_iterable(words[0],
-                 "The destination did not find a footer at the end of a slice of this "
-                 "section, which starts here");
+  if (disagrees) return;
+  for (const auto& device : found_.devices.devices()) {
+    if (is_footer_of(device, words[0])) say_footer(device);
   }
-  not_found(told, fmt::format("section '{}'", escape(words[0])));
+  say_iterable(words[0],
+               "The destination did not find a footer at the end of a slice of this section, which "
+               "starts here");
+  miss_thing(fmt::format("section '{}'", escape(words[0])));
+}
+
+void MessageExplainer::footer_of_other(const Words& words) {
+  failed_.section_id = parse_number32(words[2]);
+  footer(words);
+}
+
+// The line before it names the section, in most cases.
+void MessageExplainer::footer_of_id(const Words& words) {
+  auto id = parse_number32(words[0]);
+  for (const auto& device : found_.devices.devices()) {
+    if (device.header.section_id != id) continue;
+    say_around(device.header.offset,
+               fmt::format("The section of id {} is '{}' instance {}, which begins here.",
+                           device.header.section_id, escape(device.header.idstr),
+                           device.header.instance_id));
+  }
+  miss_thing(fmt::format("section id {}", escape(words[0])));
+}
+
+// -5 is what QEMU knows the end of its input by.
+void MessageExplainer::ended_early(const Words& words) {
+  constexpr uint32_t kInputOutputError = static_cast<uint32_t>(-5);
+  if (say_cut()) return;
+  bool ended = parse_number32(words[0]) == kInputOutputError && found_.summary.complete;
+  miss(ended
+           ? "The message says that the input ended early. This file is whole: it was another one, "
+             "or what brought it to QEMU (a pipe, a connection) broke off."
+           : fmt::format("The message tells of a read that failed ({}), not of a place in the "
+                         "stream.",
+                         escape(words[0])));
 }
 
 void MessageExplainer::loading(const Words& words) {
-  size_t told = advice_.size();
   for (const auto& device : found_.devices.devices()) {
     if (!is_meant(device)) continue;
     const SectionHeader& header = device.header;
-    say(header.offset,
-        fmt::format("Loading failed in the section '{}' instance {} version {}; its body is {} "
-                    "bytes from {:#x} on: {}.",
-                    escape(header.idstr), header.instance_id, header.version_id,
-                    std::max<uint64_t>(device.end.body_length, device.body.size()),
-                    header.body_offset, hex_of(device.body)));
-    if (unknown_subsection_) say_subsections(device, decoded(device).subsections);
+    say_around(header.offset,
+               fmt::format("Loading failed in the section '{}' instance {} version {}; its body is "
+                           "{} bytes from {:#x} on: {}.",
+                           escape(header.idstr), header.instance_id, header.version_id,
+                           std::max<uint64_t>(device.end.body_length, device.body.size()),
+                           header.body_offset, hex_of(device.body)));
+    if (failed_.unknown_subsection) say_subsections(device, decoded(device).subsections);
     say_disagreement(device);
   }
   say_iterable(words[1], "Loading failed in this section, which starts here");
-  if (found_.fault) say_damage();
-  not_found(told, fmt::format("section '{}' instance {}", escape(words[1]), escape(words[0])));
+  const Damage* damage = find_damage(front_of(words[1]));
+  // What QEMU reads here of an iterable section is its start, in front of all pages.
+  bool in_start = damage != nullptr && std::ranges::none_of(found_.pages, [&](const auto& page) {
+                    return page.second < damage->at;
+                  });
+  if (!has_place() && in_start) say_damage(*damage);
+  miss_thing(fmt::format("section '{}' instance {}", escape(words[1]), escape(words[0])));
 }
 
 // QEMU gives up with "No such file or directory" at a subsection that it does not know.
@@ -198,10 +233,37 @@ void MessageExplainer::say_subsections(const KeptDevice& device,
 }
 
 void MessageExplainer::loading_slice(const Words& words) {
-  size_t told = advice_.size();
-  say_damage();
   say_iterable(words[1], "Loading failed in a slice of this section, which starts here");
-  not_found(told, fmt::format("section id {} ({})", escape(words[0]), escape(words[1])));
+  if (!has_place()) say_damage(find_damage(front_of(words[1])));
+  miss_thing(fmt::format("section id {} ({})", escape(words[0]), escape(words[1])));
+}
+
+// QEMU 11 says so of sections that have no declaration, such as ram, whatever failed in them.
+void MessageExplainer::old_style(const Words& words) {
+  if (!failed_.idstr.empty()) return;  // which tells more
+  for (const auto& iterable : found_.summary.iterables) {
+    if (iterable.start.version_id != parse_number32(words[0])) continue;
+    say_around(
+        iterable.start.offset,
+        fmt::format("The section '{}', which starts here, has version {}: loading one such "
+                    "failed with {}.",
+                    escape(iterable.start.idstr), iterable.start.version_id, escape(words[1])));
+  }
+  miss_thing(fmt::format("a section of version {}", escape(words[0])));
+}
+
+void MessageExplainer::setup(const Words& words) {
+  miss(
+      fmt::format("QEMU could not make its own '{}' ready for a load: nothing of the stream had "
+                  "been read by then.",
+                  escape(words[0])));
+}
+
+void MessageExplainer::not_migratable(const Words& words) {
+  miss(
+      fmt::format("QEMU itself has a device that no stream can be loaded with, '{}': nothing of "
+                  "the stream had been read by then.",
+                  escape(words[0])));
 }
 
 }  // namespace vmstream::analysis
