@@ -87,6 +87,7 @@ def of_whole_files():
          PC, PC.place("i8259", "footer", 1)),
         (lines("Mismatched section id in footer for i8259 - read 0x7 expected 0x10"),
          PC, PC.place("i8259", "footer", 1)),
+        (lines("Expected vmdescription section, but got 0"), PC, PC.place("eof")),
         (lines(device("dma", 1), FAILED + INVALID), PC, PC.place("dma", "", 1)),
         (chain(FAILED + INVALID, device("ram"), "Failed to load vmstate version_id: 4, ret: -22"),
          PC, PC.place("ram")),
@@ -149,16 +150,33 @@ def of_damaged_files():
         (chain(FAILED + INVALID, "savevm: unsupported version -2147483646 for 'timer' v2"),
          PC.changed(PC.place("timer", "version"), be32(0x80000002)), PC.place("timer", "version")),
         (lines("Unknown combination of migration flags: 0x800", "error while loading state section id "
-               "2(ram)", FAILED + INVALID), PC.changed(flags + 6, b"\x08"), flags),
+               "2(ram)", FAILED + INVALID), PC.changed(flags + 6, b"\x08\0"), flags),
         (lines("Unknown combination of migration flags: 0x100", "error while loading state section id "
                "2(ram)", FAILED + INVALID), compressed_stream(), compressed_stream().index(be64(0x100))),
+        (lines('Unknown ramblock "", cannot accept migration', device("ram")),
+         PC.changed(PC.place("ram", "body") + 4, b"\1"), PC.place("ram", "body")),
+        (lines("Mismatched section id in footer for hpet - read 0x12 expected 0x13"),
+         PC.changed(PC.place("hpet") + 1, be32(0x13)), PC.place("hpet") + 1),
+        (lines("Mismatched section id in footer for hpet - read 0x13 expected 0x12"),
+         PC.changed(PC.place("hpet", "footer") + 1, be32(0x13)), PC.place("hpet", "footer") + 1),
+        (lines("Missing section footer for 0000:00:01.1/ide"),
+         PC.changed(PC.place("0000:00:01.1/ide", "version"), be32(0)),
+         PC.place("0000:00:01.1/ide", "version")),
+        (lines("""Unknown savevm section or instance '{"page_size": 4096, "d' 1702259043"""),
+         PC.changed(PC.place("eof"), b"\1"), PC.place("eof")),
+        (lines("Unknown savevm section type 32"), PC.changed(PC.place("eof"), b"\x20"), PC.place("eof")),
+        (lines("Unknown savevm section type 36"), PC.changed(PC.place("hpet"), b"\x24"),
+         PC.place("hpet")),
+        (lines("Unknown savevm section type 6"), PC.changed(PC.place("hpet"), b"\6"), PC.place("hpet")),
+        (lines("Unable to read ID string for section 18"), PC.changed(PC.place("hpet") + 5, b"\0"),
+         PC.place("hpet", "name")),
         (lines("MIG_CMD 0x7f unknown (len 0x4)"), POSTCOPY.changed(0x1f + 1, be(2, 0x7f)), 0x1f),
         (chain(FAILED + "Numerical result out of range",
                "PING received with bad length - expecting 4, got 0"), ping, 0x1f),
         (lines("check_section_footer: Read section footer failed: -5", FAILED + INVALID),
          PC.bytes[:PC.place("hpet", "footer")], PC.place("hpet", "footer")),
         (lines("Unable to read ID string for section 18", FAILED + INVALID),
-         PC.bytes[:PC.place("hpet", "name") + 2], PC.place("hpet", "name") + 2),
+         PC.bytes[:PC.place("hpet", "name") + 2], PC.place("hpet", "name")),
         (chain(FAILED + CUT, device("hpet"), "Failed to load hpet state: stream error: -5"),
          PC.bytes[:PC.place("hpet", "body") + 20], PC.place("hpet", "body") + 20),
     ]
@@ -267,7 +285,7 @@ class Explain(unittest.TestCase):
     def test_made_up_texts_end_soon(self):
         for text in (b"Failed to load " * 60000, b"Missing section footer for a " * 30000,
                      b"a" * (1 << 20), b"VQ 0 size\n" * 100000):
-            self.answer("-", PC.bytes, stdin=text[:1 << 20])
+            self.answer("-", compressed_stream(), stdin=text[:1 << 20])
 
     # ---- What is said is so
 

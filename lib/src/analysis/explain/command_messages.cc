@@ -55,10 +55,9 @@ void MessageExplainer::command_length(const Words& words) {
 }
 
 void MessageExplainer::named_command(const Words& words) {
-  std::string name = words[0].substr(0, words[0].find(':'));
-  auto type = command_named(name);
+  auto type = command_named(words[0]);
   if (!type) {
-    miss_thing(fmt::format("a command '{}'", escape(name)));
+    miss_thing(fmt::format("a command '{}'", escape(words[0])));
     return;
   }
   bool wants_answer = *type == CommandType::OpenReturnPath || *type == CommandType::Ping;

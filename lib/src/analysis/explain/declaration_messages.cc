@@ -39,9 +39,16 @@ const DeviceSubsection* find_subsection(const DeviceState& state, std::string_vi
   return find_subsection(state.fields, name);
 }
 
+// A message begins with a name of which only the last word is known.
+bool is_called(std::string_view declared, std::string_view name) {
+  if (!declared.ends_with(name)) return false;
+  declared.remove_suffix(name.size());
+  return declared.empty() || declared.ends_with(' ');
+}
+
 const DeviceField* find_struct(const std::vector<DeviceField>& fields, std::string_view name) {
   for (const DeviceField& field : fields) {
-    if (field.vmsd_name == name) return &field;
+    if (is_called(field.vmsd_name, name)) return &field;
     if (const auto* found = find_struct(field.fields, name)) return found;
   }
   return nullptr;
@@ -62,7 +69,7 @@ void MessageExplainer::inner_version(const Words& words) {
     if (!is_meant(device)) continue;
     const SectionHeader& header = device.header;
     const auto* description = described(device);
-    if (description != nullptr && description->vmsd_name == name) {
+    if (description != nullptr && is_called(description->vmsd_name, name)) {
       if (version != header.version_id) continue;
       say(header.body_offset - 4,
           fmt::format("The section '{}' instance {} at {:#x} has version {}, given here. The "

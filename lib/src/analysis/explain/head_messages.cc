@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <string>
 
 #include "analysis/explain/message_explainer.h"
@@ -20,6 +21,14 @@ std::string uuid_text(const std::array<std::byte, 16>& uuid) {
     text += fmt::format("{:02x}", uuid[i]);
   }
   return text;
+}
+
+bool differs_in_one_bit(std::string_view a, std::string_view b) {
+  int bits = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    bits += std::popcount(static_cast<uint8_t>(a[i] ^ b[i]));
+  }
+  return a.size() == b.size() && bits == 1;
 }
 
 }  // namespace
@@ -51,6 +60,14 @@ void MessageExplainer::machine(const Words& words) {
   const auto& configuration = found_.summary.configuration;
   if (!configuration) {
     miss_thing("a configuration");
+    return;
+  }
+  if (differs_in_one_bit(configuration->machine, words[1])) {
+    say(configuration->offset,
+        fmt::format(
+            "The machine type '{}' at {:#x} differs in one bit from the destination's '{}': "
+            "it is damaged.",
+            escape(configuration->machine), configuration->offset + 5, escape(words[1])));
     return;
   }
   bool same = prints_as(configuration->machine, words[0]);
@@ -139,12 +156,21 @@ void MessageExplainer::no_local_uuid(const Words& words) {
                   escape(words[0])));
 }
 
+// QEMU reads one byte behind EOF. The guest has been loaded by then.
 void MessageExplainer::description(const Words& words) {
-  std::string text = fmt::format(
-      "The destination expects the description behind EOF and found {}. The stream {} one. The "
-      "guest is loaded all the same; only the message is printed.",
-      escape(words[0]), found_.summary.vmdesc ? "has" : "has not");
-  say(found_.summary.vmdesc ? std::optional(found_.vmdesc_offset) : std::nullopt, std::move(text));
+  if (!found_.eof_offset) {
+    miss_thing("what stands behind EOF");
+    return;
+  }
+  say(found_.eof_offset,
+      fmt::format(
+          "EOF, with which QEMU ends, stands here; behind it the destination found {} instead "
+          "of the description. The guest is loaded all the same, as far as the stream goes "
+          "in front of this place{}.",
+          escape(words[0]),
+          found_.summary.vmdesc && found_.vmdesc_offset == *found_.eof_offset + 1
+              ? ". Here it has a description: the message is of another file"
+              : ""));
 }
 
 void MessageExplainer::general(const Words& words) {

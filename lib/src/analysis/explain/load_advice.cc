@@ -114,6 +114,7 @@ Status LoadAdviser::on_command(const Command& command) {
 }
 
 Status LoadAdviser::on_eof(uint64_t offset) {
+  if (!state_->found.eof_offset) state_->found.eof_offset = offset;
   return state_->checks.on_eof(offset);
 }
 

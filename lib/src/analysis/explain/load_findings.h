@@ -32,6 +32,7 @@ struct LoadFindings {
   ProblemLog conditions;
   std::unique_ptr<Vmdesc> vmdesc;
   uint64_t vmdesc_offset = 0;
+  std::optional<uint64_t> eof_offset;
   std::map<CommandType, uint64_t> commands;  // the first of each type
   std::vector<CommandPlace> command_list;    // the first of all of them
   std::map<PageKind, uint64_t> pages;        // the first of each kind

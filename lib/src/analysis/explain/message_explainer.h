@@ -46,6 +46,7 @@ class MessageExplainer {
   void loading(const Words& words);
   void loading_slice(const Words& words);
   void old_style(const Words& words);
+  void refused_value(const Words& words);
   void setup(const Words& words);
   void not_migratable(const Words& words);
 
@@ -97,7 +98,9 @@ class MessageExplainer {
   void page_flags(const Words& words);
   void page_offset(const Words& words);
   void page_block(const Words& words);
+  void page_of_no_block(const Words& words);
   void page_without_block(const Words& words);
+  void page_cut(const Words& words);
   void fill_page(const Words& words);
   void xbzrle(const Words& words);
   void compressed(const Words& words);
@@ -117,6 +120,11 @@ class MessageExplainer {
     std::optional<uint64_t> to = std::nullopt;  // where reading goes on, if it does
     bool cut = false;
     std::string message;
+  };
+  struct SectionPlace {
+    SectionHeader head;
+    std::optional<uint64_t> footer_id_at = std::nullopt;
+    bool footer_is_sound = false;  // and where the description has it
   };
   enum class Closeness { Exact, Around };
   struct Told {
@@ -145,13 +153,18 @@ class MessageExplainer {
   void say_first(PageKind kind, std::string_view text);
   void say_iterable(const std::string& idstr, std::string_view text);
 
+  std::optional<SectionPlace> find_section(const std::string& idstr, uint32_t section_id) const;
+  int fits_ids(const SectionPlace& place, uint32_t id) const;
   bool is_footer_of(const KeptDevice& device, const std::string& idstr) const;
   void say_footer(const KeptDevice& device);
+  std::optional<uint64_t> lost_footer(const Damage& damage, const std::string& idstr) const;
   bool say_lost_footer(const std::string& idstr);
+  bool say_other_version(const KeptDevice& device);
   bool say_disagreement(const KeptDevice& device);
   void say_field(const KeptDevice& device, const DeviceField& field);
   void say_declaration(const std::string& name, std::string_view text);
   void say_subsections(const KeptDevice& device, const std::vector<DeviceSubsection>& list);
+  void say_list_length();
   bool say_block(const std::string& name, std::string_view text);
   void say_queue(std::string_view number, std::string_view size, std::string_view last_avail_idx);
   void say_commands(CommandType type, std::optional<uint64_t> length, std::string_view text);

@@ -10,7 +10,7 @@ namespace vmstream::analysis {
 namespace {
 
 constexpr std::string_view kMarks = "*@#";
-// More than any name that a message holds; it bounds the time that a made-up text can take.
+// More than any name that a message holds.
 constexpr size_t kLongestWord = 1024;
 
 bool is_printable(char c) {
@@ -28,17 +28,19 @@ bool is_number_part(char c) {
 // Bytes of `text` that stand for `mark`, with `literal` behind it in the pattern.
 std::optional<size_t> length_of_mark(char mark, std::string_view literal, std::string_view text) {
   auto near = text.substr(0, kLongestWord);
-  size_t end = literal.empty() ? text.size() : near.find(literal);
-  if (mark == '*') return end == std::string_view::npos ? std::nullopt : std::optional(end);
-  size_t stop =
+  if (mark == '*') {
+    size_t end = literal.empty() ? near.size() : near.find(literal);
+    return end == std::string_view::npos ? std::nullopt : std::optional(end);
+  }
+  size_t end =
       mark == '#'
           ? static_cast<size_t>(std::ranges::find_if_not(near, is_number_part) - near.begin())
           : std::min(near.find(' '), near.size());
   if (mark == '@' && !literal.empty()) {
-    if (end == std::string_view::npos || end > stop) return std::nullopt;
-    stop = end;
+    end = near.substr(0, end + literal.size()).find(literal);
+    if (end == std::string_view::npos) return std::nullopt;
   }
-  return stop == 0 ? std::nullopt : std::optional(stop);
+  return end == 0 ? std::nullopt : std::optional(end);
 }
 
 bool is_program(std::string_view word) {

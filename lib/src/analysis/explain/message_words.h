@@ -21,7 +21,8 @@ struct MessageMatch {
 };
 
 /// Whether `text` begins with a message of the form `pattern`, in which * stands for any text, @
-/// for a word and # for a number, decimal or hex. A * at the end takes the rest.
+/// for a word and # for a number, decimal or hex. A * at the end takes the rest. A mark stands for
+/// at most 1024 bytes, which bounds the time that a made-up text can take.
 std::optional<MessageMatch> match_front(std::string_view pattern, std::string_view text);
 
 /// One message, or a chain of them, in one line. White space in it is single spaces.

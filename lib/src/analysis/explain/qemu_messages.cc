@@ -74,8 +74,11 @@ constexpr std::array kMessages{
     Message{"Failed to load element of type * for @", &Explainer::element},
     Message{"Failed to load * state: stream error: #", &Explainer::stream_error},
     Message{"Failed to load *:@", &Explainer::field},
-    Message{"Input validation failed: @ version_id: #", &Explainer::validation},
-    Message{"Input validation failed: @", &Explainer::validation},
+    Message{"Input validation failed: * version_id: #", &Explainer::validation},
+    Message{"Input validation failed: *", &Explainer::validation},
+    Message{"irq state #: must be 0 or 1", &Explainer::refused_value},
+    Message{"Invalid value # expecting positive value <= #", &Explainer::refused_value},
+    Message{"# != #", &Explainer::refused_value},
     Message{"Loading VM subsection '*' in '*' failed", &Explainer::subsection},
     Message{"VM subsection '*' in '*' does not exist", &Explainer::subsection},
     Message{"pre load hook failed for: '*', version_id: #, minimum version_id: #, ret: #",
@@ -113,6 +116,8 @@ constexpr std::array kMessages{
     Message{"Unknown combination of migration flags: #", &Explainer::page_flags},
     Message{"Illegal RAM offset #", &Explainer::page_offset},
     Message{"Can't find block *", &Explainer::page_block},
+    Message{"Can't find block", &Explainer::page_of_no_block},
+    Message{"Getting RAM address failed", &Explainer::page_cut},
     Message{"Ack, bad migration stream!", &Explainer::page_without_block},
     Message{"Found a zero page with value #", &Explainer::fill_page},
     Message{"Received an unexpected compressed page", &Explainer::compressed},
@@ -155,7 +160,14 @@ constexpr std::array kMessages{
     Message{"RAM postcopy is disabled but have # byte advise", &Explainer::postcopy_advice},
     Message{"Postcopy needs matching RAM page sizes (s=# d=#)", &Explainer::postcopy_advice},
     Message{"Postcopy needs matching target page sizes (s=# d=#)", &Explainer::postcopy_advice},
-    Message{"CMD_@ *", &Explainer::named_command},
+    Message{"CMD_@ (#) received with no return path", &Explainer::named_command},
+    Message{"CMD_@ in wrong postcopy state (#)", &Explainer::named_command},
+    Message{"CMD_@ invalid length (#)", &Explainer::named_command},
+    Message{"CMD_@ invalid version (#)", &Explainer::named_command},
+    Message{"CMD_@ missing nil (#)", &Explainer::named_command},
+    Message{"CMD_@ Failed to read RAMBlock ID", &Explainer::named_command},
+    Message{"CMD_@ called when RP already open", &Explainer::named_command},
+    Message{"CMD_@ failed", &Explainer::named_command},
 
     // Head and end
     Message{"Machine type received is '*' and local is '*'", &Explainer::machine},
@@ -186,6 +198,9 @@ struct Reading {
 
 std::optional<FoundMessage> message_at(std::string_view text, size_t at) {
   for (const Message& known : kMessages) {
+    char first = known.pattern.front();
+    if (first != '@' && first != '#' && first != text[at])
+      continue;  // most of them, in the least time
     auto match = match_front(known.pattern, text.substr(at));
     if (match) return FoundMessage{&known, std::move(match->words), at, at + match->length};
   }
@@ -204,7 +219,7 @@ std::optional<FoundMessage> next_message(std::string_view text, size_t from) {
 }
 
 void trim_end(std::string& word) {
-  size_t last = word.find_last_not_of(" :,.;'\"");
+  size_t last = word.find_last_not_of(" :,.;'\")]}");
   word.resize(last == std::string::npos ? 0 : last + 1);
 }
 

@@ -34,7 +34,23 @@ void MessageExplainer::block_length(const Words& words) {
                                          escape(words[1])));
 }
 
+// The list is as long as its blocks: where that is wrong, QEMU reads what stands behind as an
+// entry.
+void MessageExplainer::say_list_length() {
+  uint64_t sum = 0;
+  for (const auto& summary : found_.summary.blocks) sum += summary.block.used_length;
+  say(found_.summary.blocks.front().block.offset - wire::kRamWordBytes,
+      fmt::format(
+          "The length of all RAM blocks stands here: {:#x}. Those that are listed have {:#x} "
+          "together: one of the lengths is damaged.",
+          found_.summary.ram_bytes, sum));
+}
+
 void MessageExplainer::unknown_block(const Words& words) {
+  if (words[0].empty() && !found_.summary.blocks.empty()) {
+    say_list_length();
+    return;
+  }
   if (say_block(words[0],
                 "The destination has no such block: the device or memory backend that brings it is "
                 "missing, or stands in another slot.")) {
@@ -100,10 +116,19 @@ void MessageExplainer::page_block(const Words& words) {
   }
 }
 
+// Its name is empty.
+void MessageExplainer::page_of_no_block(const Words&) {
+  page_block({""});
+}
+
 void MessageExplainer::page_without_block(const Words&) {
   if (!say_ram_damage("none was named")) {
     miss_thing("a page that continues a RAM block, though none was named");
   }
+}
+
+void MessageExplainer::page_cut(const Words&) {
+  ended_early({"-5"});
 }
 
 void MessageExplainer::fill_page(const Words&) {

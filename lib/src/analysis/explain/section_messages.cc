@@ -23,6 +23,12 @@ std::string front_of(const std::string& idstr) {
 }  // namespace
 
 void MessageExplainer::unknown_section(const Words& words) {
+  if (words[0].starts_with("{\"") && found_.summary.vmdesc) {
+    say(found_.vmdesc_offset - 1,
+        "QEMU took the description behind EOF for a section: the EOF, which stands here, is "
+        "damaged.");
+    return;
+  }
   auto instance = parse_number32(words[1]);
   auto is = [&](const SectionHeader& header) {
     return prints_as(header.idstr, words[0]) && (!instance || *instance == header.instance_id);
@@ -69,11 +75,24 @@ void MessageExplainer::unknown_record(const Words& words) {
     return;
   }
   if (type && say_damage(find_damage(fmt::format("record type is {:#04x}", *type)))) return;
+  if (type && say_damage(find_damage(fmt::format("a {} record is out of place",
+                                                 name_of(static_cast<SectionType>(*type)))))) {
+    return;
+  }
+  bool lost = std::ranges::any_of(
+      damage_, [&](const Damage& one) { return one.to == found_.vmdesc_offset; });
+  if (lost && found_.summary.vmdesc) {
+    say(found_.vmdesc_offset - 1,
+        "EOF would stand here, in front of the description: this byte is damaged, or the section "
+        "in front of it.");
+    return;
+  }
   miss_thing(fmt::format("a record of type {}", escape(words[0])));
 }
 
 void MessageExplainer::section_name(const Words& words) {
   auto id = parse_number32(words[0]);
+  if (say_damage(find_damage({}, fmt::format("section id {} has", words[0])))) return;
   if (say_cut()) return;
   for (const auto& device : found_.devices.devices()) {
     if (device.header.section_id != id) continue;
@@ -122,21 +141,28 @@ void MessageExplainer::say_footer(const KeptDevice& device) {
                   device.end.footer ? "" : "; the stream has no footer there at all"));
 }
 
-// The footer of a section that could not be read for the want of it.
-bool MessageExplainer::say_lost_footer(const std::string& idstr) {
+// Where by the description the footer stands of a section that was lost for the want of it.
+std::optional<uint64_t> MessageExplainer::lost_footer(const Damage& damage,
+                                                      const std::string& idstr) const {
   constexpr uint64_t kHeadBytes = 1 + 4 + 1 + 4 + 4;  // and the name
+  for (size_t i = 0; damage.to && found_.vmdesc && i < found_.vmdesc->devices().size(); ++i) {
+    const VmdescDevice& one = found_.vmdesc->devices()[i];
+    uint64_t at = damage.from + kHeadBytes + idstr.size() + one.body_length();
+    if (one.idstr == idstr && at + wire::kFooterBytes <= *damage.to) return at;
+  }
+  return std::nullopt;
+}
+
+bool MessageExplainer::say_lost_footer(const std::string& idstr) {
   const Damage* damage = find_damage(front_of(idstr));
   if (damage == nullptr) return false;
-  for (size_t i = 0; damage->to && found_.vmdesc && i < found_.vmdesc->devices().size(); ++i) {
-    const VmdescDevice& one = found_.vmdesc->devices()[i];
-    uint64_t at = damage->from + kHeadBytes + idstr.size() + one.body_length();
-    if (one.idstr != idstr || at + wire::kFooterBytes > *damage->to) continue;
-    say(at, fmt::format("By the description the footer stands here: it is damaged, or the body "
-                        "has not the {} bytes described.",
-                        one.body_length()));
-    return true;
+  if (auto at = lost_footer(*damage, idstr)) {
+    say(at,
+        "By the description the footer stands here: it is damaged, or the body has not the length "
+        "that is described.");
+  } else {
+    say_damage(*damage);
   }
-  say_damage(*damage);
   return true;
 }
 
@@ -145,12 +171,29 @@ bool MessageExplainer::is_footer_of(const KeptDevice& device, const std::string&
   return is_id && device.end.end_offset != 0 && prints_as(device.header.idstr, idstr);
 }
 
+// A version that is not the one described makes the destination read other fields.
+bool MessageExplainer::say_other_version(const KeptDevice& device) {
+  const SectionHeader& header = device.header;
+  const auto* description = described(device);
+  if (description == nullptr || description->vmsd_name.empty() ||
+      description->version == header.version_id) {
+    return false;
+  }
+  say(header.body_offset - kVersionBytes,
+      fmt::format(
+          "The version of the section '{}' instance {} stands here: {}, but the description "
+          "has {}. It is damaged.",
+          escape(header.idstr), header.instance_id, header.version_id, description->version));
+  return true;
+}
+
 // Of several instances, which the message does not tell apart, the one that is not as described.
 void MessageExplainer::footer(const Words& words) {
   if (say_lost_footer(words[0])) return;
   bool disagrees = false;
   for (const auto& device : found_.devices.devices()) {
-    if (!is_footer_of(device, words[0]) || !say_disagreement(device)) continue;
+    if (!is_footer_of(device, words[0])) continue;
+    if (!say_other_version(device) && !say_disagreement(device)) continue;
     say_footer(device);
     disagrees = true;
   }
@@ -164,9 +207,87 @@ void MessageExplainer::footer(const Words& words) {
   miss_thing(fmt::format("section '{}'", escape(words[0])));
 }
 
+// "read" stands in the footer, "expected" in the head of the section: one of the two is damaged.
 void MessageExplainer::footer_of_other(const Words& words) {
-  failed_.section_id = parse_number32(words[2]);
-  footer(words);
+  auto read = parse_number32(words[1]);
+  auto expected = parse_number32(words[2]);
+  if (!read || !expected) return;
+  auto place = find_section(words[0], *expected);
+  if (!place) {
+    miss_thing(fmt::format("section '{}' of id {:#x}", escape(words[0]), *expected));
+    return;
+  }
+  if (place->footer_is_sound) {
+    say(*place->footer_id_at - 1,
+        fmt::format("The footer of the section '{}' stands here and has its id, {:#x}: the message "
+                    "is of another file, or the destination stopped reading at another place.",
+                    escape(words[0]), *expected));
+    return;
+  }
+  auto say_id = [&](std::optional<uint64_t> at, std::string_view where, uint32_t id) {
+    if (!at) return;
+    say(at,
+        fmt::format("The id of the section '{}' stands here, in its {}: {:#x}, while it is {:#x} "
+                    "in its {}. One of the two is damaged.",
+                    escape(words[0]), where, id, id == *read ? *expected : *read,
+                    id == *read ? "head" : "footer"));
+  };
+  // Ids are small: in doubt the larger one is damaged.
+  bool head_first =
+      std::pair(fits_ids(*place, *read), *expected) > std::pair(fits_ids(*place, *expected), *read);
+  if (!head_first) say_id(place->footer_id_at, "footer", *read);
+  say_id(place->head.offset + 1, "head", *expected);
+  if (head_first) say_id(place->footer_id_at, "footer", *read);
+}
+
+// The section of that name and id, be it lost for the want of its footer.
+std::optional<MessageExplainer::SectionPlace> MessageExplainer::find_section(
+    const std::string& idstr, uint32_t section_id) const {
+  auto is = [&](const SectionHeader& header) {
+    return header.section_id == section_id && prints_as(header.idstr, idstr);
+  };
+  for (const auto& device : found_.devices.devices()) {
+    if (!is(device.header)) continue;
+    SectionPlace place{device.header};
+    const auto* description = described(device);
+    uint64_t length = description != nullptr ? description->body_length() : device.end.body_length;
+    if (length == 0) return place;
+    place.footer_id_at = device.header.body_offset + length + 1;
+    place.footer_is_sound = device.end.footer && length == device.end.body_length;
+    return place;
+  }
+  for (const auto& iterable : found_.summary.iterables) {
+    if (!is(iterable.start)) continue;
+    SectionPlace place{iterable.start};
+    const Damage* damage = find_damage(front_of(idstr), "footer has section id");
+    if (damage != nullptr) place.footer_id_at = damage->at;
+    return place;
+  }
+  auto front = fmt::format("section '{}' (id {})", escape(idstr), section_id);
+  const Damage* damage = find_damage(front);
+  if (damage == nullptr) return std::nullopt;
+  SectionPlace place;
+  place.head.offset = damage->from;
+  if (auto footer = lost_footer(*damage, idstr)) place.footer_id_at = *footer + 1;
+  return place;
+}
+
+// How well an id goes with those of the other sections: none is used twice, and mostly each is the
+// one behind that of the section in front of it.
+int MessageExplainer::fits_ids(const SectionPlace& place, uint32_t id) const {
+  bool is_free = true;
+  uint64_t nearest = 0;
+  uint32_t id_in_front = 0;
+  auto look = [&](const SectionHeader& other) {
+    if (other.offset == place.head.offset) return;
+    if (other.section_id == id) is_free = false;
+    if (other.offset > place.head.offset || other.offset < nearest) return;
+    nearest = other.offset;
+    id_in_front = other.section_id;
+  };
+  for (const auto& iterable : found_.summary.iterables) look(iterable.start);
+  for (const auto& device : found_.devices.devices()) look(device.header);
+  return (is_free ? 2 : 0) + (id == id_in_front + 1 ? 1 : 0);
 }
 
 // The line before it names the section, in most cases.
@@ -205,8 +326,9 @@ void MessageExplainer::loading(const Words& words) {
                            escape(header.idstr), header.instance_id, header.version_id,
                            std::max<uint64_t>(device.end.body_length, device.body.size()),
                            header.body_offset, hex_of(device.body)));
-    if (failed_.unknown_subsection) say_subsections(device, decoded(device).subsections);
-    say_disagreement(device);
+    if (!say_disagreement(device) && failed_.unknown_subsection) {
+      say_subsections(device, decoded(device).subsections);
+    }
   }
   say_iterable(words[1], "Loading failed in this section, which starts here");
   const Damage* damage = find_damage(front_of(words[1]));
@@ -250,6 +372,13 @@ void MessageExplainer::old_style(const Words& words) {
                     escape(iterable.start.idstr), iterable.start.version_id, escape(words[1])));
   }
   miss_thing(fmt::format("a section of version {}", escape(words[0])));
+}
+
+// The line behind it names the field.
+void MessageExplainer::refused_value(const Words&) {
+  miss(
+      "The message tells a value that was refused. The line that QEMU prints behind it names the "
+      "field.");
 }
 
 void MessageExplainer::setup(const Words& words) {
