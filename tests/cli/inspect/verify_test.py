@@ -264,7 +264,7 @@ class Explain(FileTest):
                 ("Machine type received is 'pc-i440fx-7.2' and local is 'pc-q35-7.2'", 8, "'pc-q35-7.2'"),
                 ("savevm: unsupported version 1 for 'timer' v0", body - 4, "older than the source"),
                 ("Failed to load timer:state", body, "field 'state'"),
-                ("Expected vmdescription section, but got 0", content.index(EOF + b"\x06") + 1, "has one"),
+                ("Expected vmdescription section, but got 0", content.index(EOF + b"\x06"), "another file"),
                 ("error while loading state for instance 0x0 of device 'ram'",
                  content.index(ram_start(4)), "starts here"),
                 ("load of migration failed: Invalid argument", None, "Invalid argument")):

@@ -278,3 +278,15 @@ TEST_CASE("more RAM blocks than the limit are refused") {
   stream.header().start(2, "ram", 4).ram_blocks({{"a", 4096}, {"b", 4096}, {"c", 4096}}).eos();
   CHECK_FALSE(parse_all(stream.bytes(), 4096, {.ram_blocks = 2}).status);
 }
+
+TEST_CASE("the blocks in front of a bad entry of the list are shown") {
+  StreamBuilder stream;
+  stream.header().start(2, "ram", 4).be64(0x3000 | 4).counted("a").be64(0x1000);
+  auto cut = parse_all(stream.bytes());
+  CHECK_FALSE(cut.log.has("blocks total"));
+  stream.counted("b").be64(0x5000);
+  auto parsed = parse_all(stream.bytes());
+  REQUIRE_FALSE(parsed.status);
+  CHECK(parsed.log.has("blocks total 0x3000: a=0x1000"));
+  CHECK(parse_all(stream.bytes(), 1).log.lines == parsed.log.lines);
+}

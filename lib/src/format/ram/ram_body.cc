@@ -292,7 +292,8 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
 // The entries in front of a bad one are shown: QEMU may have refused one of them.
 Result<Step> RamBody::break_off_list(const ByteReader& in, const Window& window) {
   auto step = short_read(in, window);
-  if (step || mapped_ram_ || list_.blocks.empty()) return step;
+  bool is_bad = !step && step.error().code == Errc::Malformed;
+  if (!is_bad || mapped_ram_ || list_.blocks.empty()) return step;
   if (auto status = visitor_.on_ram_blocks(list_); !status) return status.error();
   return step;
 }
