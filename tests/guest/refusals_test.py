@@ -224,8 +224,35 @@ class Refusals(ToolTest):
         footer = self.saved.end("timer") - 5
         self.check("Missing section footer for timer", footer, "footer stands here",
                    self.saved.edited(footer, b"\x11"))
-        self.check("Mismatched section id in footer for timer - read 0x4d expected 0x0", footer,
-                   "footer stands here", self.saved.edited(footer + 1, be(4, 77)))
+        self.check("Mismatched section id in footer for timer - read 0x4d expected 0x0", footer + 1,
+                   "in its footer", self.saved.edited(footer + 1, be(4, 77)))
+
+    def test_a_bad_id(self):
+        head = self.saved.offset("e1000") + 1
+        self.check("Mismatched section id in footer for 0000:00:02.0/e1000 - read 0x", head,
+                   "in its head", self.saved.edited(head, be(4, 77)))
+
+    def test_versions_that_are_too_old(self):
+        version = self.saved.body("i8254") - 4
+        self.check("i8254: incoming version_id 0 is too old for local minimum version_id", version,
+                   "has version 0", self.saved.edited(version, be(4, 0)))
+        version = self.saved.body("ide") - 4
+        self.check("Missing section footer for 0000:00:01.1/ide", version, "the description has 3",
+                   self.saved.edited(version, be(4, 0)))
+
+    def test_commands_that_cannot_be(self):
+        end = self.saved.offset("ram", "end")
+        for command, line, words in (
+                (be(2, 0x7f) + be(2, 4) + be(4, 0), r"MIG_CMD 0x7f unknown \(len 0x4\)", "0x7f"),
+                (be(2, 2) + be(2, 0), "PING received with bad length - expecting 4, got 0", "wants 4"),
+                (be(2, 2) + be(2, 4) + be(4, 1), r"CMD_PING \(0x1\) received with no return path",
+                 "two-way")):
+            self.check(line, end, words, self.saved.bytes[:end] + b"\x08" + command + self.saved.bytes[end:])
+
+    def test_an_end_that_is_none(self):
+        end = next(one for one in self.saved.sections if one["type"] == "eof")["offset"]
+        self.check("Unknown savevm section type 32", end, "EOF", self.saved.edited(end, b"\x20"))
+        self.check("Unknown savevm section or instance", end, "EOF", self.saved.edited(end, b"\1"))
 
     def test_a_body_too_short(self):
         # One byte is missing, and QEMU reads over the footer.
@@ -295,6 +322,11 @@ class Refusals(ToolTest):
             content[at:at + 8] = be(8, size | flags)
         self.check("Size mismatch: pc.ram: 0x800000 != 0x1000000", entry, "0x800000",
                    bytes(content))
+
+    def test_a_list_that_is_too_long(self):
+        total = self.saved.bytes.index(b"\x06pc.ram") - 8
+        content = self.saved.edited(total + 4, bytes([self.saved.bytes[total + 4] ^ 2]))
+        self.check('Unknown ramblock ""', total, "have 0x", content)
 
     # ---- Cut files
 
