@@ -10,7 +10,6 @@ import unittest
 from streams import Run
 
 DATA = sys.argv.pop(1)
-DAMAGED = os.path.join(DATA, "damaged")
 
 # Name: status of verify, verdict, sections that are read, a part of what is told ("" for nothing wrong).
 WANTED = {
@@ -38,16 +37,16 @@ EXPLAIN_STATUS = {"loads": 0, "depends": 0, "refused": 3}
 
 
 def path_of(name):
-    for ending in (".qevm.zst", ".bin.zst"):
-        path = os.path.join(DAMAGED, name + ending)
-        if os.path.exists(path):
-            return path
+    for folder in ("damaged", "refused", "."):
+        for ending in (".qevm.zst", ".bin.zst"):
+            path = os.path.join(DATA, folder, name + ending)
+            if os.path.exists(path):
+                return path
     raise FileNotFoundError(name)
 
 
-def plain(name, folder=DAMAGED):
-    path = path_of(name) if folder == DAMAGED else os.path.join(folder, name + ".qevm.zst")
-    return subprocess.run(["zstd", "-qdc", "--long=25", path], stdout=subprocess.PIPE, check=True).stdout
+def plain(name):
+    return subprocess.run(["zstd", "-qdc", "--long=25", path_of(name)], stdout=subprocess.PIPE, check=True).stdout
 
 
 class Damaged(unittest.TestCase):
@@ -89,7 +88,7 @@ class Footers(unittest.TestCase):
     """Whether a stream has footers, no single section decides."""
 
     def setUp(self):
-        self.content = bytearray(plain("x86-pc-7.2-min-m4", DATA))
+        self.content = bytearray(plain("x86-pc-7.2-min-m4"))
 
     def verify(self, status):
         with tempfile.NamedTemporaryFile() as file:
