@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <vmstream/guest_start.h>
 #include <vmstream/problem_log.h>
 #include <vmstream/qemu_version.h>
 #include <vmstream/stream_scan.h>
@@ -81,6 +82,8 @@ struct StreamSummary {
   bool footers = false;
   bool vmdesc = false;
   QemuVersionRange qemu;
+  StartArguments start;
+  GuestClocks clocks;
   ProblemLog problems;
 
   bool complete = false;
