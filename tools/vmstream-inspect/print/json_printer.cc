@@ -31,7 +31,7 @@ ordered_json configuration_json(const std::optional<vmstream::Configuration>& co
     capabilities.push_back(escape(name));
   }
   json["capabilities"] = std::move(capabilities);
-  json["uuid"] = configuration->uuid ? ordered_json(uuid_text(*configuration->uuid)) : nullptr;
+  json["uuid"] = configuration->uuid ? ordered_json(vmstream::uuid_text(*configuration->uuid)) : nullptr;
   return json;
 }
 
