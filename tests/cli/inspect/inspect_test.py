@@ -320,6 +320,13 @@ class Damage(InspectTest):
         run = self.inspect("--json", content=bytes(packed), status=3)
         self.assertIs(run.json["stream"]["complete"], False)
 
+    def test_a_later_version_is_told(self):
+        content = b"QEVM" + be32(4) + small_stream()[8:]
+        text = self.inspect(content=content, status=4).text
+        self.assertIn("stream       version 4,", text)
+        self.assertIn("QEMU         unknown\n", text)
+        self.assertEqual(self.inspect("--json", content=content, status=4).json["stream"]["version"], 4)
+
     def test_what_is_no_state_file_is_refused_in_one_line(self):
         for content in (b"", b"#!/bin/sh\n", b"\x1f\x8b\x08", gzip.compress(b"hello")):
             run = self.inspect("--json", content=content, status=3)
