@@ -71,16 +71,23 @@ std::string verdict(const Verification& found) {
   return found.complete ? "DAMAGED: complete, but it contradicts itself" : "DAMAGED: not whole";
 }
 
+// Of a plain file one is the other.
+void print_digests(const std::string& stream, const std::optional<std::string>& file) {
+  if (file == stream) {
+    print(fmt::format("  SHA-256 {}\n", stream));
+    return;
+  }
+  print(fmt::format("  SHA-256 of the plain stream:\n    {}\n", stream));
+  if (file) print(fmt::format("  SHA-256 of the file, as sha256sum prints it:\n    {}\n", *file));
+}
+
 void print_verdict(bool color, const Verified& verified) {
   const auto& [subject, scan, found, file_sha256, absent_pages] = verified;
   std::string_view paint = !color ? "" : found.ok() ? "\x1b[1;32m" : "\x1b[1;31m";
   print(fmt::format("{}{}{}\n", paint, verdict(found), color ? "\x1b[0m" : ""));
   print(fmt::format("  {} bytes of stream, {} sections, {} devices ({} held against the vmdesc)\n",
                     scan.stream_bytes, found.sections, found.devices, found.described));
-  print(fmt::format("  SHA-256 {}\n", subject.sha256.value_or("")));
-  if (file_sha256 && file_sha256 != subject.sha256) {
-    print(fmt::format("  of file {}\n", *file_sha256));
-  }
+  print_digests(subject.sha256.value_or(""), file_sha256);
   if (found.end_is_inferred) {
     print("  without footers and vmdesc a cut file may look like this too\n");
   }
