@@ -334,7 +334,7 @@ void TextPrinter::print_start(const vmstream::StartArguments& start) const {
     if (arguments.empty()) return;
     bool fits = !lines.empty() && lines.back().size() + 1 + arguments.size() <= kFactColumns;
     if (fits) {
-      lines.back() += " " + arguments;
+      lines.back().append(" ").append(arguments);
     } else {
       for (std::string_view line : wrap(arguments, kFactColumns)) lines.emplace_back(line);
     }
@@ -344,7 +344,7 @@ void TextPrinter::print_start(const vmstream::StartArguments& start) const {
   for (const auto& device : start.devices) {
     add(escape(device.argument));
     if (!device.argument.empty()) continue;
-    untold += (untold.empty() ? "and what makes " : ", ") + escape(device.idstr);
+    untold += fmt::format("{}{}", untold.empty() ? "and what makes " : ", ", escape(device.idstr));
   }
   std::string_view name = "start with";
   for (const std::string& line : lines) fact(std::exchange(name, ""), line);
