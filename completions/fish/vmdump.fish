@@ -38,5 +38,6 @@ complete -c vmdump -l progress-fd -d 'write JSON progress to this descriptor' -x
 complete -c vmdump -l json -d 'print the result as JSON'
 complete -c vmdump -l color -d 'colour messages' -x -a 'auto always never'
 complete -c vmdump -l threads -d 'cores to use' -x
+complete -c vmdump -s h -d 'print a short help'
 complete -c vmdump -l help -d 'print help'
 complete -c vmdump -l version -d 'print version, codecs and engines'

@@ -26,5 +26,6 @@ complete -c vmrestore -l progress-fd -d 'write JSON progress to this descriptor'
 complete -c vmrestore -l json -d 'print the result as JSON'
 complete -c vmrestore -l color -d 'colour messages' -x -a 'auto always never'
 complete -c vmrestore -l threads -d 'cores to use' -x
+complete -c vmrestore -s h -d 'print a short help'
 complete -c vmrestore -l help -d 'print help'
 complete -c vmrestore -l version -d 'print version, codecs and engines'

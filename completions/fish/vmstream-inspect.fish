@@ -15,6 +15,7 @@ complete -c vmstream-inspect -s o -l output -d 'where the part goes' -r
 complete -c vmstream-inspect -l force -d 'replace an existing file'
 complete -c vmstream-inspect -l instance -d 'show only the device with this instance id' -x
 complete -c vmstream-inspect -l schema -d 'describe devices as the stream or dump in this file does' -r
+complete -c vmstream-inspect -l no-offsets -d 'dump: leave the offsets out'
 complete -c vmstream-inspect -l format -d 'form of a dump' -x -a 'json xml qemu'
 complete -c vmstream-inspect -l offset -d 'hexdump: from this offset on' -x
 complete -c vmstream-inspect -l length -d 'hexdump: so many bytes' -x
@@ -27,5 +28,6 @@ complete -c vmstream-inspect -l progress-fd -d 'write JSON progress to this desc
 complete -c vmstream-inspect -l json -d 'print the result as JSON'
 complete -c vmstream-inspect -l color -d 'colour messages' -x -a 'auto always never'
 complete -c vmstream-inspect -l threads -d 'cores to use' -x
+complete -c vmstream-inspect -s h -d 'print a short help'
 complete -c vmstream-inspect -l help -d 'print help'
 complete -c vmstream-inspect -l version -d 'print version, codecs and engines'

@@ -12,6 +12,8 @@
 
 #include <vmstream/byte_source.h>
 #include "common/help.h"
+#include "common/json_text.h"
+#include "common/nearest.h"
 #include "common/progress.h"
 #include "common/signals.h"
 #include "common/tool.h"
@@ -135,6 +137,49 @@ TEST_CASE("wrong usage is told apart from right usage", "[tools]") {
     CAPTURE(words);
     CHECK(toy.parse(words) == ExitStatus::Usage);
   }
+}
+
+TEST_CASE("what may be meant comes first, nearest first", "[tools]") {
+  using Names = std::vector<std::string>;
+  Names names{"sections", "device", "devices", "ram"};
+  CHECK(vmtools::by_distance("devcie", names) == Names{"device", "devices", "sections", "ram"});
+  CHECK(vmtools::by_distance("vice", names).front() == "device");  // it is a part of it
+  CHECK(vmtools::did_you_mean("RMA", names) == "did you mean 'ram'?");
+  CHECK(vmtools::did_you_mean("devcie", names) == "did you mean 'device' or 'devices'?");
+  CHECK(vmtools::did_you_mean("something else", names).empty());
+  CHECK(vmtools::did_you_mean("", names).empty());
+  CHECK(vmtools::did_you_mean("e", names).empty());
+  CHECK(vmtools::did_you_mean(std::string(1 << 20, 'x'), Names(1 << 17, std::string(255, 'y')))
+            .empty());
+}
+
+TEST_CASE("integers that doubles may round have their hexadecimal text beside them", "[tools]") {
+  using nlohmann::ordered_json;
+  auto text = [](const char* json) { return vmtools::json_text(ordered_json::parse(json)); };
+  CHECK(text(R"({"offset": 18446744073709551615, "count": 18446744073709551615})") ==
+        R"({"offset":18446744073709551615,"offset_hex":"0xffffffffffffffff",)"
+        R"("count":18446744073709551615})");
+  CHECK(text(R"({"a": [{"file_offset": 16}, {"offset": null}], "bytes": "ff", "total": []})") ==
+        R"({"a":[{"file_offset":16,"file_offset_hex":"0x10"},{"offset":null}],"bytes":"ff",)"
+        R"("total":[]})");
+  CHECK(text(R"({"value": -2})") == R"({"value":-2,"hex":"0xfffffffffffffffe"})");
+  CHECK(text(R"({"array_len": 2, "size": 16, "value": [1, -1]})") ==
+        R"({"array_len":2,"size":16,"size_hex":"0x10","value":[1,-1],)"
+        R"("hex":["0x1","0xffffffffffffffff"]})");
+  CHECK(text(R"({"array_len": 4, "size": 16, "value": [1, 2, 3, 4]})").find("\"hex\"") ==
+        std::string::npos);
+}
+
+TEST_CASE("JSON is laid out as the library does it", "[tools]") {
+  using nlohmann::ordered_json;
+  for (const char* json :
+       {R"({"a": [], "b": {}, "c": [1, [2, {"d": "\u00e9\"", "e": null}]], "f": 1.5, "g": -1})",
+        "[]", "{}", "[true, [], {}, [[]]]", "\"x\""}) {
+    auto value = ordered_json::parse(json);
+    CHECK(vmtools::json_text(value) == value.dump());
+    CHECK(vmtools::json_text(value, 2) == value.dump(2));
+  }
+  CHECK(vmtools::json_text(ordered_json("\xff")) == "\"\xef\xbf\xbd\"");
 }
 
 TEST_CASE("help rows wrap at 80 columns", "[tools]") {

@@ -47,6 +47,18 @@ class HelpAndManual(unittest.TestCase):
                 self.assertEqual(("Usage:", "Examples:"), (titles[0], titles[-1]))
                 self.assertIn("Common options:", titles)
 
+    def test_the_short_help_is_short_and_names_every_option(self):
+        for name in TOOLS:
+            with self.subTest(name):
+                ran = subprocess.run([tool(name), "-h"], capture_output=True, check=True, timeout=60)
+                lines = ran.stdout.decode().splitlines()
+                self.assertLess(len(lines), 40)
+                self.assertEqual([], [line for line in lines if len(line) > 80])
+                named = set(re.findall(OPTION, ran.stdout.decode()))
+                long_only = {option for option in help_options(name) if option.startswith("--")}
+                with_short = {"--output", "--quiet", "--verbose", "--compress", "--encrypt-to"}
+                self.assertEqual(set(), long_only - with_short - named)
+
     def test_help_and_manual_page_list_the_same_options(self):
         for name in TOOLS:
             with self.subTest(name):

@@ -29,15 +29,15 @@ BELOW = {
 # The layer that each public header belongs to. A new header must be entered here.
 PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
-    "io": "byte_sink byte_source command file_claim output_file piece_digests random_source secret",
+    "io": "byte_sink byte_source command file_claim file_digest output_file piece_digests random_source secret",
     "format": "device_state format parser stream_statistics visitor vmdesc vmstate_dump writer",
     "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",
     "state": "compact index_builder index_comparison page_map ram_image saved_disk seekable_state sidecar state_file state_index stream_ends"
              " unmapped",
     "guest": "capture convergence lazy_file lazy_restore qmp restore",
-    "analysis": "byte_names device_collector extract index_answers load_advice problem_log qemu_version"
-                " ram_usage record_list stream_scan stream_summary verdict verification",
+    "analysis": "byte_names device_collector extract guest_start index_answers load_advice problem_log qemu_version"
+                " ram_usage record_list register_names stream_scan stream_summary verdict verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
 

@@ -12,6 +12,7 @@
 #include <vmstream/text.h>
 #include "common/help.h"
 #include "common/messages.h"
+#include "common/nearest.h"
 #include "common/output.h"
 
 namespace vmtools {
@@ -37,6 +38,14 @@ struct CommandLine::State {
     if (size_t comma = left.find(','); comma != std::string::npos) left.insert(comma + 1, " ");
     if (!placeholder.empty()) left += fmt::format(" {}", placeholder);
     last_group().rows.push_back({left, std::string(help)});
+  }
+
+  std::vector<std::string> option_names() const {
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app.get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    return names;
   }
 
   Status read(std::vector<std::string> words);
@@ -93,8 +102,13 @@ Status CommandLine::State::read(std::vector<std::string> words) {
   }
   auto unknown = app.remaining();
   if (unknown.empty()) return vmstream::ok();
-  auto kind = unknown[0].starts_with('-') ? "unknown option" : "unexpected argument";
-  return wrong(fmt::format("{} '{}'", kind, vmstream::escape(unknown[0])));
+  bool is_option = unknown[0].starts_with('-');
+  Error error = wrong(fmt::format("{} '{}'", is_option ? "unknown option" : "unexpected argument",
+                                  vmstream::escape(unknown[0])));
+  std::string meant = unknown[0].substr(0, unknown[0].find('='));
+  std::string near = is_option ? did_you_mean(meant, option_names()) : "";
+  if (!near.empty()) error.hint = near + " " + error.hint;
+  return error;
 }
 
 CommandLine::CommandLine(ToolText text) : state_(std::make_unique<State>()) {
@@ -203,9 +217,15 @@ void CommandLine::exclusive(std::string_view one, std::string_view other) {
   state_->app.get_option(std::string(one))->excludes(state_->app.get_option(std::string(other)));
 }
 
+bool CommandLine::given(std::string_view name) const {
+  return state_->app.get_option(std::string(name))->count() > 0;
+}
+
 std::optional<ExitStatus> CommandLine::parse(int argc, char** argv) {
+  bool short_help = false;
   bool help = false;
   bool version = false;
+  flag("-h", short_help, "print a short help");
   flag("--help", help, "print this help");
   flag("--version", version, "print the version, codecs and engines built in");
   std::vector<std::string> words(argv + 1, argv + argc);
@@ -219,8 +239,10 @@ std::optional<ExitStatus> CommandLine::parse(int argc, char** argv) {
     Messages(tool().name, Verbosity::Normal, false).error("", read.error());
     return ExitStatus::Usage;
   }
-  if (!help && !version) return std::nullopt;
-  print(help ? render_help(tool(), state_->groups) : render_version(tool()));
+  if (!short_help && !help && !version) return std::nullopt;
+  print(help         ? render_help(tool(), state_->groups)
+        : short_help ? render_short_help(tool(), state_->groups)
+                     : render_version(tool()));
   return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
 }
 

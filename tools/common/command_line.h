@@ -30,7 +30,7 @@ struct ToolText {
 ///
 /// Names are given as "-o,--output" or "--output". Help texts are plain sentences without full
 /// stop; defaults stand in brackets at the end; long ones are wrapped. Everything passed by
-/// reference is borrowed and must outlive parse(). --help and --version are built in.
+/// reference is borrowed and must outlive parse(). -h, --help and --version are built in.
 class CommandLine {
  public:
   explicit CommandLine(ToolText text);
@@ -84,6 +84,9 @@ class CommandLine {
   /// Fills everything in. A status means that the tool is done: help or version has been printed,
   /// or what is wrong with the command line.
   std::optional<ExitStatus> parse(int argc, char** argv);
+
+  /// Whether the option of this long name, such as "--output", was there. For after parse().
+  bool given(std::string_view name) const;
 
   const ToolText& tool() const;
 

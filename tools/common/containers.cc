@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "common/containers.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "common/json_values.h"
@@ -19,7 +17,7 @@ using vmstream::OpenPgpSignature;
 // "2026-11-21T10:00:00Z"
 ordered_json time_json(int64_t seconds) {
   if (seconds == 0) return nullptr;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<std::time_t>(seconds)));
+  return date_text(seconds) + "Z";
 }
 
 ordered_json signature_json(const OpenPgpSignature& signature) {
@@ -63,8 +61,7 @@ std::string signature_text(const OpenPgpSignature& signature) {
     text = fmt::format("signature of {} not checked: the key is not here", who);
   }
   if (signature.created != 0) {
-    text += fmt::format(", made {:%Y-%m-%d %H:%M:%S} UTC",
-                        fmt::gmtime(static_cast<std::time_t>(signature.created)));
+    text += fmt::format(", made {} UTC", date_text(signature.created, ' '));
   }
   if (!signature.file_name.empty()) text += fmt::format(", as '{}'", signature.file_name);
   return fmt::format("{}, trust {}", text, signature.trust);

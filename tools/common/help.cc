@@ -8,41 +8,29 @@
 #include <vmstream/codec.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/version.h>
+#include "common/wrap.h"
 
 namespace vmtools {
 namespace {
 
-constexpr size_t kWidth = 80;
 constexpr size_t kHelpColumn = 28;
-
-// Takes as many whole words off the front of `text` as fit into `room` columns.
-std::string_view take_line(std::string_view& text, size_t room) {
-  size_t end = text.size();
-  if (end > room) {
-    end = text.rfind(' ', room);
-    if (end == std::string_view::npos) end = std::min(text.find(' '), text.size());
-  }
-  auto line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return line;
-}
 
 // Names on the left, words on the right; a name that is too long has a line to itself.
 std::string render_row(const HelpRow& row) {
   std::string out = fmt::format("  {}", row.left);
-  std::string_view rest = row.help;
+  const std::string column(kHelpColumn, ' ');
   if (out.size() + 2 > kHelpColumn) {
-    out += '\n';
-    if (!rest.empty()) out += std::string(kHelpColumn, ' ');
+    out += row.help.empty() ? "" : "\n" + column;
   } else {
     out.resize(kHelpColumn, ' ');
   }
-  while (!rest.empty()) {
-    out += take_line(rest, kWidth - kHelpColumn);
-    out += '\n';
-    if (!rest.empty()) out += std::string(kHelpColumn, ' ');
-  }
-  return out;
+  return fmt::format("{}{}\n", out,
+                     fmt::join(wrap(row.help, kTerminalColumns - kHelpColumn), "\n" + column));
+}
+
+// "-o" of "-o, --output FILE".
+std::string_view first_name(const HelpRow& row) {
+  return std::string_view(row.left).substr(0, row.left.find_first_of(", "));
 }
 
 std::string indent_lines(std::string_view text) {
@@ -68,6 +56,19 @@ std::string render_help(const ToolText& tool, const std::vector<HelpGroup>& grou
   }
   if (!tool.examples.empty()) out += "\nExamples:\n" + indent_lines(tool.examples);
   return out;
+}
+
+std::string render_short_help(const ToolText& tool, const std::vector<HelpGroup>& groups) {
+  std::string out =
+      fmt::format("{} - {}\n\nUsage:\n{}\n", tool.name, tool.purpose, indent_lines(tool.synopsis));
+  for (const HelpGroup& group : groups) {
+    std::string names;
+    for (const HelpRow& row : group.rows) {
+      names += fmt::format("{}{}", names.empty() ? "" : " ", first_name(row));
+    }
+    out += render_row({group.title + ":", names});
+  }
+  return out + fmt::format("\n{0} --help explains them, man {0} tells all.\n", tool.name);
 }
 
 std::string render_version(const ToolText& tool) {

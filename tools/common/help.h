@@ -21,6 +21,9 @@ struct HelpGroup {
 
 std::string render_help(const ToolText& tool, const std::vector<HelpGroup>& groups);
 
+/// What -h shows: usage, the names of what there is, and where more is said.
+std::string render_short_help(const ToolText& tool, const std::vector<HelpGroup>& groups);
+
 /// Version, codings and engines.
 std::string render_version(const ToolText& tool);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "common/json_values.h"
 
-#include <fmt/format.h>
+#include <fmt/chrono.h>
 
+#include <algorithm>
 #include <cmath>
+#include <ctime>
 
 namespace vmtools {
 
@@ -18,13 +20,11 @@ uint64_t whole(double measured) {
   return measured < kEnd ? static_cast<uint64_t>(measured) : UINT64_MAX;
 }
 
-std::string uuid_text(const std::array<std::byte, 16>& uuid) {
-  std::string text;
-  for (size_t i = 0; i < uuid.size(); ++i) {
-    bool dash = i == 4 || i == 6 || i == 8 || i == 10;
-    text += fmt::format("{}{:02x}", dash ? "-" : "", std::to_integer<unsigned>(uuid[i]));
-  }
-  return text;
+std::string date_text(int64_t seconds, char between) {
+  constexpr int64_t kLast = 253'402'300'799;
+  constexpr int64_t kFirst = -62'167'219'200;
+  auto time = fmt::gmtime(static_cast<std::time_t>(std::clamp(seconds, kFirst, kLast)));
+  return fmt::format("{:%Y-%m-%d}{}{:%H:%M:%S}", time, between, time);
 }
 
 }  // namespace vmtools

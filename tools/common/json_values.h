@@ -22,8 +22,8 @@ nlohmann::ordered_json or_null(const std::optional<T>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
 
-/// "6a1c3b5e-0000-4000-8000-000000000001"
-std::string uuid_text(const std::array<std::byte, 16>& uuid);
+/// "2026-11-21T10:00:00", of seconds since 1970; years beyond 9999 are given as the last second.
+std::string date_text(int64_t seconds, char between = 'T');
 
 /// The whole part of what was measured; the ends of 64 bits for what these do not hold.
 uint64_t whole(double measured);

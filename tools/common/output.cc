@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 
+#include "common/json_text.h"
+
 namespace vmtools {
 namespace {
 
@@ -90,8 +92,7 @@ void print(std::string_view text) {
 }
 
 void print_json(const nlohmann::ordered_json& value) {
-  using nlohmann::ordered_json;
-  print(value.dump(2, ' ', false, ordered_json::error_handler_t::replace));
+  print(json_text(value, 2));
   print("\n");
 }
 

@@ -24,7 +24,7 @@ class InterruptibleOutput {
 /// Appends to stdout. The first error is kept, nothing is printed after it.
 void print(std::string_view text);
 
-/// Prints `value` as indented JSON and a newline. Text that is no UTF-8 is shown with U+FFFD.
+/// Prints `value` as indented JSON, see json_text(), and a newline.
 void print_json(const nlohmann::ordered_json& value);
 
 /// That error, if there was one: who goes on to print does so for nobody.

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/json_text.h"
 #include "common/json_values.h"
 
 namespace vmtools {
@@ -199,7 +200,7 @@ std::string Progress::json() const {
   for (const auto& [key, figure] : detail_.figures) {
     std::visit([&line, name = std::string(key)](auto value) { line[name] = value; }, figure);
   }
-  return line.dump() + "\n";
+  return json_text(line) + "\n";
 }
 
 }  // namespace vmtools

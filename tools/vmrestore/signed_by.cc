@@ -55,7 +55,7 @@ void tell_signer(const Options& options, const vmstream::RequiredSigner& signer,
   const auto* signature = find_signature(state, signer);
   if (!signature) return;
   std::string text = words(*signature);
-  if (summary.uuid) text += ", guest " + vmtools::uuid_text(*summary.uuid);
+  if (summary.uuid) text += ", guest " + vmstream::uuid_text(*summary.uuid);
   session.messages().note(input_name(options), text);
   if (!is_called_otherwise(options, *signature)) return;
   session.messages().warning(input_name(options),

@@ -38,7 +38,7 @@ ordered_json summary_json(const Options& options, const vmstream::StateFile& sta
   json["containers"] = vmtools::containers_json(state.containers);
   json["output"] = or_null(options.output);
   json["machine"] = or_null(summary.machine);
-  json["uuid"] = summary.uuid ? or_null(vmtools::uuid_text(*summary.uuid)) : nullptr;
+  json["uuid"] = summary.uuid ? or_null(vmstream::uuid_text(*summary.uuid)) : nullptr;
   json["guest_bytes"] = counts.guest_bytes;
   json["stream_bytes"] = counts.stream_bytes;
   json["pages"] = counts.pages;

@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
   vmtools::CommandLine line(vmtools::inspect_text());
   vmtools::add_inspect_options(line, options);
   return vmtools::run_tool(line, options.common, argc, argv, [&](vmtools::Session& session) {
-    if (auto split = vmtools::split_words(options); !split) return session.fail("", split.error());
+    if (auto read = vmtools::read_words(line, options); !read)
+      return session.fail("", read.error());
     return vmtools::inspect(session, options);
   });
 }

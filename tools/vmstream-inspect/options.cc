@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 
 #include <vmstream/text.h>
+#include "common/nearest.h"
 
 namespace vmtools {
 
@@ -25,6 +27,8 @@ struct QuestionWord {
   size_t most_arguments = 0;
 };
 
+constexpr size_t kAnyNumber = std::numeric_limits<size_t>::max();
+
 // Parsed, shown in --help and named in messages.
 constexpr std::array kQuestions{
     QuestionWord{"info", Question::Info,
@@ -35,8 +39,8 @@ constexpr std::array kQuestions{
                  "device sections with their number of fields and subsections"},
     QuestionWord{"ram", Question::Ram, "page records by kind, passes, pages sent again"},
     QuestionWord{"device", Question::Device,
-                 "FILE IDSTR [FIELD.PATH]: the fields of a device, or one of them; the end of "
-                 "its idstr is enough",
+                 "FILE IDSTR [FIELD.PATH]: the fields of a device, or one of them; a part of "
+                 "its idstr is enough, and registers have their usual names (cpu rip)",
                  1, 2},
     QuestionWord{"vmdesc", Question::Vmdesc, "the description that the stream carries, as JSON"},
     QuestionWord{"dump", Question::Dump, "everything decoded, see --format"},
@@ -44,7 +48,8 @@ constexpr std::array kQuestions{
     QuestionWord{"extract", Question::Extract,
                  "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
     QuestionWord{"verify", Question::Verify,
-                 "read everything: is it whole, and does it agree with itself?"},
+                 "read everything: is it whole, and does it agree with itself? Takes many FILEs", 0,
+                 kAnyNumber},
     QuestionWord{"index", Question::Index,
                  "read the file once and leave an index beside it, FILE.vmsx or -o"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
@@ -61,32 +66,85 @@ constexpr std::array kParts{
     PartWord{"vmdesc", Part::Vmdesc},
 };
 
+// Options that only some commands know.
+struct OptionScope {
+  std::string_view option;
+  std::string_view commands;  // apart by ", "
+};
+
+constexpr std::array kScopes{
+    OptionScope{"--digest", "info"},
+    OptionScope{"--passes", "ram"},
+    OptionScope{"--resends", "ram"},
+    OptionScope{"--map", "ram"},
+    OptionScope{"--block", "extract ram, extract block"},
+    OptionScope{"--instance", "device"},
+    OptionScope{"--schema", "device, dump"},
+    OptionScope{"--section", "hexdump, extract section"},
+    OptionScope{"--offset", "hexdump"},
+    OptionScope{"--length", "hexdump"},
+    OptionScope{"--error", "explain"},
+    OptionScope{"--qemu", "explain"},
+    OptionScope{"--output", "extract, index"},
+    OptionScope{"--force", "extract, index"},
+    OptionScope{"--format", "dump"},
+    OptionScope{"--no-offsets", "dump"},
+};
+
+const OptionScope& scope_of(std::string_view option) {
+  return *std::ranges::find(kScopes, option, &OptionScope::option);
+}
+
+// "hexdump, extract section: this section only"
+std::string scoped(std::string_view option, std::string_view help) {
+  return fmt::format("{}: {}", scope_of(option).commands, help);
+}
+
 const QuestionWord* find_question(std::string_view word) {
-  auto found = std::find_if(kQuestions.begin(), kQuestions.end(),
-                            [&](const QuestionWord& entry) { return entry.word == word; });
+  auto found = std::ranges::find(kQuestions, word, &QuestionWord::word);
   return found == kQuestions.end() ? nullptr : found;
 }
 
-std::string known_words() {
-  std::string words;
-  for (const QuestionWord& entry : kQuestions) {
-    words += fmt::format("{}{}", words.empty() ? "" : ", ", entry.word);
-  }
+const PartWord* find_part(std::string_view word) {
+  auto found = std::ranges::find(kParts, word, &PartWord::word);
+  return found == kParts.end() ? nullptr : found;
+}
+
+template <typename Table>
+std::vector<std::string> words_of(const Table& table) {
+  std::vector<std::string> words;
+  for (const auto& entry : table) words.emplace_back(entry.word);
   return words;
 }
 
-// "extract ram FILE" becomes "extract FILE" and the part.
-Status take_part(InspectOptions& options) {
-  auto& words = options.words;
-  if (words.size() < 2 || words[0] != "extract") return vmstream::ok();
-  auto found = std::ranges::find(kParts, words[1], &PartWord::word);
-  if (found == kParts.end()) {
+template <typename Table>
+Error unknown_word(std::string_view word, std::string_view kind, const Table& table) {
+  auto known = words_of(table);
+  return Error{Errc::Usage,
+               fmt::format("'{}' is no {}; there are {}", vmstream::escape(word), kind,
+                           fmt::join(known, ", ")),
+               {},
+               {},
+               did_you_mean(word, known)};
+}
+
+// Of two words neither of which is a command: FILE may stand in front of it.
+Error unknown_command(const std::vector<std::string>& words) {
+  auto known = words_of(kQuestions);
+  bool is_second = did_you_mean(words[0], known).empty() && !did_you_mean(words[1], known).empty();
+  return unknown_word(words[is_second ? 1 : 0], "command", kQuestions);
+}
+
+// Takes "ram" of "extract ram", which stands at `place`.
+Status take_part(InspectOptions& options, std::vector<std::string>& words, size_t place) {
+  if (place >= words.size()) {
     return Error{Errc::Usage,
-                 fmt::format("'{}' is no part; there are ram, block, section, stream, vmdesc",
-                             vmstream::escape(words[1]))};
+                 fmt::format("extract wants a part: {}", fmt::join(words_of(kParts), ", "))};
   }
-  options.part = found->part;
-  words.erase(words.begin() + 1);
+  const PartWord* part = find_part(words[place]);
+  if (part == nullptr) return unknown_word(words[place], "part", kParts);
+  options.part = part->part;
+  words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
   return vmstream::ok();
 }
 
@@ -104,24 +162,42 @@ Status take_instance(InspectOptions& options, const std::string& text) {
 
 // At most one of them may.
 Status check_stdin(const InspectOptions& options) {
-  std::vector<std::string_view> readers;
+  bool takes_files = options.question == Question::Verify;
+  auto more = takes_files ? std::ranges::count(options.arguments, "-") : 0;
+  std::vector<std::string_view> readers(static_cast<size_t>(more), "FILE -");
   if (options.file == "-") readers.push_back("FILE -");
   if (options.passphrase.uses_stdin()) readers.push_back("--passphrase-fd 0");
   if (options.error == "-") readers.push_back("--error -");
   if (readers.size() < 2) return vmstream::ok();
+  if (readers[0] == readers[1]) return Error{Errc::Usage, "FILE - can be read once only"};
   return Error{Errc::Usage, fmt::format("{} and {} both want stdin", readers[0], readers[1])};
 }
 
-Status take_arguments(InspectOptions& options, const QuestionWord& question) {
-  const auto& words = options.words;
-  size_t most = 2 + question.most_arguments;
-  if (words.size() > most) {
-    return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
-                                          vmstream::escape(words[most]))};
+// "extract ram", as its user typed it.
+std::string command_of(const InspectOptions& options) {
+  auto question = std::ranges::find(kQuestions, options.question, &QuestionWord::question);
+  std::string command(question->word);
+  if (options.question != Question::Extract) return command;
+  auto part = std::ranges::find(kParts, options.part, &PartWord::part);
+  return fmt::format("{} {}", command, part->word);
+}
+
+// `words` without the command: FILE and its arguments.
+Status take_arguments(InspectOptions& options, const QuestionWord& question,
+                      const std::vector<std::string>& words) {
+  if (words.empty()) {
+    return Error{Errc::Usage,
+                 fmt::format("{} wants a FILE", command_of(options)),
+                 {},
+                 {},
+                 fmt::format("for a file of that name: ./{}", question.word)};
   }
-  options.question = question.question;
-  options.file = words[1];
-  options.arguments.assign(words.begin() + 2, words.end());
+  if (words.size() - 1 > question.most_arguments) {
+    return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
+                                          vmstream::escape(words[1 + question.most_arguments]))};
+  }
+  options.file = words[0];
+  options.arguments.assign(words.begin() + 1, words.end());
   if (options.arguments.size() >= question.least_arguments) return check_stdin(options);
   return Error{Errc::Usage,
                fmt::format("{} wants FILE IDSTR", question.word),
@@ -130,17 +206,64 @@ Status take_arguments(InspectOptions& options, const QuestionWord& question) {
                "vmstream-inspect devices FILE lists them"};
 }
 
+// COMMAND FILE or FILE COMMAND; where both words are commands, the first one is.
+Status split_words(InspectOptions& options) {
+  auto words = options.words;
+  if (words.empty()) return Error{Errc::Usage, "a FILE is wanted"};
+  size_t place = 0;
+  const QuestionWord* question = find_question(words[0]);
+  if (question == nullptr && words.size() > 1) question = find_question(words[place = 1]);
+  if (question == nullptr) {
+    if (words.size() > 1) return unknown_command(words);
+    options.file = words[0];
+    return check_stdin(options);
+  }
+  options.question = question->question;
+  words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
+  if (question->question == Question::Extract) {
+    if (auto taken = take_part(options, words, place); !taken) return taken;
+  }
+  return take_arguments(options, *question, words);
+}
+
+// Whether `command`, such as "extract ram", is in the list, as a whole or by its first word.
+bool is_listed(std::string_view list, std::string_view command) {
+  auto first_word = command.substr(0, command.find(' '));
+  while (!list.empty()) {
+    auto entry = list.substr(0, list.find(", "));
+    if (entry == command || entry == first_word) return true;
+    list.remove_prefix(std::min(entry.size() + 2, list.size()));
+  }
+  return false;
+}
+
+// An option that would be without effect is a mistake.
+Status check_options(const CommandLine& line, const InspectOptions& options) {
+  std::string command = command_of(options);
+  for (const OptionScope& scope : kScopes) {
+    if (!line.given(scope.option) || is_listed(scope.commands, command)) continue;
+    return Error{Errc::Usage, fmt::format("{} does not know {}, which is of {}", command,
+                                          scope.option, scope.commands)};
+  }
+  if (options.common.json && options.format == DumpFormat::Xml) {
+    return Error{Errc::Usage, "--json and --format xml exclude each other"};
+  }
+  return vmstream::ok();
+}
+
 }  // namespace
 
 ToolText inspect_text() {
   return {.name = "vmstream-inspect",
           .purpose = "Read the saved state of a QEMU guest without QEMU.",
-          .synopsis = "vmstream-inspect [OPTIONS] [COMMAND] FILE [ARGUMENT...]",
+          .synopsis =
+              "vmstream-inspect [OPTIONS] [COMMAND] FILE [ARGUMENT...]\n"
+              "vmstream-inspect [OPTIONS] FILE COMMAND [ARGUMENT...]",
           .examples =
               "vmstream-inspect guest.zst\n"
               "vmstream-inspect extract ram guest.zst --block pc.ram -o ram.img\n"
               "vmstream-inspect sections --json guest.gz | jq '.sections[].idstr'\n"
-              "vmstream-inspect device guest.zst cpu env.eip\n"
+              "vmstream-inspect device guest.zst cpu rip\n"
               "ssh host cat guest.zst | vmstream-inspect devices -"};
 }
 
@@ -150,60 +273,52 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.group("What is read");
   line.row("FILE", "a saved guest, plain or compressed; - is stdin");
   add_passphrase_options(line, options.passphrase);
-  line.flag("--digest", options.digest, "info: also compute the SHA-256 of the plain stream");
+  line.flag("--digest", options.digest,
+            scoped("--digest", "also compute the SHA-256 of the plain stream"));
   line.flag("--full-scan", options.full_scan,
             "read all of the file, also where its ends or its index hold the answer");
-  line.flag("--passes", options.passes, "ram: pages and bytes of each pass, with a plot");
-  line.flag("--resends", options.resends, "ram: pages by how often they were sent, with a plot");
-  line.flag("--map", options.map, "ram: a picture of each block");
+  line.flag("--passes", options.passes,
+            scoped("--passes", "pages and bytes of each pass, with a plot"));
+  line.flag("--resends", options.resends,
+            scoped("--resends", "pages by how often they were sent, with a plot"));
+  line.flag("--map", options.map, scoped("--map", "a picture of each block"));
   line.text("--block", "NAME", options.block,
-            "extract: the RAM block, or the disk's device; the only one needs no name");
-  line.value("--instance", "N", "device: only the one with this instance id",
+            scoped("--block", "the RAM block, or the disk's device; the only one needs no name"));
+  line.value("--instance", "N", scoped("--instance", "only the one with this instance id"),
              [&options](const std::string& text) { return take_instance(options, text); });
   line.text("--schema", "FILE", options.schema,
-            "device, dump: for a stream without a description, take that of the stream in FILE, or "
-            "FILE from QEMU's -dump-vmstate");
+            scoped("--schema",
+                   "for a stream without a description, take that of the stream in "
+                   "FILE, or FILE from QEMU's -dump-vmstate"));
   line.text("--section", "IDSTR", options.section,
-            "hexdump, extract: this section only, by its name or id");
-  line.size("--offset", options.offset, "hexdump: from this offset of the plain stream on");
-  line.size("--length", options.length, "hexdump: so many bytes, each of them");
+            scoped("--section", "this section only, by its name or id"));
+  line.size("--offset", options.offset,
+            scoped("--offset", "from this offset of the plain stream on"));
+  line.size("--length", options.length, scoped("--length", "so many bytes, each of them"));
   line.text("--error", "TEXT", options.error,
-            "explain: what QEMU said, - reads it from stdin; shows the section, field and bytes it "
-            "speaks of");
-  line.text("--qemu", "VERSION", options.qemu, "explain: the release that is to load it");
+            scoped("--error",
+                   "what QEMU said, - reads it from stdin; shows the section, field and bytes it "
+                   "speaks of"));
+  line.text("--qemu", "VERSION", options.qemu, scoped("--qemu", "the release that is to load it"));
   line.group("What is written");
-  line.text("-o,--output", "FILE", options.output,
-            "extract, index: appears whole, with mode 0600, or not at all; - is stdout of extract");
-  line.flag("--force", options.force, "replace an existing FILE, allow binary to a terminal");
+  line.text(
+      "-o,--output", "FILE", options.output,
+      scoped("--output", "appears whole, with mode 0600, or not at all; - is stdout of extract"));
+  line.flag("--force", options.force,
+            scoped("--force", "replace an existing FILE, allow binary to a terminal"));
   line.group("How it is shown");
   line.choice("--format", options.format,
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},
-              "dump: qemu is what QEMU's analyze-migration.py prints [json]");
+              scoped("--format", "qemu is what QEMU's analyze-migration.py prints [json]"));
+  line.flag("--no-offsets", options.no_offsets,
+            scoped("--no-offsets", "leave the offsets out, so that two dumps can be compared"));
   add_common_options(line, options.common);
   line.positionals(options.words);
 }
 
-Status split_words(InspectOptions& options) {
-  if (auto taken = take_part(options); !taken) return taken;
-  const auto& words = options.words;
-  if (words.empty()) return Error{Errc::Usage, "a FILE is wanted"};
-  const QuestionWord* question = find_question(words.front());
-  if (words.size() == 1) {
-    if (question != nullptr) {
-      return Error{Errc::Usage,
-                   fmt::format("{} wants a FILE", question->word),
-                   {},
-                   {},
-                   fmt::format("for a file of that name: ./{}", question->word)};
-    }
-    options.file = words.front();
-    return check_stdin(options);
-  }
-  if (question == nullptr) {
-    return Error{Errc::Usage, fmt::format("'{}' is no command; there are {}",
-                                          vmstream::escape(words.front()), known_words())};
-  }
-  return take_arguments(options, *question);
+Status read_words(const CommandLine& line, InspectOptions& options) {
+  if (auto split = split_words(options); !split) return split;
+  return check_options(line, options);
 }
 
 }  // namespace vmtools

@@ -54,13 +54,14 @@ struct InspectOptions {
   std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
   std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
   DumpFormat format = DumpFormat::Json;
+  bool no_offsets = false;         ///< dump: leave the places out
   std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given
 
-  // Of the words, by split_words().
+  // Of the words, by read_words().
   Question question = Question::Info;
   std::string file;
   Part part = Part::Ram;
-  std::vector<std::string> arguments;  ///< of the command, behind FILE
+  std::vector<std::string> arguments;  ///< of the command, behind FILE; of verify: more FILEs
 };
 
 vmtools::ToolText inspect_text();
@@ -68,7 +69,8 @@ vmtools::ToolText inspect_text();
 /// Adds commands and options. `options` is borrowed and filled in by parse().
 void add_inspect_options(CommandLine& line, InspectOptions& options);
 
-/// Sorts the words into command and file.
-vmstream::Status split_words(InspectOptions& options);
+/// Sorts the words of a parsed line into command, file and arguments, and refuses options that the
+/// command does not know.
+vmstream::Status read_words(const CommandLine& line, InspectOptions& options);
 
 }  // namespace vmtools

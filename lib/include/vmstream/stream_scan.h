@@ -42,6 +42,8 @@ struct ScanOptions {
   std::function<void(const StreamCounts&)> on_progress = {};
   /// What scan_seekable() reads of a mapped-ram stream's pages.
   MappedPages mapped_pages = MappedPages::Content;
+  /// scan_seekable() reads this much of what stands behind the stream's end; the rest is counted.
+  uint64_t trailing_bytes = UINT64_MAX;
 };
 
 /// Feeds all of `source` to a parser with `visitor`. Differs from parse_stream() in what it does

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <vmstream/guest_start.h>
 #include <vmstream/problem_log.h>
 #include <vmstream/qemu_version.h>
 #include <vmstream/stream_scan.h>
@@ -82,6 +83,8 @@ struct StreamSummary {
   bool footers = false;
   bool vmdesc = false;
   QemuVersionRange qemu;
+  StartArguments start;
+  GuestClocks clocks;
   ProblemLog problems;
   LoadVerdict load;  ///< the caller sets it, as a Verifier of the same scan found it
 

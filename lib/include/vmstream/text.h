@@ -2,7 +2,9 @@
 // Text that people type and text that they must be shown safely.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -27,5 +29,7 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 std::string format_size(uint64_t bytes);
 /// "0:07", "2:03:10".
 std::string format_duration(std::chrono::seconds seconds);
+/// "6a1c3b5e-0000-4000-8000-000000000001"
+std::string uuid_text(const std::array<std::byte, 16>& uuid);
 
 }  // namespace vmstream

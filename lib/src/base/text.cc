@@ -186,4 +186,13 @@ std::string format_duration(std::chrono::seconds seconds) {
   return fmt::format("{}:{:02}", total / 60, total % 60);
 }
 
+std::string uuid_text(const std::array<std::byte, 16>& uuid) {
+  std::string text;
+  for (size_t i = 0; i < uuid.size(); ++i) {
+    bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+    text += fmt::format("{}{:02x}", dash ? "-" : "", std::to_integer<unsigned>(uuid[i]));
+  }
+  return text;
+}
+
 }  // namespace vmstream

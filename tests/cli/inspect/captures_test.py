@@ -25,6 +25,19 @@ def analysed_devices(truth):
     return None
 
 
+def started_with(truth):
+    """The guest's memory in bytes and its number of processors, as they were asked for, if that is known."""
+    path = os.path.join(truth, "meta.json")
+    if not os.path.exists(path):
+        return None
+    with open(path) as text:
+        words = json.load(text)["cmdline"].split()
+    def value(option, otherwise):
+        return int(words[words.index(option) + 1].split(",")[0]) if option in words else otherwise
+    memory = value("-m", 0) << 20
+    return memory, value("-smp", 1)
+
+
 class Captures(unittest.TestCase):
     def check_capture(self, path, truth):
         with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +61,7 @@ class Captures(unittest.TestCase):
         damage = [problem for problem in info.json["problems"] if not problem["known_flaw"]]
         self.assertEqual(damage, [])
         self.check_devices(listing.json["sections"], info.json, analysed_devices(truth))
+        self.check_start(info.json, text.text, truth)
 
     def check_tiling(self, rows, length):
         position = 0
@@ -65,6 +79,21 @@ class Captures(unittest.TestCase):
             self.assertNotIn(stretch["meaning"], ("not told", "between records"))
             position += stretch["length"]
         self.assertEqual(position, length)
+
+    def check_start(self, info, text, truth):
+        start = info["start"]
+        if asked := started_with(truth):
+            memory, cpus = asked
+            # Of streams without block names the ROMs cannot be told from the memory.
+            self.assertEqual(start["memory_bytes"], memory if info["ram"]["blocks"] else 0)
+            self.assertEqual(start["cpus"], 0 if start["machine"] == "none" else cpus)
+        self.assertIs(info["ram"]["present"], True)
+        if info["clocks"]["rtc"]:
+            self.assertTrue(info["clocks"]["rtc"].startswith("2026-11-2"), info["clocks"])
+        if info["clocks"]["save_time"]:
+            self.assertTrue(info["clocks"]["save_time"].startswith("2026-11-2"), info["clocks"])
+        self.assertEqual([], [line for line in text.splitlines()[1:] if len(line) > 80 and "problem" not in line
+                              and not line.startswith("  offset")])
 
     def check_devices(self, rows, info, analysed):
         fulls = [(row["section_id"], row["idstr"]) for row in rows if row["type"] == "full"]

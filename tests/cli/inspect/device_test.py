@@ -51,18 +51,22 @@ class DeviceTest(unittest.TestCase):
         return run
 
     def device(self, content, *args, status=0):
-        return self.run_on(content, "device", *args, "--json", status=status).json
+        """The whole answer, with the keys of its only instance."""
+        answer = self.run_on(content, "device", *args, "--json", status=status).json
+        instance, = answer["instances"]
+        return {**answer, **instance}
 
 
 class Fields(DeviceTest):
     def test_every_field_has_name_type_offset_size_and_value(self):
         answer = self.device(one_timer(), "timer")
         body = one_timer().index(TIMER_BODY)
-        self.assertEqual(answer["schema"], "vmstream.device/1")
+        self.assertEqual((answer["schema"], answer["containers"]), ("vmstream.device/2", [{"type": "qevm"}]))
         self.assertEqual((answer["idstr"], answer["instance_id"], answer["version_id"], answer["source"]),
                          ("timer", 0, 1, "vmdesc"))
         ticks, armed, regs, chan = answer["fields"]
-        self.assertEqual(ticks, {"name": "ticks", "type": "int64", "offset": body, "size": 8, "value": -5})
+        self.assertEqual(ticks, {"name": "ticks", "type": "int64", "offset": body, "offset_hex": hex(body), "size": 8,
+                                 "size_hex": "0x8", "value": -5, "hex": "0xfffffffffffffffb"})
         self.assertIs(armed["value"], True)
         self.assertEqual((regs["size"], regs["array_len"], regs["value"]), (6, 3, [1, 2, 3]))
         self.assertEqual([element["index"] for element in chan["fields"]], [0, 1])
@@ -87,11 +91,44 @@ class Fields(DeviceTest):
                 run = self.run_on(one_timer(), "device", "timer", path, status=2)
                 self.assertEqual(run.out, b"")
                 self.assertIn(f"device 'timer' has no field '{path}'", run.err.decode())
-                self.assertIn("'env.regs'", run.err.decode())
+                self.assertIn("'chan[0].raw'" if path == "chan[0].nothing" else "'env.regs'", run.err.decode())
 
     def test_a_stream_on_stdin(self):
         run = Run("device", "-", "timer", "ticks", "--json", stdin=one_timer())
-        self.assertEqual((run.status, run.json["fields"][0]["value"]), (0, -5))
+        self.assertEqual((run.status, run.json["instances"][0]["fields"][0]["value"]), (0, -5))
+
+
+class LargeNumbers(DeviceTest):
+    """JSON readers that keep doubles round what is above 2^53."""
+
+    def test_integers_of_eight_bytes_have_their_hex_text_beside_them(self):
+        fields = [{"name": "one", "type": "uint64", "size": 8}, {"name": "few", "array_len": 2, "type": "uint64", "size": 8},
+                  {"name": "short", "array_len": 4, "type": "uint32", "size": 4}, {"name": "text", "type": "buffer", "size": 8}]
+        body = b"\xfe" * 8 + be64(7) + be64(2 ** 53 + 1) + bytes(16) + b"abcdefgh"
+        device = {"name": "nic", "instance_id": 0, "vmsd_name": "nic", "version": 1, "fields": fields}
+        content = stream([("nic", 0, body)], vmdesc(device))
+        one, few, short, text = self.device(content, "nic")["fields"]
+        self.assertEqual((one["value"], one["hex"]), (0xfefefefefefefefe, "0xfefefefefefefefe"))
+        self.assertEqual((few["value"], few["hex"]), ([7, 2 ** 53 + 1], ["0x7", "0x20000000000001"]))
+        self.assertNotIn("hex", {**short, **text})
+        self.assertEqual(self.run_on(content, "dump").json["devices"][0]["fields"][1]["hex"], few["hex"])
+        self.assertNotIn("hex", self.run_on(content, "dump", "--format", "qemu").text)
+
+    def test_every_wide_name_has_its_text(self):
+        def check(json):
+            if isinstance(json, list):
+                for element in json:
+                    check(element)
+            if not isinstance(json, dict):
+                return
+            for key, value in json.items():
+                wide = key in ("offset", "length", "size", "total") or key.endswith(("_offset", "_length", "_bytes", "_size"))
+                if wide and isinstance(value, int):
+                    self.assertEqual(int(json[key + "_hex"], 16), value)
+                check(value)
+
+        for command in ("info", "sections", "devices", "ram", "hexdump", "verify", "explain", "dump"):
+            check(self.run_on(one_timer(), command, "--json").json)
 
 
 class ClosedTypes(DeviceTest):
@@ -153,15 +190,77 @@ class Names(DeviceTest):
         self.assertIn("'cpu_common'", run.err.decode())
 
     def test_instances(self):
-        answer = self.device(self.stream(), "cpu")
-        self.assertEqual([one["instance_id"] for one in answer["instances"]], [0, 1])
+        answer = self.run_on(self.stream(), "device", "cpu", "--json").json
+        self.assertEqual([(one["idstr"], one["instance_id"]) for one in answer["instances"]], [("cpu", 0), ("cpu", 1)])
         self.assertEqual(self.device(self.stream(), "cpu", "--instance", "1")["fields"][0]["value"], "04")
         run = self.run_on(self.stream(), "device", "cpu", "--instance", "7", status=2)
         self.assertIn("device 'cpu' has no instance 7", run.err.decode())
 
+    def test_a_middle_is_enough_where_it_is_unique_and_no_end_fits(self):
+        self.assertEqual(self.device(self.stream(), "02.0")["idstr"], "0000:00:02.0/e1000")
+        self.assertEqual(self.device(self.stream(), "_comm")["idstr"], "cpu_common")
+        run = self.run_on(self.stream(), "device", "0/e", status=2)
+        self.assertIn("'0/e' could be 2 devices", run.err.decode())
+
+    def test_the_nearest_names_come_first(self):
+        for wanted, meant in (("cpu_comon", "cpu_common"), ("e1001", None), ("cpv", "cpu")):
+            hint = self.run_on(self.stream(), "device", wanted, status=2).err.decode().splitlines()[1]
+            if meant:
+                self.assertTrue(hint.startswith(f"hint: did you mean '{meant}'"), hint)
+            self.assertIn("the stream has '", hint)
+
     def test_a_device_must_be_named(self):
         run = self.run_on(self.stream(), "device", status=2)
         self.assertIn("FILE", run.err.decode())
+
+
+class Registers(DeviceTest):
+    @staticmethod
+    def cpu(*fields):
+        return {"name": "cpu", "instance_id": 0, "vmsd_name": "cpu", "version": 1, "fields": list(fields)}
+
+    def value(self, content, *words):
+        return self.device(content, *words)["fields"][0]["value"]
+
+    def x86(self):
+        segments = [{"name": "env.segs", "array_len": 6, "type": "struct", "size": 8,
+                     "struct": {"vmsd_name": "segment", "version": 1,
+                                "fields": [{"name": "base", "type": "uint64", "size": 8}]}}]
+        fields = [{"name": "env.regs", "array_len": 16, "type": "uint64", "size": 8},
+                  {"name": "env.eip", "type": "uint64", "size": 8}, {"name": "env.eflags", "type": "uint64", "size": 8},
+                  {"name": "env.cr[3]", "type": "uint64", "size": 8}, {"name": "env.efer", "type": "uint64", "size": 8}]
+        body = b"".join(be64(value) for value in range(100, 126))
+        return stream([("cpu", 0, body), ("serial", 0, b"\0")],
+                      vmdesc(self.cpu(*fields, *segments), described("serial", 1)))
+
+    def test_registers_have_their_common_names(self):
+        for name, value in {"rip": 116, "RIP": 116, "rsp": 104, "r15": 115, "rflags": 117, "cr3": 118, "efer": 119,
+                            "gs_base": 125, "env.eip": 116}.items():
+            self.assertEqual(self.value(self.x86(), "cpu", name), value, name)
+
+    def test_the_processor_may_be_left_out(self):
+        answer = self.device(self.x86(), "rip")
+        self.assertEqual((answer["idstr"], answer["fields"][0]["name"]), ("cpu", "env.eip"))
+        self.assertEqual(self.device(self.x86(), "serial")["idstr"], "serial")
+
+    def test_the_fields_tell_which_processor_it_is(self):
+        def arm(status):
+            body = b"".join(be32(value) for value in range(16)) + b"".join(be64(value) for value in range(50, 83)) + be32(status)
+            fields = [{"name": "env.regs", "array_len": 16, "type": "uint32", "size": 4},
+                      {"name": "env.xregs", "array_len": 32, "type": "uint64", "size": 8},
+                      {"name": "env.pc", "type": "uint64", "size": 8}, {"name": "cpsr", "type": "cpsr", "size": 4}]
+            return stream([("cpu", 0, body)], vmdesc(self.cpu(*fields)))
+        self.assertEqual([self.value(arm(0x3c5), "cpu", name) for name in ("pc", "sp", "x30")], [82, 81, 80])
+        self.assertEqual([self.value(arm(0x1d3), "cpu", name) for name in ("pc", "sp")], [15, 13])
+
+    def test_fields_of_what_is_there_are_named(self):
+        for path, words in {"env.eipp": "did you mean 'env.eip'?", "env.segs[5].bse": "it has 'env.segs[5].base'",
+                            "rspp": "did you mean 'rsp'", "efre": "it has '"}.items():
+            self.assertIn(words, self.run_on(self.x86(), "device", "cpu", path, status=2).err.decode())
+
+    def test_without_a_description_the_hint_names_the_schema(self):
+        content = stream([("cpu", 0, bytes(16))], b"")
+        self.assertIn("--schema", self.run_on(content, "device", "cpu", "rip", status=2).err.decode())
 
 
 class Damage(DeviceTest):
@@ -252,6 +351,27 @@ class Dumps(DeviceTest):
                 "env.regs": ["0x0001", "0x0002", "0x0003"],
                 "chan": [{"count": "0x07", "raw": "61 62"}, {"count": "0x08", "raw": "63 64"}],
                 "timer/more": {"x": "0x00000063"}}}, indent=4) + "\n")
+
+    def test_without_offsets_two_dumps_can_be_compared(self):
+        def dump(content, *words):
+            return self.run_on(content, "dump", "--no-offsets", *words).text
+        later = one_timer().replace(CONFIGURATION, b"\x07" + be32(15) + b"pc-i440fx-7.2.1")
+        devices = [json.loads(dump(content))["devices"] for content in (one_timer(), later)]
+        self.assertEqual(devices[0], devices[1])
+        for text in (dump(one_timer()), dump(one_timer(), "--format", "xml")):
+            self.assertNotIn("offset", text)
+        xml = dump(one_timer(), "--format", "xml")
+        self.assertEqual(xml[xml.index("<device"):], dump(later, "--format", "xml")[-len(xml[xml.index("<device"):]):])
+
+    def test_rows_fit_a_terminal(self):
+        fields = [{"name": "a.rather.long.name.of.a.field", "array_len": 64, "type": "uint64", "size": 8}]
+        nested = {"name": "deep", "type": "struct", "size": 512, "struct": {"vmsd_name": "x", "version": 1, "fields": fields}}
+        device = {"name": "nic", "instance_id": 0, "vmsd_name": "nic", "version": 1, "fields": [nested]}
+        content = stream([("nic", 0, bytes(range(256)) * 2)], vmdesc(device))
+        for line in self.run_on(content, "device", "nic").text.splitlines():
+            self.assertLessEqual(len(line), 80, line)
+        whole = self.run_on(content, "device", "nic", "deep.a.rather.long.name.of.a.field").text
+        self.assertIn("0xf8f9fafbfcfdfeff", whole)
 
     def test_json_and_xml(self):
         state = self.run_on(one_timer(), "dump").json

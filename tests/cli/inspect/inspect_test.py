@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 import unittest
 
 from streams import *
@@ -119,7 +120,7 @@ class Answers(InspectTest):
 
     def test_a_stream_behind_bytes_of_the_owner(self):
         content = small_stream(pages=64)
-        containers = [{"type": "offset", "content_offset": 4096}, {"type": "qevm"}]
+        containers = [{"type": "offset", "content_offset": 4096, "content_offset_hex": "0x1000"}, {"type": "qevm"}]
         behind = b"HEADER".ljust(4096, b".") + content
         for command in ("info", "sections", "devices", "ram"):
             plain = self.inspect(command, "--json", content=content).json
@@ -173,6 +174,67 @@ class Answers(InspectTest):
         self.assertEqual(answer["length"], len(content) - 700)
 
 
+class Start(InspectTest):
+    """How the guest is started, and its clocks."""
+
+    @staticmethod
+    def guest(*devices, machine="pc-i440fx-7.2"):
+        sections = b"".join(full(3 + i, idstr, version, body) for i, (idstr, version, body) in enumerate(devices))
+        configuration = b"\x07" + be32(len(machine)) + machine.encode()
+        return (HEADER + configuration + ram_start(4) + ram_part(zero_page(0)) + ram_end() + sections + EOF +
+                vmdesc(*(described(idstr, len(body)) for idstr, _, body in devices)))
+
+    def test_info_says_how_to_start_it(self):
+        content = self.guest(("cpu", 1, b"\0"), ("mc146818rtc", 1, b"\0"), ("0000:00:03.0/virtio-net", 1, b"\0"), ("0000:00:04.0/novel", 1, b"\0"))
+        start = self.inspect("--json", content=content).json["start"]
+        self.assertEqual(start["arguments"], "-machine pc-i440fx-7.2 -m 16K -smp 1 -nodefaults")
+        self.assertEqual((start["memory_bytes"], start["memory_bytes_hex"], start["cpus"]), (16384, "0x4000", 1))
+        self.assertEqual(start["devices"], [
+            {"name": "0000:00:03.0/virtio-net", "argument": "-device virtio-net-pci,addr=0x3"},
+            {"name": "0000:00:04.0/novel", "argument": None}])
+        text = self.inspect(content=content).text
+        self.assertIn("start with   -machine pc-i440fx-7.2 -m 16K -smp 1 -nodefaults\n", text)
+        self.assertIn("             -device virtio-net-pci,addr=0x3\n", text)
+        self.assertIn("             and what makes 0000:00:04.0/novel\n", text)
+
+    def test_clocks_are_dates(self):
+        cmos = bytearray(128)
+        for place, value in {0: 0x51, 2: 0x19, 4: 0x22, 7: 0x20, 8: 0x11, 9: 0x26, 11: 2, 0x32: 0x20}.items():
+            cmos[place] = value
+        rtc = bytes(cmos) + bytes(77) + be64(1795213191) + be64(1795213200_000000000) + bytes(24)
+        content = self.guest(("timer", 2, bytes(16) + be64(3723_000000000)), ("mc146818rtc", 3, rtc),
+                             ("kvmclock", 1, be64(60_000000001)))
+        clocks = self.inspect("--json", content=content).json["clocks"]
+        self.assertEqual(clocks, {
+            "save_time": "2026-11-20T22:20:00Z", "save_time_source": "rtc", "rtc": "2026-11-20T22:19:51",
+            "kvmclock_ns": 60_000000001, "kvmclock_ns_hex": "0xdf8475801", "run_ns": 3723_000000000,
+            "run_ns_hex": hex(3723_000000000)})
+        text = self.inspect(content=content).text
+        for line in ("saved        2026-11-20 22:20:00 UTC by the source's clock", "guest clock  2026-11-20 22:19:51 in its RTC",
+                     "counted by kvmclock since 2026-11-20 22:18:51", "has run      1:02:03"):
+            self.assertIn(line + "\n", text)
+
+    def test_a_file_without_ram_is_said_to_have_none(self):
+        content = HEADER + full(3, "timer", 1, b"\1\2\3\4") + EOF + vmdesc(described("timer", 4))
+        self.assertIs(self.inspect("--json", content=content).json["ram"]["present"], False)
+        self.assertIn("RAM: none in this file", self.inspect(content=content).text)
+        self.assertIs(self.inspect("--json").json["ram"]["present"], True)
+
+
+class BehindTheEnd(InspectTest):
+    def test_four_gib_of_zeros_cost_small_questions_no_time(self):
+        path = self.file(small_stream())
+        length = os.path.getsize(path)
+        os.truncate(path, length + (4 << 30))
+        for words in (("info",), ("devices",), ("device", "timer"), ("vmdesc",), ("dump",), ("ram",)):
+            begin = time.monotonic()
+            run = Run(words[0], path, *words[1:])
+            self.assertEqual(run.status, 0, run.err)
+            self.assertLess(time.monotonic() - begin, 2, words)
+        stream = Run("--json", path).json["stream"]
+        self.assertEqual((stream["length"], stream["trailing_bytes"]), (length, 4 << 30))
+
+
 class Text(InspectTest):
     def test_the_first_screen_answers(self):
         text = self.inspect().text
@@ -184,6 +246,13 @@ class Text(InspectTest):
         for command in ("info", "sections", "devices"):
             for line in self.inspect(command).text.replace(self.folder, "").splitlines():
                 self.assertLessEqual(len(line), 80, line)
+
+    def test_long_names_have_a_line_to_themselves(self):
+        idstr = "0000:00:0b.0:00.0:00.0/xio3130-express-downstream-port"
+        for command in ("info", "sections", "devices"):
+            lines = self.inspect(command, content=small_stream(idstr=idstr)).text.replace(self.folder, "").splitlines()
+            self.assertIn("    " + idstr, lines)
+            self.assertEqual([], [line for line in lines if len(line) > 80])
 
     def test_names_cannot_reach_the_terminal(self):
         content = small_stream(idstr="\x1b[2Jtimer")
@@ -251,6 +320,13 @@ class Damage(InspectTest):
         run = self.inspect("--json", content=bytes(packed), status=3)
         self.assertIs(run.json["stream"]["complete"], False)
 
+    def test_a_later_version_is_told(self):
+        content = b"QEVM" + be32(4) + small_stream()[8:]
+        text = self.inspect(content=content, status=4).text
+        self.assertIn("stream       version 4,", text)
+        self.assertIn("QEMU         unknown\n", text)
+        self.assertEqual(self.inspect("--json", content=content, status=4).json["stream"]["version"], 4)
+
     def test_what_is_no_state_file_is_refused_in_one_line(self):
         for content in (b"", b"#!/bin/sh\n", b"\x1f\x8b\x08", gzip.compress(b"hello")):
             run = self.inspect("--json", content=content, status=3)
@@ -261,11 +337,42 @@ class Damage(InspectTest):
 class Manners(InspectTest):
     def test_wrong_usage(self):
         path = self.file(small_stream())
-        for args in ((), ("info",), ("explode", path), ("info", path, path), ("--no-such", path)):
+        for args in ((), ("info",), ("explode", path), ("info", path, path), ("--no-such", path), ("extract",), ("extract", "ram")):
             run = Run(*args)
             self.assertEqual(run.status, 2, args)
             self.assertEqual(run.out, b"")
             self.assertTrue(run.err.startswith(b"vmstream-inspect: "), run.err)
+
+    def test_the_command_may_stand_behind_the_file(self):
+        path = self.file(small_stream())
+        for words in (("ram",), ("device", "timer"), ("hexdump", "--length", "8"), ("verify",)):
+            behind = Run(path, *words, "--json")
+            self.assertEqual((behind.status, behind.out), (0, Run(words[0], path, *words[1:], "--json").out))
+        out = os.path.join(self.folder, "ram.img")
+        self.assertEqual(Run(path, "extract", "ram", "-o", out).status, 0)
+        self.assertEqual(os.path.getsize(out), 4 * PAGE)
+
+    def test_options_that_a_command_does_not_know_are_refused(self):
+        path = self.file(small_stream())
+        out = os.path.join(self.folder, "out")
+        for words, known in {("info", "--map"): "info does not know --map, which is of ram",
+                             ("--block", "pc.ram"): "info does not know --block, which is of extract ram, extract block",
+                             ("verify", "--section", "ram"): "which is of hexdump, extract section",
+                             ("extract", "vmdesc", "-o", out, "--block", "x"): "extract vmdesc does not know --block",
+                             ("explain", "-o", out): "which is of extract, index",
+                             ("dump", "--json", "--format", "xml"): "exclude each other"}.items():
+            run = Run(*words, path)
+            self.assertEqual((run.status, run.out), (2, b""), words)
+            self.assertIn(known, run.err.decode())
+        self.assertFalse(os.path.exists(out))
+
+    def test_what_may_have_been_meant_is_said(self):
+        path = self.file(small_stream())
+        for words, meant in {("verfy", path): "'verify'", (path, "devcies"): "'devices'", (path, "--digset"): "'--digest'",
+                             ("extract", "rma", path): "'ram'", (path, "--tread=2"): "'--threads'"}.items():
+            run = Run(*words)
+            self.assertEqual(run.status, 2)
+            self.assertIn(f"hint: did you mean {meant}", run.err.decode())
 
     def test_a_missing_file_is_the_environments_fault(self):
         run = Run(os.path.join(self.folder, "nowhere"))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """ram and extract, on described streams whose answers are known."""
+import hashlib
 import os
 import random
 import stat
@@ -92,8 +93,8 @@ class Passes(FileTest):
     def test_a_pass_counts_the_bytes_of_its_records(self):
         usage = self.ram(ram_of(zero_page(0) + data_page(1, 5), data_page(1, 6)), "--json").json
         head = 8 + len(counted("pc.ram"))
-        self.assertEqual(usage["passes"], [{"pages": 2, "bytes": head + 1 + head + PAGE},
-                                           {"pages": 1, "bytes": head + PAGE}])
+        self.assertEqual([(one["pages"], one["bytes"]) for one in usage["passes"]],
+                         [(2, head + 1 + head + PAGE), (1, head + PAGE)])
 
     def test_kinds_are_counted_block_by_block(self):
         content = ram_of(data_page(0, 1) + zero_page(1) + fill_page(2, 9) + compressed(3, bytes(PAGE)),
@@ -244,6 +245,16 @@ class Parts(FileTest):
         self.assertEqual(self.extract("section", content, "--section", "ram", "--force"), ram)
         run = Run("extract", "section", self.file(content), "--section", "timer", "-o", "-")
         self.assertEqual((run.status, run.out), (0, timer))
+
+    def test_json_tells_bytes_and_digest_of_what_was_written(self):
+        content = small_stream()
+        for part, options in (("ram", ()), ("stream", ()), ("vmdesc", ()), ("section", ("--section", "timer"))):
+            out = os.path.join(self.folder, part)
+            answer = Run("extract", part, self.file(content), "-o", out, "--json", *options).json
+            with open(out, "rb") as written:
+                written = written.read()
+            self.assertEqual((answer["part"], answer["output"], answer["bytes"], answer["sha256"]),
+                             (part, out, len(written), hashlib.sha256(written).hexdigest()))
 
     def test_several_instances_want_a_choice(self):
         content = HEADER + full(0, "x", 1, b"a") + full(1, "x", 1, b"b", instance=1) + EOF

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """verify, hexdump and explain: damage found, bytes named, failures foretold."""
+import bz2
 import gzip
 import hashlib
 import os
@@ -45,6 +46,50 @@ class Verify(FileTest):
         self.assertTrue(self.inspect("verify").text.startswith("whole and consistent\n"))
         self.assertEqual(Run("verify", "--json", "-", stdin=gzip.compress(content)).json["ok"], True)
 
+    def write(self, name, content):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as out:
+            out.write(content)
+        return path
+
+    def test_the_digest_of_the_file_is_that_of_its_bytes_on_disk(self):
+        content = small_stream()
+        for packed in (content, gzip.compress(content), bz2.compress(content), gzip.compress(content) + b"\0" * 700,
+                       b"HEADER".ljust(4096, b".") + content):
+            path = self.write("guest", packed)
+            digest = hashlib.sha256(packed).hexdigest()
+            for answer in (Run("verify", "--json", path).json, Run("verify", "--json", "-", stdin=packed).json):
+                self.assertEqual((answer["file_sha256"], answer["sha256"]), (digest, hashlib.sha256(content).hexdigest()))
+            self.assertEqual(digest in Run("verify", path).text, True)
+        damaged = gzip.compress(content)[:-9] + b"\xff" * 500_000
+        answer = Run("verify", "--json", self.write("guest", damaged)).json
+        self.assertEqual(answer["file_sha256"], hashlib.sha256(damaged).hexdigest())
+
+    def test_many_files_have_a_line_each_and_the_worst_status(self):
+        whole = self.write("whole", small_stream())
+        packed = self.write("packed", gzip.compress(small_stream()))
+        cut = self.write("cut", small_stream()[:-40])
+        missing = os.path.join(self.folder, "missing")
+        run = Run("verify", whole, packed)
+        self.assertEqual((run.status, run.text, run.err),
+                         (0, f"{whole}: whole and consistent\n{packed}: whole and consistent\n", b""))
+        run = Run("verify", whole, missing, cut, packed)
+        self.assertEqual((run.status, [line.split(": ")[1].split()[0] for line in run.text.splitlines()]),
+                         (3, ["whole", "NOT", "DAMAGED", "whole"]))
+        self.assertEqual([line.split(": ")[1] for line in run.err.decode().splitlines() if not line.startswith("hint")],
+                         [missing, cut])
+        self.assertEqual(Run("verify", missing, whole).status, 1)
+        run = Run("verify", "--json", whole, missing, cut)
+        self.assertEqual((run.status, run.json["schema"], run.json["ok"]), (3, "vmstream.verify_files/1", False))
+        first, second, third = run.json["files"]
+        self.assertEqual({**first, "file": ""}, {**Run("verify", "--json", whole).json, "file": ""})
+        self.assertEqual((second["file"], second["ok"]), (missing, False))
+        self.assertIn("No such file", second["message"])
+        self.assertEqual((third["file"], third["ok"], third["complete"]), (cut, False, False))
+        self.assertIs(Run("verify", "--json", whole, packed).json["ok"], True)
+        self.assertEqual(Run("verify", "-", whole, "-").status, 2)
+        self.assertEqual(Run("verify", whole, "-", stdin=small_stream()).text.splitlines()[1], "stdin: whole and consistent")
+
     def test_trailing_bytes_are_named(self):
         answer = self.inspect("verify", "--json", content=small_stream() + b"\0" * 9).json
         self.assertEqual((answer["ok"], answer["trailing_bytes"]), (True, 9))
@@ -89,7 +134,8 @@ class Verify(FileTest):
         content[page + 7] = 0x55
         answer = self.damage(content)
         self.assertIs(answer["complete"], False)
-        self.assertEqual(answer["gaps"], [{"from": page, "to": page + len(data_page(7, 0x47))}])
+        gap, = answer["gaps"]
+        self.assertEqual((gap["from"], gap["to"]), (page, page + len(data_page(7, 0x47))))
         self.assertEqual(answer["problems"][0]["offset"], page)
         text = self.inspect("verify", content=bytes(content), status=3).text
         self.assertTrue(text.startswith("DAMAGED: not whole\n"), text)

@@ -469,6 +469,21 @@ TEST_CASE("a mapped-ram file is read by position, with the same outcome", "[anal
   CHECK(stream.size() > 12'000'000);
 }
 
+TEST_CASE("what stands behind a stream is counted without being read", "[analysis]") {
+  auto stream = mapped_guest();
+  uint64_t length = stream.size();
+  stream.repeat(16'000'000, 0);
+  SummaryCollector collector;
+  CountingFile file(stream.bytes());
+  auto scan = scan_seekable(
+      file, collector, {.mapped_pages = MappedPages::Places, .trailing_bytes = 1'000'000});
+  REQUIRE(scan.complete());
+  CHECK(scan.plain_bytes == stream.size());
+  CHECK(scan.stream_bytes == length);
+  CHECK(collector.finish(scan).trailing_bytes == 16'000'000);
+  CHECK(file.read < 4'000'000);
+}
+
 TEST_CASE("a digest takes in every byte of a mapped-ram file", "[analysis]") {
   auto stream = mapped_guest();
   StreamVisitor visitor;

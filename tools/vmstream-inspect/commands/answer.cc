@@ -19,18 +19,26 @@ using vmstream::Result;
 using vmstream::StateFile;
 using vmstream::Status;
 
-Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
+Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
+                                                          const InspectOptions& options) {
+  if (options.file == "-") return vmstream::make_fd_source(STDIN_FILENO, session.limits());
+  return vmstream::open_file_source(options.file, session.limits());
+}
+
+Result<StateFile> open_subject(Session& session, const InspectOptions& options,
+                               std::unique_ptr<vmstream::ByteSource> source) {
   auto limits = session.limits();
   auto passphrase = read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
-  vmstream::OpenOptions how{.decode = {.threads = options.common.threads, .limits = limits},
-                            .openpgp = {.passphrase = *passphrase, .limits = limits}};
-  if (options.file == "-") {
-    return vmstream::open_state(vmstream::make_fd_source(STDIN_FILENO, limits), how);
-  }
-  auto file = vmstream::open_file_source(options.file, limits);
-  if (!file) return file.error();
-  return vmstream::open_state(std::move(*file), how);
+  return vmstream::open_state(std::move(source),
+                              {.decode = {.threads = options.common.threads, .limits = limits},
+                               .openpgp = {.passphrase = *passphrase, .limits = limits}});
+}
+
+Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
+  auto source = open_source(session, options);
+  if (!source) return source.error();
+  return open_subject(session, options, std::move(*source));
 }
 
 std::optional<vmstream::SeekableState> open_by_position(Session& session,
@@ -44,11 +52,14 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
                                   vmstream::MappedPages pages, vmstream::Sha256* digest,
                                   vmstream::StreamVisitor* also) {
   Progress progress(session, what);
+  // What stands behind a stream has no part in what it holds.
+  constexpr uint64_t kTrailingRead = 1u << 20;
   vmstream::ScanOptions how{
       .digest = digest,
       .also = also,
       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); },
-      .mapped_pages = pages};
+      .mapped_pages = pages,
+      .trailing_bytes = options.full_scan ? UINT64_MAX : kTrailingRead};
   auto seekable = open_by_position(session, options);
   // Compressed blocks are decoded faster in a row, on all cores.
   bool by_position = seekable && seekable->plain() && !seekable->is_packed;
@@ -140,17 +151,22 @@ std::optional<StreamParts> read_parts(Session& session, const InspectOptions& op
   return StreamParts{std::move(*ends), AnswerSource::Ends};
 }
 
-ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
-                 const vmstream::ProblemLog& problems) {
-  if (scan.fault) return session.fail(shown_name(options), *scan.fault);
-  if (problems.damage() == 0) return ExitStatus::Done;
+std::optional<Error> first_damage(const vmstream::ScanResult& scan,
+                                  const vmstream::ProblemLog& problems) {
+  if (scan.fault) return *scan.fault;
+  if (problems.damage() == 0) return std::nullopt;
   const auto& kept = problems.kept();
   auto first = std::ranges::find(kept, false, &vmstream::Problem::known_flaw);
   if (first == kept.end()) first = kept.begin();
   std::string more =
       problems.damage() > 1 ? fmt::format(" (the first of {} problems)", problems.damage()) : "";
-  return session.fail(shown_name(options),
-                      Error{Errc::Malformed, first->message + more, first->offset});
+  return Error{Errc::Malformed, first->message + more, first->offset};
+}
+
+ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
+                 const vmstream::ProblemLog& problems) {
+  auto damage = first_damage(scan, problems);
+  return damage ? session.fail(shown_name(options), *damage) : ExitStatus::Done;
 }
 
 namespace {

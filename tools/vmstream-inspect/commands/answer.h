@@ -19,6 +19,12 @@
 namespace vmtools {
 
 vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options);
+/// The file's own bytes, as they lie on disk or come in.
+vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
+                                                                    const InspectOptions& options);
+/// What these bytes hold.
+vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options,
+                                                   std::unique_ptr<vmstream::ByteSource> source);
 
 /// The same file for reading by position; empty where that, or all of it, is not possible.
 std::optional<vmstream::SeekableState> open_by_position(Session& session,
@@ -34,6 +40,10 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
                                   std::string_view what, vmstream::MappedPages pages,
                                   vmstream::Sha256* digest = nullptr,
                                   vmstream::StreamVisitor* also = nullptr);
+
+/// The fault of the scan, or the first problem that is damage; nothing where all is well.
+std::optional<vmstream::Error> first_damage(const vmstream::ScanResult& scan,
+                                            const vmstream::ProblemLog& problems);
 
 /// What the scan found wrong decides the status. Problems that did not end it have been printed
 /// with the answer; here they get a line of their own for those who read only stderr.

@@ -25,7 +25,14 @@ struct DumpInput {
   const Subject& subject;
   const vmstream::StreamSummary& summary;
   const vmstream::DeviceCollector& collector;
+  bool with_offsets = true;
 };
+
+void drop_offsets(ordered_json& json) {
+  if (json.is_object()) json.erase("offset");
+  if (!json.is_structured()) return;
+  for (auto& member : json) drop_offsets(member);
+}
 
 void add_problems(const vmstream::DecodedDevice& device, vmstream::ProblemLog& problems) {
   for (const auto& problem : device.state.problems) problems.add(problem);
@@ -36,12 +43,15 @@ void dump_json(const DumpInput& input, vmstream::ProblemLog& problems) {
   auto head = info_json(input.subject, input.summary);
   head["schema"] = "vmstream.state/1";
   for (const char* key : {"devices", "problems", "problem_count"}) head.erase(key);
+  if (!input.with_offsets) drop_offsets(head);
   JsonRows devices;
   devices.open(head, "devices");
   for (const auto& section : input.collector.sections()) {
     auto device = input.collector.decode(section);
     add_problems(device, problems);
-    devices.add(device_json(device));
+    auto json = device_json(device);
+    if (!input.with_offsets) drop_offsets(json);
+    devices.add(json);
   }
   devices.close({{"problems", problems_json(problems)}, {"problem_count", problems.total()}});
 }
@@ -64,7 +74,7 @@ void dump_xml(const DumpInput& input, vmstream::ProblemLog& problems) {
   for (const auto& section : input.collector.sections()) {
     auto device = input.collector.decode(section);
     add_problems(device, problems);
-    print(device_xml(device));
+    print(device_xml(device, input.with_offsets));
   }
   // Messages are escaped already.
   for (const auto& problem : problems.kept()) {
@@ -151,7 +161,7 @@ ExitStatus answer_dump(Session& session, const InspectOptions& options) {
   if (!read) return session.fail(shown_name(options), read.error());
   const auto& [reading, collector, summary] = *read;
   auto problems = summary.problems;
-  DumpInput input{reading.subject, summary, *collector};
+  DumpInput input{reading.subject, summary, *collector, !options.no_offsets};
   switch (options.format) {
     case DumpFormat::Json:
       dump_json(input, problems);

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/extract.h>
+#include <vmstream/file_digest.h>
 #include <vmstream/output_file.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/text.h>
@@ -106,7 +108,8 @@ class Extraction {
   ExitStatus run_stream();
 
   ScanResult scan(ByteSource& source, vmstream::StreamVisitor& visitor);
-  void report(const ScanResult& scan) const;
+  Status report(const ScanResult& scan) const;
+  Result<std::string> digest_output() const;
   ExitStatus end(const ScanResult& scan, const std::function<Status()>& finish);
   ByteSink& sink() {
     if (file_) return *file_;
@@ -169,21 +172,40 @@ ExitStatus Extraction::end(const ScanResult& scan, const std::function<Status()>
       return session_.fail(*options_.output, committed.error());
     }
   }
-  report(scan);
+  if (auto reported = report(scan); !reported) {
+    return session_.fail(*options_.output, reported.error());
+  }
   if (scan.complete()) return ExitStatus::Done;
   session_.messages().warning(*options_.output, "is whole, but the stream it comes from is not");
   return session_.fail(shown_name(options_), first_fault(scan));
 }
 
+// Of an image, which was written by position, only the file itself has a digest.
+Result<std::string> Extraction::digest_output() const {
+  auto source = vmstream::open_file_source(*options_.output, session_.limits());
+  if (!source) return source.error();
+  return vmstream::FileDigest(std::move(*source)).finish();
+}
+
 // Standard output is taken where the part itself goes there.
-void Extraction::report(const ScanResult& scan) const {
-  if (!options_.common.json || !file_) return;
+Status Extraction::report(const ScanResult& scan) const {
+  if (!options_.common.json || !file_) return vmstream::ok();
   auto json = opening_json("vmstream.extract/1", {options_.file, state_.containers});
   json["part"] = name_of(options_.part);
   json["output"] = vmstream::escape(*options_.output);
+  json["bytes"] = nullptr;
   json.update(facts_);
+  json["sha256"] = nullptr;
+  std::error_code unknown;
+  if (std::filesystem::is_regular_file(*options_.output, unknown)) {
+    auto digest = digest_output();
+    if (!digest) return digest.error();
+    json["bytes"] = std::filesystem::file_size(*options_.output, unknown);
+    json["sha256"] = *digest;
+  }
   json["complete"] = scan.complete();
   print_json(json);
+  return vmstream::ok();
 }
 
 Status Extraction::finish_image(const Result<vmstream::RamImageInfo>& image) {

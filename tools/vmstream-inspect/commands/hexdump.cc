@@ -12,6 +12,7 @@
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/terminal.h"
+#include "common/wrap.h"
 #include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/print/json_rows.h"
 #include "vmstream-inspect/print/printer.h"
@@ -47,20 +48,12 @@ std::string_view color_of(ByteKind kind) {
   return "";
 }
 
-// Cut between characters: what is escaped may hold UTF-8.
-std::string shortened(std::string text, size_t columns = kMeaningColumns) {
-  if (text.size() <= columns) return text;
-  size_t end = columns - 2;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end) + "..";
-}
-
 // Leaves a line of it, and gives what is behind the last space of that.
 std::string cut_line(std::string& text) {
   if (text.size() <= kMeaningColumns) return {};
   size_t space = text.rfind(' ', kMeaningColumns);
   if (space == std::string::npos) {
-    text = shortened(std::move(text));
+    text = shorten(std::move(text), kMeaningColumns);
     return {};
   }
   std::string rest = text.substr(space + 1);
@@ -147,17 +140,19 @@ class Rows {
       if (stretch.bytes.empty()) {
         std::string rest = cut_line(meaning);
         print_row(stretch.offset, {}, stretch.kind, meaning);
-        print(fmt::format("{:37}{}\n", "", shortened((rest + count).substr(rest.empty()))));
+        print(fmt::format("{:37}{}\n", "",
+                          shorten((rest + count).substr(rest.empty()), kMeaningColumns)));
         return;
       }
-      meaning = shortened(std::move(meaning), kMeaningColumns - count.size()) + count;
+      meaning = shorten(std::move(meaning), kMeaningColumns - count.size()) + count;
     }
     auto bytes = stretch.bytes;
     uint64_t offset = stretch.offset;
     do {
       auto row = bytes.first(std::min(kRowBytes, bytes.size()));
       bool first = offset == stretch.offset;
-      print_row(offset, row, stretch.kind, first ? shortened(meaning) : text_of(row));
+      print_row(offset, row, stretch.kind,
+                first ? shorten(meaning, kMeaningColumns) : text_of(row));
       bytes = bytes.subspan(row.size());
       offset += row.size();
     } while (!bytes.empty());

@@ -166,6 +166,7 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
   if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
   if (options.question == Question::Dump) return answer_dump(session, options);
   if (options.question == Question::Index) return make_index(session, options);
+  if (options.question == Question::Verify) return verify(session, options);
   bool short_question = options.question == Question::Info || options.question == Question::Devices;
   if (short_question && answered_by_ends(session, options)) return ExitStatus::Done;
   if (options.question == Question::Sections && answered_by_index(session, options)) {
@@ -183,6 +184,7 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
     case Question::Vmdesc:
     case Question::Dump:
     case Question::Index:
+    case Question::Verify:
       break;
     case Question::Sections:
       return answer_with_records(session, options, *state);
@@ -192,8 +194,6 @@ ExitStatus inspect(Session& session, const InspectOptions& options) {
       return extract(session, options, *state);
     case Question::Hexdump:
       return hexdump(session, options, *state);
-    case Question::Verify:
-      return verify(session, options, *state);
     case Question::Explain:
       return explain(session, options, *state);
   }

@@ -4,18 +4,25 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include <vmstream/file_digest.h>
 #include <vmstream/index_builder.h>
 #include <vmstream/index_comparison.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/stream_summary.h>
+#include <vmstream/text.h>
 #include <vmstream/verification.h>
+#include "common/exit_status.h"
+#include "common/json_values.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
+#include "vmstream-inspect/print/json_rows.h"
 #include "vmstream-inspect/print/printer.h"
 
 namespace vmtools {
@@ -27,14 +34,15 @@ namespace {
 
 // What a verdict is about, all of it.
 struct Verified {
-  const Subject& subject;
-  const vmstream::ScanResult& scan;
-  const Verification& found;
+  Subject subject;
+  vmstream::ScanResult scan;
+  Verification found;
+  std::optional<std::string> file_sha256;
   uint64_t absent_pages = 0;  // of RAM blocks, without a record
 };
 
-void print_verdict_json(const Verified& verified) {
-  const auto& [subject, scan, found, absent_pages] = verified;
+ordered_json verdict_json(const Verified& verified) {
+  const auto& [subject, scan, found, file_sha256, absent_pages] = verified;
   auto json = opening_json("vmstream.verify/1", subject);
   auto gaps = ordered_json::array();
   for (const auto& gap : scan.gaps) gaps.push_back({{"from", gap.from}, {"to", gap.to}});
@@ -43,6 +51,7 @@ void print_verdict_json(const Verified& verified) {
   json["verdict"] = name_of(found.load.verdict);
   json["end_inferred"] = found.end_is_inferred;
   json["sha256"] = subject.sha256.value_or("");
+  json["file_sha256"] = or_null(file_sha256);
   json["stream_bytes"] = scan.stream_bytes;
   json["plain_bytes"] = scan.plain_bytes;
   json["trailing_bytes"] = found.trailing_bytes;
@@ -55,7 +64,7 @@ void print_verdict_json(const Verified& verified) {
   json["gaps"] = std::move(gaps);
   json["problems"] = problems_json(found.problems);
   json["problem_count"] = found.problems.total();
-  print_json(json);
+  return json;
 }
 
 std::string verdict(const Verification& found) {
@@ -73,14 +82,24 @@ std::string load_text(const vmstream::LoadVerdict& load) {
       load.because->offset);
 }
 
+// Of a plain file one is the other.
+void print_digests(const std::string& stream, const std::optional<std::string>& file) {
+  if (file == stream) {
+    print(fmt::format("  SHA-256 {}\n", stream));
+    return;
+  }
+  print(fmt::format("  SHA-256 of the plain stream:\n    {}\n", stream));
+  if (file) print(fmt::format("  SHA-256 of the file, as sha256sum prints it:\n    {}\n", *file));
+}
+
 void print_verdict(bool color, const Verified& verified) {
-  const auto& [subject, scan, found, absent_pages] = verified;
+  const auto& [subject, scan, found, file_sha256, absent_pages] = verified;
   std::string_view paint = !color ? "" : found.ok() ? "\x1b[1;32m" : "\x1b[1;31m";
   print(fmt::format("{}{}{}\n", paint, verdict(found), color ? "\x1b[0m" : ""));
   if (!found.ok() || found.load.because) print(fmt::format("  {}\n", load_text(found.load)));
   print(fmt::format("  {} bytes of stream, {} sections, {} devices ({} held against the vmdesc)\n",
                     scan.stream_bytes, found.sections, found.devices, found.described));
-  print(fmt::format("  SHA-256 {}\n", subject.sha256.value_or("")));
+  print_digests(subject.sha256.value_or(""), file_sha256);
   if (found.end_is_inferred) {
     print("  without footers and vmdesc a cut file may look like this too\n");
   }
@@ -139,38 +158,117 @@ void check_index(Session& session, const InspectOptions& options, const vmstream
   add_all(problems, vmstream::check_positions(*state, made.facts.sha256));
 }
 
-}  // namespace
+// Of a plain file the digest of the stream is that of the file.
+vmstream::Result<std::optional<std::string>> digest_file(const InspectOptions& options,
+                                                         const Subject& subject,
+                                                         vmstream::FileDigest& digest) {
+  if (subject.containers.size() == 1) return subject.sha256;
+  std::error_code unknown;
+  // It would be read to the device's end, far behind what is saved on it.
+  if (std::filesystem::is_block_file(options.file, unknown)) return std::optional<std::string>();
+  auto finished = digest.finish();
+  if (!finished) return finished.error();
+  return std::optional(std::move(*finished));
+}
 
-ExitStatus verify(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
+vmstream::Result<Verified> examine(Session& session, const InspectOptions& options) {
+  auto source = open_source(session, options);
+  if (!source) return source.error();
+  vmstream::FileDigest file_digest(std::move(*source));
+  auto state = open_subject(session, options, file_digest.source());
+  if (!state) return state.error();
+  if (state->containers.size() == 1) file_digest.stop();
   Progress progress(session, "verify");
   vmstream::Sha256 digest;
   vmstream::Verifier verifier;
   vmstream::IndexBuilder indexer;
   auto scan = vmstream::scan_stream(
-      *state.plain, verifier,
+      *state->plain, verifier,
       {.digest = &digest,
        .also = &indexer,
        .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
   progress.enter("done");
   session.messages().erase_bar();
-  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
-    return session.fail(shown_name(options), *scan.fault);
-  }
-  Subject subject{options.file, state.containers, digest.finish()};
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return *scan.fault;
+  state->plain.reset();
+  Subject subject{options.file, state->containers, digest.finish()};
+  auto file_sha256 = digest_file(options, subject, file_digest);
+  if (!file_sha256) return file_sha256.error();
   auto found = verifier.finish(scan);
   auto index = indexer.finish(scan.plain_bytes, scan.stream_bytes, scan.complete());
   index.facts.sha256 = *subject.sha256;
   check_index(session, options, index, found.problems);
-  if (auto going = session.check_interrupted(); !going) {
-    return session.fail(shown_name(options), going.error());
-  }
-  Verified verified{subject, scan, found, scan.complete() ? absent_pages(index.facts) : 0};
+  if (auto going = session.check_interrupted(); !going) return going.error();
+  uint64_t absent = scan.complete() ? absent_pages(index.facts) : 0;
+  return Verified{std::move(subject), std::move(scan), std::move(found), std::move(*file_sha256),
+                  absent};
+}
+
+ExitStatus verify_one(Session& session, const InspectOptions& options) {
+  auto verified = examine(session, options);
+  if (!verified) return session.fail(shown_name(options), verified.error());
   if (options.common.json) {
-    print_verdict_json(verified);
+    print_json(verdict_json(*verified));
   } else {
-    print_verdict(use_color(options.common.color, STDOUT_FILENO), verified);
+    print_verdict(use_color(options.common.color, STDOUT_FILENO), *verified);
   }
-  return judge(session, options, scan, found.problems);
+  return judge(session, options, verified->scan, verified->found.problems);
+}
+
+// Many files one after the other: rows of a list, and what is wrong with each on stderr.
+class FileList {
+ public:
+  FileList(Session& session, const InspectOptions& options) : session_(session), one_(options) {}
+
+  ExitStatus run(const std::vector<std::string>& files) {
+    if (one_.common.json) rows_.open({{"schema", "vmstream.verify_files/1"}}, "files");
+    for (const std::string& file : files) {
+      one_.file = file;
+      add();
+      if (auto going = session_.check_interrupted(); !going) {
+        return session_.fail(shown_name(one_), going.error());
+      }
+    }
+    if (one_.common.json) rows_.close({{"ok", worst_ == ExitStatus::Done}});
+    return worst_;
+  }
+
+ private:
+  void add() {
+    auto verified = examine(session_, one_);
+    auto damage = verified ? first_damage(verified->scan, verified->found.problems)
+                           : std::optional(verified.error());
+    if (one_.common.json) {
+      rows_.add(verified ? verdict_json(*verified) : failure_json(verified.error()));
+    } else {
+      print(fmt::format("{}: {}\n", vmstream::escape(shown_name(one_)),
+                        verified ? verdict(verified->found) : "NOT VERIFIED"));
+    }
+    if (!damage) return;
+    session_.messages().error(shown_name(one_), *damage);
+    worst_ = std::max(worst_, exit_status_of(damage->code));
+  }
+
+  ordered_json failure_json(const vmstream::Error& error) const {
+    return {{"file", vmstream::escape(one_.file)},
+            {"ok", false},
+            {"message", error.message},
+            {"offset", or_null(error.offset)}};
+  }
+
+  Session& session_;
+  InspectOptions one_;
+  JsonRows rows_;
+  ExitStatus worst_ = ExitStatus::Done;
+};
+
+}  // namespace
+
+ExitStatus verify(Session& session, const InspectOptions& options) {
+  if (options.arguments.empty()) return verify_one(session, options);
+  std::vector<std::string> files{options.file};
+  files.insert(files.end(), options.arguments.begin(), options.arguments.end());
+  return FileList(session, options).run(files);
 }
 
 }  // namespace vmtools

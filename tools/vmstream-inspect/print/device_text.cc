@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
+#include "common/wrap.h"
 #include "vmstream-inspect/print/device_view.h"
 
 namespace vmtools {
@@ -16,7 +17,8 @@ using vmstream::DeviceSubsection;
 using vmstream::escape;
 using vmstream::ValueKind;
 
-constexpr std::string_view kRow = "{:>11} {:>7} {:<14} {}{}\n";
+constexpr std::string_view kRow = "{:>11} {:>7} {:<14} {}";
+constexpr size_t kLeastColumns = 24;  // for a name and a value
 constexpr size_t kShownBytes = 16;
 constexpr size_t kShownRuns = 8;
 
@@ -39,9 +41,14 @@ class DeviceTable {
   std::string take() { return std::move(text_); }
 
  private:
-  void row(uint64_t offset, uint64_t size, std::string_view type, std::string_view what) {
-    text_ += fmt::format(kRow, fmt::format("0x{:x}", offset), size, escape(type),
-                         std::string(2 * depth_, ' '), what);
+  // What is longer than a line is cut, unless it is wanted whole.
+  void row(uint64_t offset, uint64_t size, std::string_view type, std::string what) {
+    auto line = fmt::format(kRow, fmt::format("0x{:x}", offset), size, escape(type),
+                            std::string(2 * depth_, ' '));
+    bool leaves_room = line.size() + kLeastColumns <= kTerminalColumns;
+    if (!leaves_room && !whole_) line += "\n    ";
+    size_t room = kTerminalColumns - (leaves_room ? line.size() : 4);
+    text_ += line + (whole_ ? std::move(what) : shorten(std::move(what), room)) + "\n";
   }
 
   void add_field(const DeviceField& field) {
@@ -151,7 +158,7 @@ std::string device_text(const vmstream::DecodedDevice& device, bool whole) {
       fmt::format("{}, instance {}, version {}, section {}, {} bytes{}\n", escape(header.idstr),
                   header.instance_id, header.version_id, header.section_id,
                   device.section->body.size(), source_note(device));
-  text += fmt::format(kRow, "offset", "size", "type", "", "field");
+  text += fmt::format(kRow, "offset", "size", "type", "field\n");
   DeviceTable table(whole);
   table.add(device.state.fields, device.state.subsections);
   return text + table.take();

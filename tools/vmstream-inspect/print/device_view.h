@@ -19,14 +19,14 @@ std::string hex_text(std::span<const std::byte> bytes, std::string_view gap = ""
 /// the field stands for several.
 nlohmann::ordered_json field_value(const vmstream::DeviceField& field);
 
-/// What the schema vmstream.device/1 says of one device, without its opening keys.
+/// One of the `instances` of the schema vmstream.device/2.
 nlohmann::ordered_json device_json(const vmstream::DecodedDevice& device);
 
 /// What QEMU's analyze-migration.py makes of it.
 nlohmann::ordered_json analyser_json(const vmstream::DecodedDevice& device);
 
 /// A <device> element, set in by two spaces, with the type of each value as an attribute.
-std::string device_xml(const vmstream::DecodedDevice& device);
+std::string device_xml(const vmstream::DecodedDevice& device, bool with_offsets);
 
 /// A table: a heading line, then a row a field. Long values are cut unless they are `whole`.
 std::string device_text(const vmstream::DecodedDevice& device, bool whole);

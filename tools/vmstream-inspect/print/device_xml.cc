@@ -13,9 +13,6 @@ namespace {
 using vmstream::DeviceField;
 using vmstream::DeviceSubsection;
 
-void append_subsections(std::string& out, const std::vector<DeviceSubsection>& subsections,
-                        size_t depth);
-
 std::string indent(size_t depth) {
   return std::string(2 * depth, ' ');
 }
@@ -31,36 +28,68 @@ std::string value_text(const nlohmann::ordered_json& value) {
   return text;
 }
 
-void append_field(std::string& out, const DeviceField& field, size_t depth) {
-  out += fmt::format("{}<field name=\"{}\" type=\"{}\"", indent(depth), xml_text(field.name),
-                     xml_text(field.type));
-  if (field.index) out += fmt::format(" index=\"{}\"", *field.index);
-  out += fmt::format(" offset=\"{}\" size=\"{}\"", field.offset, field.size());
-  if (field.array_len) out += fmt::format(" array_len=\"{}\"", *field.array_len);
-  if (!field.vmsd_name.empty()) {
-    out += fmt::format(" vmsd_name=\"{}\"", xml_text(field.vmsd_name));
+class DeviceElement {
+ public:
+  explicit DeviceElement(bool with_offsets) : with_offsets_(with_offsets) {}
+
+  std::string of(const vmstream::DecodedDevice& device);
+
+ private:
+  void append_field(const DeviceField& field, size_t depth);
+  void append_subsections(const std::vector<DeviceSubsection>& subsections, size_t depth);
+  std::string offset(uint64_t value) const {
+    return with_offsets_ ? fmt::format(" offset=\"{}\"", value) : "";
   }
-  if (field.built_in_layout) out += " layout=\"built-in\"";
+
+  bool with_offsets_;
+  std::string out_;
+};
+
+void DeviceElement::append_field(const DeviceField& field, size_t depth) {
+  out_ += fmt::format("{}<field name=\"{}\" type=\"{}\"", indent(depth), xml_text(field.name),
+                      xml_text(field.type));
+  if (field.index) out_ += fmt::format(" index=\"{}\"", *field.index);
+  out_ += fmt::format("{} size=\"{}\"", offset(field.offset), field.size());
+  if (field.array_len) out_ += fmt::format(" array_len=\"{}\"", *field.array_len);
+  if (!field.vmsd_name.empty()) {
+    out_ += fmt::format(" vmsd_name=\"{}\"", xml_text(field.vmsd_name));
+  }
+  if (field.built_in_layout) out_ += " layout=\"built-in\"";
   if (!field.is_composite()) {
-    out += fmt::format(">{}</field>\n", value_text(field_value(field)));
+    out_ += fmt::format(">{}</field>\n", value_text(field_value(field)));
     return;
   }
-  out += ">\n";
-  for (const auto& nested : field.fields) append_field(out, nested, depth + 1);
-  append_subsections(out, field.subsections, depth + 1);
-  out += indent(depth) + "</field>\n";
+  out_ += ">\n";
+  for (const auto& nested : field.fields) append_field(nested, depth + 1);
+  append_subsections(field.subsections, depth + 1);
+  out_ += indent(depth) + "</field>\n";
 }
 
-void append_subsections(std::string& out, const std::vector<DeviceSubsection>& subsections,
-                        size_t depth) {
+void DeviceElement::append_subsections(const std::vector<DeviceSubsection>& subsections,
+                                       size_t depth) {
   for (const auto& subsection : subsections) {
-    out += fmt::format("{}<subsection name=\"{}\" version=\"{}\" offset=\"{}\" size=\"{}\">\n",
-                       indent(depth), xml_text(subsection.name), subsection.version,
-                       subsection.offset, subsection.size);
-    for (const auto& field : subsection.fields) append_field(out, field, depth + 1);
-    append_subsections(out, subsection.subsections, depth + 1);
-    out += indent(depth) + "</subsection>\n";
+    out_ += fmt::format("{}<subsection name=\"{}\" version=\"{}\"{} size=\"{}\">\n", indent(depth),
+                        xml_text(subsection.name), subsection.version, offset(subsection.offset),
+                        subsection.size);
+    for (const auto& field : subsection.fields) append_field(field, depth + 1);
+    append_subsections(subsection.subsections, depth + 1);
+    out_ += indent(depth) + "</subsection>\n";
   }
+}
+
+std::string DeviceElement::of(const vmstream::DecodedDevice& device) {
+  const auto& header = device.section->header;
+  std::string inferred;
+  if (device.confidence) inferred = fmt::format(" confidence=\"{}\"", name_of(*device.confidence));
+  if (!device.note.empty()) inferred = fmt::format(" note=\"{}\"", xml_text(device.note));
+  out_ = fmt::format(
+      "  <device idstr=\"{}\" instance_id=\"{}\" version_id=\"{}\" section_id=\"{}\"{} "
+      "length=\"{}\" source=\"{}\"{}>\n",
+      xml_text(header.idstr), header.instance_id, header.version_id, header.section_id,
+      offset(header.offset), device.section->length, name_of(device.source), inferred);
+  for (const auto& field : device.state.fields) append_field(field, 2);
+  append_subsections(device.state.subsections, 2);
+  return std::move(out_) + "  </device>\n";
 }
 
 }  // namespace
@@ -88,19 +117,8 @@ std::string xml_text(std::string_view text) {
   return safe;
 }
 
-std::string device_xml(const vmstream::DecodedDevice& device) {
-  const auto& header = device.section->header;
-  std::string inferred;
-  if (device.confidence) inferred = fmt::format(" confidence=\"{}\"", name_of(*device.confidence));
-  if (!device.note.empty()) inferred = fmt::format(" note=\"{}\"", xml_text(device.note));
-  std::string out = fmt::format(
-      "  <device idstr=\"{}\" instance_id=\"{}\" version_id=\"{}\" section_id=\"{}\" "
-      "offset=\"{}\" length=\"{}\" source=\"{}\"{}>\n",
-      xml_text(header.idstr), header.instance_id, header.version_id, header.section_id,
-      header.offset, device.section->length, name_of(device.source), inferred);
-  for (const auto& field : device.state.fields) append_field(out, field, 2);
-  append_subsections(out, device.state.subsections, 2);
-  return out + "  </device>\n";
+std::string device_xml(const vmstream::DecodedDevice& device, bool with_offsets) {
+  return DeviceElement(with_offsets).of(device);
 }
 
 }  // namespace vmtools

@@ -31,7 +31,8 @@ ordered_json configuration_json(const std::optional<vmstream::Configuration>& co
     capabilities.push_back(escape(name));
   }
   json["capabilities"] = std::move(capabilities);
-  json["uuid"] = configuration->uuid ? ordered_json(uuid_text(*configuration->uuid)) : nullptr;
+  json["uuid"] =
+      configuration->uuid ? ordered_json(vmstream::uuid_text(*configuration->uuid)) : nullptr;
   return json;
 }
 
@@ -101,7 +102,9 @@ ordered_json block_json(const vmstream::RamBlockSummary& summary, bool ram_read)
 }
 
 ordered_json ram_json(const vmstream::StreamSummary& summary) {
-  ordered_json json{{"total", summary.ram_bytes}, {"version", or_null(summary.ram_version)}};
+  ordered_json json{{"present", summary.ram_version.has_value()},
+                    {"total", summary.ram_bytes},
+                    {"version", or_null(summary.ram_version)}};
   add_pages(json, summary.pages, summary.ram_read);
   auto blocks = ordered_json::array();
   for (const auto& block : summary.blocks) {
@@ -138,6 +141,40 @@ ordered_json device_json(const vmstream::DeviceSummary& device) {
           {"body_offset", device.header.body_offset}, {"body_length", device.body_length},
           {"fields", or_null(device.fields)},         {"subsections", or_null(device.subsections)},
           {"bounded_by", name_of(device.bounded_by)}};
+}
+
+ordered_json start_json(const vmstream::StartArguments& start) {
+  ordered_json json{{"arguments", escape(start.text())},
+                    {"machine", or_null(escape(start.machine))},
+                    {"memory_bytes", start.memory_bytes},
+                    {"cpus", start.cpus},
+                    {"cpu", or_null(start.cpu)},
+                    {"accelerator", or_null(std::string(start.kvm ? "kvm" : ""))},
+                    {"uuid", or_null(start.uuid)},
+                    {"nodefaults", start.nodefaults}};
+  auto devices = ordered_json::array();
+  for (const auto& device : start.devices) {
+    devices.push_back(
+        {{"name", escape(device.idstr)}, {"argument", or_null(escape(device.argument))}});
+  }
+  json["devices"] = std::move(devices);
+  return json;
+}
+
+// The guest's date has no zone, as it may keep local time.
+ordered_json clocks_json(const Subject& subject, const vmstream::GuestClocks& clocks) {
+  ordered_json json{{"save_time", nullptr}, {"save_time_source", nullptr}};
+  if (subject.capture && !subject.capture->time.empty()) {
+    json["save_time"] = escape(subject.capture->time);
+    json["save_time_source"] = "index";
+  } else if (clocks.saved_seconds) {
+    json["save_time"] = date_text(*clocks.saved_seconds) + "Z";
+    json["save_time_source"] = "rtc";
+  }
+  json["rtc"] = clocks.rtc_seconds ? ordered_json(date_text(*clocks.rtc_seconds)) : nullptr;
+  json["kvmclock_ns"] = or_null(clocks.kvmclock_ns);
+  json["run_ns"] = or_null(clocks.run_ns);
+  return json;
 }
 
 ordered_json devices_json(const vmstream::StreamSummary& summary) {
@@ -242,6 +279,8 @@ ordered_json info_json(const Subject& subject, const vmstream::StreamSummary& su
   json["verdict"] = name_of(summary.load.verdict);
   json["stream"] = stream_json(summary);
   json["qemu"] = qemu_json(summary.qemu);
+  json["start"] = start_json(summary.start);
+  json["clocks"] = clocks_json(subject, summary.clocks);
   json["ram"] = ram_json(summary);
   json["iterables"] = iterables_json(summary);
   json["devices"] = devices_json(summary);

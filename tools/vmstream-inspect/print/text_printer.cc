@@ -2,10 +2,15 @@
 // Text: what matters first, tables within 80 columns, units written out, names escaped.
 #include <fmt/format.h>
 
+#include <chrono>
+#include <utility>
+
 #include <vmstream/text.h>
 #include "common/containers.h"
+#include "common/json_values.h"
 #include "common/output.h"
 #include "common/saved_disks.h"
+#include "common/wrap.h"
 #include "vmstream-inspect/print/printer.h"
 #include "vmstream-inspect/print/text_table.h"
 
@@ -27,6 +32,8 @@ using vmstream::PageKind;
 constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kPlain = "\x1b[0m";
+
+constexpr size_t kFactColumns = 80 - 13;  // behind a name
 
 constexpr std::string_view kByIndex =
     "pages and parts as the file's index counts them (see --full-scan)";
@@ -97,13 +104,14 @@ std::string record_note(const vmstream::StreamRecord& record) {
 }
 
 // Fixed widths, as rows are printed before the next is known. Up to 64 GiB they do not shift.
-constexpr std::string_view kSectionRow = "{:>11} {:>10} {:<6} {:>3} {:>4} {:>3} {:<4} {}\n";
+constexpr std::string_view kSectionRow = "{:>11} {:>10} {:<6} {:>3} {:>4} {:>3} {:<4}";
 
 std::string section_row(const vmstream::StreamRecord& record, std::string_view note) {
   const vmstream::SectionHeader& section = *record.section;
-  return fmt::format(kSectionRow, hex(record.offset), record.length, name_of(record),
-                     section.section_id, section.instance_id, section.version_id,
-                     record.footer ? "yes" : "no", note);
+  auto row = fmt::format(kSectionRow, hex(record.offset), record.length, name_of(record),
+                         section.section_id, section.instance_id, section.version_id,
+                         record.footer ? "yes" : "no");
+  return with_name(std::move(row), " ", note);
 }
 
 std::string other_row(const vmstream::StreamRecord& record) {
@@ -199,8 +207,8 @@ class TextPrinter final : public Printer {
 
   void begin_sections(const Subject& subject) override {
     if (subject.source == AnswerSource::Index) print("by the file's index (see --full-scan)\n");
-    print(painted(kBold, fmt::format(kSectionRow, "offset", "length", "type", "id", "inst", "ver",
-                                     "foot", "name")));
+    auto titles = fmt::format(kSectionRow, "offset", "length", "type", "id", "inst", "ver", "foot");
+    print(painted(kBold, titles + " name\n"));
   }
 
   void record(const vmstream::StreamRecord& record) override {
@@ -237,6 +245,15 @@ class TextPrinter final : public Printer {
 
   void print_facts(const Subject& subject, const vmstream::StreamSummary& summary) const;
   void print_stream_facts(const vmstream::StreamSummary& summary) const;
+  // In as many lines as it takes.
+  void long_fact(std::string_view name, std::string_view value) const {
+    for (std::string_view line : wrap(value, kFactColumns)) {
+      fact(std::exchange(name, ""), line);
+    }
+  }
+
+  void print_start(const vmstream::StartArguments& start) const;
+  void print_clocks(const vmstream::GuestClocks& clocks) const;
   void print_openpgp(const vmstream::OpenPgpFacts& facts) const;
   void print_disks(const vmstream::CaptureCircumstances& capture, const std::string& file) const;
   void print_problems(const vmstream::ProblemLog& problems) const;
@@ -279,6 +296,8 @@ void TextPrinter::print_facts(const Subject& subject,
   if (subject.sha256) fact("SHA-256", *subject.sha256);
   if (subject.capture && !subject.capture->mode.empty()) {
     fact("captured", capture_text(*subject.capture));
+    const std::string& command_line = subject.capture->command_line;
+    if (!command_line.empty()) long_fact("started as", escape(command_line));
     print_disks(*subject.capture, subject.file);
   }
   print_stream_facts(summary);
@@ -297,14 +316,17 @@ void TextPrinter::print_disks(const vmstream::CaptureCircumstances& capture,
 void TextPrinter::print_stream_facts(const vmstream::StreamSummary& summary) const {
   const auto& configuration = summary.configuration;
   fact("machine", configuration ? escape(configuration->machine) : "not said by the stream");
-  fact("QEMU", qemu_text(summary.qemu) + ", inferred from");
-  for (const std::string& clue : summary.qemu.because()) fact("", "  " + clue);
+  auto clues = summary.qemu.because();
+  fact("QEMU", qemu_text(summary.qemu) + (clues.empty() ? "" : ", inferred from"));
+  for (const std::string& clue : clues) fact("", "  " + clue);
   if (summary.run_state) fact("run state", escape(*summary.run_state));
   fact("stream",
        fmt::format("version {}, {} footers, {} vmdesc{}",
                    summary.header ? summary.header->version : 0,
                    summary.footers ? "with" : "without", summary.vmdesc ? "with" : "without",
                    summary.postcopy ? ", switched to postcopy" : ""));
+  print_start(summary.start);
+  print_clocks(summary.clocks);
   if (summary.target_page_size)
     fact("page size", fmt::format("{} bytes", *summary.target_page_size));
   if (!configuration || !configuration->capabilities) return;
@@ -312,7 +334,50 @@ void TextPrinter::print_stream_facts(const vmstream::StreamSummary& summary) con
   for (const auto& name : *configuration->capabilities) {
     names += fmt::format("{}{}", names.empty() ? "" : ", ", escape(name));
   }
-  fact("capabilities", names);
+  long_fact("capabilities", names);
+}
+
+void TextPrinter::print_start(const vmstream::StartArguments& start) const {
+  std::vector<std::string> lines;
+  auto add = [&lines](const std::string& arguments) {
+    if (arguments.empty()) return;
+    bool fits = !lines.empty() && lines.back().size() + 1 + arguments.size() <= kFactColumns;
+    if (fits) {
+      lines.back().append(" ").append(arguments);
+    } else {
+      for (std::string_view line : wrap(arguments, kFactColumns)) lines.emplace_back(line);
+    }
+  };
+  add(escape(start.text()));
+  std::string untold;
+  for (const auto& device : start.devices) {
+    add(escape(device.argument));
+    if (!device.argument.empty()) continue;
+    untold += fmt::format("{}{}", untold.empty() ? "and what makes " : ", ", escape(device.idstr));
+  }
+  std::string_view name = "start with";
+  for (const std::string& line : lines) fact(std::exchange(name, ""), line);
+  if (!untold.empty()) long_fact("", untold);
+}
+
+void TextPrinter::print_clocks(const vmstream::GuestClocks& clocks) const {
+  auto seconds_of = [](uint64_t nanoseconds) {
+    return static_cast<int64_t>(nanoseconds / 1'000'000'000);
+  };
+  if (clocks.saved_seconds) {
+    fact("saved", date_text(*clocks.saved_seconds, ' ') + " UTC by the source's clock");
+  }
+  if (clocks.rtc_seconds) {
+    fact("guest clock", date_text(*clocks.rtc_seconds, ' ') + " in its RTC");
+  }
+  if (clocks.kvmclock_ns && clocks.rtc_seconds) {
+    int64_t begin = *clocks.rtc_seconds - seconds_of(*clocks.kvmclock_ns);
+    fact("", fmt::format("counted by kvmclock since {}", date_text(begin, ' ')));
+  }
+  if (clocks.run_ns) {
+    auto ran = std::chrono::seconds(seconds_of(*clocks.run_ns));
+    fact("has run", vmstream::format_duration(ran));
+  }
 }
 
 void TextPrinter::print_problems(const vmstream::ProblemLog& problems) const {
@@ -330,7 +395,11 @@ void TextPrinter::print_problems(const vmstream::ProblemLog& problems) const {
 }
 
 void TextPrinter::print_ram(const vmstream::StreamSummary& summary) const {
-  if (!summary.ram_version) return;
+  if (!summary.ram_version) {
+    heading(summary.complete ? "RAM: none in this file, which is no whole guest"
+                             : "RAM: none found");
+    return;
+  }
   std::string blocks = summary.blocks.empty() ? "without block names"
                                               : "in " + count_text(summary.blocks.size(), "block");
   std::string records =

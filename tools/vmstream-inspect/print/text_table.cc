@@ -5,12 +5,14 @@
 
 #include <algorithm>
 
+#include "common/wrap.h"
+
 namespace vmtools {
 namespace {
 
-constexpr size_t kTerminalColumns = 80;
 constexpr std::string_view kWideGap = "  ";
 constexpr std::string_view kNarrowGap = " ";
+constexpr std::string_view kNameIndent = "\n    ";
 
 }  // namespace
 
@@ -29,12 +31,19 @@ std::string TextTable::render() const {
   auto gap = width <= kTerminalColumns ? kWideGap : kNarrowGap;
   std::string text;
   for (const auto& row : rows_) {
+    std::string line;
     for (size_t i = 0; i + 1 < row.size(); ++i) {
-      text += fmt::format("{}{:>{}}", gap, row[i], widths_[i]);
+      line += fmt::format("{}{:>{}}", gap, row[i], widths_[i]);
     }
-    text += fmt::format("{}{}\n", gap, row.back());
+    text += with_name(std::move(line), gap, row.back());
   }
   return text;
+}
+
+std::string with_name(std::string line, std::string_view gap, std::string_view name) {
+  bool fits = line.size() + gap.size() + name.size() <= kTerminalColumns;
+  line += fits ? gap : std::string_view(kNameIndent);
+  return line.append(name) + "\n";
 }
 
 }  // namespace vmtools

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vmtools {
 
-/// A table whose columns are set right, but for the last, which holds names and may run on.
+/// A table whose columns are set right, but for the last, which holds names. Where one does not fit
+/// into the line it has the next to itself.
 class TextTable {
  public:
   /// `titles` are also the narrowest widths.
@@ -22,5 +24,9 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
   std::vector<size_t> widths_;
 };
+
+/// `line`, a gap, a name, and the end of the line; the name on a line of its own where it does not
+/// fit behind.
+std::string with_name(std::string line, std::string_view gap, std::string_view name);
 
 }  // namespace vmtools

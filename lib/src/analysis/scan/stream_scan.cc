@@ -10,7 +10,7 @@
 namespace vmstream {
 namespace {
 
-// Counts gaps as well.
+// Counts gaps as well, and what stands behind the stream.
 class ScanCounter final : public StreamCounter {
  public:
   explicit ScanCounter(ScanResult& result) : result_(result) {}
@@ -21,6 +21,12 @@ class ScanCounter final : public StreamCounter {
     result_.lost_bytes += gap.to - gap.from;
     return ok();
   }
+  Status on_trailing(uint64_t, std::span<const std::byte> bytes) override {
+    trailing_bytes += bytes.size();
+    return ok();
+  }
+
+  uint64_t trailing_bytes = 0;
 
  private:
   ScanResult& result_;
@@ -66,6 +72,10 @@ void Scan::read(RandomSource& plain) {
   constexpr uint64_t kPieceBytes = 256 * 1024;
   std::vector<std::byte> buffer(kPieceBytes);
   while (result_.plain_bytes < plain.length()) {
+    if (counter_.trailing_bytes >= options_.trailing_bytes) {
+      result_.plain_bytes = plain.length();
+      return;
+    }
     uint64_t left = plain.length() - result_.plain_bytes;
     if (uint64_t count = parser_.skippable(); count > 0 && count <= left) {
       if (!skip(count)) return;

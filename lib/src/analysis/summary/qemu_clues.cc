@@ -100,7 +100,7 @@ void add_field_clues(const VmdescField& field, QemuVersionRange& range) {
 }  // namespace
 
 void add_header_clues(const StreamHeader& header, QemuVersionRange& range) {
-  if (header.version >= 3) add({.since = QemuVersion{0, 10}}, "stream version 3", range);
+  if (header.version == 3) add({.since = QemuVersion{0, 10}}, "stream version 3", range);
   if (header.version == 2) {
     add({QemuVersion{0, 9}, QemuVersion{0, 9}}, "stream version 2", range);
   }

@@ -6,6 +6,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include "analysis/summary/guest_reader.h"
+#include "analysis/summary/guest_start.h"
 #include "analysis/summary/qemu_clues.h"
 #include "format/ram/list_progress.h"
 
@@ -39,6 +41,7 @@ struct SummaryCollector::State {
   const RamBlock* last_block = nullptr;                      // pages of one block come in runs
   size_t last_index = 0;
   std::optional<uint32_t> data_page_size;  // as found in the first whole page
+  analysis::GuestReader guest;
 
   PageCounts* counts_of(const RamBlock* block);
   void describe_devices(const Vmdesc& vmdesc);
@@ -91,6 +94,7 @@ Status SummaryCollector::on_configuration(const Configuration& configuration) {
 Status SummaryCollector::on_section(const SectionHeader& header) {
   StreamSummary& summary = state_->summary;
   state_->section = header;
+  state_->guest.on_section(header);
   analysis::add_section_clues(header, summary.qemu);
   if (header.type != SectionType::Start) return ok();
   state_->iterables[header.section_id] = summary.iterables.size();
@@ -127,6 +131,7 @@ Status SummaryCollector::on_ram_mark(RamMark mark, uint64_t) {
 }
 
 Status SummaryCollector::on_body(uint64_t, std::span<const std::byte> bytes) {
+  state_->guest.on_body(bytes);
   if (!is_global_state(state_->section)) return ok();
   if (auto saved = read_global_state(bytes)) {
     state_->summary.run_state = saved->run_state;
@@ -138,6 +143,7 @@ Status SummaryCollector::on_body(uint64_t, std::span<const std::byte> bytes) {
 Status SummaryCollector::on_section_end(const SectionHeader& header, const SectionEnd& end) {
   StreamSummary& summary = state_->summary;
   uint64_t length = end.end_offset - header.offset;
+  state_->guest.on_section_end();
   if (end.footer && !std::exchange(summary.footers, true)) {
     analysis::add_footer_clues(summary.qemu);
   }
@@ -195,6 +201,8 @@ StreamSummary SummaryCollector::finish(const ScanResult& scan) {
   summary.trailing_bytes = scan.plain_bytes - scan.stream_bytes;
   summary.complete = scan.complete();
   summary.stream_bytes = scan.stream_bytes;
+  summary.clocks = state_->guest.clocks();
+  summary.start = analysis::start_arguments(summary, state_->guest.power_version());
   return summary;
 }
 

@@ -153,8 +153,12 @@ Result<Step> StreamMachine::step_in(const Window& window) {
 Result<Step> StreamMachine::take_header(const Window& window) {
   ByteReader in(window.bytes, window.offset);
   StreamHeader header = read_stream_header(in);
+  // Of a version that cannot be read it is known at least which one that is.
+  bool is_told = in.ok() || (in.missing() == 0 && header.version > kSectionVersion);
+  if (is_told) {
+    if (auto status = visitor_.on_header(header); !status) return status.error();
+  }
   if (!in.ok()) return short_read(in, window);
-  if (auto status = visitor_.on_header(header); !status) return status.error();
   at_ = header.version == kSectionVersion ? At::BehindHeader : At::LegacyRecord;
   if (header.record_bytes) {
     if (*header.record_bytes > UINT64_MAX - in.offset()) {
