@@ -305,8 +305,7 @@ void collect_rest(std::string_view text, std::vector<std::string>& rests) {
   constexpr std::string_view kPunctuation = " :,.;'\"()[]{}";
   size_t first = text.find_first_not_of(kPunctuation);
   if (first == std::string_view::npos || rests.size() == kMostRests) return;
-  std::string rest(text.substr(first));
-  trim_end(rest);
+  std::string rest(text.substr(first, text.find_last_not_of(" :,;") + 1 - first));
   if (rest.find(' ') == std::string::npos || is_error_name(rest)) return;
   bool cut = rest.size() > kShownBytes;
   rests.push_back(escape(rest.substr(0, kShownBytes)) + (cut ? " …" : ""));
