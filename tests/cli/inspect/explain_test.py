@@ -141,6 +141,7 @@ def of_whole_files():
 def of_damaged_files():
     """(message, content, place): QEMU's words for the damage."""
     flags = PC.place("ram", kind="part") + 5
+    features = VIRTIO.find(b"\x05\x15virtio/64bit_features", VIRTIO.place("0000:00:04.0/virtio-blk"))
     ping = POSTCOPY.changed(0x1f + 1, be(2, 2) + be(2, 0))
     return [
         (lines("Unknown savevm section or instance 'tiger' 0"),
@@ -170,6 +171,12 @@ def of_damaged_files():
         (lines("Unknown savevm section type 6"), PC.changed(PC.place("hpet"), b"\6"), PC.place("hpet")),
         (lines("Unable to read ID string for section 18"), PC.changed(PC.place("hpet") + 5, b"\0"),
          PC.place("hpet", "name")),
+        (lines("Missing section footer for 0000:00:04.0/virtio-blk"), VIRTIO.changed(features, b"\7"),
+         features),
+        (lines("Failed to load virtio-blk:virtio", device("0000:00:04.0/virtio-blk"),
+               FAILED + "No such file or directory"), VIRTIO.changed(features + 2 + 10, b"x"), features),
+        (lines("Missing section footer for dma"), PC.changed(PC.place("dma", "footer", 1), b"\x6e"),
+         PC.place("dma", "footer", 1)),
         (lines("MIG_CMD 0x7f unknown (len 0x4)"), POSTCOPY.changed(0x1f + 1, be(2, 0x7f)), 0x1f),
         (chain(FAILED + "Numerical result out of range",
                "PING received with bad length - expecting 4, got 0"), ping, 0x1f),

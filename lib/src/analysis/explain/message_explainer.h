@@ -160,6 +160,7 @@ class MessageExplainer {
   std::optional<uint64_t> lost_footer(const Damage& damage, const std::string& idstr) const;
   bool say_lost_footer(const std::string& idstr);
   bool say_other_version(const KeptDevice& device);
+  bool say_bad_subsection(const KeptDevice& device);
   bool say_disagreement(const KeptDevice& device);
   void say_field(const KeptDevice& device, const DeviceField& field);
   void say_declaration(const std::string& name, std::string_view text);

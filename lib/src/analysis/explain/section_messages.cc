@@ -147,8 +147,12 @@ std::optional<uint64_t> MessageExplainer::lost_footer(const Damage& damage,
   constexpr uint64_t kHeadBytes = 1 + 4 + 1 + 4 + 4;  // and the name
   for (size_t i = 0; damage.to && found_.vmdesc && i < found_.vmdesc->devices().size(); ++i) {
     const VmdescDevice& one = found_.vmdesc->devices()[i];
+    if (one.idstr != idstr) continue;
+    bool is_here = std::ranges::any_of(found_.devices.devices(), [&](const KeptDevice& device) {
+      return described(device) == &one;
+    });
     uint64_t at = damage.from + kHeadBytes + idstr.size() + one.body_length();
-    if (one.idstr == idstr && at + wire::kFooterBytes <= *damage.to) return at;
+    if (!is_here && at + wire::kFooterBytes <= *damage.to) return at;
   }
   return std::nullopt;
 }
@@ -193,7 +197,9 @@ void MessageExplainer::footer(const Words& words) {
   bool disagrees = false;
   for (const auto& device : found_.devices.devices()) {
     if (!is_footer_of(device, words[0])) continue;
-    if (!say_other_version(device) && !say_disagreement(device)) continue;
+    if (!say_other_version(device) && !say_disagreement(device) && !say_bad_subsection(device)) {
+      continue;
+    }
     say_footer(device);
     disagrees = true;
   }
@@ -326,7 +332,7 @@ void MessageExplainer::loading(const Words& words) {
                            escape(header.idstr), header.instance_id, header.version_id,
                            std::max<uint64_t>(device.end.body_length, device.body.size()),
                            header.body_offset, hex_of(device.body)));
-    if (!say_disagreement(device) && failed_.unknown_subsection) {
+    if (!say_disagreement(device) && !say_bad_subsection(device) && failed_.unknown_subsection) {
       say_subsections(device, decoded(device).subsections);
     }
   }
