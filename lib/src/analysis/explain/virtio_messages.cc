@@ -82,12 +82,14 @@ bool MessageExplainer::say_bad_subsection(const KeptDevice& device) {
        at = bytes.find(kFront, at + 1)) {
     if (at < 2) continue;
     auto name = bytes.substr(at, static_cast<uint8_t>(bytes[at - 1]));
-    if (bytes[at - 2] == kMark && is_known_subsection(name)) continue;
+    bool is_marked = bytes[at - 2] == kMark;
+    if (is_marked && is_known_subsection(name)) continue;
+    std::string fault = is_marked ? "which is a name that no release has"
+                                  : fmt::format("but its mark is {:#04x} instead of 0x05",
+                                                static_cast<uint8_t>(bytes[at - 2]));
     say(virtio->offset + at - 2,
-        fmt::format("A subsection of the section '{}' begins here: its mark is {:#04x}, wanted "
-                    "0x05, and its name '{}'. One of the two is damaged.",
-                    escape(device.header.idstr), static_cast<uint8_t>(bytes[at - 2]),
-                    escape(name.substr(0, 64))));
+        fmt::format("The subsection '{}' of the section '{}' begins here, {}: it is damaged.",
+                    escape(name.substr(0, 64)), escape(device.header.idstr), fault));
     return true;
   }
   return false;
