@@ -349,7 +349,10 @@ GuestCapture::~GuestCapture() {
 
 Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const CaptureOptions& options,
                                         CaptureObserver* observer) {
-  auto client = QmpClient::connect(address, options.limits);
+  auto warn = [observer](const std::string& text) {
+    if (observer) observer->on_warning(text);
+  };
+  auto client = QmpClient::connect(address, options.limits, warn);
   if (!client) return client.error();
   auto state = std::make_unique<State>(address, options, observer, std::move(*client));
   if (auto looked = state->borrowed.look(); !looked) return looked.error();

@@ -73,6 +73,7 @@ class Restore {
 
  private:
   Status feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink);
+  Status tell_refusal(Status load);
   Status fail(const Error& error, const StreamGuard& guard, const IncomingSink& sink);
 
   QmpClient& qmp_;
@@ -82,7 +83,8 @@ class Restore {
 
 // The last line of defence: whoever had got something past the guard would be found here.
 Status Restore::fail(const Error& error, const StreamGuard& guard, const IncomingSink& sink) {
-  auto load = sink.broken() ? explain_broken_load(qmp_, options_.limits, error) : Status(error);
+  auto load = sink.broken() ? tell_refusal(explain_broken_load(qmp_, options_.limits, error))
+                            : Status(error);
   if (guard.is_decided()) return load;
   if (auto deceived = stop_unproved_guest(qmp_, options_.limits)) {
     if (observer_) observer_->on_point_of_no_return();  // it has run
@@ -97,7 +99,13 @@ Status Restore::feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink) 
   warn_of_changes(guard, observer_);
   // QEMU waits for the close where it misses a vmdesc.
   if (auto closed = sink.finish(); !closed) return closed;
-  return await_loaded(qmp_, options_.limits);
+  return tell_refusal(await_loaded(qmp_, options_.limits));
+}
+
+Status Restore::tell_refusal(Status load) {
+  bool is_refused = !load && load.error().code == Errc::Environment;
+  if (is_refused && observer_) observer_->on_refusal(load.error().message);
+  return load;
 }
 
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
