@@ -36,7 +36,7 @@ PUBLIC = {
     "crypto": "openpgp",
     "state": "compact index_builder index_comparison page_map ram_image saved_disk seekable_state sidecar state_file state_index stream_ends"
              " unmapped",
-    "guest": "capture convergence lazy_file lazy_restore qmp restore",
+    "guest": "capture convergence guest_agent lazy_file lazy_restore qmp restore",
     "analysis": "byte_names device_collector extract index_answers load_advice problem_log qemu_version"
                 " ram_usage record_list stream_scan stream_summary verification",
 }
