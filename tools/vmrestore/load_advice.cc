@@ -38,13 +38,22 @@ std::vector<Advice> most_telling(const vmstream::LoadAdviser& adviser,
   return told;
 }
 
+// A list of many blocks or devices is cut between two of them.
+std::string shortened(std::string text) {
+  constexpr size_t kMost = 160;
+  size_t comma = text.rfind(", ", kMost);
+  if (text.size() > kMost && comma != std::string::npos) text.replace(comma, text.npos, ", ...");
+  return text;
+}
+
 std::string first_sentence(const std::string& text) {
   return text.substr(0, std::min(text.find(". "), text.size() - (text.ends_with('.') ? 1 : 0)));
 }
 
 std::string line_of(const Advice& advice) {
-  std::string place = advice.offset ? fmt::format("offset {:#x}: ", *advice.offset) : "";
-  return place + first_sentence(advice.text);
+  bool has_place = advice.offset && advice.kind != AdviceKind::Needs;
+  std::string place = has_place ? fmt::format("offset {:#x}: ", *advice.offset) : "";
+  return place + shortened(first_sentence(advice.text));
 }
 
 }  // namespace
