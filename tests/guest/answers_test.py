@@ -27,6 +27,16 @@ class Answers(GuestTest):
         self.assertIn(error["message"], ran.stderr.decode())
         return error
 
+    def start_with_log(self, *arguments):
+        """A QEMU whose standard error goes to the file `log`."""
+        command = ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg", "-m", "16", "-nodefaults",
+                   "-display", "none", "-qmp", "unix:q,server=on,wait=off", *arguments]
+        with open(self.folder / "log", "wb") as errors:
+            process = subprocess.Popen(command, cwd=self.folder, stderr=errors)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_until((self.folder / "q").exists, "the monitor")
+
     def dump(self, guest, *arguments):
         return self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", *arguments)
 
@@ -76,18 +86,10 @@ class Saves(Answers):
         """QEMU 7.2 tells why on its standard error alone."""
         (self.folder / "private").mkdir(mode=0o700)
         self.shell("truncate -s 1M private/d; chmod 666 private/d; chmod 755 .")
-        log = self.folder / "log"
-        command = ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg", "-m", "16", "-nodefaults",
-                   "-display", "none", "-runas", "nobody", "-qmp", "unix:q,server=on,wait=off",
-                   "-drive", DISK.format(self.folder / "private/d")]
-        with open(log, "wb") as errors:
-            process = subprocess.Popen(command, cwd=self.folder, stderr=errors)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        wait_until((self.folder / "q").exists, "the monitor")
+        self.start_with_log("-runas", "nobody", "-drive", DISK.format(self.folder / "private/d"))
         ran = self.run_tool("vmdump", "--qmp", "q", "-o", "x.zst", "-q")
         self.assert_fails(ENVIRONMENT, ran, "status 'failed'")
-        self.assertIn(f"hint: the reason stands in {log}", ran.stderr.decode())
+        self.assertIn(f"hint: the reason stands in {self.folder}/log", ran.stderr.decode())
 
     @unittest.skipIf(os.geteuid(), "another user is one for root only")
     def test_a_monitor_of_another_user(self):
@@ -219,6 +221,14 @@ class Restores(Answers):
                 self.assertIn("-machine pc-i440fx", told)
                 self.assertIn("vmstream-inspect explain 'a.zst' --error", told)
                 second.end()
+
+    def test_the_log_of_a_qemu_that_ended_is_named(self):
+        self.saved()
+        self.start_with_log("-incoming", "defer")
+        ran = self.run_tool("vmrestore", "--qmp", "q", "a.zst")
+        self.assert_status(ENVIRONMENT, ran)
+        self.assertIn(f"hint: QEMU says why in {self.folder}/log", ran.stderr.decode())
+        self.assertIn(b"Size mismatch", self.read("log"))
 
     @NEEDS_NEWER_QEMU
     def test_the_words_of_a_qemu_that_speaks_lead_to_the_place(self):

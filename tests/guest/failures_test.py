@@ -259,6 +259,7 @@ class FailedRestores(GuestTest):
         self.saved()
         second = self.qemu("second", "-m", "64", "-incoming", "defer")
         restore = self.run_tool("vmrestore", "--qmp", second.qmp, "guest.zst")
+        self.assertIn(b"hint: QEMU says why on its own stderr", restore.stderr)
         told = restore.stderr.decode().splitlines()
         self.assertEqual(ENVIRONMENT, restore.returncode)
         self.assertIn("guest.zst: QEMU ", told[0])

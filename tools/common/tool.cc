@@ -150,8 +150,12 @@ int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** a
     if (done) return static_cast<int>(*done);
     return static_cast<int>(run_session(line.tool(), options, std::move(inherited), work));
   } catch (const std::bad_alloc&) {
-    Messages(line.tool().name, Verbosity::Normal, false)
-        .error("", Error{Errc::Environment, "out of memory"});
+    Error error{Errc::Environment, "out of memory"};
+    Messages(line.tool().name, Verbosity::Normal, false).error("", error);
+    if (options.json && !has_printed()) {  // what the work held is free again
+      print_json(error_json("", error, std::nullopt));
+      (void)flush_output();
+    }
     return static_cast<int>(ExitStatus::Environment);
   }
 }

@@ -5,12 +5,10 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
-#include <system_error>
 
 #include <vmstream/text.h>
+#include "guest/monitor/qemu_log.h"
 #include "guest/monitor/query.h"
-#include "guest/peer_user.h"
 
 namespace vmstream {
 namespace {
@@ -87,12 +85,8 @@ std::string hint_for_refusal(QmpClient& qmp, std::string_view refusal) {
 }
 
 std::string where_qemu_speaks(const QmpClient& qmp) {
-  auto process = get_unix_peer_process(qmp.descriptor());
-  if (!process || *process <= 0) return kElsewhere;
-  std::error_code none;
-  auto log = std::filesystem::read_symlink(fmt::format("/proc/{}/fd/2", *process), none);
-  if (none || !std::filesystem::is_regular_file(log, none)) return kElsewhere;
-  return "the reason stands in " + escape(log.string());
+  std::string log = find_qemu_log(qmp);
+  return log.empty() ? kElsewhere : "the reason stands in " + log;
 }
 
 }  // namespace vmstream

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "guest/monitor/monitored_io.h"
+#include "guest/monitor/qemu_log.h"
 #include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
 #include "guest/restore/incoming_sink.h"
@@ -79,6 +80,7 @@ class Restore {
   QmpClient& qmp_;
   const RestoreOptions& options_;
   RestoreObserver* observer_;
+  std::string log_ = find_qemu_log(qmp_);
 };
 
 // The last line of defence: whoever had got something past the guard would be found here.
@@ -103,9 +105,11 @@ Status Restore::feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink) 
 }
 
 Status Restore::tell_refusal(Status load) {
-  bool is_refused = !load && load.error().code == Errc::Environment;
-  if (is_refused && observer_) observer_->on_refusal(load.error().message);
-  return load;
+  if (load || load.error().code != Errc::Environment) return load;
+  Error error = load.error();
+  if (observer_) observer_->on_refusal(error.message);
+  if (!log_.empty()) error.hint = "QEMU says why in " + log_;
+  return error;
 }
 
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
