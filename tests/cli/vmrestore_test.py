@@ -56,6 +56,12 @@ class Arguments(ToolTest):
             ran = self.run_tool("vmrestore", "f", *options)
             self.assert_fails(USAGE, ran, words)
 
+    def test_the_clock_is_part_of_the_explanation(self):
+        ran = self.run_tool("vmrestore", "f", "--set-clock", "--agent", "a.sock", "--qmp", "q",
+                            "--explain")
+        self.assertIn(b"through the guest agent at a.sock", ran.stdout)
+        self.assertIn(b"guest-set-time", ran.stdout)
+
     def test_a_lazy_restore_needs_a_qemu(self):
         for option in ("--lazy", "--resume-lazy"):
             self.assert_usage("f", option, words=["--qmp"])

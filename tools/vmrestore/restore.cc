@@ -234,11 +234,24 @@ std::string explain_plain(const Options& options) {
       to_file ? quote_for_shell(*options.output) : input_words(options));
 }
 
-std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
+std::string load_explanation(const Options& options, const vmstream::QmpAddress* address) {
   if (!address && options.qemu.empty()) return explain_plain(options);
   if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   if (options.resume_lazy) return vmstream::explain_lazy_recovery(*address);
   return vmstream::explain_restore(input_words(options), address, run_options(options));
+}
+
+// Once the guest runs.
+std::string clock_explanation(const Options& options) {
+  if (!options.set_clock) return {};
+  return fmt::format(
+      "# then, through the guest agent at {}:\n"
+      "{{\"execute\": \"guest-set-time\", \"arguments\": {{\"time\": NANOSECONDS}}}}\n",
+      vmstream::escape(*options.agent));
+}
+
+std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
+  return load_explanation(options, address) + clock_explanation(options);
 }
 
 ExitStatus explain(const Options& options, Session& session) {
