@@ -26,6 +26,7 @@ complete -c vmdump -l no-index -d 'leave out the index'
 complete -c vmdump -l verify -d 'read the finished file back'
 complete -c vmdump -l force -d 'overwrite; write to a terminal'
 complete -c vmdump -l explain -d 'print the commands, do nothing'
+complete -c vmdump -l dry-run -d 'do all that comes before the guest is touched'
 complete -c vmdump -s e -l encrypt-to -d 'OpenPGP key to encrypt to' -x
 complete -c vmdump -l symmetric -d 'encrypt to a passphrase'
 complete -c vmdump -l sign -d 'OpenPGP key to sign with' -x

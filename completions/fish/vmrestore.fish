@@ -12,6 +12,8 @@ complete -c vmrestore -l force -d 'overwrite; write to a terminal'
 complete -c vmrestore -l cont -d 'let the guest run after the load'
 complete -c vmrestore -l paused -d 'leave the guest paused'
 complete -c vmrestore -l write-disks -d 'let the stream overwrite disks'
+complete -c vmrestore -l set-clock -d 'set the guest\'s clock once it runs'
+complete -c vmrestore -l agent -d 'socket of the guest agent' -r
 complete -c vmrestore -l timeout -d 'give up after this time' -x
 complete -c vmrestore -l explain -d 'print the commands, do nothing'
 complete -c vmrestore -l lazy -d 'let the guest run before its memory is there'

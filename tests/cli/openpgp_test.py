@@ -140,6 +140,13 @@ class Saving(OpenPgpTest):
         self.assertNotIn("compressed packet", self.packets("f.zst.gpg"))
         self.assertEqual(STREAM, self.shell("gpg -q --batch -d f.zst.gpg | zstd -dc").stdout)
 
+    def test_a_suffix_that_does_not_tell_of_the_message_is_warned_of(self):
+        ran = self.dump("-o", "x.zst", "-e", "jo@example.org")
+        self.assert_status(DONE, ran)
+        self.assertIn(b"x.zst: warning: holds an OpenPGP message", ran.stderr)
+        for name in ("x.zst.gpg", "x.vms"):
+            self.assert_silent(self.dump("-o", name, "-e", "jo@example.org"))
+
     def test_a_save_is_read_back(self):
         ran = self.dump("-o", "f.zst.gpg", "-e", self.jo, "--sign", self.jo, "--verify", "--json")
         self.assert_status(DONE, ran)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -54,6 +55,10 @@ class Arguments(ToolTest):
     def test_options_that_are_not_known_are_refused(self):
         for option in ("--asymmetric", "--bogus"):
             self.assert_usage("--stdin", "-o", "f", option, words=[f"unknown option '{option}'"])
+
+    def test_a_dry_run_needs_a_monitor(self):
+        self.assert_usage("--stdin", "-o", "f", "--dry-run", words=["--dry-run", "--qmp"])
+        self.assert_usage("--qmp", "x", "-o", "f", "--dry-run", "--explain", words=["--dry-run"])
 
     def test_modes_need_a_monitor(self):
         for mode in ("live", "background", "auto"):
@@ -242,6 +247,20 @@ class Saving(ToolTest):
         for key in ("mode", "pause_seconds", "total_seconds", "ended_by"):
             self.assertIn(key, summary)
 
+    def test_json_has_the_digest_of_the_file(self):
+        for name, options in (("f.zst", []), ("f.gz", ["--threads", "1"]), ("f", ["-c", "none"]),
+                              ("f.xz", ["--filter", "gzip -c"]), ("g", ["--compact"]),
+                              ("h.zst", ["--no-index"])):
+            with self.subTest(name):
+                ran = self.run_tool("vmdump", "--stdin", "-o", name, "--json", *options,
+                                    stdin=BIG_STREAM)
+                self.assert_status(DONE, ran)
+                self.assertEqual(self.shell(f"sha256sum {name}").stdout[:64].decode(),
+                                 json.loads(ran.stdout)["file_sha256"])
+        ran = self.run_tool("vmdump", "--stdin", "--exec", "cat > far", "--json", stdin=BIG_STREAM)
+        self.assertEqual(self.shell("sha256sum far").stdout[:64].decode(),
+                         json.loads(ran.stdout)["file_sha256"])
+
     def test_json_keeps_stdout_from_the_command(self):
         ran = self.run_tool("vmdump", "--stdin", "--exec", "wc -c", "--json", stdin=STREAM)
         self.assert_status(DONE, ran)
@@ -345,6 +364,48 @@ class AskedHowFar(ToolTest):
         self.ask(save, rb"vmdump: save: .*% of 16.0 MiB")
 
 
+class FailingWithJson(ToolTest):
+    """Programs get an object; people the same words as without."""
+
+    def fail(self, status, *arguments, **more):
+        ran = self.run_tool("vmdump", "--json", *arguments, **more)
+        self.assert_status(status, ran)
+        error = json.loads(ran.stdout)
+        self.assertEqual(["schema", "code", "subject", "message", "hint", "offset", "offset_hex",
+                          "file_offset", "file_offset_hex", "guest"], list(error))
+        self.assertEqual(("vmstream.error/1", status), (error["schema"], error["code"]))
+        self.assertIn(error["message"], ran.stderr.decode())
+        return error
+
+    def test_a_malformed_stream(self):
+        error = self.fail(MALFORMED, "--stdin", "-o", "f", stdin=STREAM[:100] + b"x" + STREAM[100:])
+        self.assertEqual("f", error["subject"])
+        self.assertEqual(hex(error["offset"]), error["offset_hex"])
+        self.assertIsNone(error["guest"])
+
+    def test_a_monitor_that_is_not_there(self):
+        error = self.fail(ENVIRONMENT, "--qmp", "nowhere", "-o", "f")
+        self.assertEqual(("nowhere", "untouched"), (error["subject"], error["guest"]))
+        self.assertIn("-qmp unix:nowhere", error["hint"])
+
+    def test_wrong_usage(self):
+        error = self.fail(USAGE, "--stdin", "-o", "f", "--after", "quit")
+        self.assertIsNone(error["subject"])
+        self.assertIn("--help", error["hint"])
+
+    def test_a_signal(self):
+        silent, ours = os.pipe()
+        with subprocess.Popen([tool("vmdump"), "--stdin", "-o", "f", "--json"], stdin=silent,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              cwd=self.folder) as running:
+            time.sleep(0.5)
+            running.send_signal(signal.SIGINT)
+            error = json.loads(running.stdout.read())
+        os.close(silent)
+        os.close(ours)
+        self.assertEqual((INTERRUPTED, "interrupted"), (error["code"], error["message"]))
+
+
 class Failing(ToolTest):
     """Each failure has its status and a message, and leaves no file behind."""
 
@@ -369,6 +430,17 @@ class Failing(ToolTest):
     def test_a_folder_instead_of_a_file(self):
         (self.folder / "sub").mkdir()
         self.assert_fails(USAGE, self.dump("-o", "sub"), "sub", "folder")
+
+    def test_a_socket_instead_of_a_file(self):
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(self.folder / "socket"))
+            self.assert_fails(USAGE, self.dump("-o", "socket"), "socket: the output is a socket")
+
+    def test_a_monitor_that_is_no_socket(self):
+        self.write("f", b"")
+        ran = self.run_tool("vmdump", "--qmp", "f", "-o", "g")
+        self.assert_fails(ENVIRONMENT, ran, "Connection refused")
+        self.assertIn(b"something else than a socket", ran.stderr)
 
     def test_a_device_that_is_full(self):
         self.assert_fails(ENVIRONMENT, self.dump("-o", "/dev/full"), "No space left")

@@ -4,6 +4,7 @@
 import gzip
 import json
 import os
+import pwd
 import subprocess
 import unittest
 
@@ -46,6 +47,20 @@ class Arguments(ToolTest):
 
     def test_options_that_are_not_known_are_refused(self):
         self.assert_usage("f", "--bogus", words=["unknown option '--bogus'"])
+
+    def test_a_clock_needs_an_agent_and_a_guest_that_runs(self):
+        for options, words in ((["--set-clock"], "--agent"), (["--agent", "s"], "--set-clock"),
+                               (["--set-clock", "--agent", "s"], "--qmp"),
+                               (["--set-clock", "--agent", "s", "--qmp", "q", "--paused"],
+                                "--paused")):
+            ran = self.run_tool("vmrestore", "f", *options)
+            self.assert_fails(USAGE, ran, words)
+
+    def test_the_clock_is_part_of_the_explanation(self):
+        ran = self.run_tool("vmrestore", "f", "--set-clock", "--agent", "a.sock", "--qmp", "q",
+                            "--explain")
+        self.assertIn(b"through the guest agent at a.sock", ran.stdout)
+        self.assertIn(b"guest-set-time", ran.stdout)
 
     def test_a_lazy_restore_needs_a_qemu(self):
         for option in ("--lazy", "--resume-lazy"):
@@ -249,9 +264,19 @@ class Failing(ToolTest):
         ran = self.run_tool("vmrestore", "-o", "missing/plain", "f")
         self.assert_fails(ENVIRONMENT, ran, "missing/plain", "No such file")
         ran = self.run_tool("vmrestore", "-o", "/dev/full", "f")
-        self.assert_fails(ENVIRONMENT, ran, "No space left")
+        self.assert_fails(ENVIRONMENT, ran, "/dev/full: write: No space left")
         ran = self.shell(f"{tool('vmrestore')} f > /dev/full")
-        self.assert_fails(ENVIRONMENT, ran, "No space left")
+        self.assert_fails(ENVIRONMENT, ran, "stdout: write: No space left")
+
+    def test_a_failure_for_programs(self):
+        self.write("f", STREAM[:-5])
+        ran = self.run_tool("vmrestore", "-o", "plain", "--json", "f")
+        self.assert_status(MALFORMED, ran)
+        error = json.loads(ran.stdout)
+        self.assertEqual(("vmstream.error/1", MALFORMED, "f", None),
+                         (error["schema"], error["code"], error["subject"], error["guest"]))
+        ran = self.run_tool("vmrestore", "--qmp", "nowhere", "--json", "f")
+        self.assertEqual("not-started", json.loads(ran.stdout)["guest"])
 
     def test_standard_descriptors_that_are_closed(self):
         self.write("f", STREAM)
@@ -338,6 +363,21 @@ class Once(ToolTest):
         self.write("f.restoring", STREAM)
         self.assert_fails(REFUSED, self.restore(), "f: the file is claimed")
         self.assertEqual(["f.restoring"], self.files())
+
+    def test_a_claimed_name_is_refused_for_its_name(self):
+        for name, words in (("f.restoring", "claimed"), ("f.restored", "used")):
+            self.write(name, STREAM)
+            ran = self.run_tool("vmrestore", "--once", name, "--", "true")
+            self.assert_fails(REFUSED, ran, words, f"its name ends in .{name.split('.')[1]}")
+
+    @unittest.skipIf(os.geteuid(), "another user is one for root only")
+    def test_a_folder_that_lets_nobody_claim(self):
+        self.write("f", STREAM)
+        self.shell("chmod 755 .; chmod 644 f")
+        ran = self.run_tool("vmrestore", "--once", "f", "--", "true",
+                            user=pwd.getpwnam("nobody").pw_uid)
+        self.assert_fails(ENVIRONMENT, ran, "cannot be claimed", "f.restoring", "Permission denied")
+        self.assertIn(b"its folder must let you", ran.stderr)
 
     def test_a_qemu_that_does_not_start_gives_the_file_back(self):
         self.write("f", STREAM)

@@ -195,10 +195,23 @@ class FailedSaves(GuestTest):
         holder = Monitor(self.folder / guest.qmp)
         self.addCleanup(holder.close)
         begun = time.monotonic()
-        save = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst")
-        self.assert_fails(ENVIRONMENT, save, "no greeting")
+        save = self.run_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst", "--timeout", "7s")
+        told = save.stderr.splitlines()
+        self.assertIn(b"sends no greeting yet", told[0])
+        self.assertIn(b"another client", told[0])
+        self.assert_fails(ENVIRONMENT, self.without_warning(save), "no greeting")
         self.assertLess(time.monotonic() - begun, 15)
         self.assert_as_before(guest)
+
+    def test_a_qemu_that_is_busy_is_waited_for(self):
+        guest = self.counting_guest()
+        guest.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(guest.process.send_signal, signal.SIGCONT)
+        save = self.start_tool("vmdump", "--qmp", guest.qmp, "-o", "x.zst")
+        self.assertIn(b"sends no greeting yet (QEMU is busy", save.stderr.readline())
+        guest.process.send_signal(signal.SIGCONT)
+        self.assert_ended(0, save)
+        self.assertTrue(guest.is_counting())
 
 
 class FailedRestores(GuestTest):
@@ -246,7 +259,12 @@ class FailedRestores(GuestTest):
         self.saved()
         second = self.qemu("second", "-m", "64", "-incoming", "defer")
         restore = self.run_tool("vmrestore", "--qmp", second.qmp, "guest.zst")
-        self.assert_fails(ENVIRONMENT, restore, "QEMU")
+        self.assertIn(b"hint: QEMU says why on its own stderr", restore.stderr)
+        told = restore.stderr.decode().splitlines()
+        self.assertEqual(ENVIRONMENT, restore.returncode)
+        self.assertIn("guest.zst: QEMU ", told[0])
+        self.assertIn("must be started with -machine pc-i440fx", told[2])
+        self.assertLess(max(map(len, told[2:])), 220)
         self.assertIn(b"Size mismatch", second.process.stderr.read())
 
 

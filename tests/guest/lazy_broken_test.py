@@ -123,7 +123,8 @@ class Interruptions(LazyTest):
         restore.kill()
         self.await_paused(second)
         second.monitor.send("human-monitor-command", **{"command-line": f"xp /1wx {REGION + MIB}"})
-        ran = self.run_tool("vmrestore", "--resume-lazy", "--qmp", second.qmp, "a.zst")
+        ran = self.run_tool("vmrestore", "--resume-lazy", "--qmp", second.qmp, "a.zst",
+                            "--timeout", "3s")
         self.assert_fails(ENVIRONMENT, ran, "second.qmp is there but does not answer")
         self.assertIn(b"waits for a page", ran.stderr)
 

@@ -26,6 +26,7 @@ constexpr size_t kPieceBytes = 4096;
 // What is printed is of the process, as stdout is.
 struct Printed {
   std::string waiting;
+  bool any = false;
   std::optional<Error> fault;
   const vmstream::Cancellation* cancellation = nullptr;
   bool on_terminal = ::isatty(STDOUT_FILENO) != 0;
@@ -86,6 +87,7 @@ InterruptibleOutput::~InterruptibleOutput() {
 
 void print(std::string_view text) {
   Printed& out = printed();
+  out.any = out.any || !text.empty();
   out.waiting += text;
   bool is_shown = out.on_terminal && text.ends_with('\n');
   if (is_shown || out.waiting.size() >= kPieceBytes) write_waiting(out);
@@ -94,6 +96,10 @@ void print(std::string_view text) {
 void print_json(const nlohmann::ordered_json& value) {
   print(json_text(value, 2));
   print("\n");
+}
+
+bool has_printed() {
+  return printed().any;
 }
 
 Status output_status() {

@@ -27,6 +27,9 @@ void print(std::string_view text);
 /// Prints `value` as indented JSON, see json_text(), and a newline.
 void print_json(const nlohmann::ordered_json& value);
 
+/// Whether anything was printed.
+bool has_printed();
+
 /// That error, if there was one: who goes on to print does so for nobody.
 vmstream::Status output_status();
 

@@ -60,7 +60,7 @@ std::string format_rate(double bytes_per_second) {
   return format_size(whole(bytes_per_second)) + "/s";
 }
 
-nlohmann::ordered_json or_null(std::optional<double> value) {
+nlohmann::ordered_json tenths_or_null(std::optional<double> value) {
   if (!value) return nullptr;
   return std::round(*value * 10) / 10;
 }
@@ -189,13 +189,13 @@ std::string Progress::json() const {
   line["stream_bytes"] = counts_.stream_bytes;
   line["page_bytes"] = counts_.page_bytes;
   line["guest_bytes"] = counts_.guest_bytes;
-  line["percent"] = or_null(percent());
+  line["percent"] = tenths_or_null(percent());
   line["bytes_per_second"] = std::llround(stream_bytes_per_second_);
   if (bytes_written_) {
     line["file_bytes"] = file_bytes_;
     line["file_bytes_per_second"] = std::llround(file_bytes_per_second_);
   }
-  line["seconds_left"] = or_null(seconds_left());
+  line["seconds_left"] = tenths_or_null(seconds_left());
   line["elapsed_seconds"] = std::round(Seconds(shown_ - start_).count() * 1000) / 1000;
   for (const auto& [key, figure] : detail_.figures) {
     std::visit([&line, name = std::string(key)](auto value) { line[name] = value; }, figure);

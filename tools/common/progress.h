@@ -18,7 +18,7 @@ namespace vmtools {
 
 /// What a phase can tell besides the counts.
 struct ProgressDetail {
-  using Figure = std::variant<uint64_t, bool>;
+  using Figure = std::variant<uint64_t, bool, double>;
 
   std::string words;                                         ///< for the bar
   std::vector<std::pair<std::string_view, Figure>> figures;  ///< for JSON: keys that stay valid

@@ -1,16 +1,35 @@
 // SPDX-License-Identifier: MIT
 #include "common/terminal.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <cstdlib>
+#include <filesystem>
+#include <string>
 #include <string_view>
+#include <system_error>
 
 namespace vmtools {
 
 bool is_terminal(int fd) {
   return ::isatty(fd) == 1;
+}
+
+std::vector<int> inherited_descriptors() {
+  std::vector<int> found;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none)) {
+    int number = -1;
+    std::string name = entry.path().filename().string();
+    std::from_chars(name.data(), name.data() + name.size(), number);
+    // The folder that is being read has the flag.
+    int flags = ::fcntl(number, F_GETFD);
+    if (number > STDERR_FILENO && flags >= 0 && (flags & FD_CLOEXEC) == 0) found.push_back(number);
+  }
+  return found;
 }
 
 unsigned terminal_width(int fd) {

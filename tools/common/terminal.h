@@ -2,6 +2,8 @@
 // What a tool may ask about the descriptors it was started with.
 #pragma once
 
+#include <vector>
+
 #include <vmstream/result.h>
 
 namespace vmtools {
@@ -9,6 +11,9 @@ namespace vmtools {
 enum class ColorMode { Auto, Always, Never };
 
 bool is_terminal(int fd);
+
+/// Those above stderr that the tool was started with, if nothing has been opened since.
+std::vector<int> inherited_descriptors();
 
 /// Columns of the terminal behind `fd`; 80 where that cannot be told.
 unsigned terminal_width(int fd);

@@ -8,24 +8,56 @@
 
 #include <cerrno>
 #include <new>
+#include <nlohmann/json.hpp>
 
+#include "common/json_values.h"
 #include "common/output.h"
 #include "common/signals.h"
 
 namespace vmtools {
 
+using nlohmann::ordered_json;
 using vmstream::Errc;
 using vmstream::Error;
 
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+// Places that need more than 53 bits are rounded by some programs; their hexadecimal text is not.
+void add_place(ordered_json& json, const char* key, const std::optional<uint64_t>& offset) {
+  json[key] = or_null(offset);
+  json[fmt::format("{}_hex", key)] = offset ? ordered_json(fmt::format("{:#x}", *offset)) : nullptr;
+}
+
+ordered_json error_json(std::string_view subject, const Error& error,
+                        const std::optional<GuestFate>& guest) {
+  ordered_json json;
+  json["schema"] = "vmstream.error/1";
+  json["code"] = static_cast<int>(exit_status_of(error.code));
+  json["subject"] = or_null(std::string(subject));
+  json["message"] = error.message;
+  json["hint"] = or_null(error.hint);
+  add_place(json, "offset", error.offset);
+  add_place(json, "file_offset", error.file_offset);
+  json["guest"] = guest ? ordered_json(guest->word) : nullptr;
+  return json;
+}
+
+}  // namespace
+
 Session::Session(const ToolText& tool, const CommonOptions& options,
-                 const vmstream::Cancellation& cancellation)
+                 const vmstream::Cancellation& cancellation, std::vector<int> inherited)
     : tool_(tool),
       options_(options),
       cancellation_(cancellation),
-      messages_(tool.name, options.verbosity, use_color(options.color, STDERR_FILENO)) {}
+      messages_(tool.name, options.verbosity, use_color(options.color, STDERR_FILENO)),
+      inherited_(std::move(inherited)),
+      prints_json_(options.json) {}
 
-vmstream::WaitLimits Session::limits(std::optional<std::chrono::milliseconds> timeout) const {
+vmstream::WaitLimits Session::limits(std::optional<std::chrono::milliseconds> timeout) {
   vmstream::WaitLimits limits{.cancellation = &cancellation_};
+  timeout_ = timeout;
   if (timeout) limits.deadline = vmstream::Clock::now() + *timeout;
   return limits;
 }
@@ -35,16 +67,23 @@ vmstream::Status Session::check_interrupted() const {
   return Error{Errc::Interrupted, "interrupted"};
 }
 
+// Whoever set a limit wants to know that it was this one, and what it did to the guest.
+Error Session::explain(Error error) const {
+  if (error.code == Errc::Usage && error.hint.empty()) {
+    error.hint = fmt::format("{} --help lists the options", tool_.name);
+  }
+  if (error.code == Errc::TimedOut && timeout_) {
+    error.message += fmt::format(": --timeout {:g}s is over", Seconds(*timeout_).count());
+    if (guest_) error.message += fmt::format(", {}", guest_->words);
+  }
+  return error;
+}
+
 ExitStatus Session::fail(std::string_view subject, const Error& error) {
-  if (auto going = check_interrupted(); !going) {
-    messages_.error(subject, going.error());
-    return ExitStatus::Interrupted;
-  }
-  Error shown = error;
-  if (shown.code == Errc::Usage && shown.hint.empty()) {
-    shown.hint = fmt::format("{} --help lists the options", tool_.name);
-  }
+  auto going = check_interrupted();
+  Error shown = going ? explain(error) : going.error();
   messages_.error(subject, shown);
+  if (prints_json_ && !has_printed()) print_json(error_json(subject, shown, guest_));
   return exit_status_of(shown.code);
 }
 
@@ -66,6 +105,7 @@ ExitStatus Session::report(const nlohmann::ordered_json& result,
 namespace {
 
 ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
+                       std::vector<int> inherited,
                        const std::function<ExitStatus(Session&)>& work) {
   auto cancellation = vmstream::Cancellation::create();
   if (!cancellation) {
@@ -74,7 +114,7 @@ ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
   }
   SignalGuard signals(*cancellation);
   InterruptibleOutput output(*cancellation);
-  Session session(tool, options, *cancellation);
+  Session session(tool, options, *cancellation, std::move(inherited));
   auto status = work(session);
   auto flushed = flush_output();
   if (!flushed && status == ExitStatus::Done) return session.fail("stdout", flushed.error());
@@ -105,11 +145,17 @@ int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** a
   ignore_broken_pipes();
   keep_memory_private();
   try {
+    auto inherited = inherited_descriptors();
     auto done = line.parse(argc, argv);
-    return static_cast<int>(done ? *done : run_session(line.tool(), options, work));
+    if (done) return static_cast<int>(*done);
+    return static_cast<int>(run_session(line.tool(), options, std::move(inherited), work));
   } catch (const std::bad_alloc&) {
-    Messages(line.tool().name, Verbosity::Normal, false)
-        .error("", Error{Errc::Environment, "out of memory"});
+    Error error{Errc::Environment, "out of memory"};
+    Messages(line.tool().name, Verbosity::Normal, false).error("", error);
+    if (options.json && !has_printed()) {  // what the work held is free again
+      print_json(error_json("", error, std::nullopt));
+      (void)flush_output();
+    }
     return static_cast<int>(ExitStatus::Environment);
   }
 }

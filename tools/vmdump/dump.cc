@@ -25,6 +25,7 @@ using vmstream::CaptureSummary;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
+using vmstream::GuestFate;
 using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
@@ -34,7 +35,7 @@ std::optional<std::string> named_output(const Options& options) {
   return options.output == "-" ? std::nullopt : options.output;
 }
 
-CaptureOptions capture_options(const Options& options, const Session& session) {
+CaptureOptions capture_options(const Options& options, Session& session) {
   return {.mode = options.mode,
           .after = options.after,
           .max_bandwidth = options.max_bandwidth,
@@ -51,7 +52,7 @@ CaptureOptions capture_options(const Options& options, const Session& session) {
           .limits = session.limits(options.timeout)};
 }
 
-CaptureOptions watched_options(const Options& options, const Session& session,
+CaptureOptions watched_options(const Options& options, Session& session,
                                const SaveObserver& observer) {
   auto capture = capture_options(options, session);
   capture.limits.meanwhile = observer.meanwhile();
@@ -88,25 +89,43 @@ ExitStatus explain(const Options& options, Session& session) {
 }
 
 // When all of it is written.
-FileSize size_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
-  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written()};
-  return {summary.counts.stream_bytes, chain.file().disk_bytes()};
+FileFacts facts_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
+  std::string sha256 = is_plain(options) ? summary.sha256 : chain.sha256();
+  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written(), sha256};
+  return {summary.counts.stream_bytes, chain.file().disk_bytes(), sha256};
 }
 
 ExitStatus report(const Options& options, Session& session, OutputChain& chain,
                   const CaptureSummary& summary) {
-  FileSize size = size_of(options, chain, summary);
+  FileFacts file = facts_of(options, chain, summary);
   auto told =
-      session.report(summary_json(options, summary, size), summary_lines(options, summary, size),
+      session.report(summary_json(options, summary, file), summary_lines(options, summary, file),
                      "the save is done all the same");
   if (options.output) vmtools::warn_of_stale_index(session, *options.output);
   return told;
+}
+
+// What a failure says of the guest.
+vmtools::GuestFate fate_of(const GuestCapture& guest) {
+  auto fate = guest.fate();
+  switch (fate) {
+    case GuestFate::Untouched:
+      return {name_of(fate), "the guest was not touched"};
+    case GuestFate::Running:
+      return {name_of(fate), "the guest runs again"};
+    case GuestFate::Stopped:
+      return {name_of(fate), "the guest stands still, as it was found"};
+    case GuestFate::Unknown:
+      break;
+  }
+  return {name_of(fate), "the guest may not be as it was found"};
 }
 
 // The guest first: it may be standing still.
 ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest,
                    const Error& error) {
   guest.abandon();
+  session.set_guest(fate_of(guest));
   auto status = session.fail(output_name(options), error);
   if (const auto& left = guest.recovery_error()) {
     session.messages().error(*options.qmp, *left);
@@ -188,6 +207,7 @@ void leave_index(const Options& options, Session& session, const OutputChain& ch
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
+  session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, *options.qmp);
   auto capture = watched_options(options, session, observer);
   auto chain = OutputChain::open(options, capture.limits);
@@ -212,6 +232,22 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   }
   observer.enter("done");
   return report(options, session, *chain, *summary);
+}
+
+ExitStatus rehearse(const Options& options, Session& session) {
+  auto address = vmstream::QmpAddress::parse(*options.qmp);
+  if (!address) return session.fail("--qmp", address.error());
+  session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
+  SaveObserver observer(session, *options.qmp);
+  auto capture = watched_options(options, session, observer);
+  auto output = OutputChain::rehearse(options, capture.limits);
+  if (!output) return session.fail(output_name(options), output.error());
+  auto guest = GuestCapture::open(*address, capture, &observer);
+  if (!guest) return session.fail(*options.qmp, guest.error());
+  auto summary = guest->rehearse();
+  if (!summary) return give_up(options, session, *guest, summary.error());
+  return session.report(rehearsal_json(options, *summary), rehearsal_lines(options, *summary),
+                        "nothing was saved, as --dry-run wants it");
 }
 
 ExitStatus dump_stdin(const Options& options, Session& session) {
@@ -240,14 +276,27 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   return report(options, session, *chain, *summary);
 }
 
+// A message under the name of what is in it would puzzle whoever unpacks it by that name.
+void warn_of_openpgp(const Options& options, Session& session) {
+  std::string name = output_name(options);
+  if (options.signer && !options.is_encrypted()) {
+    session.messages().warning(name, "signed, but not encrypted");
+  }
+  if (options.is_openpgp() && vmstream::find_coding_by_suffix(name)) {
+    session.messages().warning(name,
+                               "holds an OpenPGP message, which the suffix does not say: "
+                               ".gpg behind it would");
+  }
+}
+
 }  // namespace
 
 ExitStatus dump(const Options& options, Session& session) {
+  if (options.output == "-") session.leave_stdout();
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
   if (options.explain) return explain(options, session);
-  if (options.signer && !options.is_encrypted()) {
-    session.messages().warning(output_name(options), "signed, but not encrypted");
-  }
+  warn_of_openpgp(options, session);
+  if (options.dry_run) return rehearse(options, session);
   return options.qmp ? dump_guest(options, session) : dump_stdin(options, session);
 }
 

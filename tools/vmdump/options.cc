@@ -167,6 +167,11 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.flag("--force", options.force, "overwrite FILE; write to a terminal");
   line.flag("--explain", options.explain,
             "print the QMP commands and the equivalent shell recipe, do nothing");
+  line.flag(
+      "--dry-run", options.dry_run,
+      "do all that comes before the guest is touched: monitor, mode, keys, output, disks; fail "
+      "where the save would");
+  line.exclusive("--explain", "--dry-run");
 }
 
 void add_openpgp(vmtools::CommandLine& line, Options& options) {
@@ -234,8 +239,8 @@ Status check_source(const Options& options) {
     return usage("nothing to save: --qmp ADDRESS or --stdin is needed");
   }
   if (options.from_stdin && (options.after != vmstream::After::Keep || options.max_bandwidth ||
-                             options.disk_folder || options.explain)) {
-    return usage("--after, --max-bandwidth, --disk-snapshot and --explain need --qmp");
+                             options.disk_folder || options.explain || options.dry_run)) {
+    return usage("--after, --max-bandwidth, --disk-snapshot, --explain and --dry-run need --qmp");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
   if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
@@ -342,6 +347,15 @@ bool gathers_index(const Options& options) {
   Coding coding = chosen_compression(options).coding;
   if (options.mapped_ram) return !options.no_index;
   return !options.no_index && !options.filter && (coding == Coding::Gzip || coding == Coding::Zstd);
+}
+
+bool is_plain(const Options& options) {
+  bool is_coded = options.filter || chosen_compression(options).coding != Coding::None;
+  return !is_coded && !options.is_openpgp();
+}
+
+bool is_digested(const Options& options) {
+  return options.common.json && !is_plain(options);
 }
 
 std::string output_name(const Options& options) {

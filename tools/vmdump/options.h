@@ -70,6 +70,7 @@ struct Options {
   bool no_index = false;    ///< leave out the index
   bool verify = false;      ///< read the file back before success is reported
   bool explain = false;
+  bool dry_run = false;  ///< everything short of touching the guest
 };
 
 vmtools::ToolText tool_text();
@@ -86,6 +87,12 @@ Compression chosen_compression(const Options& options);
 
 /// Whether the file gets an index.
 bool gathers_index(const Options& options);
+
+/// Whether the file is the plain stream, byte for byte.
+bool is_plain(const Options& options);
+
+/// Whether the file gets a digest of its own, for the summary.
+bool is_digested(const Options& options);
 
 /// The output in messages: its name, or "stdout"; empty with --exec, whose errors name the command.
 std::string output_name(const Options& options);

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 #include <vmstream/command.h>
 #include <vmstream/seekable_state.h>
@@ -120,6 +122,18 @@ Status check_suited(const Options& options, const OutputFile& file) {
   return Error{Errc::Usage, "--verify, --compact and --mapped-ram need a regular file"};
 }
 
+// What they do could be seen.
+Options without_commands(Options options) {
+  std::error_code none;
+  bool is_fifo = options.output && std::filesystem::is_fifo(*options.output, none);
+  if (options.exec || is_fifo) {
+    options.exec = "exec cat > /dev/null";
+    options.output.reset();
+  }
+  if (options.filter) options.filter = "exec cat";
+  return options;
+}
+
 // Stdout may be a file of the shell's, which is as good as one of ours: it must reach the disk.
 Status sync_stdout() {
   if (::fsync(STDOUT_FILENO) == 0 || errno == EINVAL || errno == EROFS) return vmstream::ok();
@@ -149,6 +163,14 @@ Status OutputChain::open_openpgp(const Options& options, WaitLimits limits) {
   return options.verify ? vmstream::check_readable(openpgp) : vmstream::ok();
 }
 
+void OutputChain::set_target(const Options& options, ByteSink& far_end) {
+  if (is_digested(options)) {
+    digest_ = std::make_unique<vmstream::DigestingSink>(far_end, options.common.threads);
+  }
+  ByteSink& next = digest_ ? static_cast<ByteSink&>(*digest_) : far_end;
+  target_ = std::make_unique<CountingSink>(next, options.max_size);
+}
+
 Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits) {
   OutputChain chain;
   chain.how_to_open_.decode = {.threads = options.common.threads, .limits = limits};
@@ -158,7 +180,7 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     if (!file) return file.error();
     if (auto suited = check_suited(options, **file); !suited) return suited.error();
     chain.file_ = std::move(*file);
-    chain.target_ = std::make_unique<CountingSink>(*chain.file_, options.max_size);
+    chain.set_target(options, *chain.file_);
   } else {
     auto opened = options.exec ? open_command(options, limits) : open_stdout(options, limits);
     if (!opened) return opened.error();
@@ -168,7 +190,7 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
     chain.then_ = options.then;
     chain.command_stdout_ = command_stdout(options);
     chain.limits_ = limits;
-    chain.target_ = std::make_unique<CountingSink>(*chain.elsewhere_, options.max_size);
+    chain.set_target(options, *chain.elsewhere_);
   }
   if (options.is_openpgp()) {
     if (auto opened = chain.open_openpgp(options, limits); !opened) return opened.error();
@@ -179,6 +201,11 @@ Result<OutputChain> OutputChain::open(const Options& options, WaitLimits limits)
   if (!coder) return coder.error();
   chain.coder_ = std::move(*coder);
   return chain;
+}
+
+Status OutputChain::rehearse(const Options& options, WaitLimits limits) {
+  auto opened = open(without_commands(options), limits);
+  return opened ? vmstream::ok() : Status(opened.error());
 }
 
 void OutputChain::set_index(StateIndex index) {

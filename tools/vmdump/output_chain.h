@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <vmstream/byte_sink.h>
+#include <vmstream/digesting_sink.h>
 #include <vmstream/output_file.h>
 #include <vmstream/state_file.h>
 #include <vmstream/state_index.h>
@@ -20,6 +22,9 @@ class OutputChain {
  public:
   /// Opens everything, from the far end on; nothing has been asked of the guest yet.
   static vmstream::Result<OutputChain> open(const Options& options, vmstream::WaitLimits limits);
+  /// Whether open() would succeed, as far as that can be told without running the commands of the
+  /// options or waiting for a reader.
+  static vmstream::Status rehearse(const Options& options, vmstream::WaitLimits limits);
   OutputChain(OutputChain&&) noexcept;
   ~OutputChain();
 
@@ -46,11 +51,14 @@ class OutputChain {
 
   /// Bytes that have arrived at the far end.
   uint64_t bytes_written() const;
+  /// Their SHA-256, after entrance().finish(); empty unless it was asked for (is_digested()).
+  std::string sha256() const { return digest_ ? digest_->sha256() : std::string(); }
 
  private:
   class CountingSink;
   OutputChain();
 
+  void set_target(const Options& options, vmstream::ByteSink& far_end);
   vmstream::Status publish_elsewhere() const;
   vmstream::Status open_openpgp(const Options& options, vmstream::WaitLimits limits);
 
@@ -64,6 +72,7 @@ class OutputChain {
   std::unique_ptr<std::optional<vmstream::StateIndex>> index_;  // the encoder asks for it
   std::unique_ptr<vmstream::OutputFile> file_;
   std::unique_ptr<vmstream::ByteSink> elsewhere_;  // stdout or a command
+  std::unique_ptr<vmstream::DigestingSink> digest_;
   std::unique_ptr<CountingSink> target_;
   std::unique_ptr<vmstream::ByteSink> openpgp_;
   std::unique_ptr<vmstream::ByteSink> coder_;

@@ -36,6 +36,7 @@ SaveObserver::SaveObserver(vmtools::Session& session, std::string subject)
       subject_(std::move(subject)),
       progress_(session, "save"),
       meanwhile_([this] {
+        progress_.detail(detail());
         progress_.refresh();
         answer_request();
       }) {}
@@ -45,13 +46,43 @@ void SaveObserver::watch(OutputChain& chain, bool by_qemu) {
       [&chain, by_qemu] { return by_qemu ? chain.file().disk_bytes() : chain.bytes_written(); });
 }
 
+void SaveObserver::enter(std::string_view phase) {
+  progress_.detail(detail());
+  progress_.enter(phase);
+}
+
 void SaveObserver::on_progress(const vmstream::StreamCounts& counts) {
+  progress_.detail(detail());
   progress_.update(counts);
   answer_request();
 }
 
 void SaveObserver::on_live(const vmstream::LiveProgress& live) {
-  progress_.detail(describe(live));
+  live_ = live;
+}
+
+void SaveObserver::on_pause(bool stands_still) {
+  earlier_pauses_ = paused_seconds();
+  stands_still_since_.reset();
+  if (stands_still) stands_still_since_ = vmstream::Clock::now();
+}
+
+double SaveObserver::paused_seconds() const {
+  if (!stands_still_since_) return earlier_pauses_;
+  std::chrono::duration<double> now = vmstream::Clock::now() - *stands_still_since_;
+  return earlier_pauses_ + now.count();
+}
+
+// Of the pause as it is noticed here; the summary has it as QEMU stamps it.
+vmtools::ProgressDetail SaveObserver::detail() const {
+  auto detail = live_ ? describe(*live_) : vmtools::ProgressDetail();
+  if (subject_ == "stdin") return detail;
+  detail.figures.emplace_back("guest_paused", stands_still_since_.has_value());
+  detail.figures.emplace_back("pause_seconds", vmtools::rounded(paused_seconds()));
+  if (!stands_still_since_) return detail;
+  if (!detail.words.empty()) detail.words += ", ";
+  detail.words += fmt::format("guest paused {:.1f} s", paused_seconds());
+  return detail;
 }
 
 void SaveObserver::on_warning(const std::string& text) {

@@ -26,18 +26,24 @@ class SaveObserver final : public vmstream::CaptureObserver {
   /// What has come out so far is told too. `chain` is borrowed; `by_qemu`: QEMU writes its file.
   void watch(OutputChain& chain, bool by_qemu);
   /// A stage has begun, "sync" for instance.
-  void enter(std::string_view phase) { progress_.enter(phase); }
+  void enter(std::string_view phase);
 
   void on_progress(const vmstream::StreamCounts& counts) override;
   void on_live(const vmstream::LiveProgress& live) override;
+  void on_pause(bool stands_still) override;
   void on_warning(const std::string& text) override;
 
  private:
   void answer_request();
+  double paused_seconds() const;
+  vmtools::ProgressDetail detail() const;
 
   vmtools::Session& session_;
   std::string subject_;
   vmtools::Progress progress_;
+  std::optional<vmstream::LiveProgress> live_;
+  std::optional<vmstream::Clock::time_point> stands_still_since_;
+  double earlier_pauses_ = 0;  // seconds
   vmtools::StatusRequests status_requests_;
   std::function<void()> meanwhile_;
 };

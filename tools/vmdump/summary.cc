@@ -74,13 +74,13 @@ std::string_view coding_name(const Options& options) {
 
 // "guest.zst: 1.50 GiB of RAM in 412 MiB (27%), 3.1 s, guest paused 2.9 s".
 std::string summary_line(const Options& options, const CaptureSummary& summary,
-                         const FileSize& size) {
+                         const FileFacts& file) {
   std::string name = vmstream::escape(options.exec ? "command" : output_name(options));
   const auto& counts = summary.counts;
   auto line = fmt::format("{}: {} of RAM in {}", name, vmstream::format_size(counts.guest_bytes),
-                          vmstream::format_size(size.disk_bytes));
+                          vmstream::format_size(file.disk_bytes));
   if (counts.guest_bytes > 0) {
-    line += fmt::format(" ({:.1f}%)", 100 * static_cast<double>(size.disk_bytes) /
+    line += fmt::format(" ({:.1f}%)", 100 * static_cast<double>(file.disk_bytes) /
                                           static_cast<double>(counts.guest_bytes));
   }
   line += fmt::format(", {:.2f} s", summary.total_seconds);
@@ -93,6 +93,23 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
                         name_of(summary.ended_by));
   }
   return line;
+}
+
+std::string mode_line(const CaptureSummary& summary) {
+  return fmt::format("{} because {}", name_of(summary.mode), summary.mode_reason);
+}
+
+ordered_json opening_json(const char* schema, const Options& options,
+                          const CaptureSummary& summary) {
+  ordered_json json;
+  json["schema"] = schema;
+  json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
+  json["mode"] = options.qmp ? ordered_json(name_of(summary.mode)) : ordered_json(nullptr);
+  json["mode_reason"] = or_null(summary.mode_reason);
+  json["coding"] = coding_name(options);
+  json["encrypted"] = options.is_encrypted();
+  json["signed"] = options.signer.has_value();
+  return json;
 }
 
 // By how much a live save missed converging.
@@ -125,38 +142,55 @@ std::vector<std::string> disk_lines(const Options& options, const CaptureSummary
   return lines;
 }
 
+void add_disks(ordered_json& json, const Options& options, const CaptureSummary& summary) {
+  if (options.disk_folder) {
+    json["disks"] = vmtools::disks_json(summary.disks);
+    json["disks_left_out"] = left_out_json(summary);
+    json["go_back"] = summary.disks.empty() ? nullptr : ordered_json(go_back(options, summary));
+  } else if (options.qmp) {
+    json["disks_not_saved"] = not_saved_json(summary);
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> summary_lines(const Options& options, const CaptureSummary& summary,
-                                       const FileSize& size) {
-  std::vector<std::string> lines{summary_line(options, summary, size)};
-  if (!summary.mode_reason.empty()) {
-    lines.push_back(fmt::format("{} because {}", name_of(summary.mode), summary.mode_reason));
-  }
+                                       const FileFacts& file) {
+  std::vector<std::string> lines{summary_line(options, summary, file)};
+  if (!summary.mode_reason.empty()) lines.push_back(mode_line(summary));
   if (summary.shortfall) lines.push_back(shortfall_line(*summary.shortfall));
   for (std::string& line : disk_lines(options, summary)) lines.push_back(std::move(line));
   return lines;
 }
 
+std::vector<std::string> rehearsal_lines(const Options& options, const CaptureSummary& summary) {
+  std::string name = vmstream::escape(options.exec ? "command" : output_name(options));
+  std::vector<std::string> lines{
+      fmt::format("{}: nothing was saved; a save by mode {} of this guest of QEMU {} can begin",
+                  name, name_of(summary.mode), summary.qemu_version)};
+  if (!summary.mode_reason.empty()) lines.push_back(mode_line(summary));
+  return lines;
+}
+
+ordered_json rehearsal_json(const Options& options, const CaptureSummary& summary) {
+  ordered_json json = opening_json("vmstream.dry-run/1", options, summary);
+  json["qemu_version"] = or_null(summary.qemu_version);
+  add_disks(json, options, summary);
+  return json;
+}
+
 ordered_json summary_json(const Options& options, const CaptureSummary& summary,
-                          const FileSize& size) {
+                          const FileFacts& file) {
   const auto& counts = summary.counts;
-  ordered_json json;
-  json["schema"] = "vmstream.dump/1";
-  json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
-  json["mode"] = options.qmp ? ordered_json(name_of(summary.mode)) : ordered_json(nullptr);
-  json["mode_reason"] = or_null(summary.mode_reason);
-  json["coding"] = coding_name(options);
-  json["encrypted"] = options.is_encrypted();
-  json["signed"] = options.signer.has_value();
+  ordered_json json = opening_json("vmstream.dump/1", options, summary);
   json["machine"] = or_null(summary.machine);
   json["qemu_version"] = or_null(summary.qemu_version);
   json["guest_bytes"] = counts.guest_bytes;
   json["stream_bytes"] = counts.stream_bytes;
   json["compact"] = options.compact;
   json["mapped_ram"] = options.mapped_ram;
-  json["file_bytes"] = size.bytes;
-  json["disk_bytes"] = size.disk_bytes;
+  json["file_bytes"] = file.bytes;
+  json["disk_bytes"] = file.disk_bytes;
   json["pages"] = counts.pages;
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;
@@ -168,14 +202,9 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["total_seconds"] = rounded(summary.total_seconds);
   json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);
-  if (options.disk_folder) {
-    json["disks"] = vmtools::disks_json(summary.disks);
-    json["disks_left_out"] = left_out_json(summary);
-    json["go_back"] = summary.disks.empty() ? nullptr : ordered_json(go_back(options, summary));
-  } else if (options.qmp) {
-    json["disks_not_saved"] = not_saved_json(summary);
-  }
+  add_disks(json, options, summary);
   json["sha256"] = or_null(summary.sha256);
+  json["file_sha256"] = or_null(file.sha256);
   return json;
 }
 

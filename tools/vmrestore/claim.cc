@@ -8,7 +8,6 @@ namespace vmrestore {
 using vmstream::Error;
 using vmstream::FileClaim;
 using vmstream::FileShare;
-using vmtools::ExitStatus;
 using vmtools::Session;
 
 namespace {
@@ -45,13 +44,13 @@ vmstream::Result<vmstream::OpenedInput> InputClaim::open(vmstream::WaitLimits li
   return vmstream::OpenedInput{std::move(*file)};
 }
 
-ExitStatus InputClaim::use_up(Session& session, const std::string& name) {
-  if (!claim_) return ExitStatus::Done;
+vmstream::Status InputClaim::use_up() {
+  if (!claim_) return vmstream::ok();
   auto used = claim_->use_up();
-  if (used) return ExitStatus::Done;
+  if (used) return used;
   Error error = used.error();
   error.message = "the guest is back, but its file could not be marked as used: " + error.message;
-  return session.fail(name, error);
+  return error;
 }
 
 void InputClaim::keep() {

@@ -23,8 +23,8 @@ class InputClaim {
   /// Opens the file, once: where it was claimed, the very one that was.
   vmstream::Result<vmstream::OpenedInput> open(vmstream::WaitLimits limits) const;
 
-  /// The guest is back: the status of the tool.
-  vmtools::ExitStatus use_up(vmtools::Session& session, const std::string& name);
+  /// The guest is back.
+  vmstream::Status use_up();
   /// From here on the guest may run: the file does not get its name back, whatever happens.
   void keep();
   /// The restore has failed for good: says where the file is if that is not where it was.

@@ -157,6 +157,14 @@ Result<StateFile> Input::open_stream() {
   return vmstream::open_state(vmstream::make_whole_source(std::move(file)), how_);
 }
 
+std::unique_ptr<ByteSource> Input::open_again(WaitLimits limits) const {
+  if (!input_.file) return nullptr;
+  OpenOptions how{.decode = {.threads = options_.common.threads, .limits = limits},
+                  .decrypt = false};
+  auto state = vmstream::open_state(vmstream::make_whole_source(input_.file->reader(limits)), how);
+  return state ? std::move(state->plain) : nullptr;
+}
+
 std::vector<vmstream::SavedDisk> Input::recorded_disks() const {
   if (!input_.file) return {};
   auto state = vmstream::open_seekable_state(reader(), {.sidecar = sidecar(), .limits = limits_});

@@ -37,6 +37,9 @@ class Input {
   /// The stream for a restore, once. A mapped-ram file, which QEMU takes from a file only and of
   /// 9.0 at least, gives it as a connection carries it.
   vmstream::Result<vmstream::StateFile> open_stream();
+  /// The same for a second look, within `limits`; null for what cannot be read twice, or not
+  /// without a key.
+  std::unique_ptr<vmstream::ByteSource> open_again(vmstream::WaitLimits limits) const;
   /// Disks that were snapshotted with the save, as the index says; none where it cannot be read.
   std::vector<vmstream::SavedDisk> recorded_disks() const;
   /// How much of the stream has to wait for its end.

@@ -13,7 +13,10 @@
 #include "common/progress.h"
 #include "common/saved_disks.h"
 #include "vmrestore/claim.h"
+#include "vmrestore/clock.h"
+#include "vmrestore/fate.h"
 #include "vmrestore/input.h"
+#include "vmrestore/load_advice.h"
 #include "vmrestore/qemu.h"
 #include "vmrestore/summary.h"
 #include "vmrestore/working_set_file.h"
@@ -39,9 +42,13 @@ class Observer final : public vmstream::LazyObserver {
         progress_(session, "lazy restore"),
         claim_(claim) {}
 
-  void on_point_of_no_return() override { claim_.keep(); }
+  void on_point_of_no_return() override {
+    session_.set_guest(kMayHaveRun);
+    claim_.keep();
+  }
   void on_loaded(double seconds) override {
     loaded_ = true;
+    session_.set_guest(kWaits);
     session_.messages().summary(
         fmt::format("{}: devices loaded after {:.3f} s, memory follows", subject_, seconds));
   }
@@ -51,6 +58,8 @@ class Observer final : public vmstream::LazyObserver {
                       .guest_bytes = total_bytes_,
                       .page_bytes = total_bytes_ - std::min(total_bytes_, counts.left_bytes)});
   }
+  void on_refusal(const std::string& words) override { refusal_ = words; }
+  const std::optional<std::string>& refusal() const { return refusal_; }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
   void enter(std::string_view phase) { progress_.enter(phase); }
   bool loaded() const { return loaded_; }
@@ -62,6 +71,7 @@ class Observer final : public vmstream::LazyObserver {
   InputClaim& claim_;
   uint64_t total_bytes_ = 0;  // as left at the first report
   bool loaded_ = false;
+  std::optional<std::string> refusal_;
 };
 
 struct LazyRun {
@@ -71,6 +81,7 @@ struct LazyRun {
   InputClaim claim;
   LazyFile file;
   WorkingSetFile working_set;
+  const Input& input;
   bool restored = false;  // the guest is whole, whatever came of the report
 
   std::string name() const { return input_name(options); }
@@ -98,15 +109,18 @@ void LazyRun::keep_index() {
 
 ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
   restored = true;
+  session.set_guest(kRestored);
   observer.enter("done");
   if (auto kept = working_set.keep(summary.working_set); !kept) {
     session.messages().warning(*options.working_set, vmstream::describe(kept.error()));
   }
   keep_index();
-  auto used_up = claim.use_up(session, name());
-  auto told = session.report(lazy_summary_json(options, file, summary),
+  auto used_up = claim.use_up();
+  auto clock = set_clock(options, summary.run_state, limits);
+  auto told = session.report(lazy_summary_json(options, file, summary, bool(clock)),
                              {lazy_summary_line(options, summary)}, kDoneAllTheSame);
-  return used_up == ExitStatus::Done ? told : used_up;
+  if (!clock) told = session.fail(name(), clock.error());
+  return used_up ? told : session.fail(name(), used_up.error());
 }
 
 ExitStatus LazyRun::restore(QmpClient& qmp) {
@@ -126,19 +140,18 @@ ExitStatus LazyRun::restore(QmpClient& qmp) {
         name(), "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on");
   }
   claim.leave(session, name());
+  if (observer.refusal()) advise(session, name(), input, *observer.refusal());
   return status;
 }
 
 ExitStatus LazyRun::run_with_monitor() {
-  auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
-  auto qmp = QmpClient::connect(*address, limits);
+  auto qmp = connect_to_qemu(session, *options.qmp, limits);
   if (!qmp) return session.fail(*options.qmp, qmp.error());
   return restore(*qmp);
 }
 
 ExitStatus LazyRun::run_with_new_qemu() {
-  auto qemu = start_qemu(session, options.qemu, limits);
+  auto qemu = start_qemu(session, options, limits);
   if (!qemu) return session.fail(options.qemu[0], qemu.error());
   auto status = restore(qemu->qmp());
   if (!restored) return status;
@@ -177,8 +190,9 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   vmtools::warn_of_changed_disks(session, input_name(options), input->recorded_disks());
   auto file = input->open_lazily(session, indexing_observer(session, input_name(options)));
   if (!file) return session.fail(input_name(options), file.error());
-  LazyRun run{options,           session,          limits,
-              std::move(*claim), std::move(*file), std::move(*working_set)};
+  LazyRun run{
+      options, session, limits, std::move(*claim), std::move(*file), std::move(*working_set),
+      *input};
   return run.run();
 }
 

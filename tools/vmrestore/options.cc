@@ -56,6 +56,10 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
   line.exclusive("--cont", "--paused");
   line.flag("--write-disks", options.write_disks,
             "let a stream of `migrate -b` overwrite the disks of the QEMU it goes to");
+  line.flag("--set-clock", options.set_clock,
+            "set the guest's clock to the time of this machine once it runs (with --agent)");
+  line.text("--agent", "SOCKET", options.agent,
+            "QEMU's socket of the guest agent, which sets the clock");
   line.duration("--timeout", options.timeout,
                 "give up after TIME, a number with ms, s, min or h (never)");
   line.flag("--explain", options.explain,
@@ -109,6 +113,18 @@ Status check_target(const Options& options) {
     return Error{.code = Errc::Usage,
                  .message = "--cont and --paused need --qmp or --",
                  .hint = "a QEMU that reads the stream by itself stays paused with -S"};
+  }
+  return vmstream::ok();
+}
+
+Status check_clock(const Options& options) {
+  if (options.set_clock != options.agent.has_value()) {
+    return usage("--set-clock and --agent SOCKET need each other");
+  }
+  if (!options.set_clock) return vmstream::ok();
+  if (!options.qmp && options.qemu.empty()) return usage("--set-clock needs --qmp or --");
+  if (options.run_state == RunState::Paused) {
+    return usage("--set-clock needs a guest that runs, --paused leaves it paused");
   }
   return vmstream::ok();
 }
@@ -167,6 +183,7 @@ void add_options(vmtools::CommandLine& line, Options& options) {
 Status check(const Options& options) {
   if (auto file = check_file(options); !file) return file;
   if (auto target = check_target(options); !target) return target;
+  if (auto clock = check_clock(options); !clock) return clock;
   return check_lazy(options);
 }
 

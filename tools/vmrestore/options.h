@@ -37,6 +37,8 @@ struct Options {
   bool write_disks = false;  ///< sections with contents of disks are restored
   bool once = false;         ///< claim FILE: it brings one guest back, once
   vmstream::RunState run_state = vmstream::RunState::AsSaved;
+  bool set_clock = false;            ///< the guest's, once it runs
+  std::optional<std::string> agent;  ///< socket of the guest agent that does it
   std::optional<std::chrono::milliseconds> timeout;
   bool explain = false;
 

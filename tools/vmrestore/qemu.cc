@@ -3,10 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <functional>
-#include <optional>
-
+#include <vmstream/text.h>
 #include "common/output.h"
 
 namespace vmrestore {
@@ -14,30 +11,46 @@ namespace vmrestore {
 using vmstream::Errc;
 using vmstream::Error;
 using vmtools::ExitStatus;
+using vmtools::Session;
 
 namespace {
 
-// A QEMU with much memory to allocate takes seconds too.
-constexpr auto kSilence = std::chrono::seconds(5);
+vmstream::OnLongWait warn_of(vmtools::Session& session, const std::string& subject) {
+  return
+      [&session, &subject](const std::string& text) { session.messages().warning(subject, text); };
+}
+
+// A passphrase is nobody else's, and who reads the progress waits for the end of all writers.
+std::vector<int> meant_for_qemu(const Session& session, const Options& options) {
+  std::vector<int> fds = session.inherited();
+  std::erase(fds, session.options().progress_fd);
+  std::erase(fds, options.passphrase.descriptor.value_or(-1));
+  return fds;
+}
 
 }  // namespace
 
+vmstream::Result<vmstream::QmpClient> connect_to_qemu(vmtools::Session& session,
+                                                      const std::string& monitor,
+                                                      vmstream::WaitLimits limits) {
+  auto address = vmstream::QmpAddress::parse(monitor);
+  if (!address) return address.error();
+  return vmstream::QmpClient::connect(*address, limits, warn_of(session, monitor));
+}
+
 vmstream::Result<vmstream::QemuProcess> start_qemu(vmtools::Session& session,
-                                                   const std::vector<std::string>& command,
+                                                   const Options& options,
                                                    vmstream::WaitLimits limits) {
-  auto warn_at = std::optional(vmstream::Clock::now() + kSilence);
-  std::function<void()> warn_once = [&] {
-    if (!warn_at || vmstream::Clock::now() < *warn_at) return;
-    warn_at.reset();
-    session.messages().warning(command[0],
-                               "no QEMU has answered yet; if this is a script, it must pass its "
-                               "arguments on (\"$@\")");
-  };
-  vmstream::WaitLimits watched = limits;
-  watched.meanwhile = &warn_once;
-  auto qemu = vmstream::QemuProcess::start(command, watched);
-  if (qemu) qemu->qmp().set_limits(limits);
-  return qemu;
+  const auto& command = options.qemu;
+  for (const std::string& disk : vmstream::misnamed_disks(command)) {
+    session.messages().warning(
+        command[0], fmt::format("with -daemonize it works in / and does not find {} there: give it "
+                                "the absolute name",
+                                vmstream::escape(disk)));
+  }
+  return vmstream::QemuProcess::start(
+      command, limits,
+      {.kept_fds = meant_for_qemu(session, options), .on_long_wait = warn_of(session, command[0])});
 }
 
 ExitStatus wait_for_qemu(vmtools::Session& session, vmstream::QemuProcess& qemu,

@@ -7,13 +7,19 @@
 
 #include <vmstream/restore.h>
 #include "common/tool.h"
+#include "vmrestore/options.h"
 
 namespace vmrestore {
 
-/// QemuProcess::start() that says so where nothing has answered for some seconds: a script in place
-/// of QEMU may have dropped what was added to its arguments.
+/// A session with the QEMU behind this monitor; what takes long there is said.
+vmstream::Result<vmstream::QmpClient> connect_to_qemu(vmtools::Session& session,
+                                                      const std::string& monitor,
+                                                      vmstream::WaitLimits limits);
+
+/// The QEMU of the options, likewise. It gets the descriptors that vmrestore was started with, but
+/// those that are vmrestore's own by the options.
 vmstream::Result<vmstream::QemuProcess> start_qemu(vmtools::Session& session,
-                                                   const std::vector<std::string>& command,
+                                                   const Options& options,
                                                    vmstream::WaitLimits limits);
 
 /// Flushes what has been reported, waits for the end of a QEMU started here, and gives the status

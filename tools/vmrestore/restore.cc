@@ -16,9 +16,13 @@
 #include "common/progress.h"
 #include "common/saved_disks.h"
 #include "common/stale_index.h"
+#include "vmrestore/blamed_sink.h"
 #include "vmrestore/claim.h"
+#include "vmrestore/clock.h"
+#include "vmrestore/fate.h"
 #include "vmrestore/input.h"
 #include "vmrestore/lazy.h"
+#include "vmrestore/load_advice.h"
 #include "vmrestore/qemu.h"
 #include "vmrestore/signed_by.h"
 #include "vmrestore/summary.h"
@@ -48,7 +52,13 @@ class Observer final : public vmstream::RestoreObserver {
 
   void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
   void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
-  void on_point_of_no_return() override { claim_.keep(); }
+  void on_point_of_no_return() override {
+    session_.change_guest(kMayHaveRun);
+    claim_.keep();
+  }
+  void on_refusal(const std::string& words) override { refusal_ = words; }
+  /// QEMU's, of a stream that it did not take.
+  const std::optional<std::string>& refusal() const { return refusal_; }
   void enter(std::string_view phase) { progress_.enter(phase); }
 
  private:
@@ -56,6 +66,7 @@ class Observer final : public vmstream::RestoreObserver {
   std::string subject_;
   vmtools::Progress progress_;
   InputClaim& claim_;
+  std::optional<std::string> refusal_;
 };
 
 // What the command line alone tells of it.
@@ -73,6 +84,7 @@ struct Restore {
   StateFile state;
   HoldBack hold_back;  // as the input has been proved or not
   std::optional<vmstream::RequiredSigner> required_signer;
+  const Input& input;
 
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const {
@@ -85,7 +97,8 @@ struct Restore {
 
   void warn_of_signatures();
   ExitStatus report(Observer& observer, const RestoreSummary& summary);
-  ExitStatus fail(const Error& error);
+  ExitStatus fail(std::string_view subject, const Error& error);
+  ExitStatus fail(const Error& error, const Observer& observer);
 };
 
 // A bad signature has failed the restore; of others it is told what they are worth.
@@ -105,18 +118,33 @@ void Restore::warn_of_signatures() {
 
 ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   observer.enter("done");
+  session.change_guest(kRestored);
   warn_of_signatures();
   if (required_signer) tell_signer(options, *required_signer, state, summary, session);
-  auto used_up = claim.use_up(session, name());
-  auto told = session.report(summary_json(options, state, summary),
+  auto used_up = claim.use_up();
+  auto clock = set_clock(options, summary.run_state, limits);
+  auto told = session.report(summary_json(options, state, summary, bool(clock)),
                              {summary_line(options, summary)}, kDoneAllTheSame);
-  return used_up == ExitStatus::Done ? told : used_up;
+  if (!clock) told = session.fail(name(), clock.error());
+  return used_up ? told : session.fail(name(), used_up.error());
 }
 
-ExitStatus Restore::fail(const Error& error) {
-  auto status = session.fail(name(), error);
+ExitStatus Restore::fail(std::string_view subject, const Error& error) {
+  auto status = session.fail(subject, error);
   claim.leave(session, name());
   return status;
+}
+
+// A QEMU has been asked.
+ExitStatus Restore::fail(const Error& error, const Observer& observer) {
+  auto status = fail(name(), error);
+  if (observer.refusal()) advise(session, name(), input, *observer.refusal());
+  return status;
+}
+
+// What an error speaks of, which does not say it itself.
+std::string blamed(const Restore& restore, const BlamedSink& sink, const std::string& output) {
+  return sink.has_failed() ? output : restore.name();
 }
 
 ExitStatus restore_to_stdout(Restore& restore) {
@@ -124,12 +152,13 @@ ExitStatus restore_to_stdout(Restore& restore) {
   auto allowed = vmtools::refuse_binary_to_terminal(STDOUT_FILENO, restore.options.force);
   if (!allowed) return session.fail("stdout", allowed.error());
   Observer observer(session, restore.name(), restore.claim);
-  auto sink = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
+  auto out = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
+  BlamedSink sink(*out);
   auto summary =
-      vmstream::restore_stream(*restore.state.plain, *sink, &observer, restore.guard_options());
-  if (!summary) return restore.fail(summary.error());
+      vmstream::restore_stream(*restore.state.plain, sink, &observer, restore.guard_options());
+  if (!summary) return restore.fail(blamed(restore, sink, "stdout"), summary.error());
   auto read = vmstream::await_reader(STDOUT_FILENO, restore.limits);
-  if (!read) return restore.fail(read.error());
+  if (!read) return restore.fail("stdout", read.error());
   return restore.report(observer, *summary);
 }
 
@@ -149,9 +178,10 @@ ExitStatus restore_to_file(Restore& restore) {
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name(), restore.claim);
-  auto summary = vmstream::restore_stream(*restore.state.plain, **file, &observer,
+  BlamedSink sink(**file);
+  auto summary = vmstream::restore_stream(*restore.state.plain, sink, &observer,
                                           copy_options(restore, **file));
-  if (!summary) return restore.fail(summary.error());
+  if (!summary) return restore.fail(blamed(restore, sink, path), summary.error());
   observer.enter("sync");
   if (auto committed = (*file)->commit_file(); !committed) {
     return session.fail(path, committed.error());
@@ -163,28 +193,26 @@ ExitStatus restore_to_file(Restore& restore) {
 ExitStatus restore_to_monitor(Restore& restore) {
   Session& session = restore.session;
   const std::string& monitor = *restore.options.qmp;
-  auto address = vmstream::QmpAddress::parse(monitor);
-  if (!address) return session.fail("--qmp", address.error());
-  auto qmp = vmstream::QmpClient::connect(*address, restore.limits);
+  auto qmp = connect_to_qemu(session, monitor, restore.limits);
   if (!qmp) return session.fail(monitor, qmp.error());
   Observer observer(session, restore.name(), restore.claim);
   auto summary =
       vmstream::restore_guest(*restore.state.plain, *qmp, restore.guest_options(), &observer);
-  if (!summary) return restore.fail(summary.error());
+  if (!summary) return restore.fail(summary.error(), observer);
   return restore.report(observer, *summary);
 }
 
 ExitStatus restore_to_new_qemu(Restore& restore) {
   Session& session = restore.session;
   const std::string& program = restore.options.qemu[0];
-  auto qemu = start_qemu(session, restore.options.qemu, restore.limits);
+  auto qemu = start_qemu(session, restore.options, restore.limits);
   if (!qemu) return session.fail(program, qemu.error());
   auto reported = ExitStatus::Done;
   {
     Observer observer(session, restore.name(), restore.claim);
     auto summary = vmstream::restore_guest(*restore.state.plain, qemu->qmp(),
                                            restore.guest_options(), &observer);
-    if (!summary) return restore.fail(summary.error());
+    if (!summary) return restore.fail(summary.error(), observer);
     reported = restore.report(observer, *summary);
   }
   return wait_for_qemu(session, *qemu, program, reported);
@@ -206,11 +234,24 @@ std::string explain_plain(const Options& options) {
       to_file ? quote_for_shell(*options.output) : input_words(options));
 }
 
-std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
+std::string load_explanation(const Options& options, const vmstream::QmpAddress* address) {
   if (!address && options.qemu.empty()) return explain_plain(options);
   if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   if (options.resume_lazy) return vmstream::explain_lazy_recovery(*address);
   return vmstream::explain_restore(input_words(options), address, run_options(options));
+}
+
+// Once the guest runs.
+std::string clock_explanation(const Options& options) {
+  if (!options.set_clock) return {};
+  return fmt::format(
+      "# then, through the guest agent at {}:\n"
+      "{{\"execute\": \"guest-set-time\", \"arguments\": {{\"time\": NANOSECONDS}}}}\n",
+      vmstream::escape(*options.agent));
+}
+
+std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
+  return load_explanation(options, address) + clock_explanation(options);
 }
 
 ExitStatus explain(const Options& options, Session& session) {
@@ -230,11 +271,17 @@ ExitStatus run(Restore& restore) {
   return restore.options.to_stdout() ? restore_to_stdout(restore) : restore_to_file(restore);
 }
 
+bool is_copy(const Options& options) {
+  return !options.qmp && options.qemu.empty() && !options.to_stdout();
+}
+
 }  // namespace
 
 ExitStatus restore(const Options& options, Session& session) {
+  if (options.to_stdout()) session.leave_stdout();
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
   if (options.explain) return explain(options, session);
+  if (!is_copy(options)) session.set_guest(kNotStarted);
   if (options.lazy || options.resume_lazy) return restore_lazy(options, session);
   auto limits = session.limits(options.timeout);
   auto how = open_options(options, limits);
@@ -249,9 +296,9 @@ ExitStatus restore(const Options& options, Session& session) {
   if (!proved) return session.fail(input_name(options), proved.error());
   auto state = input->open_stream();
   if (!state) return session.fail(input_name(options), state.error());
-  Restore restore{options,           session,           limits,
-                  std::move(*claim), std::move(*state), input->hold_back(),
-                  std::move(signer)};
+  Restore restore{
+      options,           session, limits, std::move(*claim), std::move(*state), input->hold_back(),
+      std::move(signer), *input};
   return run(restore);
 }
 

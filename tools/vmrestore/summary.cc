@@ -30,7 +30,7 @@ std::string summary_line(const Options& options, const RestoreSummary& summary) 
 }
 
 ordered_json summary_json(const Options& options, const vmstream::StateFile& state,
-                          const RestoreSummary& summary) {
+                          const RestoreSummary& summary, bool clock_set) {
   const auto& counts = summary.counts;
   ordered_json json;
   json["schema"] = "vmstream.restore/1";
@@ -45,6 +45,7 @@ ordered_json summary_json(const Options& options, const vmstream::StateFile& sta
   json["zero_pages"] = counts.zero_pages;
   json["device_sections"] = counts.device_sections;
   json["run_state"] = or_null(summary.run_state);
+  if (options.set_clock) json["clock_set"] = clock_set;
   json["rebuilt"] = summary.rebuilt;
   json["total_seconds"] = rounded(summary.total_seconds);
   return json;
@@ -61,7 +62,7 @@ std::string lazy_summary_line(const Options& options, const LazySummary& summary
 }
 
 ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
-                               const LazySummary& summary) {
+                               const LazySummary& summary, bool clock_set) {
   const LazyCounts& counts = summary.counts;
   const auto& facts = file.index().facts;
   ordered_json json;
@@ -71,6 +72,7 @@ ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile&
   json["machine"] = or_null(facts.machine);
   json["guest_bytes"] = facts.ram_bytes;
   json["run_state"] = or_null(summary.run_state);
+  if (options.set_clock) json["clock_set"] = clock_set;
   json["total_seconds"] = rounded(summary.total_seconds);
   json["lazy"] = {{"loaded_seconds", rounded(summary.loaded_seconds, kMicroseconds)},
                   {"requests", counts.requests},

@@ -20,9 +20,9 @@ inline constexpr std::string_view kDoneAllTheSame = "the restore is done all the
 /// "guest.zst: 1.50 GiB of RAM restored, 1.2 s, guest is running".
 std::string summary_line(const Options& options, const vmstream::RestoreSummary& summary);
 
-/// Schema vmstream.restore/1.
+/// Schema vmstream.restore/1. `clock_set`: whether the clock was set if it was to be.
 nlohmann::ordered_json summary_json(const Options& options, const vmstream::StateFile& state,
-                                    const vmstream::RestoreSummary& summary);
+                                    const vmstream::RestoreSummary& summary, bool clock_set);
 
 /// "guest.zst: guest is running since 0.012 s, 512 MiB delivered, 1.2 s; the file is no longer
 /// needed".
@@ -30,6 +30,6 @@ std::string lazy_summary_line(const Options& options, const vmstream::LazySummar
 
 /// Schema vmstream.restore/1, with what lazy restores have in common with others, and "lazy".
 nlohmann::ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
-                                         const vmstream::LazySummary& summary);
+                                         const vmstream::LazySummary& summary, bool clock_set);
 
 }  // namespace vmrestore

@@ -54,6 +54,8 @@ class CaptureObserver {
   virtual ~CaptureObserver() = default;
   virtual void on_progress(const StreamCounts&) {}
   virtual void on_live(const LiveProgress&) {}
+  /// The guest stands still from here on, or goes on.
+  virtual void on_pause(bool /*stands_still*/) {}
   /// Something a person should know, although the capture goes on.
   virtual void on_warning(const std::string&) {}
 };
@@ -119,6 +121,16 @@ struct CaptureSummary {
   std::string sha256;  ///< of the plain stream; empty unless asked for
 };
 
+/// What has become of a guest whose save failed.
+enum class GuestFate {
+  Untouched,  ///< nothing was asked of it
+  Running,    ///< as it was found
+  Stopped,    ///< as it was found
+  Unknown,    ///< it may not be as it was found
+};
+/// "untouched", "running", "stopped", "unknown".
+std::string_view name_of(GuestFate fate);
+
 /// The save, cut where the output must be made durable.
 ///
 ///   capture() -> make the output durable -> complete()
@@ -135,6 +147,11 @@ class GuestCapture {
                                    CaptureObserver* observer = nullptr);
   GuestCapture(GuestCapture&&) noexcept;
   ~GuestCapture();
+
+  /// All that a save does up to where it would touch the guest: the mode is tried, the disks are
+  /// looked at, and whatever would have QEMU refuse. What QEMU was set to for this is put back. The
+  /// summary tells mode, disks and QEMU.
+  Result<CaptureSummary> rehearse();
 
   /// Moves the guest's whole stream into `sink` and finishes it. Success means: QEMU says
   /// completed, the stream parsed to its end, and sink.finish() succeeded. A guest that is to be
@@ -157,6 +174,8 @@ class GuestCapture {
   const std::optional<Error>& recovery_error() const;
   /// Cancels and gives back now instead of in the destructor.
   void abandon();
+  /// Of a save that was abandoned.
+  GuestFate fate() const;
 
  private:
   struct State;

@@ -58,6 +58,8 @@ class LazyObserver {
   virtual void on_loaded(double /*seconds*/) {}
   virtual void on_progress(const LazyCounts&) {}
   virtual void on_warning(const std::string&) {}
+  /// QEMU did not take the devices; `words` have its reason as far as its monitor tells it.
+  virtual void on_refusal(const std::string& /*words*/) {}
 };
 
 /// How a guest is brought back that runs before its memory is there.

@@ -32,14 +32,20 @@ struct QmpEvent {
   double time = 0;  ///< when it happened, by QEMU's clock: seconds since 1970
 };
 
+/// Told once, in words for a person, that a wait has become long.
+using OnLongWait = std::function<void(const std::string&)>;
+
 /// One session with a monitor. Used by one thread at a time. JSON goes in and out as text.
 ///
 /// Events that arrive while an answer is awaited are queued for take_event(). A monitor that closes
 /// is an Errc::Environment error of the call that notices it, and of every call after.
 class QmpClient {
  public:
-  /// Connects, reads the greeting and negotiates capabilities.
-  static Result<QmpClient> connect(const QmpAddress& address, WaitLimits limits = {});
+  /// Connects, reads the greeting and negotiates capabilities. A QEMU that is busy, with a large
+  /// file to load for instance, greets late: `on_long_wait` is told so after some seconds, and
+  /// without a deadline 30 seconds are the most.
+  static Result<QmpClient> connect(const QmpAddress& address, WaitLimits limits = {},
+                                   const OnLongWait& on_long_wait = {});
   /// Takes over a connected socket.
   static Result<QmpClient> adopt(int owned_fd, WaitLimits limits = {});
   QmpClient(QmpClient&&) noexcept;

@@ -48,6 +48,8 @@ class RestoreObserver {
   /// on it may run, whatever becomes of the restore. Called once, and not in restores that fail
   /// before.
   virtual void on_point_of_no_return() {}
+  /// QEMU did not take the stream; `words` have its reason as far as its monitor tells it.
+  virtual void on_refusal(const std::string& /*words*/) {}
 };
 
 /// What was handed on.
@@ -94,6 +96,10 @@ inline bool starts_nothing(const RestoreOptions& options) {
   return options.start_last || options.run_state != RunState::AsSaved;
 }
 
+/// Disks that this command names by a relative name, which a QEMU with -daemonize, that works in /,
+/// does not find when it opens them for a loaded guest. None for a QEMU without -daemonize.
+std::vector<std::string> misnamed_disks(const std::vector<std::string>& argv);
+
 /// Whether QEMU, started by this command, runs a guest that was saved running: it has no -S.
 bool starts_guest(const std::vector<std::string>& argv);
 
@@ -106,6 +112,15 @@ bool starts_guest(const std::vector<std::string>& argv);
 Result<RestoreSummary> restore_guest(ByteSource& plain, QmpClient& qmp, RestoreOptions options,
                                      RestoreObserver* observer = nullptr);
 
+/// What a QEMU gets besides its command line.
+struct QemuSetup {
+  /// Descriptors of this process, under the same numbers. All others are closed for it.
+  std::vector<int> kept_fds = {};
+  /// Told where nothing has answered for some seconds: a script in place of QEMU may drop what is
+  /// added to its arguments.
+  OnLongWait on_long_wait = {};
+};
+
 /// A QEMU that this process started to receive a guest. The destructor ends it (by pid) unless it
 /// was released; release() leaves it running.
 class QemuProcess {
@@ -114,7 +129,8 @@ class QemuProcess {
   /// are this process's own. Fails if `argv` has an -incoming of its own. A QEMU with -daemonize
   /// goes on behind the process started here: wait() does not wait for it, and the destructor asks
   /// it to quit through the monitor.
-  static Result<QemuProcess> start(std::vector<std::string> argv, WaitLimits limits = {});
+  static Result<QemuProcess> start(std::vector<std::string> argv, WaitLimits limits = {},
+                                   const QemuSetup& setup = {});
   QemuProcess(QemuProcess&&) noexcept;
   ~QemuProcess();
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guest/stream_tap.h"
 
-#include <vmstream/digest.h>
-#include "pipeline/serial_lane.h"
+#include "pipeline/lane_digest.h"
 
 namespace vmstream {
 namespace {
@@ -11,31 +10,10 @@ constexpr auto kReportInterval = std::chrono::milliseconds(100);
 
 }  // namespace
 
-// SHA-256 runs at some hundred MB/s without hardware help: beside the stream it costs it nothing as
-// long as a core is free.
-class StreamTap::Digest {
- public:
-  explicit Digest(bool beside) {
-    if (beside) lane_.emplace([this](std::span<const std::byte> bytes) { hash_.update(bytes); });
-  }
-  void update(std::span<const std::byte> bytes) {
-    if (lane_) return lane_->push(bytes);
-    hash_.update(bytes);
-  }
-  std::string finish() {
-    if (lane_) lane_->finish();
-    return hash_.finish();
-  }
-
- private:
-  Sha256 hash_;
-  std::optional<SerialLane> lane_;  // last: its thread uses hash_
-};
-
 StreamTap::StreamTap(DigestMode digest, OnProgress on_progress, StreamVisitor* also)
     : statistics_({}, also), on_progress_(std::move(on_progress)) {
   if (digest != DigestMode::None) {
-    digest_ = std::make_unique<Digest>(digest == DigestMode::Beside);
+    digest_ = std::make_unique<LaneDigest>(digest == DigestMode::Beside);
   }
 }
 StreamTap::~StreamTap() = default;

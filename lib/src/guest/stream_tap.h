@@ -12,6 +12,8 @@
 
 namespace vmstream {
 
+class LaneDigest;
+
 /// How the digest of a stream is computed.
 enum class DigestMode { None, Inline, Beside };
 
@@ -38,12 +40,10 @@ class StreamTap final : public ByteTap {
   const std::string& sha256() const { return sha256_; }
 
  private:
-  class Digest;
-
   StatisticsTap statistics_;
   OnProgress on_progress_;
   Clock::time_point next_report_ = Clock::now();
-  std::unique_ptr<Digest> digest_;
+  std::unique_ptr<LaneDigest> digest_;
   std::string sha256_;
 };
 

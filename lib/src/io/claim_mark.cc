@@ -31,9 +31,9 @@ bool exists(const std::string& path) {
 }
 
 // Of a file that one of its names calls claimed or used.
-std::optional<Error> claim_in_name(const std::string& name) {
-  if (name.ends_with(kClaimedSuffix)) return claimed_by_another();
-  if (name.ends_with(kUsedSuffix)) return used_already();
+std::optional<Error> claim_in_name(const std::string& name, const char* how) {
+  if (name.ends_with(kClaimedSuffix)) return claimed_by_another(how);
+  if (name.ends_with(kUsedSuffix)) return used_already(how);
   return std::nullopt;
 }
 
@@ -60,7 +60,7 @@ std::optional<Error> claim_of_sibling(const std::string& followed, const struct 
   for (fs::directory_iterator entry(fs::path(followed).parent_path(), failed), end;
        !failed && entry != end; entry.increment(failed)) {
     struct stat status {};
-    auto claim = claim_in_name(entry->path().native());
+    auto claim = claim_in_name(entry->path().native(), "it has become");
     if (claim && ::lstat(entry->path().c_str(), &status) == 0 && status.st_ino == file.st_ino &&
         status.st_dev == file.st_dev) {
       return claim;
@@ -71,13 +71,15 @@ std::optional<Error> claim_of_sibling(const std::string& followed, const struct 
 
 }  // namespace
 
-Error claimed_by_another() {
-  return refused("the file is claimed: it has become .restoring",
-                 "if no restore is under way and its guest never ran, rename it back");
+Error claimed_by_another(const char* how) {
+  return refused(
+      fmt::format("the file is claimed: {} {}", how, kClaimedSuffix),
+      "if no restore is under way and its guest never ran, rename it back; --resume-lazy "
+      "goes on with a lazy restore");
 }
 
-Error used_already() {
-  return refused("the file has been used: it has become .restored",
+Error used_already(const char* how) {
+  return refused(fmt::format("the file has been used: {} {}", how, kUsedSuffix),
                  "rename it back only if that guest's disks are as they were when it was saved");
 }
 
@@ -100,7 +102,7 @@ std::string follow_links(const std::string& path) {
 }
 
 Result<std::optional<Error>> find_claim(int fd, const std::string& followed) {
-  if (auto claim = claim_in_name(followed)) return claim;
+  if (auto claim = claim_in_name(followed, "its name ends in")) return claim;
   struct stat status {};
   if (::fstat(fd, &status) != 0) return system_error("fstat", errno);
   auto mark = read_mark(fd);

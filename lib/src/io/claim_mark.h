@@ -32,9 +32,9 @@ std::optional<Error> find_claim_of_missing(const std::string& followed);
 Status set_claim_mark(int fd, const std::string& followed);
 void clear_claim_mark(int fd);
 
-/// The refusals, by what has become of the file.
-Error claimed_by_another();
-Error used_already();
+/// The refusals, by what has become of the file, and how that is seen.
+Error claimed_by_another(const char* how = "it has become");
+Error used_already(const char* how = "it has become");
 Error at_work_already();
 
 }  // namespace vmstream

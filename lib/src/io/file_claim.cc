@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <filesystem>
 
+#include <vmstream/text.h>
 #include "base/unique_fd.h"
 #include "io/claim_mark.h"
 #include "io/same_file.h"
@@ -119,6 +120,18 @@ struct FileClaim::State {
   bool owed = true;
 };
 
+namespace {
+
+// Of a file that can be read, in a folder that cannot be written to for instance.
+Error explain_refused_rename(Error error, const std::string& claimed) {
+  error.message =
+      "the file cannot be claimed, by the name " + escape(claimed) + ": " + error.message;
+  error.hint = "a claim renames the file, so its folder must let you; without --once it stays";
+  return error;
+}
+
+}  // namespace
+
 FileClaim::FileClaim(std::unique_ptr<State> state) : state_(std::move(state)) {}
 FileClaim::FileClaim(FileClaim&&) noexcept = default;
 FileClaim::~FileClaim() {
@@ -143,7 +156,7 @@ Result<FileClaim> FileClaim::take(const std::string& path) {
   if (auto renamed = rename_replacing_nothing(state->path, state->claimed); !renamed) {
     clear_claim_mark(fd);
     if (auto claim = find_claim_of_missing(state->path)) return *claim;
-    return renamed.error();
+    return explain_refused_rename(renamed.error(), state->claimed);
   }
   FileClaim claim(std::move(state));
   if (::fsync(fd) != 0) return system_error("fsync", errno);

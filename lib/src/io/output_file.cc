@@ -88,6 +88,11 @@ struct OutputFile::State {
 // A pipe or a terminal takes whatever comes, and keeps nothing of it for a later reader.
 Status OutputFile::State::open_in_place(mode_t mode) {
   in_place = true;
+  if (S_ISSOCK(mode)) {
+    return Error{.code = Errc::Usage,
+                 .message = "the output is a socket, which takes no file",
+                 .hint = "-o - | socat - UNIX-CONNECT:SOCKET connects to it"};
+  }
   if (S_ISBLK(mode)) {
     auto opened = BlockDevice::open(path, overwrite);
     if (!opened) return opened.error();

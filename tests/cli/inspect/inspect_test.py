@@ -330,8 +330,9 @@ class Damage(InspectTest):
     def test_what_is_no_state_file_is_refused_in_one_line(self):
         for content in (b"", b"#!/bin/sh\n", b"\x1f\x8b\x08", gzip.compress(b"hello")):
             run = self.inspect("--json", content=content, status=3)
-            self.assertEqual(run.out, b"")
+            self.assertEqual(("vmstream.error/1", 3), (run.json["schema"], run.json["code"]))
             self.assertTrue(run.err.startswith(b"vmstream-inspect: "), run.err)
+            self.assertEqual(b"", self.inspect(content=content, status=3).out)
 
 
 class Manners(InspectTest):

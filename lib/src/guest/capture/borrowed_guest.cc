@@ -8,15 +8,17 @@
 
 #include "base/json.h"
 #include "guest/capture/last_will.h"
+#include "guest/capture/refusal_hints.h"
 #include "guest/monitor/query.h"
 #include "io/fd.h"
 
 namespace vmstream {
 namespace {
 
-// QEMU before 8.2 keeps the reason of a failure from its monitor.
-constexpr const char* kWhereQemuSpeaks =
-    "the reason stands on QEMU's standard error, or in the log that it was given";
+// Whether that save became a file is not QEMU's to know.
+constexpr const char* kWantsToRun =
+    "QEMU has sent this guest before, for a save that succeeded or not, and wants it to run (cont) "
+    "before it sends it again";
 constexpr auto kCancelPatience = std::chrono::milliseconds(500);
 // For a QEMU that nobody reads any more to fail, or to come to its pause: what it usually takes,
 // and the most.
@@ -60,6 +62,16 @@ Status BorrowedGuest::look() {
   if (!set) return set.error();
   settings_.emplace(std::move(*set));
   return ok();
+}
+
+Status BorrowedGuest::check_migratable() {
+  if (state_->found_name() == "postmigrate") {
+    return refused(Error{Errc::Environment, "the guest is in the run state 'postmigrate'"});
+  }
+  auto status = query_migration(*qmp_);
+  if (!status) return status.error();
+  if (status->blocker.empty()) return ok();
+  return refused(Error{Errc::Environment, "QEMU refuses to migrate it: " + status->blocker});
 }
 
 Status BorrowedGuest::open_link(bool must_end_well) {
@@ -120,13 +132,16 @@ Status BorrowedGuest::start_migration(const std::string& uri) {
   // After a refusal the session goes on, and what may be migrating is not ours to cancel; after a
   // lost answer nothing is known.
   if (query_run_status(*qmp_)) migrating_ = false;
-  Error error = begun.error();
-  if (state_->found_name() == "postmigrate") {
-    error.hint = "it stands still since it was last saved: QEMU wants a cont before the next save";
-  }
+  return refused(begun.error());
+}
+
+Error BorrowedGuest::refused(Error error) {
+  error.hint =
+      state_->found_name() == "postmigrate" ? kWantsToRun : hint_for_refusal(*qmp_, error.message);
   return error;
 }
 
+// QEMU before 8.2 keeps the reason of a failure from its monitor.
 Result<MigrationStatus> BorrowedGuest::await_completed(const WaitLimits& limits) {
   auto status = await_migration_end(*qmp_, limits);
   if (!status) return status;
@@ -136,7 +151,8 @@ Result<MigrationStatus> BorrowedGuest::await_completed(const WaitLimits& limits)
       .code = Errc::Environment,
       .message = fmt::format("QEMU did not finish the stream: status '{}'{}{}", status->name,
                              status->error.empty() ? "" : ": ", status->error),
-      .hint = status->error.empty() ? kWhereQemuSpeaks : ""};
+      .hint = status->error.empty() ? where_qemu_speaks(*qmp_)
+                                    : hint_for_refusal(*qmp_, status->error)};
 }
 
 void BorrowedGuest::return_loans() {

@@ -35,7 +35,11 @@ class BorrowedGuest {
   /// Null once give_back() has lost QEMU.
   QmpClient* surviving_qmp() { return qmp_ ? &*qmp_ : nullptr; }
   GuestState& state() { return *state_; }
+  const GuestState& state() const { return *state_; }
   MigrationSettings& settings() { return *settings_; }
+
+  /// Whether QEMU will send this guest, as far as it says beforehand. Changes nothing.
+  Status check_migratable();
 
   /// The way of the stream. `must_end_well`: whether the guest is lost to a migration that is cut,
   /// so that somebody has to read it to its end.
@@ -64,6 +68,7 @@ class BorrowedGuest {
 
  private:
   Status start_migration(const std::string& uri);
+  Error refused(Error error);
   Status provide_drain();
   void end_migration();
   void cancel();

@@ -40,7 +40,10 @@ std::string unsaved_disks(const std::vector<std::string>& devices) {
 
 struct GuestCapture::State {
   State(QmpAddress where, CaptureOptions how, CaptureObserver* who, QmpClient client)
-      : borrowed(std::move(where), std::move(client)), options(std::move(how)), observer(who) {}
+      : borrowed(std::move(where), std::move(client)), options(std::move(how)), observer(who) {
+    if (!observer) return;
+    pause_clock = PauseClock([this](bool stands_still) { observer->on_pause(stands_still); });
+  }
 
   QmpClient& qmp() { return borrowed.qmp(); }
   Status choose_mode();
@@ -58,6 +61,8 @@ struct GuestCapture::State {
   Status expect_completed();
   Status settle_guest();
   void hear_events();
+  Status look_ahead();
+  Result<CaptureSummary> rehearse();
   Result<CaptureSummary> capture(ByteSink& sink);
   CaptureCircumstances circumstances(const std::string& time);
   CaptureSummary summarize(CaptureSummary summary);
@@ -67,6 +72,7 @@ struct GuestCapture::State {
   Status pause();
   Status quit();
   void abandon();
+  GuestFate fate() const;
   void note_failure(Error error);
   Status undo_disks();
 
@@ -81,12 +87,14 @@ struct GuestCapture::State {
   double pause_seconds = 0;
   std::optional<RamProgress> sent = std::nullopt;  // as QEMU counts it at the end
   bool touched = false;                            // something of the guest or of QEMU is owed
+  bool was_touched = false;                        // from the first byte that is asked for on
   bool saved = false;                              // the sink has taken a complete stream
+  bool completing = false;                         // it is paused or ended as was asked for
   std::optional<Error> recovery_error = std::nullopt;
 };
 
 Status GuestCapture::State::choose_mode() {
-  touched = true;
+  touched = was_touched = true;
   auto prepared = prepare_mode(qmp(), borrowed.settings(), options, borrowed.state().was_running());
   if (!prepared) return prepared.error();
   chosen = std::move(*prepared);
@@ -233,6 +241,26 @@ CaptureCircumstances GuestCapture::State::circumstances(const std::string& time)
   return how;
 }
 
+Status GuestCapture::State::look_ahead() {
+  if (options.mapped_ram) {
+    auto possible = MappedSave(qmp(), options, observer).check(borrowed.settings());
+    if (!possible) return possible;
+  }
+  if (auto chose = choose_mode(); !chose) return chose;
+  if (auto planned = plan_disks(current_time()); !planned) return planned;
+  return borrowed.check_migratable();
+}
+
+Result<CaptureSummary> GuestCapture::State::rehearse() {
+  auto looked = look_ahead();
+  if (looked) looked = set_parameters();
+  abandon();
+  was_touched = recovery_error.has_value();
+  if (!looked) return looked.error();
+  if (recovery_error) return *recovery_error;
+  return summarize({});
+}
+
 Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
   auto done = choose_mode();
   CaptureTap tap(chosen.mode, options, observer);
@@ -327,6 +355,12 @@ void GuestCapture::State::abandon() {
   if (auto undone = undo_disks(); !undone) note_failure(undone.error());
 }
 
+GuestFate GuestCapture::State::fate() const {
+  if (recovery_error || completing) return GuestFate::Unknown;
+  if (!was_touched) return GuestFate::Untouched;
+  return borrowed.state().was_running() ? GuestFate::Running : GuestFate::Stopped;
+}
+
 void GuestCapture::State::note_failure(Error error) {
   if (recovery_error) {
     recovery_error->message += "; " + error.message;
@@ -349,7 +383,10 @@ GuestCapture::~GuestCapture() {
 
 Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const CaptureOptions& options,
                                         CaptureObserver* observer) {
-  auto client = QmpClient::connect(address, options.limits);
+  auto warn = [observer](const std::string& text) {
+    if (observer) observer->on_warning(text);
+  };
+  auto client = QmpClient::connect(address, options.limits, warn);
   if (!client) return client.error();
   auto state = std::make_unique<State>(address, options, observer, std::move(*client));
   if (auto looked = state->borrowed.look(); !looked) return looked.error();
@@ -358,6 +395,10 @@ Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const Capture
     if (!apart) return apart.error();
   }
   return GuestCapture(std::move(state));
+}
+
+Result<CaptureSummary> GuestCapture::rehearse() {
+  return state_->rehearse();
 }
 
 Result<CaptureSummary> GuestCapture::capture(ByteSink& sink) {
@@ -374,6 +415,7 @@ Result<CaptureSummary> GuestCapture::capture_mapped(OutputFile& file) {
 Status GuestCapture::complete() {
   if (!state_->saved) return Error{Errc::Usage, "complete() without a capture that succeeded"};
   state_->touched = false;
+  state_->completing = true;
   switch (state_->options.after) {
     case After::Keep:
       return ok();
@@ -391,6 +433,24 @@ const std::optional<Error>& GuestCapture::recovery_error() const {
 
 void GuestCapture::abandon() {
   state_->abandon();
+}
+
+GuestFate GuestCapture::fate() const {
+  return state_->fate();
+}
+
+std::string_view name_of(GuestFate fate) {
+  switch (fate) {
+    case GuestFate::Untouched:
+      return "untouched";
+    case GuestFate::Running:
+      return "running";
+    case GuestFate::Stopped:
+      return "stopped";
+    case GuestFate::Unknown:
+      return "unknown";
+  }
+  return "unknown";
 }
 
 Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink,

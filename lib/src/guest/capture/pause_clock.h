@@ -2,7 +2,9 @@
 // How long a guest stood still while it was saved.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <utility>
 
 #include <vmstream/qmp.h>
 
@@ -12,11 +14,20 @@ namespace vmstream {
 /// noticed here does not count.
 class PauseClock {
  public:
+  PauseClock() = default;
+  /// `on_change` is told whether the guest stands still, each time that this changes.
+  explicit PauseClock(std::function<void(bool)> on_change) : on_change_(std::move(on_change)) {}
+
   void on_event(const QmpEvent& event) {
-    if (event.name == "STOP" && !stopped_at_) stopped_at_ = event.time;
-    if (event.name != "RESUME" || !stopped_at_) return;
-    seconds_ += event.time - *stopped_at_;
-    stopped_at_.reset();
+    if (event.name == "STOP" && !stopped_at_) {
+      stopped_at_ = event.time;
+    } else if (event.name == "RESUME" && stopped_at_) {
+      seconds_ += event.time - *stopped_at_;
+      stopped_at_.reset();
+    } else {
+      return;
+    }
+    if (on_change_) on_change_(stands_still());
   }
 
   bool stands_still() const { return stopped_at_.has_value(); }
@@ -24,6 +35,7 @@ class PauseClock {
   double seconds(double now) const { return seconds_ + (stopped_at_ ? now - *stopped_at_ : 0); }
 
  private:
+  std::function<void(bool)> on_change_;
   std::optional<double> stopped_at_;
   double seconds_ = 0;
 };

@@ -176,7 +176,9 @@ Error LazyRestore::explain(const Error& error, bool loaded) {
   link_.reset();
   if (!loaded && error.code == Errc::Environment) {
     auto load = explain_broken_load(qmp_, options_.limits, error);
-    return load ? error : load.error();
+    if (load) return error;
+    if (load.error().code == Errc::Environment) observer_.on_refusal(load.error().message);
+    return load.error();
   }
   if (!loaded) return error;
   qmp_.set_limits({.deadline = Clock::now() + kLastWords});

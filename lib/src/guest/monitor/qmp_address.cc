@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
@@ -26,9 +27,33 @@ Error bad_address(std::string_view text, std::string_view why) {
                .hint = "addresses are PATH, unix:PATH or tcp:HOST:PORT"};
 }
 
+// Who would be let in.
+std::string hint_for_closed(const std::string& path) {
+  struct stat socket {};
+  if (::stat(path.c_str(), &socket) != 0) {
+    return "a folder on the way to it is closed to this user: run this as root or as QEMU's user";
+  }
+  return fmt::format("the socket belongs to user {0}: run this as root, or by sudo -u '#{0}'",
+                     socket.st_uid);
+}
+
+bool is_no_socket(const std::string& path) {
+  struct stat there {};
+  return ::stat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode);
+}
+
+std::string hint_for(const QmpAddress& address, int error_number) {
+  bool is_unix = address.kind == QmpAddress::Kind::Unix;
+  if (is_unix && (error_number == EACCES || error_number == EPERM)) {
+    return hint_for_closed(address.path);
+  }
+  if (is_unix && is_no_socket(address.path)) return "there is something else than a socket";
+  return fmt::format("is QEMU running with -qmp {},server=on,wait=off ?", to_text(address));
+}
+
 Error connect_error(const QmpAddress& address, int error_number) {
   Error error = system_error("connect to " + to_text(address), error_number);
-  error.hint = fmt::format("is QEMU running with -qmp {},server=on,wait=off ?", to_text(address));
+  error.hint = hint_for(address, error_number);
   return error;
 }
 
@@ -49,6 +74,7 @@ Result<int> try_connect(int fd, const sockaddr* where, socklen_t size, const Wai
     if (errno == EINPROGRESS || errno == EINTR) return await_connect(fd, limits);
     if (errno != EAGAIN) return errno;
     // A unix socket whose queue is full: QEMU serves one client and lets one more wait.
+    if (limits.meanwhile) (*limits.meanwhile)();
     auto waited = pause_within(kRetryInterval, limits, "the monitor's socket");
     if (!waited) return waited.error();
   }

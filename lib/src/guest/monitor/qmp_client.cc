@@ -15,13 +15,14 @@
 #include "base/json.h"
 #include "guest/monitor/message_framer.h"
 #include "guest/monitor/qmp_address.h"
+#include "io/long_wait.h"
 #include "io/wait.h"
 
 namespace vmstream {
 namespace {
 
 constexpr size_t kMaxQueuedEvents = 1024;  // a guest can cause events without end: keep the newest
-constexpr auto kGreetingPatience = std::chrono::seconds(5);
+constexpr auto kGreetingPatience = std::chrono::seconds(30);
 
 Error closed_error() {
   return Error{Errc::Environment, "the monitor closed the connection: QEMU went away"};
@@ -69,15 +70,37 @@ ssize_t send_some(int socket, std::string_view text, int pass_fd) {
   return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-// QEMU greets on a thread of its own, and answers on the one that serves the guest's devices.
+// How far a session has come that is not one yet.
+enum class Stage { Connecting, Connected, Greeted };
+
+// Whether QEMU is there is not known of a host that stays silent.
+bool is_host_silent(const QmpAddress& address, Stage stage) {
+  return address.kind == QmpAddress::Kind::Tcp && stage == Stage::Connecting;
+}
+
+// A QEMU greets on a thread of its own, and answers on the one that serves the guest's devices.
+std::string describe_silence(const QmpAddress& address, Stage stage) {
+  if (is_host_silent(address, stage)) return "no connection to " + to_text(address);
+  return fmt::format("{} is there but {}", to_text(address),
+                     stage == Stage::Greeted ? "does not answer" : "sends no greeting");
+}
+
+std::string reason_of_silence(const QmpAddress& address, Stage stage) {
+  if (is_host_silent(address, stage)) return "the host is down, or a firewall drops what comes";
+  return stage == Stage::Greeted
+             ? "QEMU is busy, or waits for a page of a guest whose memory has not come"
+             : "QEMU is busy, or another client holds this monitor";
+}
+
 Error explain_silence(Error error, const QmpAddress& address, const WaitLimits& limits,
-                      bool greeted) {
+                      Stage stage) {
   if (error.code != Errc::TimedOut) return error;
-  if (check_limits(limits, "the monitor")) error.code = Errc::Environment;
-  error.message = fmt::format("{} is there but {}", to_text(address),
-                              greeted ? "does not answer" : "sends no greeting");
-  error.hint = greeted ? "QEMU is busy, or waits for a page of a guest whose memory has not come"
-                       : "another client holds this monitor; end it, or give QEMU one more -qmp";
+  if (!is_host_silent(address, stage)) error.message = describe_silence(address, stage);
+  if (!limits.deadline) {
+    error.code = Errc::Environment;
+    error.message += fmt::format(", for {} s", kGreetingPatience.count());
+  }
+  error.hint = reason_of_silence(address, stage) + "; --timeout TIME waits longer";
   return error;
 }
 
@@ -231,19 +254,25 @@ QmpClient::QmpClient(QmpClient&&) noexcept = default;
 QmpClient& QmpClient::operator=(QmpClient&&) noexcept = default;
 QmpClient::~QmpClient() = default;
 
-Result<QmpClient> QmpClient::connect(const QmpAddress& address, WaitLimits limits) {
-  WaitLimits patience = limits;
-  auto default_deadline = Clock::now() + kGreetingPatience;
-  patience.deadline = std::min(limits.deadline.value_or(default_deadline), default_deadline);
+Result<QmpClient> QmpClient::connect(const QmpAddress& address, WaitLimits limits,
+                                     const OnLongWait& on_long_wait) {
+  std::unique_ptr<State> state;
+  auto stage = [&state] {
+    if (!state) return Stage::Connecting;
+    return state->version.empty() ? Stage::Connected : Stage::Greeted;
+  };
+  LongWait wait(limits, [&] {
+    if (!on_long_wait) return;
+    on_long_wait(fmt::format("{} yet ({}); waiting", describe_silence(address, stage()),
+                             reason_of_silence(address, stage())));
+  });
+  WaitLimits patience = wait.limits();
+  if (!patience.deadline) patience.deadline = Clock::now() + kGreetingPatience;
   auto socket = connect_socket(address, patience);
-  if (!socket) {
-    // Whether QEMU is there is not known of a host that stays silent.
-    bool is_host = address.kind == QmpAddress::Kind::Tcp;
-    return is_host ? socket.error() : explain_silence(socket.error(), address, limits, false);
-  }
-  auto state = std::make_unique<State>(State{.socket = std::move(*socket), .limits = patience});
+  if (!socket) return explain_silence(socket.error(), address, limits, stage());
+  state = std::make_unique<State>(State{.socket = std::move(*socket), .limits = patience});
   if (auto greeted = state->await_greeting(); !greeted) {
-    return explain_silence(greeted.error(), address, limits, !state->version.empty());
+    return explain_silence(greeted.error(), address, limits, stage());
   }
   state->limits = limits;
   return QmpClient(std::move(state));

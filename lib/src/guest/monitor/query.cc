@@ -70,6 +70,10 @@ Result<MigrationStatus> read_migration_status(std::string_view text) {
   std::string name = text_member(*answer, "status");
   MigrationStatus status{name.empty() ? "none" : escape(name),
                          escape(text_member(*answer, "error-desc"))};
+  const Json* blockers = find_member(*answer, "blocked-reasons");
+  if (blockers && blockers->is_array() && !blockers->empty() && blockers->front().is_string()) {
+    status.blocker = escape(blockers->front().get<std::string>());
+  }
   if (const Json* ram = find_member(*answer, "ram")) {
     status.ram = read_ram(*ram);
     status.ram->throttle_percent = number_member(*answer, "cpu-throttle-percentage").value_or(0);

@@ -41,8 +41,9 @@ struct RamProgress {
 
 /// The answer to query-migrate, for either direction.
 struct MigrationStatus {
-  std::string name;   ///< such as "active"; "none" before the first migration
-  std::string error;  ///< QEMU's own words, escaped; empty without a failure
+  std::string name;          ///< such as "active"; "none" before the first migration
+  std::string error;         ///< QEMU's own words, escaped; empty without a failure
+  std::string blocker = {};  ///< likewise, of the first thing that forbids one (QEMU 6.0)
   std::optional<RamProgress> ram = std::nullopt;
 
   bool is_over() const;

@@ -11,6 +11,22 @@ namespace {
 // How long QEMU is given to say why it stopped reading.
 constexpr auto kLastWords = std::chrono::seconds(2);
 
+// A guest that is loaded, and whose disks QEMU cannot have.
+Error explain_refused_cont(Error error) {
+  bool is_locked = error.message.find("lock") != std::string::npos;
+  bool is_missing = error.message.find("No such file") != std::string::npos;
+  error.message = "the guest is loaded but does not start: " + error.message;
+  if (is_locked) {
+    error.hint =
+        "another QEMU has a disk open, perhaps the one that was saved: end it first "
+        "(vmdump --after quit), or give this one overlays";
+  }
+  if (is_missing) {
+    error.hint = "a QEMU with -daemonize works in /: give it its disks by absolute names";
+  }
+  return error;
+}
+
 Error qemu_ended() {
   return Error{.code = Errc::Environment,
                .message = "QEMU ended while it loaded the guest",
@@ -67,7 +83,7 @@ Result<std::string> settle_run_state(QmpClient& qmp, RunState wanted) {
   auto status = query_run_status(qmp);
   if (!status) return status.error();
   if (wanted == RunState::Running && !status->running) {
-    if (auto done = qmp.execute("cont"); !done) return done.error();
+    if (auto done = qmp.execute("cont"); !done) return explain_refused_cont(done.error());
     status = query_run_status(qmp);
     if (!status) return status.error();
   }

@@ -6,16 +6,22 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 #include "base/unique_fd.h"
 #include "io/child_process.h"
+#include "io/long_wait.h"
 
 namespace vmstream {
 namespace {
 
 constexpr auto kEndPatience = std::chrono::seconds(2);
 constexpr const char* kMonitorId = "vmstream-monitor";
+constexpr const char* kNoAnswerYet =
+    "no QEMU has answered yet; if this is a script, it must pass its arguments on (\"$@\")";
 
 // QEMU takes its options with one dash or two.
 bool has_option(const std::vector<std::string>& argv, std::string_view option) {
@@ -35,6 +41,40 @@ void add_receiver(std::vector<std::string>& argv, int monitor_fd) {
 
 bool starts_guest(const std::vector<std::string>& argv) {
   return !has_option(argv, "-S");
+}
+
+namespace {
+
+constexpr std::array kDiskOptions = {"-hda", "-hdb", "-hdc", "-hdd"};
+constexpr std::array kFileKeys = {"file=", "filename=", "file.filename="};
+
+// Those of -drive and -blockdev that can be written to: only they are opened again.
+std::string_view file_of(std::string_view value) {
+  bool is_read_only = value.find("readonly=on") != std::string_view::npos ||
+                      value.find("read-only=on") != std::string_view::npos;
+  while (!value.empty() && !is_read_only) {
+    auto item = value.substr(0, value.find(','));
+    for (std::string_view key : kFileKeys) {
+      if (item.starts_with(key)) return item.substr(key.size());
+    }
+    value.remove_prefix(std::min(item.size() + 1, value.size()));
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> misnamed_disks(const std::vector<std::string>& argv) {
+  std::vector<std::string> found;
+  if (!has_option(argv, "-daemonize")) return found;
+  for (size_t i = 1; i < argv.size(); ++i) {
+    bool is_name = std::ranges::find(kDiskOptions, argv[i - 1]) != kDiskOptions.end();
+    std::string name(is_name ? argv[i] : file_of(argv[i]));
+    std::error_code none;
+    bool is_relative = !name.empty() && !name.starts_with('/');
+    if (is_relative && std::filesystem::exists(name, none)) found.push_back(name);
+  }
+  return found;
 }
 
 struct QemuProcess::State {
@@ -60,7 +100,9 @@ Error QemuProcess::State::explain_start(const Error& error) {
   return Error{
       .code = Errc::Environment,
       .message = fmt::format("QEMU ended with {} before it could take a guest", status->text()),
-      .hint = "QEMU says why on stderr"};
+      .hint =
+          "QEMU says why on stderr; a lock that it cannot get is held by a guest that still "
+          "runs, perhaps the one that was saved"};
 }
 
 // A daemon is no child of ours and has no pid that we know: it is asked to go.
@@ -79,7 +121,8 @@ QemuProcess::~QemuProcess() {
   if (state_) state_->end();
 }
 
-Result<QemuProcess> QemuProcess::start(std::vector<std::string> argv, WaitLimits limits) {
+Result<QemuProcess> QemuProcess::start(std::vector<std::string> argv, WaitLimits limits,
+                                       const QemuSetup& setup) {
   if (argv.empty()) return Error{Errc::Usage, "no command for QEMU"};
   if (has_option(argv, "-incoming")) {
     return Error{.code = Errc::Usage,
@@ -94,16 +137,22 @@ Result<QemuProcess> QemuProcess::start(std::vector<std::string> argv, WaitLimits
   UniqueFd theirs(ends[1]);
   bool daemon = has_option(argv, "-daemonize");
   add_receiver(argv, theirs.get());
-  auto child = ChildProcess::start(argv, {.kept_fds = {theirs.get()}, .inherit_stdio = true});
+  std::vector<int> kept_fds = setup.kept_fds;
+  kept_fds.push_back(theirs.get());
+  auto child = ChildProcess::start(argv, {.kept_fds = kept_fds, .inherit_stdio = true});
   if (!child) return child.error();
   theirs.reset();
   auto state = std::make_unique<State>(std::move(*child), limits.cancellation, daemon);
-  auto client = QmpClient::adopt(ours.release(), limits);
+  LongWait wait(limits, [&setup] {
+    if (setup.on_long_wait) setup.on_long_wait(kNoAnswerYet);
+  });
+  auto client = QmpClient::adopt(ours.release(), wait.limits());
   if (!client) {
     Error error = state->explain_start(client.error());
     state->end();
     return error;
   }
+  client->set_limits(limits);
   state->qmp.emplace(std::move(*client));
   return QemuProcess(std::move(state));
 }

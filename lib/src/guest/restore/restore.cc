@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "guest/monitor/monitored_io.h"
+#include "guest/monitor/qemu_log.h"
 #include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
 #include "guest/restore/incoming_sink.h"
@@ -73,16 +74,19 @@ class Restore {
 
  private:
   Status feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink);
+  Status tell_refusal(Status load);
   Status fail(const Error& error, const StreamGuard& guard, const IncomingSink& sink);
 
   QmpClient& qmp_;
   const RestoreOptions& options_;
   RestoreObserver* observer_;
+  std::string log_ = find_qemu_log(qmp_);
 };
 
 // The last line of defence: whoever had got something past the guard would be found here.
 Status Restore::fail(const Error& error, const StreamGuard& guard, const IncomingSink& sink) {
-  auto load = sink.broken() ? explain_broken_load(qmp_, options_.limits, error) : Status(error);
+  auto load = sink.broken() ? tell_refusal(explain_broken_load(qmp_, options_.limits, error))
+                            : Status(error);
   if (guard.is_decided()) return load;
   if (auto deceived = stop_unproved_guest(qmp_, options_.limits)) {
     if (observer_) observer_->on_point_of_no_return();  // it has run
@@ -97,7 +101,15 @@ Status Restore::feed(ByteSource& plain, StreamGuard& guard, IncomingSink& sink) 
   warn_of_changes(guard, observer_);
   // QEMU waits for the close where it misses a vmdesc.
   if (auto closed = sink.finish(); !closed) return closed;
-  return await_loaded(qmp_, options_.limits);
+  return tell_refusal(await_loaded(qmp_, options_.limits));
+}
+
+Status Restore::tell_refusal(Status load) {
+  if (load || load.error().code != Errc::Environment) return load;
+  Error error = load.error();
+  if (observer_) observer_->on_refusal(error.message);
+  if (!log_.empty()) error.hint = "QEMU says why in " + log_;
+  return error;
 }
 
 Result<RestoreSummary> Restore::run(ByteSource& plain) {
