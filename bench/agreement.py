@@ -4,15 +4,16 @@
 
 Guests are saved by the QEMUs at hand, the streams are damaged in every kind that
 agreement_damage.py knows, and each is given to a QEMU that is started as the guest was, to `explain`,
-`verify` and `info`. Case N is the same for the same saved guests and seed, whatever else is run.
+`verify` and `info`. A case is the same for the same saved guests and seed, whatever else is run.
 
     agreement.py                        1000 cases, and the tables
     agreement.py --only page_flags      of one kind; several times for several kinds
-    agreement.py --case 17 --write DIR  the damaged stream of case 17, and what was done to it
+    agreement.py --case header-1 --write DIR  a damaged stream, and what was done to it
 """
 import argparse
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -37,7 +38,7 @@ CROSSED = 0.3  # the share of cases that another release loads, of streams that 
 
 @dataclasses.dataclass
 class Case:
-    number: int
+    name: str
     kind: Kind
     source: Source
     release: str
@@ -51,26 +52,28 @@ class Case:
         file.write_bytes(self.damage.apply(self.source.image.bytes))
 
 
-def make_case(number, seed, sources):
-    """The same for the same number, seed and saved guests; none where no stream can have the damage."""
-    kind = KINDS[number % len(KINDS)]
-    rng = random.Random(f"{seed} {kind.name} {number}")
-    for source in rng.sample(sources, len(sources)):
+def make_case(kind, number, seed, sources):
+    """The same for the same kind, number, seed and saved guests, whatever other kinds and guests there
+    are. None where no stream can have the damage."""
+    def chance(source):
+        return random.Random(f"{seed} {kind.name} {number} {source.recipe.name}")
+
+    for source in sorted(sources, key=lambda source: chance(source).random()):
+        rng = chance(source)
+        crossed = len(source.releases) > 1 and rng.random() < CROSSED
         if damage := kind.make(source.image, rng):
-            crossed = len(source.releases) > 1 and rng.random() < CROSSED
-            return Case(number, kind, source, source.releases[crossed], damage)
+            return Case(f"{kind.name}-{number}", kind, source, source.releases[crossed], damage)
     return None
 
 
 def chosen_cases(options, sources):
-    numbers = options.case or range(options.cases * len(KINDS))
-    left = options.cases
-    for number in numbers:
-        if options.only and KINDS[number % len(KINDS)].name not in options.only:
-            continue
-        if left and (case := make_case(number, options.seed, sources)):
-            left -= 1
-            yield case
+    kinds = [kind for kind in KINDS if kind.name in (options.only or [kind.name])]
+    chosen = itertools.product(range(options.cases), kinds)
+    if options.case:
+        chosen = ((int(number), next(kind for kind in KINDS if kind.name == name))
+                  for name, number in (case.split("-") for case in options.case))
+    made = (make_case(kind, number, options.seed, sources) for number, kind in chosen)
+    return itertools.islice((case for case in made if case), options.cases)
 
 
 class Tool:
@@ -100,7 +103,7 @@ class Judge:
         self.qemus, self.tool, self.folder = qemus, tool, folder
 
     def run(self, case):
-        file = self.folder / f"case-{case.number}"
+        file = self.folder / case.name
         case.write(file)
         try:
             return self.judge(case, file)
@@ -118,7 +121,7 @@ class Judge:
                   "contradicts": not case.is_crossed and any(
                       other.get("verdict", verdict) != verdict
                       for other in (answer, self.tool.ask("info", file)[1]))}
-        return {"case": case.number, "kind": case.kind.name, "capture": case.source.recipe.name,
+        return {"case": case.name, "kind": case.kind.name, "capture": case.source.recipe.name,
                 "saved_by": case.source.releases[0], "loaded_by": case.release,
                 "what": case.damage.what, "told": case.damage.told, "qemu": result, "message": message,
                 "verdict": verdict, "verify": verified,
@@ -146,7 +149,7 @@ def default_qemus():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=1000, help="so many (default: 1000)")
-    parser.add_argument("--case", type=int, action="append", help="this one only; may be repeated")
+    parser.add_argument("--case", action="append", metavar="KIND-N", help="this one only; may be repeated")
     parser.add_argument("--only", action="append", choices=[kind.name for kind in KINDS], metavar="KIND",
                         help="damage of this kind; may be repeated")
     parser.add_argument("--guest", action="append", choices=[recipe.name for recipe in RECIPES],
@@ -183,20 +186,21 @@ def gather(options, qemus, inspect):
 def write_cases(folder, cases, qemus):
     folder.mkdir(exist_ok=True)
     for case in cases:
-        file = folder / f"case-{case.number}"
+        file = folder / case.name
         case.write(file)
         command = agreement_guests.command_of(qemus.command(case.release, case.source.recipe), case.source.recipe,
                                               case.source.file.parent)
-        print(f"{file}: {case.kind.name}: {case.source.recipe.name}: {case.damage.what}\n  {shlex.join(command)}")
+        print(f"{file}: {case.source.recipe.name}: {case.damage.what}\n  {shlex.join(command)}")
 
 
 def run_cases(options, cases, judge):
     results = []
     with (concurrent.futures.ThreadPoolExecutor(options.jobs) as pool,
           open(options.results, "w", encoding="utf-8") as lines):
-        for running in [pool.submit(judge.run, case) for case in cases]:
-            results.append(running.result())
-            print(json.dumps(results[-1]), file=lines, flush=True)
+        while batch := list(itertools.islice(cases, 4 * options.jobs)):
+            for result in pool.map(judge.run, batch):
+                results.append(result)
+                print(json.dumps(result), file=lines, flush=True)
     return results
 
 
@@ -205,7 +209,7 @@ def main():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     inspect = str(pathlib.Path(options.bin) / "vmstream-inspect")
     qemus = Qemus([shlex.split(command) for command in options.qemu or default_qemus()])
-    cases = list(chosen_cases(options, gather(options, qemus, inspect)))
+    cases = chosen_cases(options, gather(options, qemus, inspect))
     if options.write:
         write_cases(pathlib.Path(options.write), cases, qemus)
         return 0

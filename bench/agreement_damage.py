@@ -481,6 +481,16 @@ def mapped_bitmap(image, rng):
     return Damage(f"bitmap at {what}", None, edits)
 
 
+def other_iterable(image, rng):
+    """What else is sent in parts: disks and their dirty bitmaps."""
+    records = [record for record in image.of_type("start", "part", "end") if record.idstr != "ram"]
+    if not records:
+        return None
+    record = rng.choice(records)
+    return flipped(image, rng, [piece for piece in image.pieces_of(record)
+                                if record.body <= piece.offset < record.body_end], None)
+
+
 # --- devices ------------------------------------------------------------------------------------
 
 
@@ -595,7 +605,9 @@ def command(image, rng):
     places = [record.offset for record in image.records[2:] if record.offset <= image.eof.offset]
     choice = rng.randrange(4)
     if choice == 0 and image.of_type("command"):
-        return flipped(image, rng, image.pieces_of(rng.choice(image.of_type("command"))), True)
+        piece = rng.choice(image.pieces_of(rng.choice(image.of_type("command"))))
+        # It may be another command then.
+        return flipped(image, rng, [piece], None if piece.meaning.startswith("command ") else True)
     if choice <= 1:
         number, told = rng.choice([0, 12, 0x7F, 0xFFFF]), True
         payload = bytes(rng.choice([0, 4, 171]))
@@ -652,6 +664,7 @@ KINDS = (
     Kind("page in zlib", compressed_page),
     Kind("mapped-ram header", mapped_header),
     Kind("mapped-ram bitmap", mapped_bitmap),
+    Kind("disk or bitmap: a bit", other_iterable),
     Kind("device: a bit of a field", device_field),
     Kind("device: head of a subsection", subsection),
     Kind("command", command),

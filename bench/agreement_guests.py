@@ -65,7 +65,7 @@ RECIPES = (
     Recipe("no configuration, no footers", "older", "pc-i440fx-2.3"),
     Recipe("the same, no description", "older", "pc-i440fx-2.2"),
     Recipe("no description", "newer", "pc,suppress-vmdesc=on", others=((("-machine", "suppress-vmdesc=off"), ()),)),
-    Recipe("no footers", "newer", "pc-i440fx-7.2", ("-global", "migration.send-section-footer=off"),
+    Recipe("no footers", "newer", "pc-i440fx-7.2", ("-global", "migration.send-section-footer=off"), portable=True,
            others=((("-global", "migration.send-section-footer=on"), ()),)),
     Recipe("UUID", "older", "pc-i440fx-7.2", ("-uuid", UUID), ("validate-uuid",), portable=True,
            others=(((), ()),)),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Where everything stands in a healthy stream: what damage is aimed at."""
+import bisect
 import dataclasses
 import functools
 import json
@@ -102,7 +103,9 @@ class Image:
         return [piece for piece in self.pieces if piece.meaning.startswith(beginnings)]
 
     def pieces_of(self, record):
-        return [piece for piece in self.pieces if record.offset <= piece.offset < record.end]
+        first, last = (bisect.bisect_left(self.pieces, end, key=lambda piece: piece.offset)
+                       for end in (record.offset, record.end))
+        return self.pieces[first:last]
 
     @functools.cached_property
     def devices(self):
