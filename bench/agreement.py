@@ -3,7 +3,7 @@
 """Compares what vmstream-inspect says of damaged streams with what real QEMUs make of the same bytes.
 
 Guests are saved by the QEMUs at hand, the streams are damaged in every kind that
-agreement_damage.py knows, and each is given to a QEMU that is started as the guest was, to `explain`,
+agreement_kinds.py names, and each is given to a QEMU that is started as the guest was, to `explain`,
 `verify` and `info`. A case is the same for the same saved guests and seed, whatever else is run.
 
     agreement.py                        1000 cases, and the tables
@@ -26,8 +26,9 @@ import tempfile
 
 import agreement_guests
 import agreement_tables
-from agreement_damage import KINDS, Damage, Kind
+from agreement_damage import Damage
 from agreement_guests import LOADED, RECIPES
+from agreement_kinds import KINDS, Kind
 from agreement_sources import Qemus, Source, Sources
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -134,7 +135,7 @@ class Judge:
 
     def elsewhere(self, case, file):
         """Whether it loads in a QEMU that is started another way, and in another release."""
-        for other in case.source.recipe.others:
+        for other in case.source.recipe.all_others():
             yield self.qemus.load(case.release, case.source, file, other)[0] == LOADED
         for release in case.source.releases:
             if release != case.release:

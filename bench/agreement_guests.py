@@ -31,6 +31,11 @@ DISK = ("-drive", "if=none,id=disk,driver=null-co,size=4M,read-zeroes=on", "-dev
 UUID = "0f0e0d0c-0b0a-0908-0706-050403020100"
 
 
+# A destination may be told so whatever it is to load.
+NO_CONFIGURATION = ("-global", "migration.send-configuration=off")
+NO_FOOTERS = ("-global", "migration.send-section-footer=off")
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How a guest is started and saved; a destination is started the same way."""
@@ -49,6 +54,9 @@ class Recipe:
     memory: str = "16"  # MiB
     program: str = ""  # of another processor than x86_64
 
+    def all_others(self):
+        return (*self.others, *((more, self.capabilities) for more in (NO_CONFIGURATION, NO_FOOTERS)))
+
 
 RECIPES = (
     Recipe("pc", "older", "pc-i440fx-7.2", portable=True),
@@ -65,7 +73,7 @@ RECIPES = (
     Recipe("no configuration, no footers", "older", "pc-i440fx-2.3"),
     Recipe("the same, no description", "older", "pc-i440fx-2.2"),
     Recipe("no description", "newer", "pc,suppress-vmdesc=on", others=((("-machine", "suppress-vmdesc=off"), ()),)),
-    Recipe("no footers", "newer", "pc-i440fx-7.2", ("-global", "migration.send-section-footer=off"), portable=True,
+    Recipe("no footers", "newer", "pc-i440fx-7.2", NO_FOOTERS, portable=True,
            others=((("-global", "migration.send-section-footer=on"), ()),)),
     Recipe("UUID", "older", "pc-i440fx-7.2", ("-uuid", UUID), ("validate-uuid",), portable=True,
            others=(((), ()),)),

@@ -10,7 +10,7 @@ import subprocess
 import hostile_inputs as wire
 
 ZERO_PAGE, PAGE, XBZRLE, COMPRESSED = wire.ZERO_PAGE, wire.PAGE, wire.XBZRLE, 0x100
-MEM_SIZE, END_OF_SLICE = 4, 0x10
+END_OF_SLICE = 0x10
 
 
 @dataclasses.dataclass(frozen=True)

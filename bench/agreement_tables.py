@@ -3,8 +3,8 @@
 import collections
 import pathlib
 
-from agreement_damage import KINDS
 from agreement_guests import CRASHED, HUNG, LOADED
+from agreement_kinds import KINDS
 from report import row
 
 BEGIN, END = "<!-- agreement: begin -->\n", "<!-- agreement: end -->\n"
