@@ -232,8 +232,15 @@ def subsection(image, rng):
 
 def end_mark(image, rng):
     if rng.random() < 0.3:
-        return Damage("left out", True, (Edit(image.eof.offset, 1),))
+        told = True if image.description else told_when_cut(image, image.eof.offset)
+        return Damage("left out", told, (Edit(image.eof.offset, 1),))
     return flipped(image, rng, image.meant("end of the sections"), True)
+
+
+def told_when_cut(image, place):
+    """Without footers and a description the last byte of a device can be taken for the mark of the end."""
+    bounded = image.has_footers or place <= image.devices[0].offset
+    return True if bounded or image.bytes[place - 1] else None
 
 
 def early_end(image, rng):
@@ -284,8 +291,8 @@ def description_cut(image, rng):
 
 def cut_between(image, rng):
     """Where a record ends, before the mark of the end."""
-    return cut_at(image, rng.choice([record.offset for record in image.records[1:]
-                                     if record.offset <= image.eof.offset]), True)
+    place = rng.choice([record.offset for record in image.records[1:] if record.offset <= image.eof.offset])
+    return cut_at(image, place, told_when_cut(image, place))
 
 
 def cut_within(image, rng):
@@ -294,7 +301,8 @@ def cut_within(image, rng):
     record = rng.choice(image.of_type(rng.choice(kinds)))
     pieces = [piece for piece in image.pieces_of(record) if piece.length > 1]
     piece = rng.choice(pieces)
-    return cut_at(image, rng.randrange(piece.offset + 1, piece.end), True)
+    place = rng.randrange(piece.offset + 1, piece.end)
+    return cut_at(image, place, told_when_cut(image, place))
 
 
 def padding(image, rng):
