@@ -47,7 +47,7 @@ class Case:
 
     @property
     def is_crossed(self):
-        return self.release != self.source.releases[0]
+        return self.release != self.source.saved_by
 
     def write(self, file):
         file.write_bytes(self.damage.apply(self.source.image.bytes))
@@ -61,10 +61,19 @@ def make_case(kind, number, seed, sources):
 
     for source in sorted(sources, key=lambda source: chance(source).random()):
         rng = chance(source)
-        crossed = len(source.releases) > 1 and rng.random() < CROSSED
-        if damage := kind.make(source.image, rng):
-            return Case(f"{kind.name}-{number}", kind, source, source.releases[crossed], damage)
+        release = choose_release(kind, source, rng)
+        damage = kind.make(source.image, rng)
+        if release and damage:
+            return Case(f"{kind.name}-{number}", kind, source, release, damage)
     return None
+
+
+def choose_release(kind, source, rng):
+    """That is to load it: mostly the one that saved it."""
+    if kind.of_strangers:
+        return source.strangers[0] if source.strangers else None
+    others = [release for release in source.releases if release != source.saved_by]
+    return rng.choice(others) if others and rng.random() < CROSSED else source.saved_by
 
 
 def chosen_cases(options, sources):
@@ -123,7 +132,7 @@ class Judge:
                       other.get("verdict", verdict) != verdict
                       for other in (answer, self.tool.ask("info", file)[1]))}
         return {"case": case.name, "kind": case.kind.name, "capture": case.source.recipe.name,
-                "saved_by": case.source.releases[0], "loaded_by": case.release,
+                "saved_by": case.source.saved_by, "loaded_by": case.release,
                 "what": case.damage.what, "told": case.damage.told, "qemu": result, "message": message,
                 "verdict": verdict, "verify": verified,
                 "faults": [fault for fault, there in faults.items() if there]}

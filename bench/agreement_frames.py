@@ -39,6 +39,11 @@ def none(_image, _rng):
     return Damage("nothing", False, ())
 
 
+def no_release(_image, _rng):
+    """Nothing is wrong with the stream, but the release has not its machine type or a part of it."""
+    return Damage("nothing", False, ())
+
+
 def header(image, rng):
     if rng.random() < 0.3:
         what, edits = replaced(image, 4, struct.pack(">I", rng.choice([0, 1, 2, 4, 0x300])))

@@ -46,7 +46,6 @@ class Recipe:
     capabilities: tuple = ()  # of both sides
     source_capabilities: tuple = ()
     live: bool = False  # saved in several passes while it writes
-    portable: bool = False  # its machine is known to both QEMUs
     # Other ways to start a destination, as real as the first: arguments and capabilities.
     others: tuple = ()
     prepare: tuple = ()  # commands before the save, with their arguments
@@ -59,23 +58,22 @@ class Recipe:
 
 
 RECIPES = (
-    Recipe("pc", "older", "pc-i440fx-7.2", portable=True),
+    Recipe("pc", "older", "pc-i440fx-7.2"),
     Recipe("pc, virtio", "newer", "pc", ("-smp", "2", *VIRTIO)),
-    Recipe("q35, many devices", "older", "pc-q35-7.2", ("-smp", "2", *VIRTIO, *PCI, *AHCI), portable=True),
-    Recipe("q35 of an older type", "newer", "pc-q35-7.2", ("-smp", "2", *VIRTIO), portable=True),
-    Recipe("microvm", "older", "microvm", portable=True),
-    Recipe("isapc", "newer", "isapc", portable=True),
+    Recipe("q35, many devices", "older", "pc-q35-7.2", ("-smp", "2", *VIRTIO, *PCI, *AHCI)),
+    Recipe("q35 of an older type", "newer", "pc-q35-7.2", ("-smp", "2", *VIRTIO)),
+    Recipe("microvm", "older", "microvm"),
+    Recipe("isapc", "newer", "isapc"),
     Recipe("mapped-ram", "newer", "pc", capabilities=("mapped-ram",)),
-    Recipe("several passes, xbzrle", "older", "pc-i440fx-7.2", source_capabilities=("xbzrle",), live=True,
-           portable=True),
+    Recipe("several passes, xbzrle", "older", "pc-i440fx-7.2", source_capabilities=("xbzrle",), live=True),
     Recipe("several passes", "newer", "q35", live=True),
     Recipe("compress", "older", "pc", capabilities=("compress",), others=(((), ()),)),
     Recipe("no configuration, no footers", "older", "pc-i440fx-2.3"),
     Recipe("the same, no description", "older", "pc-i440fx-2.2"),
     Recipe("no description", "newer", "pc,suppress-vmdesc=on", others=((("-machine", "suppress-vmdesc=off"), ()),)),
-    Recipe("no footers", "newer", "pc-i440fx-7.2", NO_FOOTERS, portable=True,
+    Recipe("no footers", "newer", "pc-i440fx-7.2", NO_FOOTERS,
            others=((("-global", "migration.send-section-footer=on"), ()),)),
-    Recipe("UUID", "older", "pc-i440fx-7.2", ("-uuid", UUID), ("validate-uuid",), portable=True,
+    Recipe("UUID", "older", "pc-i440fx-7.2", ("-uuid", UUID), ("validate-uuid",),
            others=(((), ()),)),
     Recipe("shared memory left out", "newer", "pc,memory-backend=pc.ram",
            ("-object", "memory-backend-file,id=pc.ram,size=16M,share=on,mem-path=shared"),
@@ -123,6 +121,9 @@ class Qemu:
     def set_capabilities(self, names):
         self.execute("migrate-set-capabilities",
                      capabilities=[{"capability": name, "state": True} for name in names])
+
+    def known_capabilities(self):
+        return {capability["capability"] for capability in self.execute("query-migrate-capabilities")}
 
     def migration(self):
         return self.execute("query-migrate")
@@ -204,6 +205,8 @@ def load(qemu, recipe, folder, file, other=None):
     arguments, capabilities = other or ((), recipe.capabilities)
     with Qemu([*command_of(qemu, recipe, folder), *arguments, "-incoming", "defer"], folder) as guest:
         try:
+            known = guest.known_capabilities() if capabilities else ()
+            capabilities = [name for name in capabilities if name in known]
             guest.set_capabilities(capabilities)
             uri = f"file:{file}" if "mapped-ram" in capabilities else f"exec:cat '{file}'"
             guest.execute("migrate-incoming", uri=uri)

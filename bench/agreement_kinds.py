@@ -11,6 +11,7 @@ import agreement_memory as memory
 class Kind:
     title: str
     make: collections.abc.Callable  # of an image and a source of numbers; None where it cannot be
+    of_strangers: bool = False  # for releases that do not load the stream even when it is healthy
 
     @property
     def name(self):
@@ -19,6 +20,7 @@ class Kind:
 
 KINDS = (
     Kind("none", frames.none),
+    Kind("none, a release without it", frames.no_release, of_strangers=True),
     Kind("header: a bit, the version", frames.header),
     Kind("configuration: a bit", frames.configuration),
     Kind("configuration twice, left out", frames.configuration_twice),

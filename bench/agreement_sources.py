@@ -12,11 +12,13 @@ from agreement_stream import Image
 
 @dataclasses.dataclass
 class Source:
-    """A saved guest, and the releases that load it whole; the first is the one that saved it."""
+    """A saved guest, the releases that load it, and those that refuse it."""
     recipe: Recipe
     file: pathlib.Path
-    releases: list
-    image: Image
+    saved_by: str
+    releases: list = dataclasses.field(default_factory=list)
+    strangers: list = dataclasses.field(default_factory=list)
+    image: Image = None
 
 
 class Qemus:
@@ -78,18 +80,19 @@ class Sources:
             leave_out(f"{recipe.name}: no QEMU {release}")
 
     def add_file(self, recipe, file, release):
-        """With every release that loads it; none if the one that saved it does not."""
-        source = Source(recipe, file, [], None)
-        others = [other for other in self.qemus.commands if other != release] if recipe.portable else []
-        for other in (release, *others):
+        """Unless the release that saved it does not load it."""
+        source = Source(recipe, file, release)
+        for other in self.qemus.commands if not recipe.program else [release]:
             result, message = self.qemus.load(other, source, file)
             if result == LOADED:
                 source.releases.append(other)
+            elif other != release:
+                source.strangers.append(other)
             else:
-                leave_out(f"{recipe.name}, {release} into {other}: {message}")
-        if release in source.releases:
-            source.image = Image(file, self.inspect)
-            self.found.append(source)
+                leave_out(f"{recipe.name}, {release}: {message}")
+                return
+        source.image = Image(file, self.inspect)
+        self.found.append(source)
 
 
 def leave_out(what):
