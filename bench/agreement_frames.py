@@ -203,6 +203,19 @@ def ram_end(image, rng):
     return Damage("twice", True, (Edit(record.end, 0, image[record]),))
 
 
+def ram_order(image, rng):
+    """The start of the memory stands after its first pages, or its end after devices."""
+    start, *parts, end = [record for record in image.records if record.idstr == "ram" and record.is_section]
+    if end.type != "end":
+        return None
+    if parts and not image.is_mapped and rng.random() < 0.3:
+        what, moved, place = "start after pages", start, parts[0].end
+    else:
+        what, moved, place = "end after devices", end, rng.choice([*image.devices[1:], image.eof]).offset
+    return Damage(f"{what}, at {place:#x}", True,
+                  (Edit(moved.offset, moved.length), Edit(place, 0, image[moved])))
+
+
 def ram_part(image, rng):
     records = [record for record in image.of_type("part") if record.idstr == "ram"]
     if not records:

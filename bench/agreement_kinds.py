@@ -37,6 +37,7 @@ KINDS = (
     Kind("device that nobody has", frames.device_unknown),
     Kind("devices swapped", frames.devices_swapped),
     Kind("RAM start twice, left out", frames.ram_start),
+    Kind("RAM start late, end late", frames.ram_order),
     Kind("RAM part twice, left out", frames.ram_part),
     Kind("RAM end twice, left out", frames.ram_end),
     Kind("RAM block list", memory.block_list),
