@@ -16,9 +16,9 @@ class Source:
     recipe: Recipe
     file: pathlib.Path
     saved_by: str
+    image: Image
     releases: list = dataclasses.field(default_factory=list)
     strangers: list = dataclasses.field(default_factory=list)
-    image: Image = None
 
 
 class Qemus:
@@ -81,7 +81,8 @@ class Sources:
 
     def add_file(self, recipe, file, release):
         """Unless the release that saved it does not load it."""
-        source = Source(recipe, file, release)
+        image = Image(file, self.inspect)
+        source = Source(of_machine(recipe, image), file, release, image)
         for other in self.qemus.commands if not recipe.program else [release]:
             result, message = self.qemus.load(other, source, file)
             if result == LOADED:
@@ -91,8 +92,16 @@ class Sources:
             else:
                 leave_out(f"{recipe.name}, {release}: {message}")
                 return
-        source.image = Image(file, self.inspect)
         self.found.append(source)
+
+
+def of_machine(recipe, image):
+    """With the machine type that the stream names: "pc" is another one in another release."""
+    name = image.meant("machine type '")
+    if not name:
+        return recipe
+    options = recipe.machine.partition(",")[2]
+    return dataclasses.replace(recipe, machine=",".join(filter(None, (image[name[0]].decode(), options))))
 
 
 def leave_out(what):
