@@ -55,15 +55,14 @@ class Case:
 def make_case(kind, number, seed, sources):
     """The same for the same kind, number, seed and saved guests, whatever other kinds and guests there
     are. None where no stream can have the damage."""
-    def chance(source, what=""):
-        return random.Random(f"{seed} {kind.name} {number} {source.recipe.name}{what}")
+    def chance(source, what):
+        return random.Random(f"{seed} {kind.name} {number} {source.recipe.name} {what}")
 
-    for source in sorted(sources, key=lambda source: chance(source).random()):
-        rng = chance(source)
-        release = choose_release(kind, source, rng)
-        damage = kind.make(source.image, rng)
+    for source in sorted(sources, key=lambda source: chance(source, "order").random()):
+        release = choose_release(kind, source, chance(source, "release"))
+        damage = kind.make(source.image, chance(source, "damage"))
         if release and damage:
-            told = release != source.saved_by or chance(source, " release").random() < TOLD
+            told = release != source.saved_by or chance(source, "told").random() < TOLD
             return Case(f"{kind.name}-{number}", kind, source, release, damage, told)
     return None
 

@@ -45,7 +45,7 @@ def report(results):
     routes = sorted({route_of(result) for result in results})
     return "\n".join([
         table("damage", results, lambda result: result["kind"], {kind.name: kind.title for kind in KINDS}),
-        table("guest, and QEMUs", results, route_of, dict(zip(routes, routes)))])
+        table("guest", results, route_of, dict(zip(routes, routes)))])
 
 
 def complaints(results):
