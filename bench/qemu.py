@@ -70,7 +70,7 @@ class Session:
     def __init__(self, client):
         self._client = client
         self._lines = client.makefile("rw", encoding="utf-8")
-        json.loads(self._lines.readline())  # the greeting
+        self._read()  # the greeting
         self.execute("qmp_capabilities")
 
     def __enter__(self):
@@ -85,11 +85,17 @@ class Session:
         self._lines.write("\n")
         self._lines.flush()
         while True:
-            answer = json.loads(self._lines.readline())
+            answer = self._read()
             if "error" in answer:
                 raise QmpError(f"{command}: {answer['error']['desc']}")
             if "return" in answer:
                 return answer["return"]
+
+    def _read(self):
+        line = self._lines.readline()
+        if not line:
+            raise QmpError("QEMU has ended")
+        return json.loads(line)
 
     def wait_for_migration(self):
         while True:
