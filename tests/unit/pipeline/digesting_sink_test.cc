@@ -39,7 +39,7 @@ auto bytes_of(std::string_view text) {
 }  // namespace
 
 TEST_CASE("the digest is of all that was written or lent, on any thread", "[pipeline]") {
-  for (size_t threads : {0, 1, 8}) {
+  for (size_t threads : {size_t{0}, size_t{1}, size_t{8}}) {
     Lender next;
     DigestingSink sink(next, threads);
     REQUIRE(sink.write(bytes_of("a")));

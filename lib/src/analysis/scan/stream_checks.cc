@@ -36,6 +36,7 @@ std::optional<size_t> length_of(CommandType type) {
 
 constexpr size_t kLongAdvice = 16;  // page-size summary, target page size
 constexpr size_t kMostNames = 1u << 17;
+constexpr uint32_t kMostInstances = 0xffff;  // of iterable sections, which are counted from 0
 
 }  // namespace
 
@@ -61,6 +62,7 @@ Status StreamChecks::on_problem(const Problem& problem) {
 
 StreamChecks::Findings StreamChecks::finish(const ScanResult& scan) {
   if (scan.fault) problems_.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan));
+  tell_fills();
   LoadVerdict verdict = judge_load(problems_, conditions_);
   return {std::move(problems_), std::move(conditions_), std::move(verdict)};
 }
@@ -154,16 +156,29 @@ void StreamChecks::check_name(const SectionHeader& header) {
   if (!printable) {
     tell_refused(header.offset, fmt::format("section name '{}' holds characters that no QEMU uses",
                                             escape(header.idstr)));
+  } else if (header.type == SectionType::Start && header.instance_id > kMostInstances) {
+    tell_refused(header.offset,
+                 fmt::format("section '{}' has instance id {:#x}, which no QEMU gives",
+                             escape(header.idstr), header.instance_id));
   } else if (header.idstr == "ram" && header.instance_id != 0) {
     tell_refused(header.offset,
                  fmt::format("section 'ram' has instance id {}, wanted 0", header.instance_id));
   }
 }
 
-// START, PARTs, END. QEMU finds the section by its id, and does not count.
+// START, PARTs, END, and the devices behind all of them, but for those that are sent early, in
+// front of the first PART, and after a switch to postcopy. QEMU finds a section by its id, and
+// minds no order.
 void StreamChecks::check_order(const SectionHeader& header) {
   Iterable& iterable = iterables_[header.section_id];
   iterable.idstr = header.idstr;
+  if (header.type != SectionType::Start) {
+    if (devices_since_part_ && postcopy_steps_ == 0) {
+      tell_ignored(header.offset, fmt::format("section '{}' (id {}) goes on behind the devices",
+                                              escape(header.idstr), header.section_id));
+    }
+    any_part_ = true;
+  }
   if (iterable.ended) {
     tell_ignored(header.offset, fmt::format("section '{}' (id {}) goes on behind its END",
                                             escape(header.idstr), header.section_id));
@@ -173,6 +188,7 @@ void StreamChecks::check_order(const SectionHeader& header) {
 
 // QEMU loads a device as often as it comes.
 void StreamChecks::check_twice(const SectionHeader& header) {
+  devices_since_part_ |= any_part_;
   if (devices_.size() == kMostNames) return;
   ++devices_[{header.idstr, header.instance_id}];
   if (ids_.insert(header.section_id).second && !iterables_.contains(header.section_id)) return;
@@ -263,19 +279,27 @@ void StreamChecks::check_packed(const Page& page) {
 // Releases before 1.5 sent pages of one repeated byte so. Since 9.0 a load stops there; in between
 // QEMU fills the page with what no sender wrote.
 void StreamChecks::check_fill(const Page& page) {
+  if (fills_.size() == ProblemLog::kProblemsKept) return;
+  fills_.push_back({.offset = page.offset,
+                    .message = fmt::format("zero page {:#x} has the value {:#04x}; QEMU 9.0 and "
+                                           "later refuse it",
+                                           page.block_offset, page.fill)});
+}
+
+// Once the whole stream has told which releases can load it at all.
+void StreamChecks::tell_fills() {
   auto effect = LoadEffect::Depends;
   if (loader_) effect = is_older_than({9, 0}) ? LoadEffect::Ignored : LoadEffect::Refused;
-  if (machine_since_ > QemuVersion{8, 2}) effect = LoadEffect::Refused;
-  if (!is_recent_) {
-    return require(page.offset,
-                   "zero pages stand for other values, too; QEMU 9.0 and later refuse them",
-                   effect);
+  if (switched_over_ || machine_since_ > QemuVersion{8, 2}) effect = LoadEffect::Refused;
+  for (Problem& fill : fills_) {
+    fill.effect = effect;
+    if (!is_recent_) {
+      return require(fill.offset,
+                     "zero pages stand for other values, too; QEMU 9.0 and later refuse them",
+                     effect);
+    }
+    tell(std::move(fill));
   }
-  tell(
-      {.offset = page.offset,
-       .message = fmt::format("zero page {:#x} has the value {:#04x}; QEMU 9.0 and later refuse it",
-                              page.block_offset, page.fill),
-       .effect = effect});
 }
 
 Status StreamChecks::on_command(const Command& command) {

@@ -70,6 +70,7 @@ class StreamChecks final : public StreamVisitor {
   void check_delta(const Page& page);
   void check_packed(const Page& page);
   void check_fill(const Page& page);
+  void tell_fills();
   void check_mapped(const RamBlock& block);
   void check_device(const KeptDevice& device, const Vmdesc& vmdesc);
   void check_postcopy_order(const Command& command);
@@ -94,6 +95,8 @@ class StreamChecks final : public StreamVisitor {
   std::optional<QemuVersion> machine_since_;
   size_t postcopy_steps_ = 0;  // ADVISE, LISTEN and RUN that have come
   bool switched_over_ = false;
+  bool any_part_ = false;  // of an iterable section, or an END
+  bool devices_since_part_ = false;
   std::optional<uint32_t> page_bytes_;
   std::map<uint32_t, Iterable> iterables_;  // by section id
   std::set<uint32_t> ids_;                  // of FULL sections
@@ -101,6 +104,7 @@ class StreamChecks final : public StreamVisitor {
   std::map<std::pair<std::string, uint32_t>, uint64_t> devices_;
   std::set<std::pair<std::string, uint32_t>> undescribed_;
   size_t mapped_seen_ = 0;          // blocks of the list so far
+  std::vector<Problem> fills_;      // of zero pages with a value
   std::vector<std::byte> scratch_;  // a page that nobody wants
 };
 

@@ -276,10 +276,8 @@ Result<Step> RamBody::take_block_entry(const Window& window) {
   at_ = At::MappedArea;
   // An entry that is refused is not told of: its bytes are lost.
   if (auto status = mapped_area_.begin(list_.blocks.back(), in.offset()); !status) {
-    constexpr uint64_t kAlignment = 1u << 20;  // all that QEMU checks; a size of 0 ends it
-    const MappedRam& mapped = *list_.blocks.back().mapped;
-    bool believed = mapped.page_size != 0 && mapped.pages_offset % kAlignment == 0;
-    effect_of_fault_ = believed ? LoadEffect::Ignored : LoadEffect::Refused;
+    effect_of_fault_ =
+        is_believed(list_.blocks.back(), in.offset()) ? LoadEffect::Ignored : LoadEffect::Refused;
     return status.error();
   }
   if (auto status = visitor_.on_ram_blocks(list_); !status) return status.error();
@@ -296,6 +294,16 @@ Result<Step> RamBody::break_off_list(const ByteReader& in, const Window& window)
   if (!is_bad || mapped_ram_ || list_.blocks.empty()) return step;
   if (auto status = visitor_.on_ram_blocks(list_); !status) return status.error();
   return step;
+}
+
+// QEMU believes a mapped-ram header whose pages stand where it goes on reading, and whose page size
+// is not 0. `position` is behind the header.
+bool RamBody::is_believed(const RamBlock& block, uint64_t position) const {
+  constexpr uint64_t kAlignment = 1u << 20;
+  const MappedRam& mapped = *block.mapped;
+  uint64_t bitmap = block.used_length / page_bytes_ / 8 + sizeof(uint64_t);
+  return mapped.page_size != 0 && mapped.pages_offset % kAlignment == 0 &&
+         mapped.pages_offset >= position && mapped.pages_offset - position < bitmap + kAlignment;
 }
 
 Status RamBody::finish_block_list() {

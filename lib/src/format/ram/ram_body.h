@@ -66,6 +66,7 @@ class RamBody {
   Result<Step> take_mark(const Window& window, size_t at, uint64_t word);
   Result<Step> take_block_entry(const Window& window);
   Result<Step> break_off_list(const ByteReader& in, const Window& window);
+  bool is_believed(const RamBlock& block, uint64_t position) const;
   Status finish_block_list();
   void leave_area();
   Result<Step> begin_page(const Window& window, Record& record, uint64_t word);
