@@ -86,6 +86,7 @@ struct MappedRam {
   uint64_t page_size = 0;
   uint64_t bitmap_offset = 0;  ///< absolute in the file
   uint64_t pages_offset = 0;   ///< absolute in the file
+  uint32_t version = 1;        ///< of the header; QEMU takes 0 for 1
 };
 
 /// A named range of guest memory.

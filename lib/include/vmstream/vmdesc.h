@@ -29,6 +29,7 @@ struct VmdescField {
   std::string name;
   std::string type;
   uint64_t size = 0;       ///< bytes of one element, nested subsections included
+  bool sized = false;      ///< the description gives a size
   uint64_t array_len = 1;  ///< the entry stands for this many equal elements
   std::optional<uint64_t> index = std::nullopt;  ///< element number, in arrays written one by one
   std::string vmsd_name;                         ///< of a struct; empty otherwise
@@ -64,6 +65,9 @@ struct VmdescDevice {
   /// Whether body_length() is known to be wrong: releases from 2.3 to 9.2 describe an array of
   /// pointers by its first element, and where that is NULL nothing tells the size of the others.
   bool hides_elements() const;
+  /// Whether a field has no size, or another than its type: then the description is damaged,
+  /// whatever the section is like.
+  bool contradicts_itself() const;
 };
 
 /// A parsed description. Owns everything; shared freely between threads once made.

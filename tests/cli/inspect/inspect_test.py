@@ -204,12 +204,13 @@ class Start(InspectTest):
         rtc = bytes(cmos) + bytes(77) + be64(1795213191) + be64(1795213200_000000000) + bytes(24)
         content = self.guest(("timer", 2, bytes(16) + be64(3723_000000000)), ("mc146818rtc", 3, rtc),
                              ("kvmclock", 1, be64(60_000000001)))
-        clocks = self.inspect("--json", content=content).json["clocks"]
+        # The description that all of these streams share knows an older timer.
+        clocks = self.inspect("--json", content=content, status=3).json["clocks"]
         self.assertEqual(clocks, {
             "save_time": "2026-11-20T22:20:00Z", "save_time_source": "rtc", "rtc": "2026-11-20T22:19:51",
             "kvmclock_ns": 60_000000001, "kvmclock_ns_hex": "0xdf8475801", "run_ns": 3723_000000000,
             "run_ns_hex": hex(3723_000000000)})
-        text = self.inspect(content=content).text
+        text = self.inspect(content=content, status=3).text
         for line in ("saved        2026-11-20 22:20:00 UTC by the source's clock", "guest clock  2026-11-20 22:19:51 in its RTC",
                      "counted by kvmclock since 2026-11-20 22:18:51", "has run      1:02:03"):
             self.assertIn(line + "\n", text)
@@ -363,7 +364,7 @@ class Manners(InspectTest):
                              ("explain", "-o", out): "which is of extract, index",
                              ("dump", "--json", "--format", "xml"): "exclude each other"}.items():
             run = Run(*words, path)
-            self.assertEqual((run.status, run.out), (2, b""), words)
+            self.assertEqual((run.status, run.out == b""), (2, "--json" not in words), words)
             self.assertIn(known, run.err.decode())
         self.assertFalse(os.path.exists(out))
 

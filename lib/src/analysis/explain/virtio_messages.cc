@@ -6,6 +6,7 @@
 #include <array>
 
 #include "analysis/explain/message_explainer.h"
+#include "format/layout/virtio_subsections.h"
 
 #include <vmstream/text.h>
 
@@ -57,42 +58,24 @@ std::optional<uint64_t> find_number(const DeviceField& field, uint32_t value) {
   return field.offset + static_cast<uint64_t>(place.begin() - field.bytes.begin());
 }
 
-bool is_known_subsection(std::string_view name) {
-  constexpr std::array<std::string_view, 10> kNames{
-      "virtio/device_endian",     "virtio/64bit_features", "virtio/128bit_features",
-      "virtio/virtqueues",        "virtio/ringsize",       "virtio/broken",
-      "virtio/extra_state",       "virtio/started",        "virtio/disabled",
-      "virtio/packed_virtqueues",
-  };
-  return std::ranges::find(kNames, name) != kNames.end();
-}
-
 }  // namespace
 
 // No description names the subsections of `virtio`: the first without its mark, or with a name that
 // is none.
 bool MessageExplainer::say_bad_subsection(const KeptDevice& device) {
-  constexpr std::string_view kFront = "virtio/";
-  constexpr char kMark = 5;
   DeviceState state = decoded(device);
   const DeviceField* virtio = find_virtio(state);
-  if (virtio == nullptr) return false;
-  std::string_view bytes(reinterpret_cast<const char*>(virtio->bytes.data()), virtio->size());
-  for (size_t at = bytes.find(kFront); at != std::string_view::npos;
-       at = bytes.find(kFront, at + 1)) {
-    if (at < 2) continue;
-    auto name = bytes.substr(at, static_cast<uint8_t>(bytes[at - 1]));
-    bool is_marked = bytes[at - 2] == kMark;
-    if (is_marked && is_known_subsection(name)) continue;
-    std::string fault = is_marked ? "which is a name that no release has"
-                                  : fmt::format("but its mark is {:#04x} instead of 0x05",
-                                                static_cast<uint8_t>(bytes[at - 2]));
-    say(virtio->offset + at - 2,
-        fmt::format("The subsection '{}' of the section '{}' begins here, {}: it is damaged.",
-                    escape(name.substr(0, 64)), escape(device.header.idstr), fault));
-    return true;
+  auto damaged = virtio ? find_damaged_subsection(*virtio) : std::nullopt;
+  if (!damaged) return false;
+  std::string fault = "which is a name that no release has";
+  if (damaged->is_name) fault = fmt::format("but has version {:#x}", damaged->version);
+  if (damaged->mark != 5) {
+    fault = fmt::format("but its mark is {:#04x} instead of 0x05", damaged->mark);
   }
-  return false;
+  say(damaged->offset,
+      fmt::format("The subsection '{}' of the section '{}' begins here, {}: it is damaged.",
+                  escape(damaged->name), escape(device.header.idstr), fault));
+  return true;
 }
 
 // The place of a queue's last_avail_idx, in each device that has such a queue. `size` is empty

@@ -8,6 +8,7 @@
 #include <cctype>
 #include <utility>
 
+#include "format/layout/virtio_subsections.h"
 #include "format/ram/compressed_page.h"
 #include "format/ram/target_page.h"
 #include "format/ram/xbzrle.h"
@@ -34,13 +35,36 @@ std::optional<size_t> length_of(CommandType type) {
   }
 }
 
+bool is_printable(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) { return c >= ' ' && c < 0x7f; });
+}
+
+// The characters of all of them; and not one letter away from a family that nearly every guest is
+// of.
+bool is_machine_name(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kFamilies{"pc-i440fx-", "pc-q35-",          "virt-",
+                                                      "pseries-",   "s390-ccw-virtio-", "microvm"};
+  bool of_letters = std::ranges::all_of(name, [](unsigned char c) {
+    return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '+';
+  });
+  return of_letters && std::ranges::none_of(kFamilies, [&](std::string_view family) {
+           if (name.size() < family.size()) return false;
+           size_t differing = 0;
+           for (size_t i = 0; i < family.size(); ++i) differing += name[i] != family[i];
+           return differing == 1;
+         });
+}
+
 constexpr size_t kLongAdvice = 16;  // page-size summary, target page size
 constexpr size_t kMostNames = 1u << 17;
-constexpr uint32_t kMostInstances = 0xffff;  // of iterable sections, which are counted from 0
+// Of iterable sections, and of all sections of a PC: they are counted from 0, or numbers of ports.
+constexpr uint32_t kMostInstances = 0xffff;
 
 }  // namespace
 
+// QEMU reads nothing behind the first EOF.
 void StreamChecks::tell(Problem problem) {
+  if (eof_offset_ && problem.offset > *eof_offset_) problem.effect = LoadEffect::Ignored;
   if (told_.contains(problem.offset)) return;
   if (told_.size() < ProblemLog::kProblemsKept) told_.insert(problem.offset);
   problems_.add(std::move(problem));
@@ -54,7 +78,9 @@ void StreamChecks::tell_ignored(uint64_t offset, std::string message) {
   tell({.offset = offset, .message = std::move(message), .effect = LoadEffect::Ignored});
 }
 
-Status StreamChecks::on_problem(const Problem& problem) {
+Status StreamChecks::on_problem(const Problem& told) {
+  Problem problem = told;
+  if (eof_offset_ && problem.offset > *eof_offset_) problem.effect = LoadEffect::Ignored;
   if (told_.size() < ProblemLog::kProblemsKept) told_.insert(problem.offset);
   problems_.add(problem);
   return ok();
@@ -85,6 +111,7 @@ Status StreamChecks::on_header(const StreamHeader& header) {
 Status StreamChecks::on_configuration(const Configuration& configuration) {
   is_recent_ = true;
   page_bytes_ = certain_page_bytes(&configuration, "");
+  is_pc_ = configuration.machine.starts_with("pc-");
   machine_since_ = version_of_machine(configuration.machine);
   if (machine_since_ && is_older_than(*machine_since_)) {
     require(
@@ -93,14 +120,9 @@ Status StreamChecks::on_configuration(const Configuration& configuration) {
                     to_string(*loader_), escape(configuration.machine), to_string(*machine_since_)),
         LoadEffect::Refused);
   }
-  bool is_name = std::ranges::all_of(configuration.machine, [](unsigned char c) {
-    return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '+';
-  });
-  if (!is_name) {
-    tell_refused(configuration.offset,
-                 fmt::format("machine type '{}' holds characters that no QEMU "
-                             "uses",
-                             escape(configuration.machine)));
+  if (!is_machine_name(configuration.machine)) {
+    tell_refused(configuration.offset, fmt::format("machine type '{}' is none that QEMU has",
+                                                   escape(configuration.machine)));
   }
   bool is_mapped = configuration.capabilities &&
                    std::ranges::count(*configuration.capabilities, "mapped-ram") > 0;
@@ -152,11 +174,10 @@ Status StreamChecks::on_section_end(const SectionHeader& header, const SectionEn
 
 // Nothing else in the stream holds the name of an iterable section against damage.
 void StreamChecks::check_name(const SectionHeader& header) {
-  bool printable = std::ranges::all_of(header.idstr, [](char c) { return c >= ' ' && c < 0x7f; });
-  if (!printable) {
+  if (!is_printable(header.idstr)) {
     tell_refused(header.offset, fmt::format("section name '{}' holds characters that no QEMU uses",
                                             escape(header.idstr)));
-  } else if (header.type == SectionType::Start && header.instance_id > kMostInstances) {
+  } else if (header.instance_id > kMostInstances && (header.type == SectionType::Start || is_pc_)) {
     tell_refused(header.offset,
                  fmt::format("section '{}' has instance id {:#x}, which no QEMU gives",
                              escape(header.idstr), header.instance_id));
@@ -173,7 +194,7 @@ void StreamChecks::check_order(const SectionHeader& header) {
   Iterable& iterable = iterables_[header.section_id];
   iterable.idstr = header.idstr;
   if (header.type != SectionType::Start) {
-    if (devices_since_part_ && postcopy_steps_ == 0) {
+    if (devices_since_part_ && postcopy_steps_ < 2) {
       tell_ignored(header.offset, fmt::format("section '{}' (id {}) goes on behind the devices",
                                               escape(header.idstr), header.section_id));
     }
@@ -188,7 +209,8 @@ void StreamChecks::check_order(const SectionHeader& header) {
 
 // QEMU loads a device as often as it comes.
 void StreamChecks::check_twice(const SectionHeader& header) {
-  devices_since_part_ |= any_part_;
+  bool early = header.idstr.ends_with("-early");
+  devices_since_part_ |= !early && (any_part_ || !iterables_.empty());
   if (devices_.size() == kMostNames) return;
   ++devices_[{header.idstr, header.instance_id}];
   if (ids_.insert(header.section_id).second && !iterables_.contains(header.section_id)) return;
@@ -200,6 +222,11 @@ void StreamChecks::check_twice(const SectionHeader& header) {
 Status StreamChecks::on_ram_blocks(const RamBlockList& list) {
   for (; mapped_seen_ < list.blocks.size(); ++mapped_seen_) {
     const RamBlock& block = list.blocks[mapped_seen_];
+    if (!is_printable(block.name)) {
+      tell_refused(block.offset, fmt::format("the name of RAM block '{}' holds characters that no "
+                                             "QEMU uses",
+                                             escape(block.name)));
+    }
     if (block.mapped && block.mapped->page_size != 0) check_mapped(block);
   }
   return ok();
@@ -209,6 +236,10 @@ Status StreamChecks::on_ram_blocks(const RamBlockList& list) {
 void StreamChecks::check_mapped(const RamBlock& block) {
   constexpr uint64_t kAlignment = 1u << 20;
   const MappedRam& mapped = *block.mapped;
+  if (mapped.version == 0) {
+    tell_ignored(block.offset, fmt::format("mapped-ram block '{}': its header has version 0",
+                                           escape(block.name)));
+  }
   if (mapped.pages_offset % kAlignment != 0) {
     tell_refused(block.offset,
                  fmt::format("mapped-ram block '{}': pages at {:#x}, wanted a multiple of "
@@ -309,6 +340,10 @@ Status StreamChecks::on_command(const Command& command) {
     return ok();
   }
   check_two_ways(command);
+  if (command.type == CommandType::EnableColo) {
+    require(command.offset, "the command ENABLE_COLO wants a connection to a running source",
+            LoadEffect::Refused);
+  }
   check_postcopy_order(command);
   switched_over_ |= command.type == CommandType::SwitchoverStart;
   if (command.type == CommandType::SwitchoverStart && is_older_than({10, 0})) {
@@ -333,6 +368,10 @@ void StreamChecks::check_postcopy_order(const Command& command) {
   constexpr std::array kOrder = {CommandType::PostcopyAdvise, CommandType::PostcopyListen,
                                  CommandType::PostcopyRun};
   auto step = std::ranges::find(kOrder, command.type);
+  bool too_early = command.type == CommandType::PostcopyRamDiscard && postcopy_steps_ == 0;
+  if (too_early) {
+    tell_refused(command.offset, "command POSTCOPY_RAM_DISCARD stands before POSTCOPY_ADVISE");
+  }
   if (step == kOrder.end()) return;
   auto number = static_cast<size_t>(step - kOrder.begin());
   if (number != postcopy_steps_) {
@@ -345,7 +384,7 @@ void StreamChecks::check_postcopy_order(const Command& command) {
 // A file cannot be answered.
 void StreamChecks::check_two_ways(const Command& command) {
   bool asks = command.type == CommandType::OpenReturnPath || command.type == CommandType::Ping ||
-              command.type == CommandType::PostcopyRun || command.type == CommandType::EnableColo;
+              command.type == CommandType::PostcopyRun;
   if (!asks) return;
   require(
       command.offset,
@@ -355,6 +394,7 @@ void StreamChecks::check_two_ways(const Command& command) {
 
 // A background snapshot has no END of its RAM; it is not switched over either.
 Status StreamChecks::on_eof(uint64_t offset) {
+  if (!eof_offset_) eof_offset_ = offset;
   if (!switched_over_) return ok();
   for (const auto& [id, iterable] : iterables_) {
     if (iterable.ended || iterable.idstr != "ram") continue;
@@ -368,7 +408,8 @@ Status StreamChecks::on_vmdesc(const VmdescRecord& record) {
   auto vmdesc = Vmdesc::parse(record.json);
   if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
   if (!is_recent_ && record.json.starts_with("{\"configuration\"")) {
-    tell_refused(record.offset, "vmdesc describes a configuration, which is not in the stream");
+    constexpr uint64_t kItsPlace = 8;
+    tell_refused(kItsPlace, "vmdesc describes a configuration, which is not in the stream");
   }
   for (const auto& device : keeper_.devices()) check_device(device, *vmdesc);
   for (const auto& described : vmdesc->devices()) check_described(described, record.offset);
@@ -406,6 +447,7 @@ void StreamChecks::check_device(const KeptDevice& device, const Vmdesc& vmdesc) 
   bool agrees = described->body_length() == device.end.body_length;
   if (!device.kept || !agrees) return;
   DeviceState state = decode_device(*described, device.body, header.body_offset);
+  check_virtio(header, state);
   for (Problem& problem : state.problems) {
     if (described->hides_elements() && &problem != &state.problems.front()) break;
     problem.message = fmt::format("section '{}' (id {}): {}", escape(header.idstr),
@@ -413,6 +455,18 @@ void StreamChecks::check_device(const KeptDevice& device, const Vmdesc& vmdesc) 
     problem.known_flaw |= described->hides_elements();
     tell(std::move(problem));
   }
+}
+
+void StreamChecks::check_virtio(const SectionHeader& header, const DeviceState& state) {
+  auto virtio = std::ranges::find(state.fields, "virtio", &DeviceField::type);
+  auto damaged = virtio == state.fields.end() ? std::nullopt : find_damaged_subsection(*virtio);
+  if (!damaged) return;
+  tell(
+      {.offset = damaged->offset,
+       .message = fmt::format("section '{}' (id {}): the head of subsection '{}' is none that QEMU "
+                              "writes",
+                              escape(header.idstr), header.section_id, escape(damaged->name)),
+       .effect = damaged->stops_a_load() ? LoadEffect::Refused : LoadEffect::Ignored});
 }
 
 // A load does without a section that does not come.

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <vmstream/device_state.h>
 #include <vmstream/problem_log.h>
 #include <vmstream/qemu_version.h>
 #include <vmstream/stream_scan.h>
@@ -78,6 +79,7 @@ class StreamChecks final : public StreamVisitor {
   void require(uint64_t offset, std::string message, LoadEffect effect);
   bool is_older_than(QemuVersion version) const { return loader_ && *loader_ < version; }
   bool is_newer_than(QemuVersion version) const { return loader_ && *loader_ > version; }
+  void check_virtio(const SectionHeader& header, const DeviceState& state);
   void check_described(const VmdescDevice& described, uint64_t vmdesc_offset);
   void check_left_over(uint64_t vmdesc_offset);
   void tell(Problem problem);
@@ -93,7 +95,9 @@ class StreamChecks final : public StreamVisitor {
   uint64_t described_ = 0;
   bool is_recent_ = false;  // the sender writes configurations
   std::optional<QemuVersion> machine_since_;
-  size_t postcopy_steps_ = 0;  // ADVISE, LISTEN and RUN that have come
+  size_t postcopy_steps_ = 0;           // ADVISE, LISTEN and RUN that have come
+  std::optional<uint64_t> eof_offset_;  // of the first
+  bool is_pc_ = false;
   bool switched_over_ = false;
   bool any_part_ = false;  // of an iterable section, or an END
   bool devices_since_part_ = false;

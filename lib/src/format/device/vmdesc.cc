@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "format/device/device_value.h"
 #include "format/device/vmdesc_builder.h"
 
 #include <vmstream/text.h>
@@ -63,6 +64,12 @@ bool hides_elements(const VmdescField& field) {
   return (is_null && field.array_len > 1) || std::ranges::any_of(field.fields, hides_elements);
 }
 
+bool contradicts_itself(const VmdescField& field) {
+  uint64_t wanted = scalar_size(field.type);
+  bool differs = wanted != 0 && field.size != wanted && !is_null_pointer(field);
+  return differs || !field.sized || std::ranges::any_of(field.fields, contradicts_itself);
+}
+
 Error malformed(std::string_view reason) {
   return Error{Errc::Malformed, fmt::format("vmdesc: {}", reason)};
 }
@@ -79,6 +86,10 @@ uint64_t VmdescDevice::field_count() const {
 
 bool VmdescDevice::hides_elements() const {
   return std::ranges::any_of(fields, vmstream::hides_elements);
+}
+
+bool VmdescDevice::contradicts_itself() const {
+  return std::ranges::any_of(fields, vmstream::contradicts_itself);
 }
 
 uint64_t VmdescDevice::subsection_count() const {

@@ -94,7 +94,10 @@ bool VmdescBuilder::number_unsigned(number_unsigned_t number) {
   }
   if (frame.key == "version" && frame.version()) *frame.version() = number;
   if (frame.in == In::Field) {
-    if (frame.key == "size") frame.field->size = number;
+    if (frame.key == "size") {
+      frame.field->size = number;
+      frame.field->sized = true;
+    }
     if (frame.key == "array_len") frame.field->array_len = number;
     if (frame.key == "index") frame.field->index = number;
   }

@@ -55,6 +55,13 @@ Status MappedArea::begin(const RamBlock& block, uint64_t position) {
                            fmt::format("pages at {:#x} overlap the bitmap of {} bytes at {:#x}",
                                        mapped.pages_offset, bitmap_left_, mapped.bitmap_offset));
   }
+  uint64_t base = mapped.bitmap_offset - position;
+  if (base != base_.value_or(base)) {
+    return malformed_block(position, block,
+                           fmt::format("its bitmap is at {:#x}, wanted {:#x}", mapped.bitmap_offset,
+                                       position + *base_));
+  }
+  base_ = base;
   gap_left_ = mapped.pages_offset - mapped.bitmap_offset - bitmap_left_;
   length_ = block.used_length;
   return ok();

@@ -54,6 +54,7 @@ class MappedArea {
   MappedPages shown_ = MappedPages::Content;
   const RamBlock* block_ = nullptr;
   uint64_t length_ = 0;
+  std::optional<uint64_t> base_;  // of the file, where the stream begins in it
   uint64_t page_bytes_ = 0;
   uint64_t bitmap_left_ = 0;
   uint64_t gap_left_ = 0;

@@ -301,9 +301,12 @@ Result<Step> RamBody::break_off_list(const ByteReader& in, const Window& window)
 bool RamBody::is_believed(const RamBlock& block, uint64_t position) const {
   constexpr uint64_t kAlignment = 1u << 20;
   const MappedRam& mapped = *block.mapped;
+  // What stands behind the end of the file cannot be read; how long that is nobody knows yet.
+  uint64_t most_file = 4 * list_.total_bytes + 64 * kAlignment;
   uint64_t bitmap = block.used_length / page_bytes_ / 8 + sizeof(uint64_t);
-  return mapped.page_size != 0 && mapped.pages_offset % kAlignment == 0 &&
-         mapped.pages_offset >= position && mapped.pages_offset - position < bitmap + kAlignment;
+  return mapped.page_size != 0 && mapped.bitmap_offset < most_file &&
+         mapped.pages_offset % kAlignment == 0 && mapped.pages_offset >= position &&
+         mapped.pages_offset - position < bitmap + kAlignment;
 }
 
 Status RamBody::finish_block_list() {

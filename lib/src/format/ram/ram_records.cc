@@ -24,7 +24,8 @@ bool has_another_word(ByteReader& in, bool last_entry) {
 MappedRam read_mapped_header(ByteReader& in) {
   MappedRam mapped;
   auto version = in.be<uint32_t>("mapped-ram header version");
-  if (in.ok() && version != wire::kMappedVersion) {
+  mapped.version = version;
+  if (in.ok() && version > wire::kMappedVersion) {
     in.fail(
         Errc::Unsupported, in.last_offset(),
         fmt::format("mapped-ram header has version {}, wanted {}", version, wire::kMappedVersion));
@@ -68,7 +69,7 @@ Status append_block_entry(Bytes& out, const RamBlock& block) {
   if (block.page_size) append_be(out, *block.page_size);
   if (block.guest_address) append_be(out, *block.guest_address);
   if (block.mapped) {
-    append_be(out, wire::kMappedVersion);
+    append_be(out, block.mapped->version);
     append_be(out, block.mapped->page_size);
     append_be(out, block.mapped->bitmap_offset);
     append_be(out, block.mapped->pages_offset);

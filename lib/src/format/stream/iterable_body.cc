@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "format/wire.h"
 
 namespace vmstream {
@@ -14,18 +16,20 @@ void fail_unknown(ByteReader& in, uint64_t word, std::string_view section) {
           fmt::format("{:#x} is no record of section '{}'", word, section));
 }
 
-// Disk data in chunks of 1 MiB.
+// Disk data in chunks of 1 MiB. QEMU looks at one flag after the other.
 BodyRecord read_block_record(ByteReader& in, SectionType, bool) {
   auto word = in.be<uint64_t>("block record");
-  uint64_t flags = word & wire::kBlockFlagMask;
-  if (flags == wire::kBlockEos) return {.last = true};
-  if (flags == wire::kBlockProgress) return {};
-  if ((flags & ~wire::kBlockZero) != wire::kBlockDevice) {
-    fail_unknown(in, word, "block");
-    return {};
+  bool last = (word & wire::kBlockEos) != 0;
+  if ((word & wire::kBlockDevice) != 0) {
+    auto device = in.counted_string("block device name");
+    bool named = !device.empty() && std::ranges::all_of(device, [](char c) { return c > ' '; });
+    if (in.ok() && !named) {
+      in.fail(Errc::Malformed, in.last_offset(), "a block device has a name that no QEMU gives");
+    }
+    return {.payload_bytes = (word & wire::kBlockZero) ? 0 : wire::kBlockChunkBytes, .last = last};
   }
-  in.counted_string("block device name");
-  return {.payload_bytes = (flags & wire::kBlockZero) ? 0 : wire::kBlockChunkBytes};
+  if (!last && (word & wire::kBlockProgress) == 0) fail_unknown(in, word, "block");
+  return {.last = last};
 }
 
 BodyRecord read_bitmap_record(ByteReader& in, SectionType, bool) {
@@ -35,6 +39,7 @@ BodyRecord read_bitmap_record(ByteReader& in, SectionType, bool) {
   uint8_t kind = flags & static_cast<uint8_t>(~(wire::kBitmapDeviceName | wire::kBitmapName));
   switch (kind) {
     case wire::kBitmapEos:
+    case wire::kBitmapEos | wire::kBitmapZeroes:
       return {.last = true};
     case wire::kBitmapComplete:
       return {};

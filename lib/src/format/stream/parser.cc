@@ -29,7 +29,7 @@ class StreamParser::Impl {
   }
   Status finish();
   uint64_t confirmed_offset() const;
-  bool has_ended() const { return machine_.may_end(); }
+  bool has_ended() const { return machine_.has_ended(); }
   uint64_t offset() const { return fed_; }
   uint64_t stream_length() const { return machine_.stream_end().value_or(taken_); }
 

@@ -22,6 +22,12 @@ bool opens_object(const std::byte* text) {
   return text[0] == std::byte{'{'} && (text[1] == std::byte{'"'} || text[1] == std::byte{' '});
 }
 
+// A section that is longer or shorter than it was written stops a load, a damaged description does
+// not.
+LoadEffect effect_of_difference(const VmdescDevice& device) {
+  return device.contradicts_itself() ? LoadEffect::Ignored : LoadEffect::Refused;
+}
+
 const std::byte* find_byte(const Window& window, size_t from, SectionType type) {
   if (from >= window.bytes.size()) return nullptr;  // an empty window has no address either
   const std::byte* first = window.bytes.data() + from;
@@ -88,7 +94,7 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
       {header.body_offset,
        fmt::format("{}: vmdesc gives {} bytes, but the section does not end there",
                    place_of(header), length),
-       device->hides_elements()});
+       device->hides_elements(), effect_of_difference(*device)});
   if (!seen) return seen.error();
   return Outcome::Disagrees;
 }
@@ -261,7 +267,7 @@ Status SectionBounds::check_inferred(const Vmdesc& description) {
         {section.offset,
          fmt::format("section '{}': {} bytes by its footer, {} by the vmdesc",
                      escape(section.idstr), section.body_length, device->body_length()),
-         device->hides_elements()});
+         device->hides_elements(), effect_of_difference(*device)});
     if (!seen) return seen;
   }
   inferred_.clear();

@@ -93,7 +93,11 @@ NextRecord SectionTable::look_at_head(const Window& window) const {
   ByteReader in(window.bytes.first(std::min(window.bytes.size(), wire::kMaxSectionHeaderBytes)));
   SectionHeader header = read_section_header(in);
   if (!in.ok()) return in.missing() > 0 ? NextRecord::Unknown : NextRecord::No;
-  if (iterables_.contains(header.section_id) || devices_.contains(header.section_id) ||
+  auto known = iterables_.find(header.section_id);
+  bool again = known != iterables_.end() && header.type == SectionType::Start &&
+               known->second.idstr == header.idstr;
+  if (again) return NextRecord::Stream;
+  if (known != iterables_.end() || devices_.contains(header.section_id) ||
       header.version_id > kMaxPlausibleVersion || !is_printable(header.idstr)) {
     return NextRecord::No;
   }

@@ -40,9 +40,9 @@ Result<Step> StreamMachine::step(const Window& window) {
   bool at_footer = body_.is_at_footer();
   uint64_t from = window.offset + (at_footer ? 0 : 1);
   auto likely = at_footer ? std::optional(window.offset + wire::kFooterBytes) : std::nullopt;
-  lost_ =
-      Lost{step.error(), window.offset,
-           Resync(table_, ram_, limits_, bounds_.footers(), from, likely), ram_.effect_of_fault()};
+  lost_ = Lost{step.error(), window.offset,
+               Resync(table_, ram_, limits_, bounds_.footers(), from, likely),
+               ended_before_ ? LoadEffect::Ignored : ram_.effect_of_fault()};
   return Step{};
 }
 
@@ -361,6 +361,7 @@ Result<Step> StreamMachine::take_tail(const Window& window) {
   lost_ = Lost{std::move(fault), *tail_.eof_offset(), *std::exchange(behind_eof_, std::nullopt),
                LoadEffect::Ignored};
   tail_.take_back();
+  ended_before_ = true;
   return take_up(window, *point);
 }
 

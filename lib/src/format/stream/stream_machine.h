@@ -32,6 +32,8 @@ class StreamMachine {
 
   /// Whether the stream may end where the steps have got to.
   bool may_end() const { return tail_.has_begun(); }
+  /// Whether EOF has been read, if only to find that the stream goes on.
+  bool has_ended() const { return tail_.has_begun() || ended_before_; }
   /// Where EOF stands, once it has been read.
   std::optional<uint64_t> eof_offset() const { return tail_.eof_offset(); }
   /// Behind EOF or the description.
@@ -99,6 +101,7 @@ class StreamMachine {
   std::optional<Lost> lost_;
   // Sections may go on behind EOF where no description stands, if damage made a record look so.
   std::optional<Resync> behind_eof_;
+  bool ended_before_ = false;
 };
 
 }  // namespace vmstream
