@@ -364,7 +364,7 @@ class Refusals(ToolTest):
         subsection = self.saved.bytes.index(b"\x05\x0fe1000/mit_state")
         for at, content, words in (
                 (version, self.saved.edited(version, be(4, 99)), "unsupported version 99"),
-                (name, self.saved.edited(name + SECTION, b"tiger"), "Unknown savevm section"),
+                (name, self.saved.edited(name + SECTION, b"tiger"), "does not describe section 'tiger'"),
                 (subsection, self.saved.edited(subsection + 2, b"X"), "'e1000/mit_state' is described")):
             self.write("state", content)
             fails = self.advice("fails")

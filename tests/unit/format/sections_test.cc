@@ -131,7 +131,7 @@ TEST_CASE("an unknown iterable section without footers is not supported") {
 TEST_CASE("a record that does not belong to its section is malformed") {
   StreamBuilder stream;
   SECTION("block") {
-    stream.header().start(1, "block").be64(3);
+    stream.header().start(1, "block").be64(0x10);
   }
   SECTION("dirty-bitmap") {
     stream.header().start(1, "dirty-bitmap").be8(0x80);

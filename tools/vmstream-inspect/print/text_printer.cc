@@ -20,9 +20,9 @@ namespace {
 std::string verdict_text(const vmstream::LoadVerdict& load) {
   if (!load.because) return "loads, if the destination is made for it";
   bool refused = load.verdict == vmstream::Verdict::Refused;
-  return fmt::format("{}: offset {:#x}: {}",
-                     refused ? "QEMU refuses it" : "it depends on the destination",
-                     load.because->offset, load.because->message);
+  return fmt::format("{} offset {:#x} (see explain)",
+                     refused ? "QEMU refuses it at" : "depends on the destination, by what is at",
+                     load.because->offset);
 }
 
 using vmstream::escape;

@@ -42,8 +42,8 @@ bool is_printable(std::string_view name) {
 // The characters of all of them; and not one letter away from a family that nearly every guest is
 // of.
 bool is_machine_name(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kFamilies{"pc-i440fx-", "pc-q35-",          "virt-",
-                                                      "pseries-",   "s390-ccw-virtio-", "microvm"};
+  constexpr std::array<std::string_view, 7> kFamilies{
+      "isapc", "pc-i440fx-", "pc-q35-", "virt-", "pseries-", "s390-ccw-virtio-", "microvm"};
   bool of_letters = std::ranges::all_of(name, [](unsigned char c) {
     return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '+';
   });
@@ -86,7 +86,19 @@ Status StreamChecks::on_problem(const Problem& told) {
   return ok();
 }
 
+// Without a description only the names tell. slirp has no instance ids of its own.
+void StreamChecks::check_repeated() {
+  for (const auto& [name, count] : devices_) {
+    if (count < 2 || name.first == "slirp") continue;
+    problems_.add({.offset = eof_offset_.value_or(0),
+                   .message = fmt::format("section '{}' instance {} comes {} times",
+                                          escape(name.first), name.second, count),
+                   .effect = LoadEffect::Ignored});
+  }
+}
+
 StreamChecks::Findings StreamChecks::finish(const ScanResult& scan) {
+  if (!described_once_) check_repeated();
   if (scan.fault) problems_.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan));
   tell_fills();
   LoadVerdict verdict = judge_load(problems_, conditions_);
@@ -119,6 +131,12 @@ Status StreamChecks::on_configuration(const Configuration& configuration) {
         fmt::format("QEMU {} does not know machine type {}, which came with {}",
                     to_string(*loader_), escape(configuration.machine), to_string(*machine_since_)),
         LoadEffect::Refused);
+  }
+  for (const auto& name : configuration.capabilities.value_or(std::vector<std::string>{})) {
+    if (!is_printable(name)) {
+      tell_refused(configuration.offset,
+                   fmt::format("capability '{}' is none that QEMU has", escape(name)));
+    }
   }
   if (!is_machine_name(configuration.machine)) {
     tell_refused(configuration.offset, fmt::format("machine type '{}' is none that QEMU has",
@@ -340,9 +358,14 @@ Status StreamChecks::on_command(const Command& command) {
     return ok();
   }
   check_two_ways(command);
-  if (command.type == CommandType::EnableColo) {
-    require(command.offset, "the command ENABLE_COLO wants a connection to a running source",
-            LoadEffect::Refused);
+  bool of_live_source = command.type == CommandType::EnableColo ||
+                        command.type == CommandType::PostcopyResume ||
+                        command.type == CommandType::RecvBitmap;
+  if (of_live_source) {
+    require(
+        command.offset,
+        fmt::format("the command {} wants a connection to a running source", name_of(command.type)),
+        LoadEffect::Refused);
   }
   check_postcopy_order(command);
   switched_over_ |= command.type == CommandType::SwitchoverStart;
@@ -405,6 +428,7 @@ Status StreamChecks::on_eof(uint64_t offset) {
 }
 
 Status StreamChecks::on_vmdesc(const VmdescRecord& record) {
+  described_once_ = true;
   auto vmdesc = Vmdesc::parse(record.json);
   if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
   if (!is_recent_ && record.json.starts_with("{\"configuration\"")) {
@@ -440,9 +464,14 @@ void StreamChecks::check_device(const KeptDevice& device, const Vmdesc& vmdesc) 
   ++described_;
   if (!described->vmsd_name.empty() && described->version != header.version_id) {
     constexpr uint64_t kVersionBytes = 4;
+    std::string words;
+    if (header.version_id > described->version) {
+      words = fmt::format("; QEMU says \"unsupported version {} for '{}' v{}\"", header.version_id,
+                          escape(header.idstr), described->version);
+    }
     tell_refused(header.body_offset - kVersionBytes,
-                 fmt::format("section '{}' has version {}, vmdesc says {}", escape(header.idstr),
-                             header.version_id, described->version));
+                 fmt::format("section '{}' has version {}, vmdesc says {}{}", escape(header.idstr),
+                             header.version_id, described->version, words));
   }
   bool agrees = described->body_length() == device.end.body_length;
   if (!device.kept || !agrees) return;

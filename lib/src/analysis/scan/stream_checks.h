@@ -81,6 +81,7 @@ class StreamChecks final : public StreamVisitor {
   bool is_newer_than(QemuVersion version) const { return loader_ && *loader_ > version; }
   void check_virtio(const SectionHeader& header, const DeviceState& state);
   void check_described(const VmdescDevice& described, uint64_t vmdesc_offset);
+  void check_repeated();
   void check_left_over(uint64_t vmdesc_offset);
   void tell(Problem problem);
   void tell_refused(uint64_t offset, std::string message);
@@ -98,6 +99,7 @@ class StreamChecks final : public StreamVisitor {
   size_t postcopy_steps_ = 0;           // ADVISE, LISTEN and RUN that have come
   std::optional<uint64_t> eof_offset_;  // of the first
   bool is_pc_ = false;
+  bool described_once_ = false;  // a description has come
   bool switched_over_ = false;
   bool any_part_ = false;  // of an iterable section, or an END
   bool devices_since_part_ = false;
