@@ -72,7 +72,8 @@ std::vector<Candidate> ranked(std::string_view wanted, std::vector<std::string> 
 
 std::vector<std::string> by_distance(std::string_view wanted, std::vector<std::string> names) {
   std::vector<std::string> sorted;
-  for (Candidate& candidate : ranked(wanted, std::move(names))) {
+  auto candidates = ranked(wanted, std::move(names));
+  for (Candidate& candidate : candidates) {
     sorted.push_back(std::move(candidate.name));
   }
   return sorted;

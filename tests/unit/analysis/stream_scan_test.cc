@@ -475,8 +475,8 @@ TEST_CASE("what stands behind a stream is counted without being read", "[analysi
   stream.repeat(16'000'000, 0);
   SummaryCollector collector;
   CountingFile file(stream.bytes());
-  auto scan = scan_seekable(
-      file, collector, {.mapped_pages = MappedPages::Places, .trailing_bytes = 1'000'000});
+  auto scan = scan_seekable(file, collector,
+                            {.mapped_pages = MappedPages::Places, .trailing_bytes = 1'000'000});
   REQUIRE(scan.complete());
   CHECK(scan.plain_bytes == stream.size());
   CHECK(scan.stream_bytes == length);

@@ -53,9 +53,9 @@ std::optional<uint64_t> find_number(const DeviceField& field, uint32_t value) {
   constexpr size_t kBytes = 4;
   std::array<std::byte, kBytes> wanted{};
   for (size_t i = 0; i < kBytes; ++i) wanted[i] = static_cast<std::byte>(value >> (24 - 8 * i));
-  auto place = std::ranges::search(field.bytes, wanted);
-  if (place.empty()) return std::nullopt;
-  return field.offset + static_cast<uint64_t>(place.begin() - field.bytes.begin());
+  auto place = std::ranges::search(field.bytes, wanted).begin();
+  if (place == field.bytes.end()) return std::nullopt;
+  return field.offset + static_cast<uint64_t>(place - field.bytes.begin());
 }
 
 }  // namespace
