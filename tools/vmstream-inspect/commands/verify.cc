@@ -78,7 +78,7 @@ std::string load_text(const vmstream::LoadVerdict& load) {
   return fmt::format(
       "{} {:#x} (see explain)",
       refused ? "QEMU refuses it at offset"
-              : "whether QEMU loads it depends on the destination, for what is at offset",
+              : "it depends on the destination, by offset",
       load.because->offset);
 }
 

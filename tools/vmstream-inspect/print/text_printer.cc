@@ -21,7 +21,7 @@ std::string verdict_text(const vmstream::LoadVerdict& load) {
   if (!load.because) return "loads, if the destination is made for it";
   bool refused = load.verdict == vmstream::Verdict::Refused;
   return fmt::format("{} offset {:#x} (see explain)",
-                     refused ? "QEMU refuses it at" : "depends on the destination, by what is at",
+                     refused ? "QEMU refuses it at" : "depends on the destination, by",
                      load.because->offset);
 }
 
