@@ -73,6 +73,7 @@ std::vector<Candidate> ranked(std::string_view wanted, std::vector<std::string> 
 std::vector<std::string> by_distance(std::string_view wanted, std::vector<std::string> names) {
   std::vector<std::string> sorted;
   auto candidates = ranked(wanted, std::move(names));
+  sorted.reserve(candidates.size());
   for (Candidate& candidate : candidates) {
     sorted.push_back(std::move(candidate.name));
   }

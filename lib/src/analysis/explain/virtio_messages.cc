@@ -53,7 +53,7 @@ std::optional<uint64_t> find_number(const DeviceField& field, uint32_t value) {
   constexpr size_t kBytes = 4;
   std::array<std::byte, kBytes> wanted{};
   for (size_t i = 0; i < kBytes; ++i) wanted[i] = static_cast<std::byte>(value >> (24 - 8 * i));
-  auto place = std::ranges::search(field.bytes, wanted).begin();
+  auto place = std::search(field.bytes.begin(), field.bytes.end(), wanted.begin(), wanted.end());
   if (place == field.bytes.end()) return std::nullopt;
   return field.offset + static_cast<uint64_t>(place - field.bytes.begin());
 }

@@ -39,6 +39,13 @@ bool is_printable(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return c >= ' ' && c < 0x7f; });
 }
 
+bool is_one_letter_off(std::string_view name, std::string_view known) {
+  if (name.size() != known.size()) return false;
+  size_t differing = 0;
+  for (size_t i = 0; i < known.size(); ++i) differing += name[i] != known[i];
+  return differing == 1;
+}
+
 // The characters of all of them; and not one letter away from a family that nearly every guest is
 // of.
 bool is_machine_name(std::string_view name) {
@@ -48,11 +55,22 @@ bool is_machine_name(std::string_view name) {
     return std::isalnum(c) || c == '-' || c == '.' || c == '_' || c == '+';
   });
   return of_letters && std::ranges::none_of(kFamilies, [&](std::string_view family) {
-           if (name.size() < family.size()) return false;
-           size_t differing = 0;
-           for (size_t i = 0; i < family.size(); ++i) differing += name[i] != family[i];
-           return differing == 1;
+           return is_one_letter_off(name.substr(0, family.size()), family);
          });
+}
+
+// Those that send in parts (the callers of register_savevm_live() and their kind).
+bool is_damaged_iterable(std::string_view name) {
+  constexpr std::array<std::string_view, 8> kNames{"ram",
+                                                   "block",
+                                                   "dirty-bitmap",
+                                                   "cpu-throttle",
+                                                   "spapr/htab",
+                                                   "pbs-state",
+                                                   "s390-storage_attributes",
+                                                   "s390-skeys"};
+  return std::ranges::any_of(
+      kNames, [&](std::string_view known) { return is_one_letter_off(name, known); });
 }
 
 constexpr size_t kLongAdvice = 16;  // page-size summary, target page size
@@ -78,11 +96,11 @@ void StreamChecks::tell_ignored(uint64_t offset, std::string message) {
   tell({.offset = offset, .message = std::move(message), .effect = LoadEffect::Ignored});
 }
 
-Status StreamChecks::on_problem(const Problem& told) {
-  Problem problem = told;
-  if (eof_offset_ && problem.offset > *eof_offset_) problem.effect = LoadEffect::Ignored;
-  if (told_.size() < ProblemLog::kProblemsKept) told_.insert(problem.offset);
-  problems_.add(problem);
+Status StreamChecks::on_problem(const Problem& problem) {
+  Problem seen = problem;
+  if (eof_offset_ && seen.offset > *eof_offset_) seen.effect = LoadEffect::Ignored;
+  if (told_.size() < ProblemLog::kProblemsKept) told_.insert(seen.offset);
+  problems_.add(std::move(seen));
   return ok();
 }
 
@@ -194,6 +212,10 @@ Status StreamChecks::on_section_end(const SectionHeader& header, const SectionEn
 void StreamChecks::check_name(const SectionHeader& header) {
   if (!is_printable(header.idstr)) {
     tell_refused(header.offset, fmt::format("section name '{}' holds characters that no QEMU uses",
+                                            escape(header.idstr)));
+  } else if (header.type == SectionType::Start && is_damaged_iterable(header.idstr)) {
+    tell_refused(header.offset, fmt::format("section '{}' is sent in parts, but no QEMU has one of "
+                                            "that name",
                                             escape(header.idstr)));
   } else if (header.instance_id > kMostInstances && (header.type == SectionType::Start || is_pc_)) {
     tell_refused(header.offset,
@@ -409,6 +431,10 @@ void StreamChecks::check_two_ways(const Command& command) {
   bool asks = command.type == CommandType::OpenReturnPath || command.type == CommandType::Ping ||
               command.type == CommandType::PostcopyRun;
   if (!asks) return;
+  has_return_path_ |= command.type == CommandType::OpenReturnPath;
+  if (command.type == CommandType::Ping && !has_return_path_) {
+    return tell_refused(command.offset, "command PING stands before OPEN_RETURN_PATH");
+  }
   require(
       command.offset,
       fmt::format("the command {} wants a connection that goes both ways", name_of(command.type)),

@@ -99,6 +99,7 @@ class StreamChecks final : public StreamVisitor {
   size_t postcopy_steps_ = 0;           // ADVISE, LISTEN and RUN that have come
   std::optional<uint64_t> eof_offset_;  // of the first
   bool is_pc_ = false;
+  bool has_return_path_ = false;
   bool described_once_ = false;  // a description has come
   bool switched_over_ = false;
   bool any_part_ = false;  // of an iterable section, or an END

@@ -166,8 +166,11 @@ void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
     return;
   }
   if (version != described.version) {
-    report(offset(), fmt::format("subsection '{}' has version {}, described as {}",
-                                 escape(described.vmsd_name), version, described.version));
+    bool same_byte = version % 256 == described.version % 256;  // all that QEMU looks at
+    report(offset(),
+           fmt::format("subsection '{}' has version {}, described as {}",
+                       escape(described.vmsd_name), version, described.version),
+           false, same_byte ? LoadEffect::Ignored : LoadEffect::Refused);
   }
   uint64_t start = pos_;
   pos_ += in.offset() - offset();

@@ -64,10 +64,20 @@ bool hides_elements(const VmdescField& field) {
   return (is_null && field.array_len > 1) || std::ranges::any_of(field.fields, hides_elements);
 }
 
+bool contradicts_itself(const VmdescSubsection& subsection);
+
 bool contradicts_itself(const VmdescField& field) {
   uint64_t wanted = scalar_size(field.type);
   bool differs = wanted != 0 && field.size != wanted && !is_null_pointer(field);
-  return differs || !field.sized || std::ranges::any_of(field.fields, contradicts_itself);
+  auto inner = [](const auto& one) { return contradicts_itself(one); };
+  return differs || !field.sized || std::ranges::any_of(field.fields, inner) ||
+         std::ranges::any_of(field.subsections, inner);
+}
+
+bool contradicts_itself(const VmdescSubsection& subsection) {
+  auto inner = [](const auto& one) { return contradicts_itself(one); };
+  return std::ranges::any_of(subsection.fields, inner) ||
+         std::ranges::any_of(subsection.subsections, inner);
 }
 
 Error malformed(std::string_view reason) {
@@ -89,7 +99,8 @@ bool VmdescDevice::hides_elements() const {
 }
 
 bool VmdescDevice::contradicts_itself() const {
-  return std::ranges::any_of(fields, vmstream::contradicts_itself);
+  auto inner = [](const auto& one) { return vmstream::contradicts_itself(one); };
+  return std::ranges::any_of(fields, inner) || std::ranges::any_of(subsections, inner);
 }
 
 uint64_t VmdescDevice::subsection_count() const {

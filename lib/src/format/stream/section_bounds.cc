@@ -277,7 +277,7 @@ Status SectionBounds::check_inferred(const Vmdesc& description) {
 std::optional<bool> SectionBounds::is_without_footers(const Window& at) const {
   NextRecord next = table_.look(at);
   if (next == NextRecord::Unknown && !at.last) return std::nullopt;
-  return next != NextRecord::No;
+  return next != NextRecord::No && next != NextRecord::BareEnd;
 }
 
 bool SectionBounds::is_footer(const Window& at, uint32_t section_id) const {
