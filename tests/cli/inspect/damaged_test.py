@@ -84,6 +84,18 @@ class Damaged(unittest.TestCase):
                 self.assertEqual(position, len(content))
 
 
+class Ends(unittest.TestCase):
+    def test_zeros_behind_a_stream_without_a_description_are_no_damage(self):
+        content = plain("x86-pc-10.0-noconf-nofooter-novmdesc")
+        for footers in (b"", plain("chance-footer-1in256")):
+            for zeros in (1, 2, 5, 512):
+                with self.subTest(zeros=zeros, footers=bool(footers)), tempfile.NamedTemporaryFile() as file:
+                    file.write((footers or content) + bytes(zeros))
+                    file.flush()
+                    run = Run("verify", "--json", file.name)
+                    self.assertEqual((run.status, run.json["ok"]), (0, True), run.err)
+
+
 class Footers(unittest.TestCase):
     """Whether a stream has footers, no single section decides."""
 

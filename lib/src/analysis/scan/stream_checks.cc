@@ -151,7 +151,9 @@ Status StreamChecks::on_configuration(const Configuration& configuration) {
         LoadEffect::Refused);
   }
   for (const auto& name : configuration.capabilities.value_or(std::vector<std::string>{})) {
-    if (!is_printable(name)) {
+    bool damaged = !is_printable(name) || is_one_letter_off(name, "x-ignore-shared") ||
+                   is_one_letter_off(name, "mapped-ram");
+    if (damaged) {
       tell_refused(configuration.offset,
                    fmt::format("capability '{}' is none that QEMU has", escape(name)));
     }

@@ -345,7 +345,7 @@ Result<Step> StreamMachine::take_tail(const Window& window) {
     return tail_.step(window);
   }
   if (!behind_eof_) {
-    behind_eof_.emplace(table_, ram_, limits_, bounds_.footers(), window.offset, window.offset);
+    behind_eof_.emplace(table_, ram_, limits_, bounds_.footers(), window.offset, std::nullopt);
   }
   auto point = behind_eof_->find(window);
   if (!point) {
