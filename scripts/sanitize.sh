@@ -9,8 +9,8 @@ set -euo pipefail
 readonly layers=(codec format crypto state guest analysis)
 readonly tools=(vmdump vmrestore vmstream-inspect)
 # On described streams and the captures that are kept here; those of tests/guest take too long.
-readonly cli=(vmdump vmrestore openpgp inspect verify index captures ram ram_images device
-  dump_captures)
+readonly cli=(vmdump vmrestore openpgp inspect verify damaged explain index captures ram ram_images
+  device dump_captures)
 
 alternatives() { (IFS='|' && echo "$*"); }
 
