@@ -77,8 +77,7 @@ std::string load_text(const vmstream::LoadVerdict& load) {
   bool refused = load.verdict == vmstream::Verdict::Refused;
   return fmt::format(
       "{} {:#x} (see explain)",
-      refused ? "QEMU refuses it at offset"
-              : "it depends on the destination, by offset",
+      refused ? "QEMU refuses it at offset" : "it depends on the destination, by offset",
       load.because->offset);
 }
 
