@@ -30,7 +30,7 @@ BELOW = {
 PUBLIC = {
     "base": "byte_reader cancellation digest error result text version",
     "io": "byte_sink byte_source command file_claim file_digest output_file piece_digests random_source secret",
-    "format": "device_state format parser stream_statistics visitor vmdesc vmstate_dump writer",
+    "format": "device_state format parser stream_statistics visitor visitor_list vmdesc vmstate_dump writer",
     "pipeline": "digesting_sink",
     "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",

@@ -11,7 +11,7 @@
 #include <vmstream/stream_scan.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/verdict.h>
-#include <vmstream/visitor.h>
+#include <vmstream/visitor_list.h>
 
 namespace vmstream {
 
@@ -36,7 +36,7 @@ std::vector<std::string> lines_not_understood(std::string_view message);
 
 /// Collects what a destination will meet. Memory: device sections, at most 32 MiB.
 /// Use: scan_stream() with this visitor, then finish() with the scan's result.
-class LoadAdviser final : public StreamVisitor {
+class LoadAdviser final : public VisitorList {
  public:
   /// `qemu`: the release that is to load the stream; without one, whichever is made for it.
   explicit LoadAdviser(std::optional<QemuVersion> qemu = std::nullopt);
@@ -49,20 +49,6 @@ class LoadAdviser final : public StreamVisitor {
   std::vector<Advice> explain(std::string_view message) const;
   /// Its problems are those that a Verifier finds.
   const StreamSummary& summary() const;
-
-  Status on_header(const StreamHeader& header) override;
-  Status on_configuration(const Configuration& configuration) override;
-  Status on_section(const SectionHeader& header) override;
-  Status on_ram_blocks(const RamBlockList& list) override;
-  Status on_page(const Page& page) override;
-  Status on_ram_mark(RamMark mark, uint64_t offset) override;
-  Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
-  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
-  Status on_command(const Command& command) override;
-  Status on_eof(uint64_t offset) override;
-  Status on_vmdesc(const VmdescRecord& record) override;
-  Status on_cut_vmdesc(const VmdescRecord& record) override;
-  Status on_problem(const Problem& problem) override;
 
  private:
   struct State;

@@ -8,7 +8,7 @@
 #include <vmstream/problem_log.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/verdict.h>
-#include <vmstream/visitor.h>
+#include <vmstream/visitor_list.h>
 
 namespace vmstream {
 
@@ -36,27 +36,13 @@ struct Verification {
 /// subsections.
 /// Use: scan_stream() with this visitor, then finish() with the scan's result.
 /// Memory: device sections, at most 32 MiB.
-class Verifier final : public StreamVisitor {
+class Verifier final : public VisitorList {
  public:
   Verifier();
   ~Verifier() override;
 
   /// Call once, and verify nothing after.
   Verification finish(const ScanResult& scan);
-
-  Status on_header(const StreamHeader& header) override;
-  Status on_configuration(const Configuration& configuration) override;
-  Status on_section(const SectionHeader& header) override;
-  Status on_ram_blocks(const RamBlockList& list) override;
-  Status on_page(const Page& page) override;
-  Status on_ram_mark(RamMark mark, uint64_t offset) override;
-  Status on_body(uint64_t offset, std::span<const std::byte> bytes) override;
-  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
-  Status on_command(const Command& command) override;
-  Status on_eof(uint64_t offset) override;
-  Status on_vmdesc(const VmdescRecord& record) override;
-  Status on_cut_vmdesc(const VmdescRecord& record) override;
-  Status on_problem(const Problem& problem) override;
 
  private:
   struct State;

@@ -21,6 +21,46 @@ std::string_view name_of(AdviceKind kind) {
   return "note";
 }
 
+namespace {
+
+// Where what a load or a message of QEMU may speak of stands.
+class PlaceFinder final : public StreamVisitor {
+ public:
+  explicit PlaceFinder(analysis::LoadFindings& found) : found_(found) {}
+
+  Status on_page(const Page& page) override {
+    found_.pages.try_emplace(page.kind, page.offset);
+    return ok();
+  }
+  Status on_ram_mark(RamMark mark, uint64_t offset) override {
+    if (mark == RamMark::MultifdFlush && !found_.multifd_flush) found_.multifd_flush = offset;
+    if (mark == RamMark::Hook && !found_.hook) found_.hook = offset;
+    return ok();
+  }
+  Status on_command(const Command& command) override {
+    found_.commands.try_emplace(command.type, command.offset);
+    if (found_.command_list.size() < analysis::CommandPlace::kMostKept) {
+      found_.command_list.push_back({command.type, command.offset, command.payload.size()});
+    }
+    return ok();
+  }
+  Status on_eof(uint64_t offset) override {
+    if (!found_.eof_offset) found_.eof_offset = offset;
+    return ok();
+  }
+  Status on_vmdesc(const VmdescRecord& record) override {
+    found_.vmdesc = std::make_unique<Vmdesc>(Vmdesc::read_front(record.json));
+    found_.vmdesc_offset = record.offset;
+    return ok();
+  }
+  Status on_cut_vmdesc(const VmdescRecord& record) override { return on_vmdesc(record); }
+
+ private:
+  analysis::LoadFindings& found_;
+};
+
+}  // namespace
+
 struct LoadAdviser::State {
   explicit State(std::optional<QemuVersion> loader) : qemu(loader), checks(loader) {}
 
@@ -28,10 +68,17 @@ struct LoadAdviser::State {
   SummaryCollector collector;
   analysis::StreamChecks checks;
   analysis::LoadFindings found{checks.devices()};
+  PlaceFinder places{found};
   LoadVerdict verdict;
 };
 
-LoadAdviser::LoadAdviser(std::optional<QemuVersion> qemu) : state_(std::make_unique<State>(qemu)) {}
+// The one that keeps a description comes last: two large ones at a time are too many.
+LoadAdviser::LoadAdviser(std::optional<QemuVersion> qemu)
+    : VisitorList({}), state_(std::make_unique<State>(qemu)) {
+  add(&state_->checks);
+  add(&state_->collector);
+  add(&state_->places);
+}
 
 LoadAdviser::~LoadAdviser() = default;
 
@@ -57,86 +104,6 @@ std::vector<Advice> LoadAdviser::explain(std::string_view message) const {
 
 const StreamSummary& LoadAdviser::summary() const {
   return state_->found.summary;
-}
-
-Status LoadAdviser::on_header(const StreamHeader& header) {
-  if (auto checked = state_->checks.on_header(header); !checked) return checked;
-  return state_->collector.on_header(header);
-}
-
-Status LoadAdviser::on_configuration(const Configuration& configuration) {
-  if (auto checked = state_->checks.on_configuration(configuration); !checked) return checked;
-  return state_->collector.on_configuration(configuration);
-}
-
-Status LoadAdviser::on_section(const SectionHeader& header) {
-  if (auto checked = state_->checks.on_section(header); !checked) return checked;
-  return state_->collector.on_section(header);
-}
-
-Status LoadAdviser::on_ram_blocks(const RamBlockList& list) {
-  if (auto checked = state_->checks.on_ram_blocks(list); !checked) return checked;
-  return state_->collector.on_ram_blocks(list);
-}
-
-Status LoadAdviser::on_page(const Page& page) {
-  state_->found.pages.try_emplace(page.kind, page.offset);
-  if (auto checked = state_->checks.on_page(page); !checked) return checked;
-  return state_->collector.on_page(page);
-}
-
-Status LoadAdviser::on_ram_mark(RamMark mark, uint64_t offset) {
-  auto& found = state_->found;
-  if (mark == RamMark::MultifdFlush && !found.multifd_flush) found.multifd_flush = offset;
-  if (mark == RamMark::Hook && !found.hook) found.hook = offset;
-  if (auto checked = state_->checks.on_ram_mark(mark, offset); !checked) return checked;
-  return state_->collector.on_ram_mark(mark, offset);
-}
-
-Status LoadAdviser::on_body(uint64_t offset, std::span<const std::byte> bytes) {
-  if (auto checked = state_->checks.on_body(offset, bytes); !checked) return checked;
-  return state_->collector.on_body(offset, bytes);
-}
-
-Status LoadAdviser::on_section_end(const SectionHeader& header, const SectionEnd& end) {
-  if (auto checked = state_->checks.on_section_end(header, end); !checked) return checked;
-  return state_->collector.on_section_end(header, end);
-}
-
-Status LoadAdviser::on_command(const Command& command) {
-  auto& found = state_->found;
-  found.commands.try_emplace(command.type, command.offset);
-  if (found.command_list.size() < analysis::CommandPlace::kMostKept) {
-    found.command_list.push_back({command.type, command.offset, command.payload.size()});
-  }
-  if (auto checked = state_->checks.on_command(command); !checked) return checked;
-  return state_->collector.on_command(command);
-}
-
-Status LoadAdviser::on_eof(uint64_t offset) {
-  if (!state_->found.eof_offset) state_->found.eof_offset = offset;
-  return state_->checks.on_eof(offset);
-}
-
-Status LoadAdviser::on_vmdesc(const VmdescRecord& record) {
-  // First those which keep none: two large descriptions at a time are too many.
-  if (auto checked = state_->checks.on_vmdesc(record); !checked) return checked;
-  if (auto collected = state_->collector.on_vmdesc(record); !collected) return collected;
-  state_->found.vmdesc = std::make_unique<Vmdesc>(Vmdesc::read_front(record.json));
-  state_->found.vmdesc_offset = record.offset;
-  return ok();
-}
-
-Status LoadAdviser::on_cut_vmdesc(const VmdescRecord& record) {
-  if (auto checked = state_->checks.on_cut_vmdesc(record); !checked) return checked;
-  if (auto collected = state_->collector.on_cut_vmdesc(record); !collected) return collected;
-  state_->found.vmdesc = std::make_unique<Vmdesc>(Vmdesc::read_front(record.json));
-  state_->found.vmdesc_offset = record.offset;
-  return ok();
-}
-
-Status LoadAdviser::on_problem(const Problem& problem) {
-  return state_->checks.on_problem(problem);
 }
 
 }  // namespace vmstream

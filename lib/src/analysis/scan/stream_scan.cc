@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "format/stream/stream_counter.h"
-#include "format/stream/visitor_list.h"
+#include <vmstream/visitor_list.h>
 
 namespace vmstream {
 namespace {

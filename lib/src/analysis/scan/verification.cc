@@ -10,8 +10,34 @@
 
 namespace vmstream {
 
+namespace {
+
+// What a verdict is based on, in numbers.
+class SectionCounter final : public StreamVisitor {
+ public:
+  explicit SectionCounter(Verification& result) : result_(result) {}
+
+  Status on_section_end(const SectionHeader& header, const SectionEnd& end) override {
+    ++result_.sections;
+    if (header.type != SectionType::Full) return ok();
+    ++result_.devices;
+    result_.end_is_inferred = end.bounded_by == BoundedBy::NextHeader;
+    return ok();
+  }
+  Status on_vmdesc(const VmdescRecord&) override {
+    result_.vmdesc = true;
+    return ok();
+  }
+
+ private:
+  Verification& result_;
+};
+
+}  // namespace
+
 struct Verifier::State {
   Verification result;
+  SectionCounter counter{result};
   analysis::StreamChecks checks;
 };
 
@@ -21,67 +47,12 @@ Status Verification::status() const {
   return Error{Errc::Malformed, first->message, first->offset};
 }
 
-Verifier::Verifier() : state_(std::make_unique<State>()) {}
+Verifier::Verifier() : VisitorList({}), state_(std::make_unique<State>()) {
+  add(&state_->counter);
+  add(&state_->checks);
+}
 
 Verifier::~Verifier() = default;
-
-Status Verifier::on_header(const StreamHeader& header) {
-  return state_->checks.on_header(header);
-}
-
-Status Verifier::on_configuration(const Configuration& configuration) {
-  return state_->checks.on_configuration(configuration);
-}
-
-Status Verifier::on_section(const SectionHeader& header) {
-  return state_->checks.on_section(header);
-}
-
-Status Verifier::on_ram_blocks(const RamBlockList& list) {
-  return state_->checks.on_ram_blocks(list);
-}
-
-Status Verifier::on_page(const Page& page) {
-  return state_->checks.on_page(page);
-}
-
-Status Verifier::on_ram_mark(RamMark mark, uint64_t offset) {
-  return state_->checks.on_ram_mark(mark, offset);
-}
-
-Status Verifier::on_body(uint64_t offset, std::span<const std::byte> bytes) {
-  return state_->checks.on_body(offset, bytes);
-}
-
-Status Verifier::on_section_end(const SectionHeader& header, const SectionEnd& end) {
-  ++state_->result.sections;
-  if (header.type == SectionType::Full) {
-    ++state_->result.devices;
-    state_->result.end_is_inferred = end.bounded_by == BoundedBy::NextHeader;
-  }
-  return state_->checks.on_section_end(header, end);
-}
-
-Status Verifier::on_command(const Command& command) {
-  return state_->checks.on_command(command);
-}
-
-Status Verifier::on_eof(uint64_t offset) {
-  return state_->checks.on_eof(offset);
-}
-
-Status Verifier::on_vmdesc(const VmdescRecord& record) {
-  state_->result.vmdesc = true;
-  return state_->checks.on_vmdesc(record);
-}
-
-Status Verifier::on_cut_vmdesc(const VmdescRecord& record) {
-  return state_->checks.on_cut_vmdesc(record);
-}
-
-Status Verifier::on_problem(const Problem& problem) {
-  return state_->checks.on_problem(problem);
-}
 
 Verification Verifier::finish(const ScanResult& scan) {
   Verification result = std::move(state_->result);

@@ -4,7 +4,7 @@
 #include <vmstream/text.h>
 #include "format/device/global_state.h"
 #include "format/stream/stream_counter.h"
-#include "format/stream/visitor_list.h"
+#include <vmstream/visitor_list.h>
 
 namespace vmstream {
 namespace {

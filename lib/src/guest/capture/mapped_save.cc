@@ -12,7 +12,7 @@
 #include <vmstream/text.h>
 #include <vmstream/version.h>
 #include "format/stream/stream_counter.h"
-#include "format/stream/visitor_list.h"
+#include <vmstream/visitor_list.h>
 #include "io/wait.h"
 #include "pipeline/ordered_pipeline.h"
 #include "state/wanted_feed.h"

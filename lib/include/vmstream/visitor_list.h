@@ -10,13 +10,14 @@
 namespace vmstream {
 
 /// Shows every event to each visitor of a list, in its order. The first error ends it.
-class VisitorList final : public StreamVisitor {
+class VisitorList : public StreamVisitor {
  public:
   /// The visitors are borrowed; those that are null are left out.
   VisitorList(std::initializer_list<StreamVisitor*> visitors) {
-    for (StreamVisitor* visitor : visitors) {
-      if (visitor != nullptr) visitors_.push_back(visitor);
-    }
+    for (StreamVisitor* visitor : visitors) add(visitor);
+  }
+  void add(StreamVisitor* visitor) {
+    if (visitor != nullptr) visitors_.push_back(visitor);
   }
 
   Status on_header(const StreamHeader& header) override {

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/scan/description_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "format/layout/virtio_subsections.h"
+
+#include <vmstream/text.h>
+
+namespace vmstream::analysis {
+namespace {
+
+constexpr size_t kMostNames = 1u << 17;
+
+}  // namespace
+
+void DescriptionChecks::count(const SectionHeader& header) {
+  if (times_.size() < kMostNames) ++times_[{header.idstr, header.instance_id}];
+}
+
+void DescriptionChecks::on_vmdesc(const VmdescRecord& record) {
+  has_description_ = true;
+  auto vmdesc = Vmdesc::parse(record.json);
+  if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
+  for (const auto& device : devices_.devices()) check_device(device, *vmdesc);
+  for (const auto& described : vmdesc->devices()) check_described(described, record.offset);
+  check_left_over(record.offset);
+}
+
+void DescriptionChecks::on_cut_vmdesc(const VmdescRecord& record) {
+  has_description_ = true;
+  Vmdesc front = Vmdesc::read_front(record.json);
+  for (const auto& device : devices_.devices()) {
+    const SectionHeader& header = device.header;
+    if (front.find(header.idstr, header.instance_id)) check_device(device, front);
+  }
+}
+
+// That the lengths agree is the parser's to tell; it has bounded the section by them.
+void DescriptionChecks::check_device(const KeptDevice& device, const Vmdesc& vmdesc) {
+  const SectionHeader& header = device.header;
+  const VmdescDevice* described = vmdesc.find(header.idstr, header.instance_id);
+  if (described == nullptr) {
+    undescribed_.emplace(header.idstr, header.instance_id);
+    log_.tell(header.offset, fmt::format("vmdesc does not describe section '{}' instance {}",
+                                         escape(header.idstr), header.instance_id));
+    return;
+  }
+  ++described_;
+  check_version(header, *described);
+  bool agrees = described->body_length() == device.end.body_length;
+  if (!device.kept || !agrees) return;
+  DeviceState state = decode_device(*described, device.body, header.body_offset);
+  check_virtio(header, state);
+  for (Problem& problem : state.problems) {
+    problem.message = fmt::format("section '{}' (id {}): {}", escape(header.idstr),
+                                  header.section_id, problem.message);
+    problem.known_flaw |= described->hides_elements();
+    log_.tell(std::move(problem));
+    if (described->hides_elements()) break;  // what follows is decoded at wrong places
+  }
+}
+
+void DescriptionChecks::check_version(const SectionHeader& header, const VmdescDevice& described) {
+  constexpr uint64_t kVersionBytes = 4;
+  if (described.vmsd_name.empty() || described.version == header.version_id) return;
+  std::string message = fmt::format("section '{}' has version {}, vmdesc says {}",
+                                    escape(header.idstr), header.version_id, described.version);
+  if (header.version_id > described.version) {
+    message += fmt::format("; QEMU says \"unsupported version {} for '{}' v{}\"", header.version_id,
+                           escape(header.idstr), described.version);
+  }
+  log_.tell(header.body_offset - kVersionBytes, std::move(message));
+}
+
+void DescriptionChecks::check_virtio(const SectionHeader& header, const DeviceState& state) {
+  auto virtio = std::ranges::find(state.fields, "virtio", &DeviceField::type);
+  auto damaged = virtio == state.fields.end() ? std::nullopt : find_damaged_subsection(*virtio);
+  if (!damaged) return;
+  log_.tell(
+      damaged->offset,
+      fmt::format("section '{}' (id {}): the head of subsection '{}' is none that QEMU writes",
+                  escape(header.idstr), header.section_id, escape(damaged->name)),
+      damaged->stops_a_load() ? LoadEffect::Refused : LoadEffect::Ignored);
+}
+
+// A load does without a section that does not come.
+void DescriptionChecks::check_described(const VmdescDevice& described, uint64_t vmdesc_offset) {
+  auto found = times_.find({described.idstr, described.instance_id});
+  if (found != times_.end() && found->second > 0) {
+    --found->second;
+    return;
+  }
+  log_.add({.offset = vmdesc_offset,
+            .message = fmt::format("vmdesc describes '{}' instance {}, which is not in the stream",
+                                   escape(described.idstr), described.instance_id),
+            .effect = LoadEffect::Ignored});
+}
+
+// Those that are not described at all have been told of. QEMU loads a device as often as it comes.
+void DescriptionChecks::check_left_over(uint64_t vmdesc_offset) {
+  for (const auto& [name, times] : times_) {
+    if (times == 0 || undescribed_.contains(name)) continue;
+    log_.add({.offset = vmdesc_offset,
+              .message = fmt::format("'{}' instance {} comes more often than vmdesc describes it",
+                                     escape(name.first), name.second),
+              .effect = LoadEffect::Ignored});
+  }
+}
+
+// Without a description only the names tell. slirp has no instance ids of its own.
+void DescriptionChecks::finish() {
+  if (has_description_) return;
+  for (const auto& [name, times] : times_) {
+    if (times < 2 || name.first == "slirp") continue;
+    log_.add({.offset = log_.eof_offset().value_or(0),
+              .message = fmt::format("section '{}' instance {} comes {} times", escape(name.first),
+                                     name.second, times),
+              .effect = LoadEffect::Ignored});
+  }
+}
+
+}  // namespace vmstream::analysis
