@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/scan/stream_checks.h"
+
+#include <algorithm>
+#include <string>
+
+#include "support/catch.h"
+#include "support/stream_builder.h"
+
+using namespace vmstream;
+using testing::StreamBuilder;
+
+namespace {
+
+analysis::StreamChecks::Findings check(StreamBuilder& stream,
+                                       std::optional<QemuVersion> loader = {}) {
+  analysis::StreamChecks checks(loader);
+  auto source = make_memory_source(stream.bytes());
+  auto scan = scan_stream(*source, checks);
+  return checks.finish(scan);
+}
+
+// What a stream of one page and one device is, but for what `change` adds in front of the devices.
+template <typename Change>
+analysis::StreamChecks::Findings check_with(Change change, std::optional<QemuVersion> loader = {}) {
+  StreamBuilder stream;
+  stream.header().configuration("pc-q35-7.2").start(2, "ram", 4);
+  stream.ram_blocks({{"pc.ram", 0x1000}}).eos().footer();
+  stream.part(2).page("pc.ram", 0, 1).eos().footer().end(2).eos().footer();
+  change(stream);
+  stream.device(3, "timer", "abcd").eof().vmdesc(testing::make_vmdesc({{"timer", 4}}));
+  return check(stream, loader);
+}
+
+bool tells(const ProblemLog& log, std::string_view words) {
+  return std::ranges::any_of(log.kept(), [&](const Problem& problem) {
+    return problem.message.find(words) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a sound stream loads, and nothing is said of it", "[analysis]") {
+  auto found = check_with([](StreamBuilder&) {});
+  CHECK(found.problems.empty());
+  CHECK(found.conditions.empty());
+  CHECK(found.verdict.verdict == Verdict::Loads);
+  CHECK_FALSE(found.verdict.because);
+}
+
+TEST_CASE("commands are known, of the right length and in order", "[analysis]") {
+  struct Case {
+    uint16_t command;
+    size_t bytes;
+    std::string words;
+  };
+  auto [command, bytes, words] = GENERATE(
+      Case{0, 0, "command 0x0 is not known"}, Case{99, 0, "command 0x63 is not known"},
+      Case{1, 2, "OPEN_RETURN_PATH has 2 bytes, wanted 0"},
+      Case{2, 4, "PING stands before OPEN_RETURN_PATH"},
+      Case{3, 8, "POSTCOPY_ADVISE has 8 bytes, wanted 16"},
+      Case{4, 0, "POSTCOPY_LISTEN is out of order"}, Case{5, 0, "POSTCOPY_RUN is out of order"},
+      Case{6, 16, "POSTCOPY_RAM_DISCARD stands before"});
+  auto found = check_with([&, command = command, bytes = bytes](StreamBuilder& stream) {
+    stream.command(command, std::string(bytes, '\0'));
+  });
+  CHECK(tells(found.problems, words));
+  CHECK(found.verdict.verdict == Verdict::Refused);
+}
+
+TEST_CASE("a command may want what a file has not", "[analysis]") {
+  auto verdict = [](uint16_t command, std::optional<QemuVersion> loader = {}) {
+    auto found = check_with([&](StreamBuilder& stream) { stream.command(command); }, loader);
+    CHECK(found.problems.empty());
+    return found.verdict.verdict;
+  };
+  CHECK(verdict(1) == Verdict::Depends);  // OPEN_RETURN_PATH
+  CHECK(verdict(8) == Verdict::Refused);  // ENABLE_COLO
+  CHECK(verdict(11) == Verdict::Loads);   // SWITCHOVER_START
+  CHECK(verdict(11, QemuVersion{7, 2}) == Verdict::Refused);
+  CHECK(verdict(11, QemuVersion{10, 0}) == Verdict::Loads);
+}
+
+TEST_CASE("names one letter off are damage, others may be new", "[analysis]") {
+  auto effect = [](std::string_view machine, const std::string& capability,
+                   std::string_view idstr) {
+    StreamBuilder stream;
+    stream.header().configuration(machine).capabilities({capability});
+    stream.start(2, idstr).footer().eof();
+    return check(stream).verdict.verdict;
+  };
+  CHECK(effect("pc-q35-7.2", "x-ignore-shared", "novelty") == Verdict::Loads);
+  CHECK(effect("raspi9", "x-ignore-shared", "novelty") == Verdict::Loads);
+  CHECK(effect("pc-q45-7.2", "x-ignore-shared", "novelty") == Verdict::Refused);
+  CHECK(effect("pc q35", "x-ignore-shared", "novelty") == Verdict::Refused);
+  CHECK(effect("pc-q35-7.2", "x-ignore-shaped", "novelty") == Verdict::Refused);
+  CHECK(effect("pc-q35-7.2", "x-ignore-shared", "dirty-bitmaq") == Verdict::Refused);
+}
+
+TEST_CASE("an order that no sender writes is damage that QEMU does not mind", "[analysis]") {
+  SECTION("RAM behind the devices") {
+    auto found = check_with(
+        [](StreamBuilder& stream) { stream.device(4, "dma", "ab").part(2).eos().footer(); });
+    CHECK(tells(found.problems, "'ram' (id 2) goes on behind the devices"));
+    CHECK(found.problems.first(LoadEffect::Ignored));
+  }
+  SECTION("RAM started twice") {
+    auto found = check_with([](StreamBuilder& stream) {
+      stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x1000}}).eos().footer();
+    });
+    CHECK(tells(found.problems, "'ram' (id 2) is started twice"));
+    CHECK(found.verdict.verdict == Verdict::Loads);
+  }
+  SECTION("a device that comes twice, or that only the description has") {
+    auto twice = check_with([](StreamBuilder& stream) { stream.device(9, "timer", "abcd"); });
+    CHECK(tells(twice.problems, "'timer' instance 0 comes more often than vmdesc describes it"));
+    CHECK(twice.verdict.verdict == Verdict::Loads);
+    StreamBuilder stream;
+    stream.header().configuration("pc").eof().vmdesc(testing::make_vmdesc({{"timer", 4}}));
+    auto none = check(stream);
+    CHECK(tells(none.problems, "vmdesc describes 'timer' instance 0, which is not in the stream"));
+    CHECK(none.verdict.verdict == Verdict::Loads);
+  }
+}
+
+TEST_CASE("which release loads a zero page with a value decides the rest of the stream",
+          "[analysis]") {
+  auto verdict = [](std::string_view machine, bool switches, std::optional<QemuVersion> loader) {
+    StreamBuilder stream;
+    stream.header().configuration(machine).start(2, "ram", 4);
+    stream.ram_blocks({{"pc.ram", 0x1000}}).eos().footer();
+    stream.part(2).fill_page("pc.ram", 0, 7).eos().footer();
+    if (switches) stream.command(11);
+    auto found = check(stream.end(2).eos().footer().eof(), loader);
+    CHECK(found.problems.total() == 1);
+    return found.verdict.verdict;
+  };
+  CHECK(verdict("pc-q35-7.2", false, {}) == Verdict::Depends);
+  CHECK(verdict("pc-q35-7.2", false, QemuVersion{8, 2}) == Verdict::Loads);
+  CHECK(verdict("pc-q35-7.2", false, QemuVersion{9, 0}) == Verdict::Refused);
+  CHECK(verdict("pc-q35-9.0", false, {}) == Verdict::Refused);
+  CHECK(verdict("pc-q35-7.2", true, {}) == Verdict::Refused);
+}
