@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "format/stream/stream_counter.h"
 #include <vmstream/visitor_list.h>
+#include "format/stream/stream_counter.h"
 
 namespace vmstream {
 namespace {

@@ -2,9 +2,9 @@
 #include <vmstream/stream_statistics.h>
 
 #include <vmstream/text.h>
+#include <vmstream/visitor_list.h>
 #include "format/device/global_state.h"
 #include "format/stream/stream_counter.h"
-#include <vmstream/visitor_list.h>
 
 namespace vmstream {
 namespace {

@@ -11,8 +11,8 @@
 #include <vmstream/random_source.h>
 #include <vmstream/text.h>
 #include <vmstream/version.h>
-#include "format/stream/stream_counter.h"
 #include <vmstream/visitor_list.h>
+#include "format/stream/stream_counter.h"
 #include "io/wait.h"
 #include "pipeline/ordered_pipeline.h"
 #include "state/wanted_feed.h"
