@@ -32,6 +32,13 @@ def thinned(places):
     return list(places)[::int(os.environ.get("VMSTREAM_TEST_EVERY", 1))]
 
 
+def without_doubles(pairs):
+    """An object, which no reader takes if a key of it comes twice."""
+    keys = [key for key, _ in pairs]
+    assert len(set(keys)) == len(keys), keys
+    return dict(pairs)
+
+
 def be(width, value):
     return struct.pack({1: ">B", 2: ">H", 4: ">I", 8: ">Q"}[width], value)
 

@@ -14,7 +14,7 @@ import unittest
 from pathlib import Path
 
 from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, USAGE,
-                     ToolTest, stream, tool)
+                     ToolTest, stream, tool, without_doubles)
 
 STREAM = stream()
 BIG_STREAM = stream(pages=4096)
@@ -370,12 +370,18 @@ class FailingWithJson(ToolTest):
     def fail(self, status, *arguments, **more):
         ran = self.run_tool("vmdump", "--json", *arguments, **more)
         self.assert_status(status, ran)
-        error = json.loads(ran.stdout)
+        error = json.loads(ran.stdout, object_pairs_hook=without_doubles)
         self.assertEqual(["schema", "code", "subject", "message", "hint", "offset", "offset_hex",
                           "file_offset", "file_offset_hex", "guest"], list(error))
         self.assertEqual(("vmstream.error/1", status), (error["schema"], error["code"]))
         self.assertIn(error["message"], ran.stderr.decode())
         return error
+
+    def test_stdout_by_another_name(self):
+        ran = self.run_tool("vmdump", "--json", "--stdin", "-o", "/dev/stdout", stdin=STREAM)
+        self.assert_status(USAGE, ran)
+        self.assertIn(b"both want stdout", ran.stderr)
+        self.assert_status(DONE, self.run_tool("vmdump", "--json", "--stdin", "-o", "/dev/null", stdin=STREAM))
 
     def test_a_malformed_stream(self):
         error = self.fail(MALFORMED, "--stdin", "-o", "f", stdin=STREAM[:100] + b"x" + STREAM[100:])

@@ -2,6 +2,7 @@
 #include "common/output.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,6 +97,13 @@ void print(std::string_view text) {
 void print_json(const nlohmann::ordered_json& value) {
   print(json_text(value, 2));
   print("\n");
+}
+
+bool is_stdout(const std::string& path) {
+  struct stat named {};
+  struct stat out {};
+  bool both = ::stat(path.c_str(), &named) == 0 && ::fstat(STDOUT_FILENO, &out) == 0;
+  return both && !S_ISCHR(out.st_mode) && named.st_dev == out.st_dev && named.st_ino == out.st_ino;
 }
 
 bool has_printed() {

@@ -2,6 +2,7 @@
 // Results on stdout.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
@@ -26,6 +27,10 @@ void print(std::string_view text);
 
 /// Prints `value` as indented JSON, see json_text(), and a newline.
 void print_json(const nlohmann::ordered_json& value);
+
+/// Whether `path` leads to where stdout goes. Devices without content, such as /dev/null, do not
+/// count: they take anything.
+bool is_stdout(const std::string& path);
 
 /// Whether anything was printed.
 bool has_printed();

@@ -24,10 +24,10 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
-// Places that need more than 53 bits are rounded by some programs; their hexadecimal text is not.
-void add_place(ordered_json& json, const char* key, const std::optional<uint64_t>& offset) {
+// Beside a number its hexadecimal text is printed; here it has its place without one, too.
+void add_place(ordered_json& json, const std::string& key, const std::optional<uint64_t>& offset) {
   json[key] = or_null(offset);
-  json[fmt::format("{}_hex", key)] = offset ? ordered_json(fmt::format("{:#x}", *offset)) : nullptr;
+  if (!offset) json[key + "_hex"] = nullptr;
 }
 
 ordered_json error_json(std::string_view subject, const Error& error,

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include <vmstream/text.h>
+#include "common/output.h"
 
 namespace vmdump {
 namespace {
@@ -281,9 +282,8 @@ Status check_target(const Options& options) {
     return usage("nowhere to write: -o FILE or --exec COMMAND is needed");
   }
   if (options.then && !options.exec) return usage("--then needs --exec");
-  if (options.common.json && options.output == "-") {
-    return usage("--json and -o - both want stdout");
-  }
+  bool to_stdout = options.output == "-" || (options.output && vmtools::is_stdout(*options.output));
+  if (options.common.json && to_stdout) return usage("--json and -o - both want stdout");
   if (options.verify && options.output.value_or("-") == "-") {
     return usage("--verify needs a file to read back: -o FILE");
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "vmrestore/options.h"
 
+#include "common/output.h"
+
 namespace vmrestore {
 namespace {
 
@@ -105,7 +107,8 @@ Status check_target(const Options& options) {
   if (!options.qemu.empty() && (options.qmp || options.output)) {
     return usage("-o, --qmp and -- exclude each other");
   }
-  if (options.common.json && options.to_stdout()) {
+  bool to_stdout = options.to_stdout() || (options.output && vmtools::is_stdout(*options.output));
+  if (options.common.json && to_stdout) {
     return usage("--json and the plain stream both want stdout");
   }
   bool has_guest = options.qmp || !options.qemu.empty();

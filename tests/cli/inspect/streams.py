@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from support import be, counted, tool
+from support import be, counted, tool, without_doubles
 
 TOOL = tool("vmstream-inspect")
 PAGE = 4096
@@ -24,7 +24,7 @@ class Run:
 
     @property
     def json(self):
-        return json.loads(self.out)
+        return json.loads(self.out, object_pairs_hook=without_doubles)
 
 
 def be32(value):
