@@ -20,6 +20,9 @@ struct Verification {
   uint64_t described = 0;       ///< of those, held against the description
   uint64_t trailing_bytes = 0;  ///< behind the end; no fault
   bool vmdesc = false;
+  /// Whole without a description, though its sender writes one unless it is told not to. Streams of
+  /// a postcopy migration have none.
+  bool lacks_vmdesc = false;
   bool end_is_inferred = false;  ///< see StreamSummary
   ProblemLog problems;
   LoadVerdict load;  ///< what QEMU makes of it

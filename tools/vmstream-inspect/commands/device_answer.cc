@@ -58,40 +58,46 @@ struct FittingNames {
   std::set<std::string> by_tail;
   std::set<std::string> by_middle;
 
+  bool has_ends() const { return !by_component.empty() || !by_tail.empty(); }
   const std::set<std::string>& best() const {
     if (!by_component.empty()) return by_component;
     return by_tail.empty() ? by_middle : by_tail;
   }
 };
 
-// The idstr that `wanted` means: itself, or the only one that it is a part of. Whole components of
-// a device path go before other tails, tails before what stands in the middle.
-Result<std::string> find_idstr(const vmstream::StreamSummary& summary, const std::string& wanted) {
-  std::set<std::string> all;
+FittingNames find_fitting(const vmstream::StreamSummary& summary, const std::string& wanted) {
   FittingNames names;
   for (const auto& device : summary.devices) {
     const std::string& idstr = device.header.idstr;
-    all.insert(idstr);
-    if (idstr.ends_with("/" + wanted)) names.by_component.insert(idstr);
+    if (idstr.ends_with("/" + wanted) || idstr == wanted) names.by_component.insert(idstr);
     if (idstr.ends_with(wanted)) names.by_tail.insert(idstr);
     if (idstr.find(wanted) != std::string::npos) names.by_middle.insert(idstr);
   }
-  if (all.contains(wanted)) return wanted;
+  if (names.by_component.contains(wanted)) names.by_component = {wanted};
+  return names;
+}
+
+// The idstr that `wanted` means: itself, or the only one that it is a part of. Whole components of
+// a device path go before other tails, tails before what stands in the middle.
+Result<std::string> find_idstr(const vmstream::StreamSummary& summary, const std::string& wanted) {
+  auto names = find_fitting(summary, wanted);
   const auto& fitting = names.best();
   if (fitting.size() == 1) return *fitting.begin();
-  if (fitting.empty()) {
+  if (!fitting.empty()) {
     return Error{Errc::Usage,
-                 fmt::format("there is no device '{}'", escape(wanted)),
+                 fmt::format("'{}' could be {} devices", escape(wanted), fitting.size()),
                  {},
                  {},
-                 all.empty() ? "the stream has no device sections"
-                             : nearest_of(wanted, "the stream has", all)};
+                 "one of " + list_of(fitting)};
   }
+  std::set<std::string> all;
+  for (const auto& device : summary.devices) all.insert(device.header.idstr);
   return Error{Errc::Usage,
-               fmt::format("'{}' could be {} devices", escape(wanted), fitting.size()),
+               fmt::format("there is no device '{}'", escape(wanted)),
                {},
                {},
-               "one of " + list_of(fitting)};
+               all.empty() ? "the stream has no device sections"
+                           : nearest_of(wanted, "the stream has", all)};
 }
 
 std::vector<DecodedDevice> decode_instances(const vmstream::DeviceCollector& collector,
@@ -206,18 +212,24 @@ struct DeviceQuestion {
   std::optional<std::string> path;
 };
 
-// A register's name may stand without the processor's.
+bool is_register(const vmstream::DeviceCollector& collector, const std::string& name) {
+  auto of_processor = [](const auto& section) { return section.header.idstr == kProcessor; };
+  auto found = std::ranges::find_if(collector.sections(), of_processor);
+  return found != collector.sections().end() &&
+         vmstream::register_path(collector.decode(*found).state, name).has_value();
+}
+
+// A register's name may stand without the processor's. It goes before what merely holds it.
 Result<DeviceQuestion> read_question(const InspectOptions& options, const DeviceReading& read) {
   const std::string& wanted = options.arguments[0];
-  auto idstr = find_idstr(read.summary, wanted);
-  if (options.arguments.size() > 1 && idstr) return DeviceQuestion{*idstr, options.arguments[1]};
-  if (idstr) return DeviceQuestion{*idstr, std::nullopt};
-  for (const auto& section : read.collector->sections()) {
-    if (options.arguments.size() > 1 || section.header.idstr != kProcessor) continue;
-    if (!vmstream::register_path(read.collector->decode(section).state, wanted)) break;
+  bool has_path = options.arguments.size() > 1;
+  if (!has_path && !find_fitting(read.summary, wanted).has_ends() &&
+      is_register(*read.collector, wanted)) {
     return DeviceQuestion{std::string(kProcessor), wanted};
   }
-  return idstr.error();
+  auto idstr = find_idstr(read.summary, wanted);
+  if (!idstr) return idstr.error();
+  return DeviceQuestion{*idstr, has_path ? std::optional(options.arguments[1]) : std::nullopt};
 }
 
 }  // namespace

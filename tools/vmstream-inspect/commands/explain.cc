@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -57,9 +58,13 @@ nlohmann::ordered_json advice_json(const std::vector<Advice>& list) {
 vmstream::Result<std::optional<vmstream::QemuVersion>> wanted_release(
     const std::optional<std::string>& text) {
   if (!text) return std::optional<vmstream::QemuVersion>();
-  // The form is that of the end of a machine type's name.
-  auto version = vmstream::version_of_machine("qemu-" + *text);
-  if (version) return version;
+  // Machine types end in the same form; a third number is of a stable release, which writes the
+  // same.
+  std::string series =
+      text->substr(0, text->find('.', std::min(text->find('.'), text->size()) + 1));
+  bool begins_well = !text->empty() && std::isdigit(static_cast<unsigned char>(text->front()));
+  auto version = vmstream::version_of_machine("qemu-" + series);
+  if (version && begins_well) return version;
   return vmstream::Error{
       vmstream::Errc::Usage,
       fmt::format("--qemu: '{}' is no release, such as 7.2", vmstream::escape(*text))};
@@ -148,7 +153,13 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
   }
   auto advice = adviser.finish(scan);
   MessageAnswer message;
-  if (options.error) message = {adviser.explain(*error), vmstream::lines_not_understood(*error)};
+  if (options.error) {
+    message = {adviser.explain(*error), vmstream::lines_not_understood(*error)};
+    // Single words between messages are left out, but here there is nothing else.
+    bool nothing = message.places.empty() && message.not_understood.empty();
+    if (nothing && !error->empty())
+      message.not_understood = {vmstream::escape(error->substr(0, 200))};
+  }
   if (options.common.json) {
     auto json = opening_json("vmstream.explain/1", {options.file, state.containers});
     json["complete"] = scan.complete();

@@ -59,6 +59,7 @@ ordered_json verdict_json(const Verified& verified) {
   json["devices"] = found.devices;
   json["described_devices"] = found.described;
   json["vmdesc"] = found.vmdesc;
+  json["vmdesc_missing"] = found.lacks_vmdesc;
   json["absent_pages"] = absent_pages;
   json["lost_bytes"] = scan.lost_bytes;
   json["gaps"] = std::move(gaps);
@@ -102,6 +103,11 @@ void print_verdict(bool color, const Verified& verified) {
   if (found.end_is_inferred) {
     print("  without footers and vmdesc a cut file may look like this too\n");
   }
+  if (found.lacks_vmdesc) {
+    print(
+        "  without the vmdesc that QEMU writes unless it is told not to: a stream that was\n"
+        "  cut right behind its sections, which QEMU loads, looks like this too\n");
+  }
   if (absent_pages > 0) {
     print(fmt::format(
         "  {} not in this stream (see explain)\n",
@@ -138,7 +144,10 @@ uint64_t absent_pages(const vmstream::StateFacts& facts) {
 }
 
 void add_all(vmstream::ProblemLog& log, std::vector<vmstream::Problem> problems) {
-  for (auto& problem : problems) log.add(std::move(problem));
+  for (auto& problem : problems) {
+    problem.effect = vmstream::LoadEffect::Ignored;  // QEMU reads no index
+    log.add(std::move(problem));
+  }
 }
 
 // What the index says is checked against what was read, page by page, and so is where the file says
@@ -153,7 +162,11 @@ void check_index(Session& session, const InspectOptions& options, const vmstream
     if (!carried) fault = carried.error();
     if (carried) add_all(problems, vmstream::compare_index(*carried, made));
   }
-  if (fault) problems.add({.offset = 0, .message = vmstream::describe(*fault)});
+  if (fault) {
+    problems.add({.offset = 0,
+                  .message = vmstream::describe(*fault),
+                  .effect = vmstream::LoadEffect::Ignored});
+  }
   add_all(problems, vmstream::check_positions(*state, made.facts.sha256));
 }
 
@@ -214,6 +227,15 @@ ExitStatus verify_one(Session& session, const InspectOptions& options) {
   return judge(session, options, verified->scan, verified->found.problems);
 }
 
+std::string line_of(const Verified& verified) {
+  std::string line = verdict(verified.found);
+  if (verified.found.load.because) line += "; " + load_text(verified.found.load);
+  if (verified.absent_pages > 0) {
+    line += fmt::format("; pages of RAM not in it: {}", verified.absent_pages);
+  }
+  return line;
+}
+
 // Many files one after the other: rows of a list, and what is wrong with each on stderr.
 class FileList {
  public:
@@ -241,7 +263,7 @@ class FileList {
       rows_.add(verified ? verdict_json(*verified) : failure_json(verified.error()));
     } else {
       print(fmt::format("{}: {}\n", vmstream::escape(shown_name(one_)),
-                        verified ? verdict(verified->found) : "NOT VERIFIED"));
+                        verified ? line_of(*verified) : "NOT VERIFIED"));
     }
     if (!damage) return;
     session_.messages().error(shown_name(one_), *damage);

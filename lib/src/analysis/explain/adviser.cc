@@ -216,7 +216,8 @@ void Adviser::advise_absent_pages() {
   needs(std::nullopt,
         fmt::format("Not all pages of RAM are in this stream; missing are those of {}. They went "
                     "through other channels (multifd) or stayed in shared memory "
-                    "(x-ignore-shared), and the destination must get them from there.",
+                    "(x-ignore-shared), and the destination must get them from there; or it is "
+                    "memory that was not plugged in (virtio-mem).",
                     blocks));
 }
 

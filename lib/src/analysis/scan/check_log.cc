@@ -24,6 +24,11 @@ void CheckLog::require(uint64_t offset, std::string message, LoadEffect effect) 
   conditions.add({.offset = offset, .message = std::move(message), .effect = effect});
 }
 
+void CheckLog::require_before(QemuVersion since, uint64_t offset, std::string message) {
+  if (loads_before(since)) return;
+  require(offset, std::move(message), loader_ ? LoadEffect::Refused : LoadEffect::Depends);
+}
+
 void CheckLog::end_at(uint64_t eof_offset) {
   if (!eof_offset_) eof_offset_ = eof_offset;
 }

@@ -31,6 +31,9 @@ class CheckLog {
   /// No flaw, but it decides a load. A million pages that want the same tell it once.
   void require(uint64_t offset, std::string message, LoadEffect effect);
 
+  /// The same of what the releases from `since` on no longer load.
+  void require_before(QemuVersion since, uint64_t offset, std::string message);
+
   /// From here on QEMU reads nothing: no problem behind this offset matters to it.
   void end_at(uint64_t eof_offset);
   std::optional<uint64_t> eof_offset() const { return eof_offset_; }

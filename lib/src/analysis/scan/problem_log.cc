@@ -8,7 +8,9 @@
 namespace vmstream {
 
 void ProblemLog::add(Problem problem) {
-  if (!problem.known_flaw) {
+  if (problem.known_flaw) {
+    problem.effect = LoadEffect::Ignored;
+  } else {
     ++damage_;
     auto& first = first_[static_cast<size_t>(problem.effect)];
     if (!first || problem.offset < first->offset) first = problem;

@@ -34,9 +34,9 @@ Status StreamChecks::on_problem(const Problem& problem) {
 
 Status StreamChecks::on_header(const StreamHeader& header) {
   if (header.version < 3) {
-    log_.require(
-        4, fmt::format("the stream has version {}; QEMU 0.12 and later refuse it", header.version),
-        LoadEffect::Refused);
+    log_.require_before(
+        {0, 12}, 4,
+        fmt::format("the stream has version {}; QEMU 0.12 and later refuse it", header.version));
   }
   return ok();
 }
@@ -114,10 +114,9 @@ void StreamChecks::check_name(const SectionHeader& header) {
 // Sections that newer releases no longer take.
 void StreamChecks::check_age(const SectionHeader& header) {
   if (header.idstr == "ram" && header.version_id == 3) {
-    log_.require(header.offset,
-                 "RAM is in the form of version 3, without block names; QEMU 0.13 and later want "
-                 "version 4",
-                 LoadEffect::Refused);
+    log_.require_before({0, 13}, header.offset,
+                        "RAM is in the form of version 3, without block names; QEMU 0.13 and later "
+                        "want version 4");
   }
   if (header.idstr == "block" && log_.loads_after({9, 0})) {
     log_.require(

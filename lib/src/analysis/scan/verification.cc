@@ -24,13 +24,23 @@ class SectionCounter final : public StreamVisitor {
     result_.end_is_inferred = end.bounded_by == BoundedBy::NextHeader;
     return ok();
   }
+  Status on_configuration(const Configuration&) override {
+    describes_ = true;  // descriptions came with 2.3, configurations with 2.4
+    return ok();
+  }
+  Status on_command(const Command& command) override {
+    if (command.type == CommandType::PostcopyListen) describes_ = false;
+    return ok();
+  }
   Status on_vmdesc(const VmdescRecord&) override {
     result_.vmdesc = true;
     return ok();
   }
+  bool describes() const { return describes_; }
 
  private:
   Verification& result_;
+  bool describes_ = false;  // the sender, its sections
 };
 
 }  // namespace
@@ -62,6 +72,7 @@ Verification Verifier::finish(const ScanResult& scan) {
   result.described = state_->checks.described();
   result.trailing_bytes = scan.plain_bytes - scan.stream_bytes;
   result.complete = scan.complete();
+  result.lacks_vmdesc = result.complete && !result.vmdesc && state_->counter.describes();
   result.end_is_inferred &= result.complete;
   return result;
 }

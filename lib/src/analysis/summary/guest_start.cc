@@ -213,7 +213,7 @@ void add_defaults(const StreamSummary& summary, StartArguments& start) {
   auto named = [](std::string_view name) {
     return [name](const DeviceSummary& device) { return device.header.idstr == name; };
   };
-  bool is_pc = start.machine.starts_with("pc-") &&
+  bool is_pc = (start.machine.starts_with("pc-") || start.machine == "isapc") &&
                std::ranges::any_of(summary.devices, named("mc146818rtc"));
   start.nodefaults = is_pc && std::ranges::none_of(summary.devices, named("parallel_isa"));
   if (!start.nodefaults) return;
