@@ -2,6 +2,7 @@
 # fish completion for vmrestore
 complete -c vmrestore -l exec -d 'command that prints the file' -x
 complete -c vmrestore -l verify-first -d 'check all of the file first'
+complete -c vmrestore -l accept-damaged-description -d 'do without the description'
 complete -c vmrestore -l require-signature -d 'OpenPGP key that must have signed' -x
 complete -c vmrestore -l passphrase-file -d 'file with the passphrase' -r
 complete -c vmrestore -l passphrase-fd -d 'descriptor to read the passphrase from' -x

@@ -90,6 +90,39 @@ class ForgedStarts(GuestTest):
         self.assertEqual([], waiting.ticks())
 
 
+class DamagedDescriptions(GuestTest):
+    def check_cut(self, qemu):
+        first = self.qemu("first", qemu=qemu)
+        first.wait_for_tick(40)
+        self.assert_status(DONE, self.run_tool("vmdump", "--qmp", first.qmp, "-c", "none", "-o",
+                                               "whole"))
+        whole = self.read("whole")
+        self.write("cut", whole[:-100])
+        self.write("flipped", whole[:-100] + b"\0" + whole[-99:])
+        second = self.qemu("second", "-incoming", "defer", qemu=qemu)
+        ran = self.run_tool("vmrestore", "--paused", "--qmp", second.qmp, "cut")
+        self.assert_fails(MALFORMED, ran, "vmdesc needs")
+        self.assertIn(b"hint: --accept-damaged-description", ran.stderr)
+        self.assertEqual([], second.ticks())
+        second.end()
+        for name, options in (("cut", []), ("cut", ["--verify-first"]), ("flipped", [])):
+            second = self.qemu("second", "-incoming", "defer", qemu=qemu)
+            ran = self.run_tool("vmrestore", "--accept-damaged-description", *options, "--json",
+                                "--qmp", second.qmp, "--cont", name)
+            self.assert_status(DONE, ran)
+            self.assertTrue(json.loads(ran.stdout)["without_description"])
+            self.assertIn(b"description was left out", ran.stderr)
+            self.assert_went_on(first, second)
+            second.end()
+
+    def test_it_is_left_out_if_asked_for(self):
+        self.check_cut(QEMU)
+
+    @NEEDS_NEWER_QEMU
+    def test_newer_qemu_does_without_it_too(self):
+        self.check_cut(NEWER_QEMU)
+
+
 class StartedLast(GuestTest):
     """Where vmrestore starts QEMU, the guest waits for the end of the restore, not for QEMU."""
 

@@ -62,10 +62,12 @@ class UnmappedFile final : public ByteSource {
   std::unique_ptr<ByteSource> stream_;  // reads the state
 };
 
-Status verify(Session& session, ByteSource& plain) {
+Status verify(Session& session, ByteSource& plain, const Options& options) {
   vmtools::Progress progress(session, "verify");
+  auto wanted = options.accept_damaged_description ? vmstream::Wanted::WholeButForDescription
+                                                   : vmstream::Wanted::Whole;
   return vmstream::verify_stream(
-      plain, {}, {.on_progress = [&](const auto& counts) { progress.update(counts); }});
+      plain, {}, {.on_progress = [&](const auto& counts) { progress.update(counts); }}, wanted);
 }
 
 }  // namespace
@@ -124,7 +126,7 @@ Status Input::prove_file(Session& session) {
   auto whole = vmstream::make_whole_source(reader());
   auto state = vmstream::open_state(vmstream::make_noting_source(std::move(whole), digests), how_);
   if (!state) return state.error();
-  if (auto verified = verify(session, *state->plain); !verified) return verified;
+  if (auto verified = verify(session, *state->plain, options_); !verified) return verified;
   if (auto read = digests->append_rest(*reader()); !read) return read;
   if (auto sealed = digests->seal(); !sealed) return sealed;
   file_digests_ = std::move(digests);
@@ -137,7 +139,7 @@ Status Input::prove_stream(Session& session) {
   auto state = vmstream::open_state(vmstream::make_whole_source(reader()), how_);
   if (!state) return state.error();
   auto plain = vmstream::make_noting_source(std::move(state->plain), digests);
-  if (auto verified = verify(session, *plain); !verified) return verified;
+  if (auto verified = verify(session, *plain, options_); !verified) return verified;
   if (auto sealed = digests->seal(); !sealed) return sealed;
   stream_digests_ = std::move(digests);
   return vmstream::ok();

@@ -27,6 +27,9 @@ void add_file(vmtools::CommandLine& line, Options& options) {
   line.text("--require-signature", "KEY", options.required_signer,
             "refuse FILE unless this key signed it; nothing that decides the guest's fate is "
             "handed on before that is known (not with --lazy)");
+  line.flag("--accept-damaged-description", options.accept_damaged_description,
+            "restore a FILE that is whole but for its description, which QEMU does not load; it "
+            "is left out (not with --lazy)");
   vmtools::add_passphrase_options(line, options.passphrase);
   line.flag("--once", options.once,
             "rename FILE to FILE.restored once its guest is back; refuse a FILE that is claimed "
@@ -149,6 +152,9 @@ Status check_lazy(const Options& options) {
     return usage("--resume-lazy goes on with a claimed file");
   if (options.required_signer) {
     return usage("--require-signature and --lazy exclude each other: a signed file is read whole");
+  }
+  if (options.accept_damaged_description) {
+    return usage("--accept-damaged-description does not go with --lazy");
   }
   if (options.prefetch == Prefetch::WorkingSet && !options.working_set) {
     return usage("--prefetch working-set needs --working-set");

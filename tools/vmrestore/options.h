@@ -35,7 +35,8 @@ struct Options {
   std::optional<std::string> required_signer;  ///< a key whose signature FILE must carry
   vmtools::PassphraseOptions passphrase;
   bool write_disks = false;  ///< sections with contents of disks are restored
-  bool once = false;         ///< claim FILE: it brings one guest back, once
+  bool accept_damaged_description = false;
+  bool once = false;  ///< claim FILE: it brings one guest back, once
   vmstream::RunState run_state = vmstream::RunState::AsSaved;
   bool set_clock = false;            ///< the guest's, once it runs
   std::optional<std::string> agent;  ///< socket of the guest agent that does it

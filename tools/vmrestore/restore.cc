@@ -93,7 +93,9 @@ struct Restore {
     guest.guard = guard_options();
     return guest;
   }
-  GuardOptions guard_options() const { return {hold_back, options.write_disks}; }
+  GuardOptions guard_options() const {
+    return {hold_back, options.write_disks, options.accept_damaged_description};
+  }
 
   void warn_of_signatures();
   ExitStatus report(Observer& observer, const RestoreSummary& summary);
@@ -165,7 +167,11 @@ ExitStatus restore_to_stdout(Restore& restore) {
 // A regular file has no name before it is whole, and copying a stream writes no disk. Whoever reads
 // a FIFO may be a QEMU.
 GuardOptions copy_options(const Restore& restore, const vmstream::OutputFile& file) {
-  return file.is_in_place() ? restore.guard_options() : GuardOptions{HoldBack::End, true};
+  GuardOptions options = restore.guard_options();
+  if (file.is_in_place()) return options;
+  options.hold_back = HoldBack::End;
+  options.write_disks = true;
+  return options;
 }
 
 ExitStatus restore_to_file(Restore& restore) {

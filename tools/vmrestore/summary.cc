@@ -47,6 +47,7 @@ ordered_json summary_json(const Options& options, const vmstream::StateFile& sta
   json["run_state"] = or_null(summary.run_state);
   if (options.set_clock) json["clock_set"] = clock_set;
   json["rebuilt"] = summary.rebuilt;
+  json["without_description"] = summary.without_description;
   json["total_seconds"] = rounded(summary.total_seconds);
   return json;
 }

@@ -84,6 +84,10 @@ class StreamParser {
   /// Whether EOF has been read: only the description may follow.
   bool has_ended() const;
 
+  /// Whether EOF has been read, and what stands behind it is taken for the description, which has
+  /// not been read to its end: a fault met here is the description's.
+  bool is_in_description() const;
+
   /// Bytes fed so far.
   uint64_t offset() const;
 

@@ -22,13 +22,16 @@ class ProblemLog {
   void add(Problem problem);
   /// A failure that ended the reading. `position` stands in where the error has no offset of its
   /// own, as those of decoders have none in the plain stream.
-  void add(const Error& fault, uint64_t position, LoadEffect effect = LoadEffect::Refused);
+  void add(const Error& fault, uint64_t position, LoadEffect effect = LoadEffect::Refused,
+           bool in_description = false);
 
   const std::vector<Problem>& kept() const { return kept_; }
   uint64_t total() const { return total_; }
   bool empty() const { return total_ == 0; }
   /// Those of total() that are no mere flaws of the QEMU that wrote the stream.
   uint64_t damage() const { return damage_; }
+  /// Those of damage() that hurt the description alone.
+  uint64_t description_damage() const { return description_damage_; }
   /// Of those, the one at the lowest offset with this effect; null where there is none.
   const Problem* first(LoadEffect effect) const {
     const auto& problem = first_[static_cast<size_t>(effect)];
@@ -39,6 +42,7 @@ class ProblemLog {
   std::vector<Problem> kept_;
   uint64_t total_ = 0;
   uint64_t damage_ = 0;
+  uint64_t description_damage_ = 0;
   std::array<std::optional<Problem>, 3> first_;  // by effect
 };
 

@@ -59,6 +59,8 @@ struct RestoreSummary {
   std::optional<std::array<std::byte, 16>> uuid;  ///< the guest's; most streams do not have it
   std::string run_state;  ///< QEMU's own word, such as "running"; empty without a monitor
   bool rebuilt = false;   ///< a postcopy stream was handed on as a plain one
+  /// The description was damaged, and has been left out.
+  bool without_description = false;
   double total_seconds = 0;
 };
 
@@ -68,14 +70,18 @@ struct GuardOptions {
   /// Sections that overwrite the disks of the receiving QEMU (`migrate -b`) are handed on. Without
   /// it a stream that holds contents of disks is Errc::Refused.
   bool write_disks = false;
+  /// A stream that is whole but for its description, which no QEMU loads, is handed on without it.
+  /// Not one without footers: there only the description tells where its devices end.
+  bool accept_damaged_description = false;
 };
 
 /// Moves a plain stream into `sink` so that a cut or damaged one cannot become a running guest:
 /// only what has been recognised is handed on, before the end no more than GuardOptions let, and
 /// the EOF record and all behind it only after the source has proved whole. Errc::Unsupported for a
 /// mapped-ram stream, which has to pass make_unmapped_source() first, and for commands that no
-/// state file needs; Errc::Truncated for a postcopy stream whose pages did not all come. Bytes
-/// behind the stream's end are dropped with a warning. Finishes `sink`.
+/// state file needs; Errc::Truncated for a postcopy stream whose pages did not all come; the first
+/// place where a stream contradicts itself is Errc::Malformed, at its end. Bytes behind the
+/// stream's end are dropped with a warning. Finishes `sink`.
 Result<RestoreSummary> restore_stream(ByteSource& plain, ByteSink& sink,
                                       RestoreObserver* observer = nullptr,
                                       GuardOptions options = {});

@@ -26,6 +26,8 @@ struct ScanResult {
   uint64_t gap_count = 0;
   uint64_t lost_bytes = 0;  ///< in all gaps
   bool ended = false;       ///< EOF was read: all that QEMU loads is there
+  /// The fault is the description's: it is cut, or too large.
+  bool fault_in_description = false;
   bool complete() const { return !fault && gap_count == 0; }
 
   static constexpr size_t kGapsKept = 1000;

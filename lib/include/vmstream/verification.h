@@ -24,14 +24,23 @@ struct Verification {
   /// a postcopy migration have none.
   bool lacks_vmdesc = false;
   bool end_is_inferred = false;  ///< see StreamSummary
+  /// All up to the end mark was read, and where that stands is no guess.
+  bool sections_complete = false;
   ProblemLog problems;
   LoadVerdict load;  ///< what QEMU makes of it
 
   /// Complete, and nothing wrong but what QEMU is known to write.
   bool ok() const { return complete && problems.damage() == 0; }
+  /// Nothing is wrong but the description, if anything is.
+  bool ok_but_for_description() const {
+    return sections_complete && problems.damage() == problems.description_damage();
+  }
   /// ok(), or the first problem as an error.
   Status status() const;
 };
+
+/// What a stream has to be for verify_stream().
+enum class Wanted { Whole, WholeButForDescription };
 
 /// Collects what the parser finds wrong, decodes what QEMU decodes (deltas and compressed pages,
 /// commands, the heads of mapped-ram blocks), looks at the order of the sections, and holds the
@@ -55,6 +64,6 @@ class Verifier final : public VisitorList {
 /// Reads all of `plain`: success if the stream is whole, agrees with itself and, where `sha256` is
 /// not empty, has that digest. The error of damage is that of the first problem.
 Status verify_stream(ByteSource& plain, const std::string& sha256 = {},
-                     const ScanOptions& options = {});
+                     const ScanOptions& options = {}, Wanted wanted = Wanted::Whole);
 
 }  // namespace vmstream

@@ -27,6 +27,8 @@ struct Problem {
   /// A flaw that releases of QEMU are known to write: surprising, but nothing is damaged.
   bool known_flaw = false;
   LoadEffect effect = LoadEffect::Refused;  ///< of a known flaw: none
+  /// The description alone is hurt, which QEMU does not read.
+  bool in_description = false;
 
   bool stops_a_load() const { return !known_flaw && effect == LoadEffect::Refused; }
 };

@@ -21,4 +21,10 @@ inline bool is_of_stream(const Error& fault) {
          fault.code == Errc::Unsupported;
 }
 
+/// `fault` hurts the description alone: how to do without it.
+inline Error in_description(Error fault) {
+  fault.hint = "--accept-damaged-description restores the guest without the description";
+  return fault;
+}
+
 }  // namespace vmstream

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import unittest
 
-from streams import Run
+from streams import Run, tool
 
 DATA = sys.argv.pop(1)
 
@@ -70,6 +70,21 @@ class Damaged(unittest.TestCase):
                 self.assertEqual(explained.json["problems"], verified["problems"])
                 self.assertEqual(info.status, status)
                 self.assertEqual(explained.status, 4 if status == 4 else EXPLAIN_STATUS[verdict])
+
+    def test_a_restore_takes_none_that_is_damaged(self):
+        for name, (status, _, _, told) in WANTED.items():
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
+                command = [tool("vmrestore"), "--verify-first", path_of(name), "-o", folder + "/plain"]
+                ran = subprocess.run(command, capture_output=True, check=False)
+                self.assertEqual(ran.returncode, status, ran.stderr)
+                hinted = b"--accept-damaged-description" in ran.stderr
+                self.assertEqual(hinted, told.startswith("vmdesc needs"), ran.stderr)
+                accepted = subprocess.run([*command, "--accept-damaged-description"], capture_output=True, check=False)
+                if status and hinted:
+                    self.assertEqual(0, accepted.returncode, accepted.stderr)
+                    self.assertEqual(0, Run("verify", folder + "/plain").status)
+                elif status:
+                    self.assertEqual(status, accepted.returncode, accepted.stderr)
 
     def test_every_byte_is_accounted_for(self):
         for name in WANTED:

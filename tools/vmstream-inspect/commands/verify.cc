@@ -97,6 +97,9 @@ void print_verdict(bool color, const Verified& verified) {
   std::string_view paint = !color ? "" : found.ok() ? "\x1b[1;32m" : "\x1b[1;31m";
   print(fmt::format("{}{}{}\n", paint, verdict(found), color ? "\x1b[0m" : ""));
   if (!found.ok() || found.load.because) print(fmt::format("  {}\n", load_text(found.load)));
+  if (!found.ok() && found.ok_but_for_description()) {
+    print("  vmrestore does so with --accept-damaged-description\n");
+  }
   print(fmt::format("  {} bytes of stream, {} sections, {} devices ({} held against the vmdesc)\n",
                     scan.stream_bytes, found.sections, found.devices, found.described));
   print_digests(subject.sha256.value_or(""), file_sha256);

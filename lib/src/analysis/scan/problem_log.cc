@@ -12,6 +12,7 @@ void ProblemLog::add(Problem problem) {
     problem.effect = LoadEffect::Ignored;
   } else {
     ++damage_;
+    if (problem.in_description) ++description_damage_;
     auto& first = first_[static_cast<size_t>(problem.effect)];
     if (!first || problem.offset < first->offset) first = problem;
   }
@@ -19,13 +20,17 @@ void ProblemLog::add(Problem problem) {
   ++total_;
 }
 
-void ProblemLog::add(const Error& fault, uint64_t position, LoadEffect effect) {
+void ProblemLog::add(const Error& fault, uint64_t position, LoadEffect effect,
+                     bool in_description) {
   std::string message = fault.message;
   if (!fault.offset && fault.file_offset) {
     message = describe(Error{fault.code, fault.message, std::nullopt, fault.file_offset}) +
               fmt::format("; of the plain stream all from {:#x} on is lost", position);
   }
-  add({.offset = fault.offset.value_or(position), .message = std::move(message), .effect = effect});
+  add({.offset = fault.offset.value_or(position),
+       .message = std::move(message),
+       .effect = effect,
+       .in_description = in_description});
 }
 
 }  // namespace vmstream

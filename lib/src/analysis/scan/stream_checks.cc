@@ -22,7 +22,10 @@ constexpr size_t kMostIds = 1u << 17;
 StreamChecks::Findings StreamChecks::finish(const ScanResult& scan) {
   description_.finish();
   ram_.finish(commands_.has_switched_over() || machine_since_ > QemuVersion{8, 2});
-  if (scan.fault) log_.problems.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan));
+  if (scan.fault) {
+    log_.problems.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan),
+                      scan.fault_in_description);
+  }
   LoadVerdict verdict = judge_load(log_.problems, log_.conditions);
   return {std::move(log_.problems), std::move(log_.conditions), std::move(verdict)};
 }

@@ -45,6 +45,7 @@ class Scan {
   ScanResult finish();
 
  private:
+  void fail(const Error& found);
   bool take(std::span<const std::byte> piece);
   bool feed(std::span<const std::byte> piece);
   bool skip(uint64_t count);
@@ -104,7 +105,7 @@ bool Scan::take(std::span<const std::byte> piece) {
 }
 
 bool Scan::feed(std::span<const std::byte> piece) {
-  if (auto parsed = parser_.feed(piece); !parsed) result_.fault = parsed.error();
+  if (auto parsed = parser_.feed(piece); !parsed) fail(parsed.error());
   return !result_.fault || is_stream_fault(*result_.fault);
 }
 
@@ -116,11 +117,17 @@ bool Scan::skip(uint64_t count) {
   return !result_.fault;
 }
 
+// The parser, that is.
+void Scan::fail(const Error& found) {
+  result_.fault = found;
+  result_.fault_in_description = parser_.is_in_description() && is_stream_fault(found);
+}
+
 // Also after a fault of the source: the parser may still hold device sections to tell of. What it
 // then says of the missing rest is a consequence, not the cause.
 ScanResult Scan::finish() {
   auto finished = parser_.finish();
-  if (!finished && !result_.fault) result_.fault = finished.error();
+  if (!finished && !result_.fault) fail(finished.error());
   bool malformed = result_.fault && result_.fault->code != Errc::Truncated;
   result_.ended = parser_.has_ended();
   result_.parsed_bytes = malformed ? parser_.confirmed_offset() : result_.plain_bytes;

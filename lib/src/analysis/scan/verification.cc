@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "analysis/scan/stream_checks.h"
+#include "format/malformed.h"
 
 namespace vmstream {
 
@@ -73,18 +74,32 @@ Verification Verifier::finish(const ScanResult& scan) {
   result.trailing_bytes = scan.plain_bytes - scan.stream_bytes;
   result.complete = scan.complete();
   result.lacks_vmdesc = result.complete && !result.vmdesc && state_->counter.describes();
+  bool stops_in_sections = scan.fault && !scan.fault_in_description;
+  result.sections_complete =
+      scan.ended && scan.gap_count == 0 && !stops_in_sections && !result.end_is_inferred;
   result.end_is_inferred &= result.complete;
   return result;
 }
 
-Status verify_stream(ByteSource& plain, const std::string& sha256, const ScanOptions& options) {
+namespace {
+
+Status judge(const Verification& found, const ScanResult& scan, Wanted wanted) {
+  auto whole = scan.fault ? Status(*scan.fault) : found.status();
+  if (whole || !found.ok_but_for_description()) return whole;
+  return wanted == Wanted::Whole ? Status(in_description(whole.error())) : ok();
+}
+
+}  // namespace
+
+Status verify_stream(ByteSource& plain, const std::string& sha256, const ScanOptions& options,
+                     Wanted wanted) {
   Verifier verifier;
   Sha256 digest;
   ScanOptions how = options;
   if (!sha256.empty()) how.digest = &digest;
   auto scan = scan_stream(plain, verifier, how);
-  if (scan.fault) return *scan.fault;
-  if (auto whole = verifier.finish(scan).status(); !whole || sha256.empty()) return whole;
+  if (auto sound = judge(verifier.finish(scan), scan, wanted); !sound) return sound;
+  if (sha256.empty()) return ok();
   std::string found = digest.finish();
   if (found == sha256) return ok();
   return Error{Errc::Malformed, fmt::format("SHA-256 is {}, wanted {}", found, sha256)};

@@ -30,6 +30,7 @@ class StreamParser::Impl {
   Status finish();
   uint64_t confirmed_offset() const;
   bool has_ended() const { return machine_.has_ended(); }
+  bool is_in_description() const { return machine_.is_in_description(); }
   uint64_t offset() const { return fed_; }
   uint64_t stream_length() const { return machine_.stream_end().value_or(taken_); }
 
@@ -163,6 +164,9 @@ uint64_t StreamParser::confirmed_offset() const {
 }
 bool StreamParser::has_ended() const {
   return impl_->has_ended();
+}
+bool StreamParser::is_in_description() const {
+  return impl_->is_in_description();
 }
 uint64_t StreamParser::offset() const {
   return impl_->offset();

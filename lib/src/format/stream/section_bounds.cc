@@ -24,8 +24,13 @@ bool opens_object(const std::byte* text) {
 
 // A section that is longer or shorter than it was written stops a load, a damaged description does
 // not.
-LoadEffect effect_of_difference(const VmdescDevice& device) {
-  return device.contradicts_itself() ? LoadEffect::Ignored : LoadEffect::Refused;
+Problem difference(uint64_t offset, std::string message, const VmdescDevice& device) {
+  bool in_description = device.contradicts_itself();
+  return {.offset = offset,
+          .message = std::move(message),
+          .known_flaw = device.hides_elements(),
+          .effect = in_description ? LoadEffect::Ignored : LoadEffect::Refused,
+          .in_description = in_description};
 }
 
 const std::byte* find_byte(const Window& window, size_t from, SectionType type) {
@@ -91,10 +96,10 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
     if (footer || bare) return Outcome::Agrees;
   }
   auto seen = visitor_.on_problem(
-      {header.body_offset,
-       fmt::format("{}: vmdesc gives {} bytes, but the section does not end there",
-                   place_of(header), length),
-       device->hides_elements(), effect_of_difference(*device)});
+      difference(header.body_offset,
+                 fmt::format("{}: vmdesc gives {} bytes, but the section does not end there",
+                             place_of(header), length),
+                 *device));
   if (!seen) return seen.error();
   return Outcome::Disagrees;
 }
@@ -264,10 +269,10 @@ Status SectionBounds::check_inferred(const Vmdesc& description) {
     const VmdescDevice* device = description.find(section.idstr, section.instance_id);
     if (!device || device->body_length() == section.body_length) continue;
     auto seen = visitor_.on_problem(
-        {section.offset,
-         fmt::format("section '{}': {} bytes by its footer, {} by the vmdesc",
-                     escape(section.idstr), section.body_length, device->body_length()),
-         device->hides_elements(), effect_of_difference(*device)});
+        difference(section.offset,
+                   fmt::format("section '{}': {} bytes by its footer, {} by the vmdesc",
+                               escape(section.idstr), section.body_length, device->body_length()),
+                   *device));
     if (!seen) return seen;
   }
   inferred_.clear();

@@ -34,6 +34,8 @@ class StreamMachine {
   bool may_end() const { return tail_.has_begun(); }
   /// Whether EOF has been read, if only to find that the stream goes on.
   bool has_ended() const { return tail_.has_begun() || ended_before_; }
+  /// Whether what stands behind EOF is the description, so far.
+  bool is_in_description() const { return tail_.is_in_description() && !ended_before_; }
   /// Where EOF stands, once it has been read.
   std::optional<uint64_t> eof_offset() const { return tail_.eof_offset(); }
   /// Behind EOF or the description.

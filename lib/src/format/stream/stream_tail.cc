@@ -73,7 +73,8 @@ Result<Step> StreamTail::take_vmdesc(const Window& window) {
         visitor_.on_problem({.offset = window.offset,
                              .message = fmt::format("vmdesc begins with {:#04x}, wanted 0x06",
                                                     std::to_integer<unsigned>(window.bytes[0])),
-                             .effect = LoadEffect::Ignored});
+                             .effect = LoadEffect::Ignored,
+                             .in_description = true});
     if (!seen) return seen.error();
   }
   ByteReader in(window.bytes, window.offset);
@@ -109,14 +110,16 @@ Status StreamTail::check_description(const VmdescRecord& record) {
   if (!description) {
     return visitor_.on_problem({.offset = record.offset,
                                 .message = description.error().message,
-                                .effect = LoadEffect::Ignored});
+                                .effect = LoadEffect::Ignored,
+                                .in_description = true});
   }
   if (ram_.knows_page_size() && description->page_size() != ram_.page_size()) {
     auto seen = visitor_.on_problem(
         {.offset = record.offset,
          .message = fmt::format("vmdesc gives target pages of {} bytes, the stream has {}",
                                 description->page_size(), ram_.page_size()),
-         .effect = LoadEffect::Ignored});
+         .effect = LoadEffect::Ignored,
+         .in_description = true});
     if (!seen) return seen;
   }
   return bounds_.check_inferred(*description);

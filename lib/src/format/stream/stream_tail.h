@@ -28,6 +28,8 @@ class StreamTail {
 
   /// Whether the sections have ended.
   bool has_begun() const { return stream_end_.has_value(); }
+  /// Whether the description is being read.
+  bool is_in_description() const { return has_begun() && !trailing_; }
   /// Where EOF stands, once it has been read.
   std::optional<uint64_t> eof_offset() const { return eof_offset_; }
   /// Behind EOF or the description.

@@ -30,6 +30,9 @@ void warn_of_changes(const StreamGuard& guard, RestoreObserver* observer) {
     observer->on_warning(
         fmt::format("{} bytes behind the end of the stream were dropped", guard.trailing_bytes()));
   }
+  if (const auto& fault = guard.description_fault()) {
+    observer->on_warning("the damaged description was left out: " + describe(*fault));
+  }
   if (guard.guessed_ends()) {
     observer->on_warning(
         "neither footers nor a description tell where its devices end: a stream that was cut among "
@@ -48,12 +51,15 @@ RestoreSummary summarize(StreamGuard& guard, Clock::time_point start) {
   summary.machine = guard.tap().machine();
   summary.uuid = guard.tap().uuid();
   summary.rebuilt = guard.rebuilt();
+  summary.without_description = guard.description_fault().has_value();
   summary.total_seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return summary;
 }
 
 RouteOptions routes(const GuardOptions& options) {
-  return {.hold_back = options.hold_back, .write_disks = options.write_disks};
+  return {.hold_back = options.hold_back,
+          .write_disks = options.write_disks,
+          .accept_damaged_description = options.accept_damaged_description};
 }
 
 // Where the one that is to take the stream can be asked.

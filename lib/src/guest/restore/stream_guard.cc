@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "format/malformed.h"
+
 namespace vmstream {
 namespace {
 
@@ -16,7 +18,9 @@ constexpr uint64_t kMaxUnconfirmedBytes =
 }  // namespace
 
 Status StreamGuard::feed(std::span<const std::byte> bytes) {
-  if (auto parsed = tap_.on_bytes(bytes); !parsed) return parsed;
+  if (auto parsed = tap_.on_bytes(bytes); !parsed) {
+    if (auto judged = judge(parsed.error()); !judged) return judged;
+  }
   uint64_t count = decided_offset() - walked_;
   auto from_waiting = static_cast<size_t>(std::min<uint64_t>(count, unconfirmed_.size()));
   auto from_bytes = static_cast<size_t>(count - from_waiting);
@@ -33,10 +37,35 @@ uint64_t StreamGuard::decided_offset() const {
   return std::min(confirmed, router_.undecided_from().value_or(confirmed));
 }
 
-Status StreamGuard::finish() {
-  if (auto whole = tap_.finish(); !whole) return whole;
+// Where the parser stops. Behind the sections stands nothing that QEMU loads.
+Status StreamGuard::judge(const Error& fault) {
+  bool sections_are_read = tap_.parser().is_in_description() && is_of_stream(fault);
+  return sections_are_read ? leave_out_description(fault) : Status(fault);
+}
+
+Status StreamGuard::leave_out_description(const Error& fault) {
   if (auto whole = router_.check_whole(); !whole) return whole;
-  uint64_t rest = tap_.parser().stream_length() - walked_;
+  if (router_.guessed_ends()) return fault;
+  if (!accept_damaged_description_) return in_description(fault);
+  description_fault_ = fault;
+  return ok();
+}
+
+Status StreamGuard::check_whole() {
+  if (auto parsed = tap_.finish(); !parsed) {
+    if (auto judged = judge(parsed.error()); !judged) return judged;
+  }
+  const auto& fault = router_.description_fault();
+  return fault && !description_fault_ ? leave_out_description(*fault) : router_.check_whole();
+}
+
+uint64_t StreamGuard::stream_end() const {
+  return description_fault_ ? router_.end_of_sections() : tap_.parser().stream_length();
+}
+
+Status StreamGuard::finish() {
+  if (auto whole = check_whole(); !whole) return whole;
+  uint64_t rest = stream_end() - walked_;
   if (rest > unconfirmed_.size()) {
     return Error{.code = Errc::Unsupported,
                  .message = fmt::format("{} bytes await their confirmation, at most {} are kept",
@@ -51,7 +80,7 @@ Status StreamGuard::finish() {
 }
 
 uint64_t StreamGuard::trailing_bytes() const {
-  return tap_.parser().offset() - tap_.parser().stream_length();
+  return description_fault_ ? 0 : tap_.parser().offset() - tap_.parser().stream_length();
 }
 
 // `bytes` begin at walked_.

@@ -27,7 +27,8 @@ class StreamGuard {
   /// can start the guest or touch its disks is handed on.
   StreamGuard(ByteSink& next, RouteOptions options, StreamTap::OnProgress on_progress = {},
               std::function<void()> on_decision = {})
-      : router_(std::move(options)),
+      : accept_damaged_description_(options.accept_damaged_description),
+        router_(std::move(options)),
         tap_(DigestMode::None, std::move(on_progress), &router_),
         next_(next),
         on_decision_(std::move(on_decision)) {}
@@ -43,10 +44,16 @@ class StreamGuard {
   bool rebuilt() const { return router_.rebuilt(); }
   /// Whether a cut of the stream could have passed for its end.
   bool guessed_ends() const { return router_.guessed_ends(); }
+  /// Why the description was left out. Known after finish().
+  const std::optional<Error>& description_fault() const { return description_fault_; }
   /// Bytes behind the stream's end, which are dropped. Known after finish().
   uint64_t trailing_bytes() const;
 
  private:
+  Status judge(const Error& fault);
+  Status leave_out_description(const Error& fault);
+  Status check_whole();
+  uint64_t stream_end() const;
   uint64_t decided_offset() const;
   Status walk(std::span<const std::byte> bytes);
   Status take(Route route, std::span<const std::byte> bytes);
@@ -55,10 +62,12 @@ class StreamGuard {
   void decide();
   void await(std::span<const std::byte> bytes);
 
+  bool accept_damaged_description_;
   StreamRouter router_;
   StreamTap tap_;
   ByteSink& next_;
   std::function<void()> on_decision_;
+  std::optional<Error> description_fault_;
   bool decided_ = false;
   Route route_ = Route::Pass;
   uint64_t walked_ = 0;                 // offset of the first byte that has taken no route

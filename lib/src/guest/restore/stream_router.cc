@@ -276,7 +276,18 @@ Status StreamRouter::on_package_end(uint64_t) {
 
 Status StreamRouter::on_eof(uint64_t offset) {
   turn(offset, Route::Tail);
+  end_of_sections_ = offset + 1;
   return ok();
+}
+
+Status StreamRouter::on_problem(const Problem& problem) {
+  auto& first = problem.in_description ? description_fault_ : contradiction_;
+  if (!problem.known_flaw && !first) first = malformed(problem.offset, problem.message);
+  return ok();
+}
+
+Status StreamRouter::check_whole() const {
+  return contradiction_ ? Status(*contradiction_) : ledger_.check();
 }
 
 }  // namespace vmstream

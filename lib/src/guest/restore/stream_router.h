@@ -35,7 +35,8 @@ struct Turn {
 struct RouteOptions {
   HoldBack hold_back = HoldBack::AllButMemory;
   bool write_disks = false;  ///< sections that write disks are restored
-  std::string target = {};   ///< QEMU's own word for its processor; empty where nobody asked
+  bool accept_damaged_description = false;
+  std::string target = {};  ///< QEMU's own word for its processor; empty where nobody asked
   /// Whether its capability x-ignore-shared is on, with which it reads more of the block list.
   std::optional<bool> ignores_shared = std::nullopt;
 };
@@ -57,13 +58,19 @@ class StreamRouter final : public StreamVisitor {
   Status on_command(const Command& command) override;
   Status on_package_end(uint64_t offset) override;
   Status on_eof(uint64_t offset) override;
+  Status on_problem(const Problem& problem) override;
 
   /// The turns so far, in order. Who walks by them removes them.
   std::deque<Turn>& turns() { return turns_; }
   /// From here on no route is known yet, though bytes may have been confirmed.
   std::optional<uint64_t> undecided_from() const { return undecided_from_; }
-  /// The stream has ended: whether it holds all that its own commands promise.
-  Status check_whole() const { return ledger_.check(); }
+  /// The stream has ended: whether it holds all that its own commands promise, and contradicts
+  /// itself nowhere.
+  Status check_whole() const;
+  /// What is wrong with the description alone.
+  const std::optional<Error>& description_fault() const { return description_fault_; }
+  /// Where the stream ends, its description left out. Known once EOF has been read.
+  uint64_t end_of_sections() const { return end_of_sections_; }
   /// Whether the end of a device was guessed by what follows it: then a cut may pass for an end.
   bool guessed_ends() const { return guessed_ends_; }
   /// Whether something was left out, so that what is handed on is another stream.
@@ -108,6 +115,9 @@ class StreamRouter final : public StreamVisitor {
   bool has_run_ = false;  // RUN has been seen in the open package
   bool rebuilt_ = false;
   bool guessed_ends_ = false;
+  uint64_t end_of_sections_ = 0;
+  std::optional<Error> contradiction_;      // the first
+  std::optional<Error> description_fault_;  // likewise
 };
 
 }  // namespace vmstream
