@@ -46,7 +46,7 @@ struct Toy {
     line.behind_dashes(command);
   }
 
-  std::optional<ExitStatus> parse(std::vector<std::string> words) {
+  vmstream::Result<std::optional<ExitStatus>> parse(std::vector<std::string> words) {
     words.insert(words.begin(), "toy");
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
@@ -104,7 +104,7 @@ TEST_CASE("every kind of error has an exit status", "[tools]") {
 
 TEST_CASE("options of each kind are read", "[tools]") {
   Toy toy;
-  REQUIRE_FALSE(toy.parse({"a", "-o", "-", "--size=4k", "--time", "250ms", "--color=green", "-"}));
+  REQUIRE_FALSE(*toy.parse({"a", "-o", "-", "--size=4k", "--time", "250ms", "--color=green", "-"}));
   CHECK(toy.output == "-");
   CHECK(toy.size == 4096);
   CHECK(toy.time == std::chrono::milliseconds(250));
@@ -115,7 +115,7 @@ TEST_CASE("options of each kind are read", "[tools]") {
 
 TEST_CASE("what stands behind two dashes is left alone", "[tools]") {
   Toy toy;
-  REQUIRE_FALSE(toy.parse({"a", "--force", "--", "qemu", "--size", "-m", "--", "1G"}));
+  REQUIRE_FALSE(*toy.parse({"a", "--force", "--", "qemu", "--size", "-m", "--", "1G"}));
   CHECK(toy.files == std::vector<std::string>{"a"});
   CHECK(toy.command == std::vector<std::string>{"qemu", "--size", "-m", "--", "1G"});
 }
@@ -135,7 +135,9 @@ TEST_CASE("wrong usage is told apart from right usage", "[tools]") {
   for (const auto& words : wrong) {
     Toy toy;
     CAPTURE(words);
-    CHECK(toy.parse(words) == ExitStatus::Usage);
+    auto parsed = toy.parse(words);
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().code == vmstream::Errc::Usage);
   }
 }
 

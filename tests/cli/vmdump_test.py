@@ -377,6 +377,15 @@ class FailingWithJson(ToolTest):
         self.assertIn(error["message"], ran.stderr.decode())
         return error
 
+    def test_a_command_line_that_cannot_be_read(self):
+        for name in ("vmdump", "vmrestore", "vmstream-inspect"):
+            ran = self.run_tool(name, "--json", "--no-such-option")
+            self.assert_status(USAGE, ran)
+            error = json.loads(ran.stdout, object_pairs_hook=without_doubles)
+            self.assertEqual(("vmstream.error/1", USAGE), (error["schema"], error["code"]))
+            self.assertIn(error["message"], ran.stderr.decode())
+        self.assertEqual(b"", self.run_tool("vmrestore", "--bad", "--", "qemu", "--json").stdout)
+
     def test_stdout_by_another_name(self):
         ran = self.run_tool("vmdump", "--json", "--stdin", "-o", "/dev/stdout", stdin=STREAM)
         self.assert_status(USAGE, ran)

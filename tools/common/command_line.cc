@@ -11,7 +11,6 @@
 
 #include <vmstream/text.h>
 #include "common/help.h"
-#include "common/messages.h"
 #include "common/nearest.h"
 #include "common/output.h"
 
@@ -221,7 +220,7 @@ bool CommandLine::given(std::string_view name) const {
   return state_->app.get_option(std::string(name))->count() > 0;
 }
 
-std::optional<ExitStatus> CommandLine::parse(int argc, char** argv) {
+vmstream::Result<std::optional<ExitStatus>> CommandLine::parse(int argc, char** argv) {
   bool short_help = false;
   bool help = false;
   bool version = false;
@@ -235,15 +234,12 @@ std::optional<ExitStatus> CommandLine::parse(int argc, char** argv) {
     words.erase(dashes, words.end());
     if (state_->behind_dashes->empty()) words.emplace_back("--");  // nobody wants it: an error
   }
-  if (auto read = state_->read(std::move(words)); !read) {
-    Messages(tool().name, Verbosity::Normal, false).error("", read.error());
-    return ExitStatus::Usage;
-  }
-  if (!short_help && !help && !version) return std::nullopt;
+  if (auto read = state_->read(std::move(words)); !read) return read.error();
+  if (!short_help && !help && !version) return std::optional<ExitStatus>();
   print(help         ? render_help(tool(), state_->groups)
         : short_help ? render_short_help(tool(), state_->groups)
                      : render_version(tool()));
-  return flush_output() ? ExitStatus::Done : ExitStatus::Environment;
+  return std::optional(flush_output() ? ExitStatus::Done : ExitStatus::Environment);
 }
 
 }  // namespace vmtools

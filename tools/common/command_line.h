@@ -81,9 +81,9 @@ class CommandLine {
   /// The two options (long names) cannot be used together.
   void exclusive(std::string_view one, std::string_view other);
 
-  /// Fills everything in. A status means that the tool is done: help or version has been printed,
-  /// or what is wrong with the command line.
-  std::optional<ExitStatus> parse(int argc, char** argv);
+  /// Fills everything in. A status means that the tool is done: help or version has been printed.
+  /// Errc::Usage for a command line that cannot be read.
+  vmstream::Result<std::optional<ExitStatus>> parse(int argc, char** argv);
 
   /// Whether the option of this long name, such as "--output", was there. For after parse().
   bool given(std::string_view name) const;

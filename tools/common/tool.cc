@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -137,6 +138,19 @@ void keep_memory_private() {
   ::prctl(PR_SET_DUMPABLE, 0);
 }
 
+// Nobody has read the options then.
+bool wants_json(const std::vector<std::string>& words) {
+  auto dashes = std::ranges::find(words, "--");
+  return std::find(words.begin(), dashes, "--json") != dashes;
+}
+
+ExitStatus refuse(const ToolText& tool, const Error& error, const std::vector<std::string>& words) {
+  Messages(tool.name, Verbosity::Normal, false).error("", error);
+  if (wants_json(words)) print_json(error_json("", error, std::nullopt));
+  (void)flush_output();
+  return exit_status_of(error.code);
+}
+
 }  // namespace
 
 int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** argv,
@@ -147,7 +161,8 @@ int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** a
   try {
     auto inherited = inherited_descriptors();
     auto done = line.parse(argc, argv);
-    if (done) return static_cast<int>(*done);
+    if (!done) return static_cast<int>(refuse(line.tool(), done.error(), {argv + 1, argv + argc}));
+    if (*done) return static_cast<int>(**done);
     return static_cast<int>(run_session(line.tool(), options, std::move(inherited), work));
   } catch (const std::bad_alloc&) {
     Error error{Errc::Environment, "out of memory"};
