@@ -34,7 +34,7 @@ PUBLIC = {
     "pipeline": "digesting_sink",
     "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",
-    "state": "compact index_builder index_comparison page_map ram_image saved_disk seekable_state sidecar state_file state_index stream_ends"
+    "state": "compact index_builder index_comparison page_map ram_image saved_disk seekable_state sidecar state_file state_index state_writer stream_ends"
              " unmapped",
     "guest": "capture convergence guest_agent lazy_file lazy_restore qmp restore",
     "analysis": "byte_names device_collector extract guest_start index_answers load_advice problem_log qemu_version"

@@ -6,6 +6,7 @@
 #include <vmstream/seekable_state.h>
 #include <vmstream/sidecar.h>
 
+#include "codec/indexed_encoder.h"
 #include "support/forged_index.h"
 
 namespace testing {
@@ -16,7 +17,7 @@ namespace {
 
 Status write_packed(ByteSink& file, Coding coding, std::span<const std::byte> stream,
                     IndexMaker index) {
-  auto encoder = make_encoder(coding, file, {.threads = 1, .index = std::move(index)});
+  auto encoder = make_indexed_encoder(coding, file, {.threads = 1}, std::move(index));
   if (!encoder) return encoder.error();
   if (auto written = (*encoder)->write(stream); !written) return written;
   return (*encoder)->finish();

@@ -39,7 +39,7 @@ Result<std::unique_ptr<Compaction>> Compaction::open(const Options& options,
   return compaction;
 }
 
-Status Compaction::rewrite(OutputChain& chain, vmstream::CaptureObserver& observer,
+Status Compaction::rewrite(vmstream::StateWriter& writer, vmstream::CaptureObserver& observer,
                            vmstream::CaptureSummary& summary) {
   ScratchSource plain(*scratch_);
   auto circumstances = index_->facts.capture;
@@ -51,7 +51,7 @@ Status Compaction::rewrite(OutputChain& chain, vmstream::CaptureObserver& observ
       give(std::move(index));
     };
   }
-  auto rewritten = vmstream::capture_stream(**source, chain.entrance(), capture_, &observer);
+  auto rewritten = vmstream::capture_stream(**source, writer.entrance(), capture_, &observer);
   if (!rewritten) return rewritten.error();
   summary.counts = rewritten->counts;
   summary.sha256 = rewritten->sha256;

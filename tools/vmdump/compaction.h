@@ -7,8 +7,8 @@
 
 #include <vmstream/capture.h>
 #include <vmstream/output_file.h>
+#include <vmstream/state_writer.h>
 #include "vmdump/options.h"
-#include "vmdump/output_chain.h"
 
 namespace vmdump {
 
@@ -23,9 +23,9 @@ class Compaction {
   /// Takes the plain stream.
   vmstream::ByteSink& entrance() { return *scratch_; }
 
-  /// After the capture: moves what was kept into `chain`, each page once, finishes it, and enters
+  /// After the capture: moves what was kept into `writer`, each page once, finishes it, and enters
   /// into `summary` what the file holds now.
-  vmstream::Status rewrite(OutputChain& chain, vmstream::CaptureObserver& observer,
+  vmstream::Status rewrite(vmstream::StateWriter& writer, vmstream::CaptureObserver& observer,
                            vmstream::CaptureSummary& summary);
 
  private:

@@ -12,7 +12,7 @@
 #include "common/output.h"
 #include "common/stale_index.h"
 #include "vmdump/compaction.h"
-#include "vmdump/output_chain.h"
+#include "vmdump/destination.h"
 #include "vmdump/recipe.h"
 #include "vmdump/save_observer.h"
 #include "vmdump/summary.h"
@@ -26,6 +26,7 @@ using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
 using vmstream::GuestFate;
+using vmstream::StateWriter;
 using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
@@ -59,21 +60,21 @@ CaptureOptions watched_options(const Options& options, Session& session,
   return capture;
 }
 
-// The file's index is what the capture gathers. `chain` is borrowed.
-void take_index(const Options& options, OutputChain& chain, CaptureOptions& capture) {
+// The file's index is what the capture gathers. `writer` is borrowed.
+void take_index(const Options& options, StateWriter& writer, CaptureOptions& capture) {
   if (!gathers_index(options)) return;
-  capture.index = [&chain](vmstream::StateIndex index) { chain.set_index(std::move(index)); };
+  capture.index = [&writer](vmstream::StateIndex index) { writer.set_index(std::move(index)); };
 }
 
 // What a live save may still cost where the file must stay below a size: nothing of the rest may
 // compress, and blocks may be on their way through the encoder.
 constexpr uint64_t kUnderWay = 16u << 20;
 
-// A compact file does not grow with the passes. `chain` is borrowed.
-void keep_to_size(const Options& options, const OutputChain& chain, CaptureOptions& capture) {
+// A compact file does not grow with the passes. `writer` is borrowed.
+void keep_to_size(const Options& options, const StateWriter& writer, CaptureOptions& capture) {
   if (!options.max_size || options.compact || options.over_size == OverSize::Fail) return;
-  capture.must_end = [&chain, most = *options.max_size](uint64_t bytes_left) {
-    return chain.bytes_written() + bytes_left + kUnderWay > most;
+  capture.must_end = [&writer, most = *options.max_size](uint64_t bytes_left) {
+    return writer.bytes_written() + bytes_left + kUnderWay > most;
   };
 }
 
@@ -89,15 +90,15 @@ ExitStatus explain(const Options& options, Session& session) {
 }
 
 // When all of it is written.
-FileFacts facts_of(const Options& options, OutputChain& chain, const CaptureSummary& summary) {
-  std::string sha256 = is_plain(options) ? summary.sha256 : chain.sha256();
-  if (!options.mapped_ram) return {chain.bytes_written(), chain.bytes_written(), sha256};
-  return {summary.counts.stream_bytes, chain.file().disk_bytes(), sha256};
+FileFacts facts_of(const Options& options, StateWriter& writer, const CaptureSummary& summary) {
+  std::string sha256 = is_plain(options) ? summary.sha256 : writer.sha256();
+  if (!options.mapped_ram) return {writer.bytes_written(), writer.bytes_written(), sha256};
+  return {summary.counts.stream_bytes, writer.file()->disk_bytes(), sha256};
 }
 
-ExitStatus report(const Options& options, Session& session, OutputChain& chain,
+ExitStatus report(const Options& options, Session& session, StateWriter& writer,
                   const CaptureSummary& summary) {
-  FileFacts file = facts_of(options, chain, summary);
+  FileFacts file = facts_of(options, writer, summary);
   auto told =
       session.report(summary_json(options, summary, file), summary_lines(options, summary, file),
                      "the save is done all the same");
@@ -133,10 +134,8 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   return status;
 }
 
-Status verify(OutputChain& chain, const CaptureSummary& summary, SaveObserver& observer) {
-  auto file = chain.read_back();
-  if (!file) return file.error();
-  auto state = vmstream::open_state(std::move(*file), chain.how_to_open());
+Status verify(StateWriter& writer, const CaptureSummary& summary, SaveObserver& observer) {
+  auto state = writer.read_back();
   auto verified =
       !state ? Status(state.error())
              : vmstream::verify_stream(
@@ -151,14 +150,14 @@ Status verify(OutputChain& chain, const CaptureSummary& summary, SaveObserver& o
 
 // The file is given its name only once it is on the disk and, if asked for, has been read from
 // there and found to hold what was sent.
-Status publish(const Options& options, OutputChain& chain, const CaptureSummary& summary,
+Status publish(const Options& options, Destination& destination, const CaptureSummary& summary,
                SaveObserver& observer) {
   if (options.verify) {
     observer.enter("verify");
-    if (auto verified = verify(chain, summary, observer); !verified) return verified;
+    if (auto verified = verify(destination.writer(), summary, observer); !verified) return verified;
   }
   observer.enter("sync");
-  return chain.publish();
+  return destination.publish();
 }
 
 // Null unless the pages are to be put into order.
@@ -168,36 +167,36 @@ vmstream::Result<std::unique_ptr<Compaction>> open_compaction(const Options& opt
   return Compaction::open(options, capture);
 }
 
-vmstream::ByteSink& entrance(OutputChain& chain, Compaction* compaction) {
-  return compaction ? compaction->entrance() : chain.entrance();
+vmstream::ByteSink& entrance(StateWriter& writer, Compaction* compaction) {
+  return compaction ? compaction->entrance() : writer.entrance();
 }
 
 // From the captured stream to the file under its name.
-Status finish(const Options& options, OutputChain& chain, Compaction* compaction,
+Status finish(const Options& options, Destination& destination, Compaction* compaction,
               CaptureSummary& summary, SaveObserver& observer) {
   if (compaction) {
     observer.enter("compact");
-    auto rewritten = compaction->rewrite(chain, observer, summary);
+    auto rewritten = compaction->rewrite(destination.writer(), observer, summary);
     if (!rewritten) return rewritten;
   }
-  return publish(options, chain, summary, observer);
+  return publish(options, destination, summary, observer);
 }
 
 vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& guest,
-                                      OutputChain& chain, Compaction* compaction) {
-  if (options.mapped_ram) return guest.capture_mapped(chain.file());
-  return guest.capture(entrance(chain, compaction));
+                                      StateWriter& writer, Compaction* compaction) {
+  if (options.mapped_ram) return guest.capture_mapped(*writer.file());
+  return guest.capture(entrance(writer, compaction));
 }
 
 // The file is whole without it.
-void leave_index(const Options& options, Session& session, const OutputChain& chain) {
+void leave_index(const Options& options, Session& session, const StateWriter& writer) {
   if (!options.mapped_ram) return;
   auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   auto warn = [&](const std::string& reason) {
     session.messages().warning(output_name(options), "no index beside it: " + reason);
   };
   try {
-    auto left = chain.leave_index_beside(overwrite);
+    auto left = writer.leave_index_beside(overwrite);
     if (!left) warn(vmstream::describe(left.error()));
   } catch (const std::bad_alloc&) {
     warn("out of memory");
@@ -210,28 +209,29 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, *options.qmp);
   auto capture = watched_options(options, session, observer);
-  auto chain = OutputChain::open(options, capture.limits);
-  if (!chain) return session.fail(output_name(options), chain.error());
-  observer.watch(*chain, options.mapped_ram);
-  take_index(options, *chain, capture);
-  keep_to_size(options, *chain, capture);
+  auto destination = Destination::open(options, capture.limits);
+  if (!destination) return session.fail(output_name(options), destination.error());
+  StateWriter& writer = destination->writer();
+  observer.watch(writer, options.mapped_ram);
+  take_index(options, writer, capture);
+  keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
 
-  auto summary = save(options, *guest, *chain, compaction->get());
+  auto summary = save(options, *guest, writer, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
-  auto published = finish(options, *chain, compaction->get(), *summary, observer);
+  auto published = finish(options, *destination, compaction->get(), *summary, observer);
   if (!published) return give_up(options, session, *guest, published.error());
-  leave_index(options, session, *chain);
+  leave_index(options, session, writer);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
     error.hint = "the file is whole all the same; type quit or cont into the human monitor";
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
-  return report(options, session, *chain, *summary);
+  return report(options, session, writer, *summary);
 }
 
 ExitStatus rehearse(const Options& options, Session& session) {
@@ -240,7 +240,7 @@ ExitStatus rehearse(const Options& options, Session& session) {
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, *options.qmp);
   auto capture = watched_options(options, session, observer);
-  auto output = OutputChain::rehearse(options, capture.limits);
+  auto output = Destination::rehearse(options, capture.limits);
   if (!output) return session.fail(output_name(options), output.error());
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
@@ -260,20 +260,21 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
     if (!apart) return session.fail(output_name(options), apart.error());
   }
   auto capture = watched_options(options, session, observer);
-  auto chain = OutputChain::open(options, capture.limits);
-  if (!chain) return session.fail(output_name(options), chain.error());
-  observer.watch(*chain, options.mapped_ram);
-  take_index(options, *chain, capture);
+  auto destination = Destination::open(options, capture.limits);
+  if (!destination) return session.fail(output_name(options), destination.error());
+  StateWriter& writer = destination->writer();
+  observer.watch(writer, options.mapped_ram);
+  take_index(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
   auto summary =
-      vmstream::capture_stream(*source, entrance(*chain, compaction->get()), capture, &observer);
+      vmstream::capture_stream(*source, entrance(writer, compaction->get()), capture, &observer);
   if (!summary) return session.fail(output_name(options), summary.error());
-  auto published = finish(options, *chain, compaction->get(), *summary, observer);
+  auto published = finish(options, *destination, compaction->get(), *summary, observer);
   if (!published) return session.fail(output_name(options), published.error());
   observer.enter("done");
-  return report(options, session, *chain, *summary);
+  return report(options, session, writer, *summary);
 }
 
 // A message under the name of what is in it would puzzle whoever unpacks it by that name.

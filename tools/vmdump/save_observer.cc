@@ -41,9 +41,10 @@ SaveObserver::SaveObserver(vmtools::Session& session, std::string subject)
         answer_request();
       }) {}
 
-void SaveObserver::watch(OutputChain& chain, bool by_qemu) {
-  progress_.watch_output(
-      [&chain, by_qemu] { return by_qemu ? chain.file().disk_bytes() : chain.bytes_written(); });
+void SaveObserver::watch(vmstream::StateWriter& writer, bool by_qemu) {
+  progress_.watch_output([&writer, by_qemu] {
+    return by_qemu ? writer.file()->disk_bytes() : writer.bytes_written();
+  });
 }
 
 void SaveObserver::enter(std::string_view phase) {

@@ -7,10 +7,10 @@
 #include <string_view>
 
 #include <vmstream/capture.h>
+#include <vmstream/state_writer.h>
 #include "common/progress.h"
 #include "common/signals.h"
 #include "common/tool.h"
-#include "vmdump/output_chain.h"
 
 namespace vmdump {
 
@@ -23,8 +23,8 @@ class SaveObserver final : public vmstream::CaptureObserver {
 
   /// For WaitLimits.
   const std::function<void()>* meanwhile() const { return &meanwhile_; }
-  /// What has come out so far is told too. `chain` is borrowed; `by_qemu`: QEMU writes its file.
-  void watch(OutputChain& chain, bool by_qemu);
+  /// What has come out so far is told too. `writer` is borrowed; `by_qemu`: QEMU writes its file.
+  void watch(vmstream::StateWriter& writer, bool by_qemu);
   /// A stage has begun, "sync" for instance.
   void enter(std::string_view phase);
 

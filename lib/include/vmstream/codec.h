@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -43,16 +42,10 @@ std::optional<Coding> find_coding_by_suffix(std::string_view file_name);
 /// "zlib 1.2.13", "libdeflate 1.14", …: engines that are built in, for --version.
 std::vector<std::string> codec_engines();
 
-/// Gives the bytes to store behind the blocks that `blocks` describes. Called once, on the thread
-/// that calls finish().
-using IndexMaker = std::function<Result<std::vector<std::byte>>(const BlockTable& blocks)>;
-
 /// How to compress.
 struct EncodeOptions {
   std::optional<int> level = std::nullopt;  ///< default: the coding's own
   unsigned threads = 0;                     ///< 0: one a core. Changes speed, never the bytes
-  IndexMaker index =
-      {};  ///< where given, a trailer (trailer.h) follows the blocks of Gzip and Zstd
   /// Looked at within a block where that takes long; `next` has its own.
   WaitLimits limits = {};
 };

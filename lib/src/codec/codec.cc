@@ -12,6 +12,7 @@
 #include "codec/blocks/block_decoder.h"
 #include "codec/blocks/block_encoder.h"
 #include "codec/bzip2_split.h"
+#include "codec/indexed_encoder.h"
 #include "codec/little_endian.h"
 #include "codec/trailer/trailer.h"
 
@@ -105,6 +106,12 @@ std::vector<std::string> codec_engines() {
 
 Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
                                                EncodeOptions options) {
+  return make_indexed_encoder(coding, next, options, {});
+}
+
+Result<std::unique_ptr<ByteSink>> make_indexed_encoder(Coding coding, ByteSink& next,
+                                                       EncodeOptions options,
+                                                       IndexMaker make_index) {
   const CodingTraits& traits = traits_of(coding);
   if (!traits.writable) {
     return Error{Errc::Unsupported, fmt::format("{} files are read, not written", traits.name)};
@@ -116,7 +123,7 @@ Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
   }
   const BlockCodec* codec = find_codec(coding);
   if (!codec) return std::unique_ptr<ByteSink>(std::make_unique<PassThroughSink>(next));
-  auto write_trailer = make_trailer_writer(coding, std::move(options.index));
+  auto write_trailer = make_trailer_writer(coding, std::move(make_index));
   return make_block_encoder(*codec, next, level, options, std::move(write_trailer));
 }
 

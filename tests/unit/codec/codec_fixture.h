@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <vmstream/codec.h>
+#include "codec/indexed_encoder.h"
 #include "support/catch.h"
 #include "support/every.h"
 #include "support/temp_dir.h"
@@ -50,10 +51,11 @@ inline Bytes concatenated(std::initializer_list<Bytes> parts) {
   return all;
 }
 
-inline Bytes encode(Coding coding, const Bytes& plain, vmstream::EncodeOptions options = {}) {
+inline Bytes encode(Coding coding, const Bytes& plain, vmstream::EncodeOptions options = {},
+                    vmstream::IndexMaker make_index = {}) {
   Bytes packed;
   auto sink = vmstream::make_memory_sink(packed);
-  auto encoder = vmstream::make_encoder(coding, *sink, options);
+  auto encoder = vmstream::make_indexed_encoder(coding, *sink, options, std::move(make_index));
   REQUIRE(encoder);
   REQUIRE((*encoder)->write(plain));
   REQUIRE((*encoder)->finish());

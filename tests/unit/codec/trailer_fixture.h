@@ -16,12 +16,11 @@ inline const std::initializer_list<Coding> kIndexedCodings{Coding::Gzip, Coding:
 /// the maker of the index.
 inline Bytes encode_indexed(Coding coding, const Bytes& plain, const Bytes& index,
                             BlockTable* blocks = nullptr, unsigned threads = 2) {
-  return encode(
-      coding, plain,
-      {.threads = threads, .index = [&](const BlockTable& table) -> vmstream::Result<Bytes> {
-         if (blocks) *blocks = table;
-         return index;
-       }});
+  return encode(coding, plain, {.threads = threads},
+                [&](const BlockTable& table) -> vmstream::Result<Bytes> {
+                  if (blocks) *blocks = table;
+                  return index;
+                });
 }
 
 inline Bytes read_all(vmstream::RandomSource& source) {

@@ -155,12 +155,12 @@ TEST_CASE("an index that cannot be made fails the encoder", "[codec]") {
     return Error{Errc::Environment, "no index today"};
   };
   for (Coding coding : kIndexedCodings) {
-    auto encoder = std::move(*make_encoder(coding, *sink, {.index = failing}));
+    auto encoder = std::move(*make_indexed_encoder(coding, *sink, {}, failing));
     auto finished = encoder->finish();
     REQUIRE_FALSE(finished);
     CHECK(finished.error().message == "no index today");
   }
-  auto none = std::move(*make_encoder(Coding::Bzip2, *sink, {.index = failing}));
+  auto none = std::move(*make_indexed_encoder(Coding::Bzip2, *sink, {}, failing));
   CHECK(none->finish());
 }
 

@@ -3,9 +3,8 @@
 #pragma once
 
 #include <vmstream/capture.h>
-#include <vmstream/codec.h>
+#include <vmstream/state_writer.h>
 
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -15,20 +14,13 @@ namespace testing {
 inline vmstream::Result<std::vector<std::byte>> capture_file(std::span<const std::byte> stream,
                                                              vmstream::Coding coding) {
   using namespace vmstream;
-  using Bytes = std::vector<std::byte>;
-  Bytes file;
-  auto target = make_memory_sink(file);
-  std::optional<StateIndex> index;
-  auto make_index = [&](const BlockTable& blocks) -> Result<Bytes> {
-    if (!index) return Error{Errc::Usage, "the sink was finished before the index was given"};
-    return serialise(*index, {.blocks = &blocks});
-  };
-  auto encoder = make_encoder(coding, *target, {.threads = 1, .index = make_index});
-  if (!encoder) return encoder.error();
+  std::vector<std::byte> file;
+  auto writer = StateWriter::create(make_memory_sink(file), {.coding = coding, .threads = 1});
+  if (!writer) return writer.error();
   auto source = make_memory_source(stream);
   CaptureOptions options{.threads = 1,
-                         .index = [&](StateIndex given) { index = std::move(given); }};
-  auto done = capture_stream(*source, **encoder, options);
+                         .index = [&](StateIndex index) { writer->set_index(std::move(index)); }};
+  auto done = capture_stream(*source, writer->entrance(), options);
   if (!done) return done.error();
   return file;
 }

@@ -11,6 +11,7 @@
 #include <vmstream/index_builder.h>
 #include <vmstream/parser.h>
 #include <vmstream/sidecar.h>
+#include "codec/indexed_encoder.h"
 #include "guest/lazy/postcopy_opening.h"
 #include "support/event_log.h"
 #include "support/state_files.h"
@@ -286,7 +287,7 @@ Bytes file_with_lies(Coding coding) {
   Bytes file;
   auto sink = make_memory_sink(file);
   auto lie = [&](const BlockTable& blocks) { return serialise(lies, {.blocks = &blocks}); };
-  auto encoder = make_encoder(coding, *sink, {.threads = 1, .index = lie});
+  auto encoder = make_indexed_encoder(coding, *sink, {.threads = 1}, lie);
   REQUIRE(encoder);
   REQUIRE((*encoder)->write(two_pages()));
   REQUIRE((*encoder)->finish());

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <functional>
 
+#include "codec/indexed_encoder.h"
 #include "support/catch.h"
 #include "support/forged_index.h"
 #include "support/state_files.h"
@@ -70,7 +71,7 @@ struct Fixture {
     };
     Bytes file;
     auto sink = make_memory_sink(file);
-    auto encoder = make_encoder(Coding::Gzip, *sink, {.threads = 1, .index = fewer});
+    auto encoder = make_indexed_encoder(Coding::Gzip, *sink, {.threads = 1}, fewer);
     REQUIRE(encoder);
     REQUIRE((*encoder)->write(stream));
     REQUIRE((*encoder)->finish());

@@ -22,6 +22,7 @@
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/codec.h>
+#include "codec/indexed_encoder.h"
 
 namespace vmstream {
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Writing a state file: from the plain stream to bytes that last.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <vmstream/byte_sink.h>
+#include <vmstream/codec.h>
+#include <vmstream/openpgp.h>
+#include <vmstream/output_file.h>
+#include <vmstream/state_file.h>
+#include <vmstream/state_index.h>
+
+namespace vmstream {
+
+/// What the plain stream is made into.
+struct WriteOptions {
+  Coding coding = Coding::Zstd;
+  std::optional<int> level = std::nullopt;  ///< default: the coding's own
+  /// A shell's command that packs instead: what it reads from stdin it prints packed.
+  std::optional<std::string> filter = std::nullopt;
+  /// Gzip and Zstd get an index behind their blocks. set_index() gives it.
+  bool indexed = true;
+  /// An OpenPGP message around what is packed.
+  std::optional<OpenPgpWriteOptions> openpgp = std::nullopt;
+  /// Keys that could not read the message here are an error at once, not in read_back().
+  bool must_read_back = false;
+  bool digest = false;                                ///< sha256() is wanted
+  std::optional<uint64_t> most_bytes = std::nullopt;  ///< of the file; one more byte fails
+  unsigned threads = 0;                               ///< 0: one a core
+  WaitLimits limits = {};
+};
+
+/// A state file that is being written.
+///
+///   create() -> entrance(): write the plain stream -> set_index() -> entrance().finish()
+///            -> read_back(), where wanted -> publish()
+///
+/// StateIndex comes from an IndexBuilder, or from a capture (CaptureOptions::index), which calls
+/// set_index() when it is time. Destroyed without publish(), a file leaves nothing behind.
+/// Memory: that of the encoder.
+class StateWriter {
+ public:
+  /// A file of mode 0600 that appears under its name with publish(), see OutputFile; devices and
+  /// FIFOs are written in place.
+  static Result<StateWriter> create(const std::string& path, Overwrite overwrite,
+                                    WriteOptions options = {});
+  /// The same for a file that has been created.
+  static Result<StateWriter> create(std::unique_ptr<OutputFile> file, WriteOptions options = {});
+  /// Into any other sink, such as stdout or a command. finish() finishes it.
+  static Result<StateWriter> create(std::unique_ptr<ByteSink> target, WriteOptions options = {});
+  StateWriter(StateWriter&&) noexcept;
+  ~StateWriter();
+
+  /// Takes the plain stream.
+  ByteSink& entrance();
+  /// The file, for one who writes it instead of entrance(); null for another sink.
+  OutputFile* file();
+
+  /// Whether the file has a place for an index: then finish() of the entrance needs it.
+  bool wants_index() const;
+  void set_index(StateIndex index);
+  /// After publish(), for a file without such a place: leaves the index that was set beside it.
+  /// Nothing of that name is replaced but, where that is wanted, an index.
+  Status leave_index_beside(Overwrite overwrite) const;
+
+  /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
+  Result<StateFile> read_back();
+  /// After entrance().finish(): makes a file durable and visible. For other sinks that is the
+  /// caller's affair.
+  Status publish();
+
+  /// Bytes that have arrived at the far end.
+  uint64_t bytes_written() const;
+  /// Their SHA-256, in hexadecimal, after entrance().finish(); empty unless it was asked for.
+  std::string sha256() const;
+
+ private:
+  struct State;
+  explicit StateWriter(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vmstream

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+#include <vmstream/state_writer.h>
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include <vmstream/command.h>
+#include <vmstream/digesting_sink.h>
+#include <vmstream/sidecar.h>
+#include <vmstream/text.h>
+#include "codec/indexed_encoder.h"
+
+namespace vmstream {
+namespace {
+
+// Counts what goes to the far end, and bounds it; lends the far end's memory on.
+class CountingSink final : public ByteSink {
+ public:
+  CountingSink(ByteSink& next, std::optional<uint64_t> most) : next_(next), most_(most) {}
+
+  Status write(std::span<const std::byte> bytes) override {
+    if (auto fits = take(bytes.size()); !fits) return fits;
+    return next_.write(bytes);
+  }
+  Status finish() override { return next_.finish(); }
+  std::span<std::byte> lend() override { return next_.lend(); }
+  Status commit(size_t count) override {
+    if (auto fits = take(count); !fits) return fits;
+    return next_.commit(count);
+  }
+
+  uint64_t count() const { return count_; }
+
+ private:
+  Status take(size_t count) {
+    count_ += count;
+    if (!most_ || count_ <= *most_) return ok();
+    return Error{Errc::Environment,
+                 fmt::format("the file would become larger than {}", format_size(*most_))};
+  }
+
+  ByteSink& next_;
+  std::optional<uint64_t> most_;
+  uint64_t count_ = 0;
+};
+
+}  // namespace
+
+// entrance -> coder -> OpenPGP -> counted -> digest -> file or another sink
+struct StateWriter::State {
+  WriteOptions options;
+  std::optional<StateIndex> index;  // the encoder asks for it
+  // Each stage writes into the one before it in this list, and so is destroyed before it. A command
+  // that still waits for the rest of its input is ended then, and does not take it for whole.
+  std::unique_ptr<OutputFile> file;
+  std::unique_ptr<ByteSink> elsewhere;
+  std::unique_ptr<DigestingSink> digest;
+  std::unique_ptr<CountingSink> counted;
+  std::unique_ptr<ByteSink> openpgp;
+  std::unique_ptr<ByteSink> coder;
+
+  bool has_place_for_index() const {
+    bool coded = options.coding == Coding::Gzip || options.coding == Coding::Zstd;
+    return options.indexed && !options.filter && coded;
+  }
+  ByteSink& entrance() {
+    if (coder) return *coder;
+    return openpgp ? *openpgp : *counted;
+  }
+
+  Status open_stages(ByteSink& far_end);
+  Status open_openpgp();
+  Status open_coder();
+  Result<std::vector<std::byte>> make_index(const BlockTable& blocks) const;
+};
+
+Status StateWriter::State::open_stages(ByteSink& far_end) {
+  if (options.digest) digest = std::make_unique<DigestingSink>(far_end, options.threads);
+  ByteSink& next = digest ? static_cast<ByteSink&>(*digest) : far_end;
+  counted = std::make_unique<CountingSink>(next, options.most_bytes);
+  if (auto opened = open_openpgp(); !opened) return opened;
+  return open_coder();
+}
+
+Status StateWriter::State::open_openpgp() {
+  if (!options.openpgp) return ok();
+  auto message = make_openpgp_sink(*counted, *options.openpgp);
+  if (!message) return message.error();
+  openpgp = std::move(*message);
+  return options.must_read_back ? check_readable(*options.openpgp) : ok();
+}
+
+Status StateWriter::State::open_coder() {
+  if (options.coding == Coding::None && !options.filter) return ok();
+  IndexMaker maker;
+  if (has_place_for_index()) {
+    maker = [this](const BlockTable& blocks) { return make_index(blocks); };
+  }
+  EncodeOptions encode{
+      .level = options.level, .threads = options.threads, .limits = options.limits};
+  auto opened = options.filter ? make_filter_sink(*options.filter, entrance(), options.limits)
+                               : make_indexed_encoder(options.coding, entrance(), encode, maker);
+  if (!opened) return opened.error();
+  coder = std::move(*opened);
+  return ok();
+}
+
+// A zstd file tells its blocks by its seek table.
+Result<std::vector<std::byte>> StateWriter::State::make_index(const BlockTable& blocks) const {
+  if (!index) return Error{Errc::Usage, "the file was finished before its index was known"};
+  return serialise(*index, {.blocks = options.coding == Coding::Gzip ? &blocks : nullptr});
+}
+
+StateWriter::StateWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
+StateWriter::StateWriter(StateWriter&&) noexcept = default;
+StateWriter::~StateWriter() = default;
+
+Result<StateWriter> StateWriter::create(const std::string& path, Overwrite overwrite,
+                                        WriteOptions options) {
+  auto file = OutputFile::create(path, overwrite, options.limits);
+  if (!file) return file.error();
+  return create(std::move(*file), std::move(options));
+}
+
+Result<StateWriter> StateWriter::create(std::unique_ptr<OutputFile> file, WriteOptions options) {
+  auto state = std::make_unique<State>(State{.options = std::move(options)});
+  state->file = std::move(file);
+  if (auto opened = state->open_stages(*state->file); !opened) return opened.error();
+  return StateWriter(std::move(state));
+}
+
+Result<StateWriter> StateWriter::create(std::unique_ptr<ByteSink> target, WriteOptions options) {
+  auto state = std::make_unique<State>(State{.options = std::move(options)});
+  state->elsewhere = std::move(target);
+  if (auto opened = state->open_stages(*state->elsewhere); !opened) return opened.error();
+  return StateWriter(std::move(state));
+}
+
+ByteSink& StateWriter::entrance() {
+  return state_->entrance();
+}
+OutputFile* StateWriter::file() {
+  return state_->file.get();
+}
+bool StateWriter::wants_index() const {
+  return state_->has_place_for_index();
+}
+void StateWriter::set_index(StateIndex index) {
+  state_->index = std::move(index);
+}
+
+Status StateWriter::leave_index_beside(Overwrite overwrite) const {
+  if (!state_->index || !state_->file) return ok();
+  const std::string& path = state_->file->path();
+  auto written = open_random_file(path);
+  if (!written) return written.error();
+  auto mark = FileMark::of(**written);
+  if (!mark) return mark.error();
+  auto bytes = serialise(*state_->index, {.mark = &*mark});
+  if (!bytes) return bytes.error();
+  return publish_sidecar(sidecar_path(path), *bytes, overwrite);
+}
+
+Result<StateFile> StateWriter::read_back() {
+  if (!state_->file) return Error{Errc::Unsupported, "there is no file to read back"};
+  auto bytes = state_->file->read_back();
+  if (!bytes) return bytes.error();
+  const WriteOptions& options = state_->options;
+  OpenOptions how{.decode = {.threads = options.threads, .limits = options.limits}};
+  if (options.openpgp) how.openpgp = {options.openpgp->passphrase, options.limits};
+  return open_state(std::move(*bytes), std::move(how));
+}
+
+Status StateWriter::publish() {
+  return state_->file ? state_->file->commit_file() : ok();
+}
+uint64_t StateWriter::bytes_written() const {
+  return state_->counted->count();
+}
+std::string StateWriter::sha256() const {
+  return state_->digest ? state_->digest->sha256() : std::string();
+}
+
+}  // namespace vmstream
