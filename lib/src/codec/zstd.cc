@@ -223,6 +223,7 @@ class ZstdCodec final : public BlockCodec {
   uint32_t checksum(std::span<const std::byte> plain) const override {
     return static_cast<uint32_t>(xxh64(plain));
   }
+  bool has_trailer() const override { return true; }
   std::optional<uint32_t> file_checksum_of(std::span<const std::byte> unit) const override {
     return read_file_checksum(Coding::Zstd, unit);
   }

@@ -167,7 +167,7 @@ class FilterSink final : public ByteSink {
       if (ends[1].revents != 0) {
         auto moved = move_output();
         if (!moved) return moved.error();
-        if (*moved == 0) return stage_.explain(Error{Errc::Environment, "the filter ended early"});
+        if (!*moved) return stage_.explain(Error{Errc::Environment, "the filter ended early"});
       }
       if (ends[0].revents == 0) continue;
       auto count = input_.writer().write_some(bytes);
@@ -179,22 +179,28 @@ class FilterSink final : public ByteSink {
 
   Status finish() override {
     if (auto closed = input_.close(); !closed) return closed;
-    for (;;) {
+    for (bool more = true; more;) {
+      if (auto ready = wait_ready(output_.get(), POLLIN, stage_.limits(), "a filter"); !ready) {
+        return ready;
+      }
       auto moved = move_output();
       if (!moved) return moved.error();
-      if (*moved == 0) break;
+      more = *moved;
     }
     if (auto ended = stage_.finish(input_); !ended) return ended;
     return next_.finish();
   }
 
  private:
-  Result<size_t> move_output() {
-    auto count = read_some(output_.get(), buffer_, stage_.limits());
-    if (!count || *count == 0) return count;
-    auto written = next_.write(std::span<const std::byte>(buffer_).first(*count));
+  // What is there. False at its end.
+  Result<bool> move_output() {
+    auto count = read_ready(output_.get(), buffer_);
+    if (!count) return count.error();
+    if (!*count) return true;
+    if (**count == 0) return false;
+    auto written = next_.write(std::span<const std::byte>(buffer_).first(**count));
     if (!written) return written.error();
-    return count;
+    return true;
   }
 
   Stage stage_;

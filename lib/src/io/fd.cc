@@ -79,10 +79,17 @@ class FdSink final : public ByteSink {
 Result<size_t> read_some(int fd, std::span<std::byte> into, const WaitLimits& limits) {
   for (;;) {
     if (auto ready = wait_ready(fd, POLLIN, limits, "input"); !ready) return ready.error();
-    ssize_t count = ::read(fd, into.data(), into.size());
-    if (count >= 0) return static_cast<size_t>(count);
-    if (errno != EINTR && errno != EAGAIN) return system_error("read", errno);
+    auto count = read_ready(fd, into);
+    if (!count) return count.error();
+    if (*count) return **count;
   }
+}
+
+Result<std::optional<size_t>> read_ready(int fd, std::span<std::byte> into) {
+  ssize_t count = ::read(fd, into.data(), into.size());
+  if (count >= 0) return std::optional(static_cast<size_t>(count));
+  if (errno == EINTR || errno == EAGAIN) return std::optional<size_t>();
+  return system_error("read", errno);
 }
 
 Writer::Writer(int fd) : fd_(fd) {

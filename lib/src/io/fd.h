@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
 #include <vmstream/byte_source.h>
@@ -13,6 +14,9 @@ namespace vmstream {
 
 /// read() once, after waiting for input. 0 at the end.
 Result<size_t> read_some(int fd, std::span<std::byte> into, const WaitLimits& limits);
+
+/// read() once, of a descriptor that has been found ready. Nothing where there is nothing yet.
+Result<std::optional<size_t>> read_ready(int fd, std::span<std::byte> into);
 
 /// make_fd_source() of a descriptor that is closed with the source.
 std::unique_ptr<ByteSource> make_fd_source(UniqueFd fd, WaitLimits limits);

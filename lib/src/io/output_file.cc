@@ -66,10 +66,12 @@ struct OutputFile::State {
   std::string temporary;  // its name in the folder; empty while it has none
   bool in_place = false;
   std::optional<BlockDevice> device;  // in place of `file`
+  std::optional<Writer> opened_writer;
   uint64_t written = 0;
   uint64_t disk_bytes = 0;  // when the file was closed
   uint64_t writeback_from = 0;
 
+  Writer& writer() { return opened_writer ? *opened_writer : opened_writer.emplace(file.get()); }
   Status open_in_place(mode_t mode);
   Status open_temporary();
   Status open_named_temporary();
@@ -216,6 +218,7 @@ Status OutputFile::State::check_interrupted() const {
 void OutputFile::State::drop() {
   if (!temporary.empty()) ::unlinkat(folder.get(), temporary.c_str(), 0);
   temporary.clear();
+  opened_writer.reset();
   file.reset();
   device.reset();
 }
@@ -255,7 +258,7 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
 
 Status OutputFile::write(std::span<const std::byte> bytes) {
   auto written = state_->device ? state_->device->write(bytes, state_->limits)
-                                : Writer(state_->file.get()).write_all(bytes, state_->limits);
+                                : state_->writer().write_all(bytes, state_->limits);
   if (!written) return written;
   state_->written += bytes.size();
   state_->start_writeback();
@@ -339,6 +342,7 @@ Status OutputFile::commit_file() {
   if (auto synced = state_->sync(); !synced) return synced;
   if (state_->in_place) {
     if (auto read = await_reader(state_->file.get(), state_->limits); !read) return read;
+    state_->opened_writer.reset();  // a FIFO's reader waits for it, too
     return state_->file.close();
   }
   if (auto published = state_->publish(); !published) return published;

@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <vector>
 
 namespace vmstream {
 namespace {
@@ -41,12 +41,17 @@ Status check_limits(const WaitLimits& limits, const char* what) {
 }
 
 Status wait_ready(std::span<pollfd> descriptors, const WaitLimits& limits, const char* what) {
-  std::vector<pollfd> waiting(descriptors.begin(), descriptors.end());
-  if (limits.cancellation) waiting.push_back({limits.cancellation->descriptor(), POLLIN, 0});
+  std::array<pollfd, kMostWaitedFor + 1> waiting;
+  if (descriptors.size() > kMostWaitedFor) {
+    return Error{Errc::Unsupported, fmt::format("{} descriptors to wait for", descriptors.size())};
+  }
+  std::ranges::copy(descriptors, waiting.begin());
+  pollfd& cancelled = waiting[descriptors.size()];
+  cancelled = {limits.cancellation ? limits.cancellation->descriptor() : -1, POLLIN, 0};
   for (;;) {
-    int ready = ::poll(waiting.data(), waiting.size(), poll_timeout(limits));
+    int ready = ::poll(waiting.data(), descriptors.size() + 1, poll_timeout(limits));
     if (ready < 0 && errno != EINTR) return system_error("poll", errno);
-    if (ready > 0 && limits.cancellation && waiting.back().revents != 0) return interrupted();
+    if (ready > 0 && cancelled.revents != 0) return interrupted();
     if (limits.deadline && Clock::now() >= *limits.deadline) return timed_out(what);
     if (ready > 0) {
       std::copy_n(waiting.begin(), descriptors.size(), descriptors.begin());

@@ -2,6 +2,7 @@
 // The one place that waits for descriptors.
 #pragma once
 
+#include <cstddef>
 #include <span>
 
 #include <poll.h>
@@ -9,6 +10,9 @@
 #include <vmstream/cancellation.h>
 
 namespace vmstream {
+
+/// How many descriptors wait_ready() takes. gpg has no more to be served.
+constexpr size_t kMostWaitedFor = 15;
 
 /// Waits until one of `descriptors` is ready, filling in `revents`. Fails with Errc::Interrupted or
 /// Errc::TimedOut when a limit strikes first; `what` names the thing waited for in that message.

@@ -93,6 +93,8 @@ class BlockCodec {
   virtual uint32_t check_of(std::span<const std::byte> /*unit*/) const { return 0; }
   /// The same kind of checksum of any plain bytes; 0: the format has none.
   virtual uint32_t checksum(std::span<const std::byte> /*plain*/) const { return 0; }
+  /// Whether its files may end with a trailer of ours.
+  virtual bool has_trailer() const { return false; }
   /// The CRC-32 of all the file in front of `unit`, which is Skippable, if it says so.
   virtual std::optional<uint32_t> file_checksum_of(std::span<const std::byte> /*unit*/) const {
     return std::nullopt;

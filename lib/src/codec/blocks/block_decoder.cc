@@ -60,7 +60,7 @@ class BlockDecoder final : public ByteSource {
       : codec_(codec),
         noted_(options.blocks),
         limits_(options.limits),
-        window_(std::move(compressed)),
+        window_(std::move(compressed), codec.has_trailer()),
         long_reader_(codec, window_, threads),
         most_in_flight_(threads * kBytesInFlight),
         pipeline_(threads, [&codec] { return make_work(codec); }) {}

@@ -30,7 +30,7 @@ Status InputWindow::fill(size_t count) {
 }
 
 void InputWindow::consume(size_t count) {
-  checksum_ = crc32_of(view().first(count), checksum_);
+  if (sums_) checksum_ = crc32_of(view().first(count), checksum_);
   used_ += count;
   file_offset_ += count;
 }

@@ -13,7 +13,9 @@ namespace vmstream {
 /// Looks ahead in a source. Used by one thread.
 class InputWindow {
  public:
-  explicit InputWindow(std::unique_ptr<ByteSource> source) : source_(std::move(source)) {}
+  /// `sums`: whether checksum() is wanted.
+  InputWindow(std::unique_ptr<ByteSource> source, bool sums)
+      : source_(std::move(source)), sums_(sums) {}
 
   /// Reads until view() has `count` bytes or the input has ended.
   Status fill(size_t count);
@@ -40,6 +42,7 @@ class InputWindow {
   size_t used_ = 0;
   bool ended_ = false;
   uint64_t file_offset_ = 0;
+  bool sums_;
   uint32_t checksum_ = 0;
 };
 

@@ -136,6 +136,7 @@ class GzipCodec final : public BlockCodec {
     return unit.size() < kMemberTrailerBytes ? 0 : read_le32(unit.last(kMemberTrailerBytes), 0);
   }
   uint32_t checksum(std::span<const std::byte> plain) const override { return crc32_of(plain); }
+  bool has_trailer() const override { return true; }
   std::optional<uint32_t> file_checksum_of(std::span<const std::byte> unit) const override {
     return read_file_checksum(Coding::Gzip, unit);
   }

@@ -176,7 +176,7 @@ class PointCollector {
 class NotingDecoder final : public ByteSource {
  public:
   NotingDecoder(std::unique_ptr<ByteSource> compressed, ResumePoints& noted, NotingOptions options)
-      : window_(std::move(compressed)), points_(noted, options), limits_(options.limits) {}
+      : window_(std::move(compressed), false), points_(noted, options), limits_(options.limits) {}
 
   Result<size_t> read(std::span<std::byte> into) override {
     if (failed_) return *failed_;

@@ -12,7 +12,7 @@ namespace {
 
 // How much of a piece is copied behind a cut record at a time. Once the record is over, reading
 // goes on in the piece itself.
-constexpr size_t kTopUpBytes = 64 * 1024;
+constexpr size_t kTopUpBytes = 8 * 1024;
 
 }  // namespace
 

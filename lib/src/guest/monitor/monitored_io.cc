@@ -75,10 +75,14 @@ Result<size_t> MonitoredSource::read(std::span<std::byte> into) {
     auto waited = pause_within(pace_->delay(), watch_.limits(), "the stream's pace");
     if (!waited) return waited.error();
   }
-  if (auto ready = watch_.await(fd_, POLLIN); !ready) return ready.error();
-  auto count = read_some(fd_, into, watch_.limits());
-  if (count && pace_) pace_->took(*count);
-  return count;
+  for (;;) {
+    if (auto ready = watch_.await(fd_, POLLIN); !ready) return ready.error();
+    auto count = read_ready(fd_, into);
+    if (!count) return count.error();
+    if (!*count) continue;
+    if (pace_) pace_->took(**count);
+    return **count;
+  }
 }
 
 Status MonitoredSink::write(std::span<const std::byte> bytes) {
