@@ -77,6 +77,7 @@ constexpr std::array kScopes{
     OptionScope{"--passes", "ram"},
     OptionScope{"--resends", "ram"},
     OptionScope{"--map", "ram"},
+    OptionScope{"--multifd", "verify"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
     OptionScope{"--schema", "device, dump"},
@@ -245,6 +246,11 @@ Status check_options(const CommandLine& line, const InspectOptions& options) {
     return Error{Errc::Usage, fmt::format("{} does not know {}, which is of {}", command,
                                           scope.option, scope.commands)};
   }
+  // Each part is opened twice: to know it, and to read it.
+  bool reads_stdin = options.file == "-" || std::ranges::count(options.arguments, "-") > 0;
+  if (options.multifd && reads_stdin) {
+    return Error{Errc::Usage, "--multifd wants files, and - is none"};
+  }
   if (options.common.json && options.format == DumpFormat::Xml) {
     return Error{Errc::Usage, "--json and --format xml exclude each other"};
   }
@@ -282,6 +288,10 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--resends", options.resends,
             scoped("--resends", "pages by how often they were sent, with a plot"));
   line.flag("--map", options.map, scoped("--map", "a picture of each block"));
+  line.flag("--multifd", options.multifd,
+            scoped("--multifd",
+                   "the FILEs are one guest: the main stream of a multifd migration and its page "
+                   "channels; a folder of them needs no option"));
   line.text("--block", "NAME", options.block,
             scoped("--block", "the RAM block, or the disk's device; the only one needs no name"));
   line.value("--instance", "N", scoped("--instance", "only the one with this instance id"),

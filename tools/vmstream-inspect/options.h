@@ -43,6 +43,7 @@ struct InspectOptions {
   bool passes = false;     ///< ram: the tables and pictures wanted
   bool resends = false;
   bool map = false;
+  bool multifd = false;                              ///< verify: the FILEs are parts of one guest
   std::optional<std::string> block;                  ///< extract: of RAM, or a disk
   std::optional<std::string> section;                ///< extract, hexdump: this one only
   std::optional<uint64_t> offset;                    ///< hexdump: from here

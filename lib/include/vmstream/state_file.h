@@ -16,8 +16,9 @@ namespace vmstream {
 
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
-  /// "gzip", "bzip2", "zstd", "openpgp", "qevm"; "offset" for a file whose owner has put bytes of
-  /// its own in front of the stream, as QEMU's "file:NAME,offset=N" lets them.
+  /// "gzip", "bzip2", "zstd", "openpgp", "qevm"; "multifd" for a page channel; "offset" for a file
+  /// whose owner has put bytes of its own in front of the stream, as QEMU's "file:NAME,offset=N"
+  /// lets them.
   std::string type;
   uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
   /// Of "openpgp" only. Complete once the plain stream has been read to its end.
@@ -34,7 +35,9 @@ struct StateFile {
 struct OpenOptions {
   DecodeOptions decode = {};
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
-  bool decrypt = true;   ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
+  /// Whether a page channel of a multifd migration is taken too, whose last container is "multifd".
+  bool page_channels = false;
+  bool decrypt = true;  ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
   OpenPgpReadOptions openpgp = {};
   /// Where one is set, StateFile::plain ends well only if one of the OpenPGP containers carries a
   /// good signature of the key; a file without such a container is Errc::Refused at once.

@@ -42,6 +42,10 @@ struct Verification {
 /// What a stream has to be for verify_stream().
 enum class Wanted { Whole, WholeButForDescription };
 
+/// Whether the page channels of a multifd migration are at hand, which its main stream cannot be
+/// loaded without.
+enum class PageChannels { Unknown, AtHand };
+
 /// Collects what the parser finds wrong, decodes what QEMU decodes (deltas and compressed pages,
 /// commands, the heads of mapped-ram blocks), looks at the order of the sections, and holds the
 /// description against them in both directions: each device, its length, the heads of its
@@ -50,7 +54,7 @@ enum class Wanted { Whole, WholeButForDescription };
 /// Memory: device sections, at most 32 MiB.
 class Verifier final : public VisitorList {
  public:
-  Verifier();
+  explicit Verifier(PageChannels channels = PageChannels::Unknown);
   ~Verifier() override;
 
   /// Call once, and verify nothing after.

@@ -67,4 +67,20 @@ inline constexpr uint64_t kVfioDataState = 0xffffffffef100004;
 inline constexpr uint64_t kVfioInitDataSent = 0xffffffffef100005;
 inline constexpr uint64_t kVfioConfigLoadReady = 0xffffffffef100006;
 
+// The page channels of a multifd migration.
+inline constexpr uint32_t kMultifdMagic = 0x11223344;
+inline constexpr uint32_t kMultifdVersion = 1;
+inline constexpr size_t kMultifdInitialBytes = 64;
+inline constexpr size_t kMultifdUuidOffset = 8;
+inline constexpr size_t kMultifdChannelOffset = 24;
+/// Guest memory that a packet speaks of at most: so many bytes, a page an entry of its table.
+inline constexpr uint32_t kMultifdPacketBytes = 0x80000;
+inline constexpr size_t kMultifdNameBytes = 256;
+inline constexpr size_t kMultifdFrontBytes = 12;  ///< magic, version, flags: what all packets have
+inline constexpr size_t kMultifdTableOffset = 320;  ///< of the page offsets in a packet's header
+inline constexpr size_t kMultifdDeviceBytes = 276;  ///< header of a packet with device state
+inline constexpr uint32_t kMultifdSync = 0x01;
+inline constexpr uint32_t kMultifdMethodMask = 0x3e;
+inline constexpr uint32_t kMultifdDevice = 0x40;
+
 }  // namespace vmstream::wire

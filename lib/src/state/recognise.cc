@@ -26,14 +26,17 @@ struct Foreign {
 };
 
 constexpr std::string_view kVirsh = "bring it back with 'virsh restore'";
-constexpr std::string_view kChannel = "the stream proper went through the first connection";
+constexpr std::string_view kChannelMagic = "\x11\x22\x33\x44\0\0\0\1"sv;
+constexpr std::string_view kChannel =
+    "the stream proper went through the first connection; vmstream-inspect verify --multifd "
+    "takes both";
 
 constexpr std::array<Foreign, 6> kForeign{{
     {"\x89LZO\0\r\n\x1a\n"sv, "an lzop file", true, "unpack it with 'lzop -d' first"},
     {"LibvirtQemudSave"sv, "a libvirt save image", true, kVirsh},
     {"LibvirtQemudPart"sv, "an unfinished libvirt save image", true, kVirsh},
     {"QFI\xfb"sv, "a qcow2 image", true, "load its snapshot with QEMU's -loadvm"},
-    {"\x11\x22\x33\x44\0\0\0\1"sv, "a multifd channel with pages only", true, kChannel},
+    {kChannelMagic, "a multifd channel with pages only", true, kChannel},
     {"\x7f\x45\x4c\x46"sv, "an ELF file", false, ""},
 }};
 
@@ -52,6 +55,10 @@ const Foreign* find_foreign(std::span<const std::byte> head) {
 
 bool is_plain_stream(std::span<const std::byte> head) {
   return text_of(head).starts_with(kMagicText);
+}
+
+bool is_page_channel(std::span<const std::byte> head) {
+  return text_of(head).starts_with(kChannelMagic);
 }
 
 bool is_known_foreign(std::span<const std::byte> head) {

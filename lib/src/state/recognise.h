@@ -20,6 +20,9 @@ constexpr size_t kRecogniseBytes = kOpenPgpHeadBytes;
 /// Whether `head` begins a plain stream.
 bool is_plain_stream(std::span<const std::byte> head);
 
+/// Whether `head` begins a page channel of a multifd migration.
+bool is_page_channel(std::span<const std::byte> head);
+
 /// Whether `bytes` have more in common with the start of a stream than its magic: header, then a
 /// configuration or a section with a printable name. Bytes that are missing agree.
 bool looks_like_stream(std::span<const std::byte> bytes);

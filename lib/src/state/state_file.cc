@@ -70,7 +70,7 @@ Status open_within(StateFile& state, std::vector<std::byte> head) {
   auto found = find_stream_within(*state.plain, std::move(head));
   if (!found) return found.error();
   if (!*found) return unknown;
-  state.containers = {{"offset", (*found)->offset}};
+  state.containers = {{"offset", (*found)->offset}, {"qevm"}};
   state.plain = make_prefixed_source(std::move((*found)->front), std::move(state.plain));
   return ok();
 }
@@ -80,11 +80,15 @@ Status find_plain(StateFile& state, const OpenOptions& options) {
   for (;;) {
     auto head = read_head(*state.plain);
     if (!head) return head.error();
-    bool is_plain = is_plain_stream(*head);
+    bool is_channel = options.page_channels && is_page_channel(*head);
+    bool is_plain = is_channel || is_plain_stream(*head);
     auto wrapping = recognise_wrapping(*head);
     if (!is_plain && !wrapping) return open_within(state, std::move(*head));
     state.plain = make_prefixed_source(std::move(*head), std::move(state.plain));
-    if (is_plain) return ok();
+    if (is_plain) {
+      state.containers.push_back({is_channel ? "multifd" : "qevm"});
+      return ok();
+    }
     if (state.containers.size() == options.nesting) {
       return Error{Errc::Unsupported,
                    fmt::format("{}{}, more than {} containers within each other",
@@ -100,7 +104,6 @@ Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions optio
   StateFile state;
   state.plain = std::move(file);
   if (auto found = find_plain(state, options); !found) return found.error();
-  state.containers.push_back({"qevm"});
   if (options.required_signer) {
     auto demanded = demand_signature(state, *options.required_signer);
     if (!demanded) return demanded.error();

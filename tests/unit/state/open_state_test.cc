@@ -117,7 +117,8 @@ TEST_CASE("what holds a state in a way that is not read is named", "[state]") {
   check("\x89LZO\0\r\n\x1a\n"sv, "an lzop file", "unpack it with 'lzop -d' first");
   check("QFI\xfb\0\0\0\3"sv, "a qcow2 image", "load its snapshot with QEMU's -loadvm");
   check("\x11\x22\x33\x44\0\0\0\1"sv, "a multifd channel with pages only",
-        "the stream proper went through the first connection");
+        "the stream proper went through the first connection; vmstream-inspect verify --multifd "
+        "takes both");
   for (auto name : {"a libvirt save image", "an unfinished libvirt save image"}) {
     bool finished = std::string_view(name).find("unfinished") == std::string_view::npos;
     check(finished ? "LibvirtQemudSave\2\0\0\0"sv : "LibvirtQemudPart\2\0\0\0"sv, name,
@@ -150,6 +151,19 @@ Bytes convincing_stream() {
 }
 
 }  // namespace
+
+TEST_CASE("a page channel is taken where one is asked for", "[state]") {
+  using namespace std::string_view_literals;
+  auto channel = bytes_of("\x11\x22\x33\x44\0\0\0\1 and packets"sv);
+  auto state = open_state(make_memory_source(channel), {.page_channels = true});
+  REQUIRE(state);
+  CHECK(types_of(*state) == "multifd ");
+  CHECK((drain(*state->plain).bytes == channel));
+  auto stream = convincing_stream();
+  state = open_state(make_memory_source(stream), {.page_channels = true});
+  REQUIRE(state);
+  CHECK(types_of(*state) == "qevm ");
+}
 
 TEST_CASE("a stream behind the bytes of another owner is found", "[state]") {
   size_t offset = GENERATE(512u, 4096u, 65536u, (1u << 20) + 512, (16u << 20) - 512);

@@ -26,12 +26,13 @@ Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
 }
 
 Result<StateFile> open_subject(Session& session, const InspectOptions& options,
-                               std::unique_ptr<vmstream::ByteSource> source) {
+                               std::unique_ptr<vmstream::ByteSource> source, bool page_channels) {
   auto limits = session.limits();
   auto passphrase = read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
   return vmstream::open_state(std::move(source),
                               {.decode = {.threads = options.common.threads, .limits = limits},
+                               .page_channels = page_channels,
                                .openpgp = {.passphrase = *passphrase, .limits = limits}});
 }
 

@@ -22,9 +22,10 @@ vmstream::Result<vmstream::StateFile> open_subject(Session& session, const Inspe
 /// The file's own bytes, as they lie on disk or come in.
 vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
                                                                     const InspectOptions& options);
-/// What these bytes hold.
+/// What these bytes hold. `page_channels`: whether that may be a channel of a multifd migration.
 vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options,
-                                                   std::unique_ptr<vmstream::ByteSource> source);
+                                                   std::unique_ptr<vmstream::ByteSource> source,
+                                                   bool page_channels = false);
 
 /// The same file for reading by position; empty where that, or all of it, is not possible.
 std::optional<vmstream::SeekableState> open_by_position(Session& session,

@@ -8,7 +8,7 @@
 namespace vmtools {
 
 /// Reads everything and prints one verdict with what is wrong. Of several files a line each, and
-/// the highest of their statuses.
+/// the highest of their statuses. With --multifd, and of a folder, see verify_multifd().
 ExitStatus verify(Session& session, const InspectOptions& options);
 
 }  // namespace vmtools

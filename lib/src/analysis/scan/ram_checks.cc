@@ -69,7 +69,7 @@ void RamChecks::on_page(const Page& page) {
 void RamChecks::on_ram_mark(RamMark mark, uint64_t offset) {
   if (mark == RamMark::Hook) {
     log_.require(offset, "RDMA transferred the RAM; it is not in the stream", LoadEffect::Refused);
-  } else if (mark == RamMark::MultifdFlush) {
+  } else if (mark == RamMark::MultifdFlush && !channels_at_hand_) {
     log_.require(offset,
                  "the RAM was sent over several channels (multifd), of which this stream is but "
                  "one: without the others it cannot be loaded",

@@ -18,6 +18,9 @@ class RamChecks {
   /// `log` is borrowed.
   explicit RamChecks(CheckLog& log) : log_(log) {}
 
+  /// The page channels of the migration are not missed.
+  void set_channels_at_hand() { channels_at_hand_ = true; }
+
   void on_configuration(const Configuration& configuration);
   void on_ram_blocks(const RamBlockList& list);
   void on_page(const Page& page);
@@ -32,6 +35,7 @@ class RamChecks {
   void keep_fill(const Page& page);
 
   CheckLog& log_;
+  bool channels_at_hand_ = false;
   bool has_configuration_ = false;
   std::optional<uint64_t> page_bytes_;
   size_t blocks_seen_ = 0;

@@ -32,6 +32,9 @@ class StreamChecks final : public StreamVisitor {
   StreamChecks(const StreamChecks&) = delete;
   StreamChecks& operator=(const StreamChecks&) = delete;
 
+  /// To be told before the stream comes.
+  void set_channels_at_hand() { ram_.set_channels_at_hand(); }
+
   struct Findings {
     ProblemLog problems;
     ProblemLog conditions;  ///< no flaws of the stream, but they decide a load

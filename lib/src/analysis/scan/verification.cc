@@ -47,6 +47,10 @@ class SectionCounter final : public StreamVisitor {
 }  // namespace
 
 struct Verifier::State {
+  explicit State(PageChannels channels) {
+    if (channels == PageChannels::AtHand) checks.set_channels_at_hand();
+  }
+
   Verification result;
   SectionCounter counter{result};
   analysis::StreamChecks checks;
@@ -58,7 +62,8 @@ Status Verification::status() const {
   return Error{Errc::Malformed, first->message, first->offset};
 }
 
-Verifier::Verifier() : VisitorList({}), state_(std::make_unique<State>()) {
+Verifier::Verifier(PageChannels channels)
+    : VisitorList({}), state_(std::make_unique<State>(channels)) {
   add(&state_->counter);
   add(&state_->checks);
 }

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "analysis/multifd/channel_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include <vmstream/text.h>
+
+#include "format/malformed.h"
+#include "format/wire.h"
+
+namespace vmstream::analysis {
+
+void ChannelChecks::tell(uint64_t offset, std::string message, LoadEffect effect) {
+  channel_.problems.add({.offset = offset, .message = std::move(message), .effect = effect});
+}
+
+Status ChannelChecks::on_initial(const MultifdInitial& initial) {
+  channel_.initial = initial;
+  if (!common_.uuid) common_.uuid = initial.uuid;
+  if (initial.uuid == *common_.uuid) return ok();
+  tell(wire::kMultifdUuidOffset,
+       fmt::format("the channel is of guest {}, wanted {} as in the other parts",
+                   uuid_text(initial.uuid), uuid_text(*common_.uuid)));
+  return ok();
+}
+
+Status ChannelChecks::on_packet(const MultifdPacket& packet) {
+  ++channel_.packets;
+  if (packet.sync) ++channel_.syncs;
+  plain_wanted_ = packet.pages.size() * uint64_t{common_.main.page_bytes()};
+  plain_found_ = 0;
+  data_offset_ = packet.data_offset;
+  if (packet.has_device_state()) {
+    ++channel_.device_packets;
+    return ok();
+  }
+  if (auto checked = check_number(packet); !checked || packet.is_empty()) return checked;
+  if (auto checked = check_method(packet); !checked) return checked;
+  return check_pages(packet);
+}
+
+// Ascending in a channel, and each once in all of them; see MultifdPacket::number. No QEMU looks
+// at them: it loads what is there.
+Status ChannelChecks::check_number(const MultifdPacket& packet) {
+  constexpr uint64_t kNumberAt = 24;
+  constexpr uint64_t kMostPackets = uint64_t{1} << 32;  // 2 PiB of pages
+  uint64_t place = packet.offset + kNumberAt;
+  if (packet.number >= kMostPackets) {
+    tell(place,
+         fmt::format("packet has number {}, wanted less than {}", packet.number, kMostPackets),
+         LoadEffect::Depends);
+    return ok();
+  }
+  auto before = std::exchange(last_number_, packet.number);
+  if (before && packet.number < *before) {
+    tell(place,
+         fmt::format("packet has number {}, wanted more than {} of the one before it",
+                     packet.number, *before),
+         LoadEffect::Depends);
+  }
+  if (common_.packets.insert(packet.number)) return ok();
+  if (before == packet.number && packet.is_empty()) {
+    ++common_.repeated;
+  } else {
+    tell(place,
+         fmt::format("packet has number {}, which another one has, wanted one of its own",
+                     packet.number),
+         LoadEffect::Depends);
+  }
+  return ok();
+}
+
+Status ChannelChecks::check_method(const MultifdPacket& packet) {
+  constexpr uint64_t kFlagsAt = 8;
+  if (!common_.method) common_.method = packet.method;
+  if (packet.method != *common_.method) {
+    tell(packet.offset + kFlagsAt, fmt::format("pages packed by {}, wanted {} as in other packets",
+                                               name_of(packet.method), name_of(*common_.method)));
+  }
+  if (channel_.method != packet.method) unpacker_ = make_multifd_unpacker(packet.method);
+  channel_.method = packet.method;
+  return ok();
+}
+
+Status ChannelChecks::check_pages(const MultifdPacket& packet) {
+  constexpr uint64_t kNameAt = 64;
+  channel_.pages += packet.pages.size();
+  channel_.zero_pages += packet.zeros.size();
+  if (common_.main.blocks().empty()) return ok();  // the main stream is cut in front of its list
+  SentBlock* block = common_.main.find(packet.block);
+  if (block == nullptr) {
+    tell(packet.offset + kNameAt,
+         fmt::format("pages of RAM block '{}', wanted one of the main stream's list",
+                     escape(packet.block)));
+    return ok();
+  }
+  check_doubles(packet);
+  size_t index = 0;
+  for (auto offsets : {packet.pages, packet.zeros}) {
+    for (uint64_t offset : offsets) {
+      if (auto placed = place(packet, *block, offset, index++); !placed) return placed;
+    }
+  }
+  return ok();
+}
+
+// A SYNC stands between two records of one page.
+void ChannelChecks::check_doubles(const MultifdPacket& packet) {
+  std::vector<uint64_t> offsets(packet.pages.begin(), packet.pages.end());
+  offsets.insert(offsets.end(), packet.zeros.begin(), packet.zeros.end());
+  std::ranges::sort(offsets);
+  auto twice = std::ranges::adjacent_find(offsets);
+  if (twice == offsets.end()) return;
+  tell(packet.offset + wire::kMultifdTableOffset,
+       fmt::format("page at {:#x} twice in one packet, wanted once", *twice), LoadEffect::Depends);
+}
+
+Status ChannelChecks::place(const MultifdPacket& packet, SentBlock& block, uint64_t offset,
+                            size_t index) {
+  uint32_t page_bytes = common_.main.page_bytes();
+  if (offset % page_bytes == 0 && offset < block.bytes) return common_.main.send(block, offset);
+  tell(packet.offset + wire::kMultifdTableOffset + index * sizeof offset,
+       fmt::format("page at {:#x} of RAM block '{}', wanted a multiple of {:#x} below {:#x}",
+                   offset, escape(block.name), page_bytes, block.bytes));
+  return ok();
+}
+
+Status ChannelChecks::on_data(uint64_t offset, std::span<const std::byte> bytes) {
+  if (!unpacker_ || plain_wanted_ == 0) return ok();
+  auto plain = unpacker_->unpack(bytes, plain_wanted_ - plain_found_);
+  if (!plain) {
+    Error fault = plain.error();
+    if (is_of_stream(fault)) fault.offset = offset;
+    return fault;
+  }
+  plain_found_ += *plain;
+  if (plain_found_ <= plain_wanted_) return ok();
+  return malformed(data_offset_, fmt::format("the data unpacks to more than {} bytes, wanted {}",
+                                             plain_wanted_, plain_wanted_));
+}
+
+Status ChannelChecks::on_packet_end(uint64_t) {
+  if (!unpacker_ || plain_found_ == plain_wanted_) return ok();
+  return malformed(data_offset_, fmt::format("the data unpacks to {} bytes, wanted {}",
+                                             plain_found_, plain_wanted_));
+}
+
+Status ChannelChecks::on_problem(const Problem& problem) {
+  channel_.problems.add(problem);
+  return ok();
+}
+
+}  // namespace vmstream::analysis

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// verify --multifd: are these files the main stream and the page channels of one guest, all of it?
+#pragma once
+
+#include "common/tool.h"
+#include "vmstream-inspect/options.h"
+
+namespace vmtools {
+
+/// The FILEs are parts of one guest, in any order; of a folder the files in it are, sorted by name,
+/// without hidden ones and indexes. Prints a verdict on all, and a line for each part.
+ExitStatus verify_multifd(Session& session, const InspectOptions& options);
+
+}  // namespace vmtools
