@@ -178,6 +178,21 @@ TEST_CASE("what stands between devices without footers is told", "[analysis]") {
   CHECK(ram.verdict.verdict == Verdict::Loads);
 }
 
+TEST_CASE("zeros behind the end of a stream without footers are no damage", "[analysis]") {
+  auto count = GENERATE(size_t{1}, size_t{512}, size_t{70000});
+  StreamBuilder stream(false);
+  stream.header();
+  uint32_t id = 3;
+  for (const Section& device : sound_pc()) {
+    stream.full(id++, device.idstr, device.instance, device.version).text(device.body);
+  }
+  stream.eof().repeat(count, 0);
+  analysis::StreamChecks checks;
+  auto source = make_memory_source(stream.bytes());
+  auto scan = scan_stream(*source, checks);
+  CHECK(checks.finish(scan).problems.empty());
+}
+
 TEST_CASE("a head that is damaged without footers is found in the body before", "[analysis]") {
   auto verdict = [](uint8_t type) {
     auto devices = with(12, {"port92", 0, 1, filled(1), type});

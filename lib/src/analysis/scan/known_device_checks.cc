@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/zero.h"
+
 #include <vmstream/text.h>
 
 namespace vmstream::analysis {
@@ -166,6 +168,9 @@ void KnownDeviceChecks::tell_rest(const KeptDevice& section, size_t at) {
   auto head = find_likely_head(rest);
   bool is_loaded = head && head->offset == 0 && head->is_sound;
   bool ends = !section.end.footer && rest[0] == std::byte{0};
+  // The mark of the end, and padding.
+  bool is_last = &section == &devices_.devices().back();
+  if (ends && is_last && is_zero(rest)) return;
   uint64_t offset = section.header.body_offset + at;
   log_.tell(offset,
             fmt::format("{} goes on for {} bytes behind its end", name_of_section(section.header),
