@@ -193,6 +193,20 @@ TEST_CASE("zeros behind the end of a stream without footers are no damage", "[an
   CHECK(checks.finish(scan).problems.empty());
 }
 
+TEST_CASE("memory tells a PC of which hardly a device has come", "[analysis]") {
+  auto problems = [](std::string_view block) {
+    StreamBuilder stream(false);
+    stream.header().start(2, "ram", 4).ram_blocks({{std::string(block), 0x1000}}).eos();
+    stream.end(2).eos().full(3, "cpu_common").text(filled(7)).eof();
+    analysis::StreamChecks checks;
+    auto source = make_memory_source(stream.bytes());
+    auto scan = scan_stream(*source, checks);
+    return checks.finish(scan).problems.total();
+  };
+  CHECK(problems("ram0") == 0);
+  CHECK(problems("pc.bios") == 1);
+}
+
 TEST_CASE("a head that is damaged without footers is found in the body before", "[analysis]") {
   auto verdict = [](uint8_t type) {
     auto devices = with(12, {"port92", 0, 1, filled(1), type});
@@ -200,6 +214,8 @@ TEST_CASE("a head that is damaged without footers is found in the body before", 
     CHECK_FALSE(found.problems.empty());
     return found.verdict.verdict;
   };
+  auto version = check_devices(with(12, {"port92", 0, 0x2000001, filled(1)}), Frame::Bare);
+  CHECK(is_told(version.problems, "section 'fdc' (id 14) holds the head of 'port92'"));
   CHECK(verdict(5) == Verdict::Refused);
   CHECK(verdict(0) == Verdict::Loads);
 }

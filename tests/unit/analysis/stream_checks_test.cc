@@ -178,6 +178,17 @@ TEST_CASE("an end mark behind the first of sections without footers is too early
   CHECK(found.verdict.verdict == Verdict::Loads);
 }
 
+TEST_CASE("a stream does not end in front of all sections", "[analysis]") {
+  auto found = [](std::string_view behind) {
+    StreamBuilder stream;
+    return check(stream.header().configuration("pc-q35-7.2").eof().text(behind));
+  };
+  CHECK(found(std::string(99, '\0')).problems.empty());
+  auto damaged = found("noise");
+  CHECK(tells(damaged.problems, "the end mark stands here, in front of all sections"));
+  CHECK(damaged.verdict.verdict == Verdict::Loads);
+}
+
 TEST_CASE("an order that no sender writes is damage that QEMU does not mind", "[analysis]") {
   SECTION("RAM behind the devices") {
     auto found = check_with(

@@ -36,7 +36,8 @@ bool KnownDeviceChecks::comes(std::string_view name) const {
 }
 
 bool KnownDeviceChecks::is_pc() const {
-  return std::ranges::count_if(kBoard, [this](auto name) { return comes(name); }) >= kEnough;
+  return is_taken_for_pc_ ||
+         std::ranges::count_if(kBoard, [this](auto name) { return comes(name); }) >= kEnough;
 }
 
 // A sender of 2.4 and later tells the state of the guest even where it is left without the rest.

@@ -22,7 +22,9 @@ class KnownDeviceChecks {
   /// Both are borrowed.
   KnownDeviceChecks(CheckLog& log, const DeviceKeeper& devices) : log_(log), devices_(devices) {}
 
-  /// Sections that only PCs have are there.
+  /// Something else tells that it is one.
+  void take_for_pc() { is_taken_for_pc_ = true; }
+  /// That, or sections are there that only PCs have.
   bool is_pc() const;
   /// One of a machine type before 2.4, if the stream has no configuration either.
   bool is_old_pc() const;
@@ -50,6 +52,7 @@ class KnownDeviceChecks {
   CheckLog& log_;
   const DeviceKeeper& devices_;
   std::set<Name> names_;
+  bool is_taken_for_pc_ = false;
   uint32_t spare_versions_ = 0;  // that later releases may have
 };
 

@@ -164,8 +164,8 @@ std::optional<size_t> subsection_bytes(std::span<const std::byte> bytes) {
 
 namespace {
 
-// Of the head whose name stands at `at`; in front of it are its length, the id and the type, of
-// which one may be wrong.
+// Of the head whose name stands at `at`. In front of it are its length, the id and the type, behind
+// it instance and version; one of them may be wrong.
 std::optional<LikelyHead> judge_head(std::span<const std::byte> body, size_t at,
                                      const KnownDevice& device) {
   constexpr size_t kInFront = 6;
@@ -176,7 +176,7 @@ std::optional<LikelyHead> judge_head(std::span<const std::byte> body, size_t at,
   if (body.size() - end < kBehind) return std::nullopt;
   auto instance = load_be<uint32_t>(body.data() + end);
   auto version = load_be<uint32_t>(body.data() + end + 4);
-  if (instance > kMostInstances || version != device.highest_version) return std::nullopt;
+  bool is_known = instance <= kMostInstances && version == device.highest_version;
   size_t name = at;
   bool on_pci =
       at > kAddressBytes &&
@@ -187,8 +187,8 @@ std::optional<LikelyHead> judge_head(std::span<const std::byte> body, size_t at,
   bool is_typed = head[0] == std::byte{1} || head[0] == std::byte{4};
   bool is_counted = std::to_integer<size_t>(head[5]) == end - name;
   bool is_numbered = load_be<uint32_t>(head + 1) <= kMostIds;
-  if (is_typed + is_counted + is_numbered < 2) return std::nullopt;
-  return LikelyHead{name - kInFront, &device, is_typed && is_counted};
+  if (is_typed + is_counted + is_numbered + is_known < 3) return std::nullopt;
+  return LikelyHead{name - kInFront, &device, is_typed && is_counted && is_known};
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ std::optional<size_t> subsection_bytes(std::span<const std::byte> bytes);
 std::optional<size_t> bytes_too_many(const KnownDevice& device, size_t body_bytes);
 bool is_too_short(const KnownDevice& device, size_t body_bytes);
 
-/// A head of a known device's section, in which the type, the id or the length may be wrong.
+/// A head of a known device's section, in which one number may be wrong.
 struct LikelyHead {
   size_t offset = 0;
   const KnownDevice* device = nullptr;

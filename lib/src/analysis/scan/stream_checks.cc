@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "analysis/scan/plausible_names.h"
+#include "base/zero.h"
 
 #include <vmstream/text.h>
 
@@ -107,6 +108,7 @@ void StreamChecks::check_capabilities(const Configuration& configuration) {
 }
 
 Status StreamChecks::on_section(const SectionHeader& header) {
+  sections_have_come_ = true;
   keeper_.on_section(header);
   bool named = header.type == SectionType::Start || header.type == SectionType::Full;
   if (named) check_name(header);
@@ -213,6 +215,10 @@ void StreamChecks::check_id(const SectionHeader& header) {
 }
 
 Status StreamChecks::on_ram_blocks(const RamBlockList& list) {
+  auto is_of_pc = [](const RamBlock& block) {
+    return block.name == "pc.bios" || block.name == "pc.rom";
+  };
+  if (std::ranges::any_of(list.blocks, is_of_pc)) known_.take_for_pc();
   ram_.on_ram_blocks(list);
   return ok();
 }
@@ -239,6 +245,15 @@ Status StreamChecks::on_eof(uint64_t offset) {
   for (const auto& [id, iterable] : iterables_) {
     if (iterable.ended || iterable.idstr != "ram") continue;
     log_.tell(offset, fmt::format("section '{}' (id {}) has no END", escape(iterable.idstr), id),
+              LoadEffect::Ignored);
+  }
+  return ok();
+}
+
+// Each machine has sections.
+Status StreamChecks::on_trailing(uint64_t, std::span<const std::byte> bytes) {
+  if (!sections_have_come_ && log_.eof_offset() && !is_zero(bytes)) {
+    log_.tell(*log_.eof_offset(), "the end mark stands here, in front of all sections",
               LoadEffect::Ignored);
   }
   return ok();

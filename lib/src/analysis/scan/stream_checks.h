@@ -55,6 +55,7 @@ class StreamChecks final : public StreamVisitor {
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_command(const Command& command) override;
   Status on_eof(uint64_t offset) override;
+  Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_vmdesc(const VmdescRecord& record) override;
   Status on_cut_vmdesc(const VmdescRecord& record) override;
   Status on_problem(const Problem& problem) override;
@@ -87,7 +88,8 @@ class StreamChecks final : public StreamVisitor {
   std::optional<QemuVersion> machine_since_;
   std::map<uint32_t, Iterable> iterables_;  // by section id
   std::set<uint32_t> ids_;                  // of FULL sections
-  bool devices_have_come_ = false;          // those that stand behind the iterable sections
+  bool sections_have_come_ = false;
+  bool devices_have_come_ = false;  // those that stand behind the iterable sections
 };
 
 }  // namespace vmstream::analysis
