@@ -60,7 +60,9 @@ TEST_CASE("commands are known, of the right length and in order", "[analysis]") 
       Case{2, 4, "PING stands before OPEN_RETURN_PATH"},
       Case{3, 8, "POSTCOPY_ADVISE has 8 bytes, wanted 16"},
       Case{4, 0, "POSTCOPY_LISTEN is out of order"}, Case{5, 0, "POSTCOPY_RUN is out of order"},
-      Case{6, 16, "POSTCOPY_RAM_DISCARD stands before"});
+      Case{3, 16, "POSTCOPY_ADVISE tells of target pages of 0x0 bytes"},
+      Case{6, 19, "POSTCOPY_RAM_DISCARD has 19 bytes, wanted 20"},
+      Case{6, 20, "POSTCOPY_RAM_DISCARD stands before"});
   auto found = check_with([&, command = command, bytes = bytes](StreamBuilder& stream) {
     stream.command(command, std::string(bytes, '\0'));
   });
@@ -92,9 +94,99 @@ TEST_CASE("names one letter off are damage, others may be new", "[analysis]") {
   CHECK(effect("pc-q35-7.2", "x-ignore-shared", "novelty") == Verdict::Loads);
   CHECK(effect("raspi9", "x-ignore-shared", "novelty") == Verdict::Loads);
   CHECK(effect("pc-q45-7.2", "x-ignore-shared", "novelty") == Verdict::Refused);
+  CHECK(effect("pc-q35-7.6", "x-ignore-shared", "novelty") == Verdict::Refused);
+  CHECK(effect("pc-q35-11.6", "x-ignore-shared", "novelty") == Verdict::Loads);
   CHECK(effect("pc q35", "x-ignore-shared", "novelty") == Verdict::Refused);
   CHECK(effect("pc-q35-7.2", "x-ignore-shaped", "novelty") == Verdict::Refused);
   CHECK(effect("pc-q35-7.2", "x-ignore-shared", "dirty-bitmaq") == Verdict::Refused);
+}
+
+TEST_CASE("a RAM block whose name is a bit off is damage", "[analysis]") {
+  auto verdict = [](const std::string& block) {
+    StreamBuilder stream;
+    stream.header().configuration("pc-q35-7.2").start(2, "ram", 4);
+    stream.ram_blocks({{block, 0x1000}}).eos().footer().end(2).eos().footer();
+    return check(stream.eof()).verdict.verdict;
+  };
+  CHECK(verdict("pc.ram") == Verdict::Loads);
+  CHECK(verdict("pc.rom") == Verdict::Loads);
+  CHECK(verdict("pc.new") == Verdict::Loads);
+  CHECK(verdict("p#.ram") == Verdict::Refused);
+}
+
+TEST_CASE("sections in parts have versions that QEMU knows", "[analysis]") {
+  auto verdict = [](std::string_view idstr, uint32_t version) {
+    StreamBuilder stream;
+    stream.header().configuration("pc-q35-7.2").start(2, idstr, version);
+    if (idstr == "block") stream.be64(2);
+    if (idstr == "dirty-bitmap") stream.be8(1);
+    auto found = check(stream.footer().eof());
+    CHECK(found.problems.empty() == (version == 1));
+    return found.verdict.verdict;
+  };
+  for (std::string_view idstr : {"block", "dirty-bitmap"}) {
+    CHECK(verdict(idstr, 1) == Verdict::Loads);
+    CHECK(verdict(idstr, 0) == Verdict::Loads);
+    CHECK(verdict(idstr, 2) == Verdict::Refused);
+  }
+}
+
+TEST_CASE("of a version of a subsection QEMU looks at the low byte", "[analysis]") {
+  auto found = [](size_t byte, uint8_t value) {
+    StreamBuilder stream;
+    stream.header().configuration("virt-7.2").page_bits(12);
+    stream.bytes()[stream.size() - 8 + byte] = std::byte{value};
+    return check(stream.eof());
+  };
+  CHECK(found(3, 1).problems.empty());
+  auto high = found(0, 0x20);
+  CHECK(tells(high.problems, "a subsection of the configuration has version 0x20000001, wanted 1"));
+  CHECK(high.verdict.verdict == Verdict::Loads);
+  CHECK(found(3, 2).verdict.verdict == Verdict::Refused);
+}
+
+TEST_CASE("a machine without a version is another one in each release", "[analysis]") {
+  auto verdict = [](bool is_new, QemuVersion loader) {
+    std::string json = testing::make_vmdesc({{"timer", 4}});
+    if (is_new) json.insert(1, "\"configuration\": {}, ");
+    StreamBuilder stream;
+    stream.header().configuration("microvm").device(3, "timer", "abcd").eof().vmdesc(json);
+    return check(stream, loader).verdict.verdict;
+  };
+  CHECK(verdict(false, {7, 2}) == Verdict::Loads);
+  CHECK(verdict(false, {10, 0}) == Verdict::Depends);
+  CHECK(verdict(true, {10, 0}) == Verdict::Loads);
+  CHECK(verdict(true, {7, 2}) == Verdict::Depends);
+}
+
+TEST_CASE("a device without a footer may come again with its id", "[analysis]") {
+  StreamBuilder stream(false);
+  stream.header().configuration("pc-q35-7.2").device(3, "timer", "abcd");
+  stream.device(4, "novelty", "ef").device(3, "timer", "abcd").eof();
+  auto found = check(stream.vmdesc(testing::make_vmdesc({{"timer", 4}, {"novelty", 2}})));
+  CHECK(tells(found.problems, "'timer' instance 0 comes more often"));
+  CHECK(found.verdict.verdict == Verdict::Loads);
+}
+
+TEST_CASE("an end mark behind the first of sections without footers is too early", "[analysis]") {
+  StreamBuilder stream(false);
+  stream.header().configuration("pc-q35-7.2").start(2, "ram", 4);
+  stream.ram_blocks({{"pc.ram", 0x1000}}).eos().be8(0).end(2).eos();
+  auto found =
+      check(stream.device(3, "timer", "abcd").eof().vmdesc(testing::make_vmdesc({{"timer", 4}})));
+  CHECK(tells(found.problems, "the end mark stands here, but the stream goes on"));
+  CHECK(found.verdict.verdict == Verdict::Loads);
+}
+
+TEST_CASE("a stream does not end in front of all sections", "[analysis]") {
+  auto found = [](std::string_view behind) {
+    StreamBuilder stream;
+    return check(stream.header().configuration("pc-q35-7.2").eof().text(behind));
+  };
+  CHECK(found(std::string(99, '\0')).problems.empty());
+  auto damaged = found("noise");
+  CHECK(tells(damaged.problems, "the end mark stands here, in front of all sections"));
+  CHECK(damaged.verdict.verdict == Verdict::Loads);
 }
 
 TEST_CASE("an order that no sender writes is damage that QEMU does not mind", "[analysis]") {

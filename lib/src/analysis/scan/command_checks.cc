@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <optional>
+
+#include "format/stream/window.h"
 
 namespace vmstream::analysis {
 namespace {
 
-constexpr size_t kLongAdvice = 16;  // page-size summary, target page size
+constexpr size_t kLongAdvice = 16;       // page-size summary, target page size
+constexpr size_t kShortestDiscard = 20;  // version, a name of a letter, a range
 
 // QEMU's table of commands: how long each is, or nothing where that varies.
 std::optional<size_t> length_of(CommandType type) {
@@ -53,10 +57,26 @@ void CommandChecks::check_length(const Command& command) {
   size_t length = command.payload.size();
   auto wanted = length_of(command.type);
   bool fits = !wanted || *wanted == length;
-  if (command.type == CommandType::PostcopyAdvise) fits = length == 0 || length == kLongAdvice;
+  if (command.type == CommandType::PostcopyAdvise) {
+    fits = length == 0 || length == kLongAdvice;
+    if (length == kLongAdvice) check_advice(command);
+  }
+  if (command.type == CommandType::PostcopyRamDiscard) {
+    fits = length >= kShortestDiscard;
+    wanted = kShortestDiscard;
+  }
   if (fits) return;
   log_.tell(command.offset, fmt::format("command {} has {} bytes, wanted {}", name_of(command.type),
                                         length, wanted.value_or(kLongAdvice)));
+}
+
+// Behind the sizes of the blocks' pages stands that of the target's, which is to be the same.
+void CommandChecks::check_advice(const Command& command) {
+  constexpr uint64_t kLargestPage = 65536;
+  auto page = load_be<uint64_t>(command.payload.data() + 8);
+  if (std::has_single_bit(page) && page <= kLargestPage) return;
+  log_.tell(command.offset,
+            fmt::format("command POSTCOPY_ADVISE tells of target pages of {:#x} bytes", page));
 }
 
 // ADVISE, LISTEN, RUN; each once. DISCARD behind the first.

@@ -22,6 +22,7 @@ class CommandChecks {
 
  private:
   void check_length(const Command& command);
+  void check_advice(const Command& command);
   void check_order(const Command& command);
   void check_connection(const Command& command);
 

@@ -29,6 +29,8 @@ class DescriptionChecks {
   /// What is not described may have been, in the part that is lost.
   void on_cut_vmdesc(const VmdescRecord& record);
   void finish();
+  /// Whether one has come, be it in part.
+  bool has_description() const { return has_description_; }
   /// Sections that were held against a description.
   uint64_t described() const { return described_; }
 

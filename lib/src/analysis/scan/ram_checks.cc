@@ -27,6 +27,9 @@ void RamChecks::on_ram_blocks(const RamBlockList& list) {
       log_.tell(block.offset, fmt::format("the name of RAM block '{}' holds characters that no "
                                           "QEMU uses",
                                           escape(block.name)));
+    } else if (is_damaged_block(block.name)) {
+      log_.tell(block.offset,
+                fmt::format("no QEMU has a RAM block of the name '{}'", escape(block.name)));
     }
     if (block.mapped && block.mapped->page_size != 0) check_mapped(block);
   }
@@ -113,9 +116,9 @@ void RamChecks::keep_fill(const Page& page) {
 
 // Releases before 1.5 sent pages of one repeated byte so. Since 9.0 a load stops there; in between
 // QEMU fills the page with what no sender wrote.
-void RamChecks::finish(bool is_new) {
+void RamChecks::finish(bool is_new, bool is_old) {
   if (fills_.empty()) return;
-  auto effect = LoadEffect::Depends;
+  auto effect = is_old ? LoadEffect::Ignored : LoadEffect::Depends;
   if (log_.loader()) effect = log_.loads_before({9, 0}) ? LoadEffect::Ignored : LoadEffect::Refused;
   if (is_new) effect = LoadEffect::Refused;
   if (!has_configuration_) {

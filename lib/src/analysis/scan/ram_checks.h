@@ -25,8 +25,9 @@ class RamChecks {
   void on_ram_blocks(const RamBlockList& list);
   void on_page(const Page& page);
   void on_ram_mark(RamMark mark, uint64_t offset);
-  /// Once the whole stream has told which releases can load it: `is_new` where none before 9.0 can.
-  void finish(bool is_new);
+  /// Once the whole stream has told which releases can load it: `is_new` where none before 9.0 can,
+  /// `is_old` where none after it can.
+  void finish(bool is_new, bool is_old);
 
  private:
   void check_mapped(const RamBlock& block);

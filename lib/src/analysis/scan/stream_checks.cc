@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "analysis/scan/plausible_names.h"
+#include "base/zero.h"
 
 #include <vmstream/text.h>
 
@@ -17,17 +18,36 @@ namespace {
 constexpr uint32_t kMostInstances = 0xffff;
 constexpr size_t kMostIds = 1u << 17;
 
+// How these releases write a section is known. A later one may write it otherwise, but hardly for a
+// machine type that they have as well.
+bool is_known_release(const std::optional<QemuVersion>& machine_since) {
+  return machine_since && *machine_since <= QemuVersion{11, 0};
+}
+
 }  // namespace
 
 StreamChecks::Findings StreamChecks::finish(const ScanResult& scan) {
   description_.finish();
-  ram_.finish(commands_.has_switched_over() || machine_since_ > QemuVersion{8, 2});
+  bool is_old = !has_configuration_ && !commands_.has_switched_over() && known_.is_old_pc();
+  check_release(is_old);
+  known_.finish(description_.has_description(), is_old || is_known_release(machine_since_));
+  ram_.finish(commands_.has_switched_over() || machine_since_ > QemuVersion{8, 2}, is_old);
   if (scan.fault) {
     log_.problems.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan),
                       scan.fault_in_description);
   }
   LoadVerdict verdict = judge_load(log_.problems, log_.conditions);
   return {std::move(log_.problems), std::move(log_.conditions), std::move(verdict)};
+}
+
+// Configurations and footers came with 2.4, of which QEMU 9.1 has kept the machine types.
+void StreamChecks::check_release(bool is_old) {
+  if (!is_old || !log_.loads_after({9, 0})) return;
+  log_.require(
+      0,
+      fmt::format("the stream is of a machine type before 2.4, which QEMU {} no longer has",
+                  to_string(*log_.loader())),
+      LoadEffect::Refused);
 }
 
 Status StreamChecks::on_problem(const Problem& problem) {
@@ -56,6 +76,7 @@ Status StreamChecks::on_configuration(const Configuration& configuration) {
 void StreamChecks::check_machine(const Configuration& configuration) {
   const std::string& machine = configuration.machine;
   machine_since_ = version_of_machine(machine);
+  is_unversioned_ = machine == "microvm";
   if (machine_since_ && log_.loads_before(*machine_since_)) {
     log_.require(
         configuration.offset,
@@ -63,7 +84,7 @@ void StreamChecks::check_machine(const Configuration& configuration) {
                     to_string(*log_.loader()), escape(machine), to_string(*machine_since_)),
         LoadEffect::Refused);
   }
-  if (is_damaged_machine(machine)) {
+  if (is_damaged_machine(machine) || (machine_since_ && is_of_no_release(*machine_since_))) {
     log_.tell(configuration.offset,
               fmt::format("machine type '{}' is none that QEMU has", escape(machine)));
   }
@@ -87,9 +108,11 @@ void StreamChecks::check_capabilities(const Configuration& configuration) {
 }
 
 Status StreamChecks::on_section(const SectionHeader& header) {
+  sections_have_come_ = true;
   keeper_.on_section(header);
   bool named = header.type == SectionType::Start || header.type == SectionType::Full;
   if (named) check_name(header);
+  if (header.type == SectionType::Start) check_version(header);
   if (named) check_age(header);
   if (header.type != SectionType::Full) check_order(header);
   return ok();
@@ -112,6 +135,18 @@ void StreamChecks::check_name(const SectionHeader& header) {
     log_.tell(header.offset,
               fmt::format("section 'ram' has instance id {}, wanted 0", header.instance_id));
   }
+}
+
+// Those that are sent in parts are in no description. QEMU takes a version that is too low.
+void StreamChecks::check_version(const SectionHeader& header) {
+  constexpr uint32_t kVersion = 1;
+  bool is_known = header.idstr == "block" ||
+                  (header.idstr == "dirty-bitmap" && is_known_release(machine_since_));
+  if (!is_known || header.version_id == kVersion) return;
+  log_.tell(header.offset,
+            fmt::format("section '{}' has version {}, wanted {}", header.idstr, header.version_id,
+                        kVersion),
+            header.version_id > kVersion ? LoadEffect::Refused : LoadEffect::Ignored);
 }
 
 // Sections that newer releases no longer take.
@@ -180,6 +215,10 @@ void StreamChecks::check_id(const SectionHeader& header) {
 }
 
 Status StreamChecks::on_ram_blocks(const RamBlockList& list) {
+  auto is_of_pc = [](const RamBlock& block) {
+    return block.name == "pc.bios" || block.name == "pc.rom";
+  };
+  if (std::ranges::any_of(list.blocks, is_of_pc)) known_.take_for_pc();
   ram_.on_ram_blocks(list);
   return ok();
 }
@@ -211,6 +250,15 @@ Status StreamChecks::on_eof(uint64_t offset) {
   return ok();
 }
 
+// Each machine has sections.
+Status StreamChecks::on_trailing(uint64_t, std::span<const std::byte> bytes) {
+  if (!sections_have_come_ && log_.eof_offset() && !is_zero(bytes)) {
+    log_.tell(*log_.eof_offset(), "the end mark stands here, in front of all sections",
+              LoadEffect::Ignored);
+  }
+  return ok();
+}
+
 // The description of QEMU 8.2 and later begins with the configuration, where there is one.
 Status StreamChecks::on_vmdesc(const VmdescRecord& record) {
   if (!has_configuration_ && record.json.starts_with("{\"configuration\"")) {
@@ -218,7 +266,21 @@ Status StreamChecks::on_vmdesc(const VmdescRecord& record) {
     log_.tell(kItsPlace, "vmdesc describes a configuration, which is not in the stream");
   }
   description_.on_vmdesc(record);
+  check_unversioned(record);
   return ok();
+}
+
+// Nobody keeps such a machine as it was for the streams of other releases.
+void StreamChecks::check_unversioned(const VmdescRecord& record) {
+  constexpr QemuVersion kDescribesConfiguration{8, 2};
+  if (!is_unversioned_ || !log_.loader()) return;
+  bool is_saved_before = !record.json.starts_with("{\"configuration\"");
+  if (is_saved_before == log_.loads_before(kDescribesConfiguration)) return;
+  log_.require(0,
+               fmt::format("the machine is another one in each release, and the stream is not of "
+                           "QEMU {}",
+                           to_string(*log_.loader())),
+               LoadEffect::Depends);
 }
 
 Status StreamChecks::on_cut_vmdesc(const VmdescRecord& record) {

@@ -17,6 +17,7 @@
 #include "analysis/scan/command_checks.h"
 #include "analysis/scan/description_checks.h"
 #include "analysis/scan/device_keeper.h"
+#include "analysis/scan/known_device_checks.h"
 #include "analysis/scan/ram_checks.h"
 
 namespace vmstream::analysis {
@@ -57,6 +58,7 @@ class StreamChecks final : public StreamVisitor {
   Status on_section_end(const SectionHeader& header, const SectionEnd& end) override;
   Status on_command(const Command& command) override;
   Status on_eof(uint64_t offset) override;
+  Status on_trailing(uint64_t offset, std::span<const std::byte> bytes) override;
   Status on_vmdesc(const VmdescRecord& record) override;
   Status on_cut_vmdesc(const VmdescRecord& record) override;
   Status on_problem(const Problem& problem) override;
@@ -69,7 +71,10 @@ class StreamChecks final : public StreamVisitor {
 
   void check_machine(const Configuration& configuration);
   void check_capabilities(const Configuration& configuration);
+  void check_release(bool is_old);
+  void check_unversioned(const VmdescRecord& record);
   void check_name(const SectionHeader& header);
+  void check_version(const SectionHeader& header);
   void check_age(const SectionHeader& header);
   void check_order(const SectionHeader& header);
   void check_id(const SectionHeader& header);
@@ -79,12 +84,15 @@ class StreamChecks final : public StreamVisitor {
   CommandChecks commands_{log_};
   RamChecks ram_{log_};
   DescriptionChecks description_{log_, keeper_};
+  KnownDeviceChecks known_{log_, keeper_};
   bool has_configuration_ = false;
   bool is_pc_ = false;
+  bool is_unversioned_ = false;  // microvm, which is another machine in each release
   std::optional<QemuVersion> machine_since_;
   std::map<uint32_t, Iterable> iterables_;  // by section id
   std::set<uint32_t> ids_;                  // of FULL sections
-  bool devices_have_come_ = false;          // those that stand behind the iterable sections
+  bool sections_have_come_ = false;
+  bool devices_have_come_ = false;  // those that stand behind the iterable sections
 };
 
 }  // namespace vmstream::analysis

@@ -61,13 +61,15 @@ uint32_t read_page_bits(ByteReader& in) {
   return bits;
 }
 
-void read_configuration_subsection(ByteReader& in, const ParseLimits& limits, Configuration& into) {
+void read_configuration_subsection(ByteReader& in, const ParseLimits& limits, Configuration& into,
+                                   uint32_t& highest_version) {
   uint64_t at = in.offset();
   in.be<uint8_t>("subsection type");
   auto name = in.counted_string("subsection name");
   auto version = in.be<uint32_t>("subsection version");
   if (!in.ok()) return;
-  if (version != kConfigurationVersion) {
+  highest_version = std::max(highest_version, version);
+  if (version % 256 != kConfigurationVersion) {
     in.fail(Errc::Unsupported, in.last_offset(),
             fmt::format("subsection '{}' has version {}, wanted {}", escape(name), version,
                         kConfigurationVersion));
@@ -127,8 +129,10 @@ void append_stream_header(Bytes& out, const StreamHeader& header) {
   if (header.record_bytes) append_be(out, *header.record_bytes);
 }
 
-Configuration read_configuration(ByteReader& in, const ParseLimits& limits) {
+Configuration read_configuration(ByteReader& in, const ParseLimits& limits,
+                                 uint32_t* subsection_version) {
   Configuration configuration;
+  uint32_t highest_version = kConfigurationVersion;
   configuration.offset = in.offset();
   in.be<uint8_t>("record type");
   auto length = in.be<uint32_t>("machine type length");
@@ -140,8 +144,9 @@ Configuration read_configuration(ByteReader& in, const ParseLimits& limits) {
   auto name = in.bytes(in.ok() ? length : 0, "machine type");
   configuration.machine.assign(reinterpret_cast<const char*>(name.data()), name.size());
   while (next_is(in, SectionType::Subsection)) {
-    read_configuration_subsection(in, limits, configuration);
+    read_configuration_subsection(in, limits, configuration, highest_version);
   }
+  if (subsection_version) *subsection_version = highest_version;
   configuration.length = in.offset() - configuration.offset;
   return configuration;
 }

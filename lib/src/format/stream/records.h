@@ -22,7 +22,10 @@ StreamHeader read_stream_header(ByteReader& in);
 void append_stream_header(Bytes& out, const StreamHeader& header);
 
 /// From the type byte on. Looks one byte ahead: only the record behind tells that this one ended.
-Configuration read_configuration(ByteReader& in, const ParseLimits& limits);
+/// `subsection_version`, where wanted, becomes the highest one of its subsections, of which QEMU
+/// looks at the low byte only.
+Configuration read_configuration(ByteReader& in, const ParseLimits& limits,
+                                 uint32_t* subsection_version = nullptr);
 Status append_configuration(Bytes& out, const Configuration& configuration);
 
 /// From the type byte on; a PART or END yields its id alone.

@@ -91,7 +91,8 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
   if (length <= body.bytes.size()) {
     Window behind = body.from(static_cast<size_t>(length));
     bool footer = footers_.value_or(true) && is_footer(behind, header.section_id);
-    bool bare = !footers_.value_or(false) && table_.look(behind) != NextRecord::No;
+    bool bare = !footers_.value_or(false) &&
+                (table_.look(behind) != NextRecord::No || is_described_head(behind));
     bound = {.body_length = length, .footer = footer, .by = BoundedBy::Vmdesc};
     if (footer || bare) return Outcome::Agrees;
   }
@@ -102,6 +103,14 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
                  *device));
   if (!seen) return seen.error();
   return Outcome::Disagrees;
+}
+
+// A device that has come before, with its id.
+bool SectionBounds::is_described_head(const Window& at) const {
+  ByteReader in(at.bytes.first(std::min(at.bytes.size(), wire::kMaxSectionHeaderBytes)));
+  SectionHeader header = read_section_header(in);
+  return in.ok() && header.type == SectionType::Full &&
+         description_->find(header.idstr, header.instance_id) != nullptr;
 }
 
 Result<std::optional<SectionBounds::Bound>> SectionBounds::infer(const SectionHeader& header,
@@ -239,15 +248,42 @@ std::optional<SectionBounds::Bound> SectionBounds::take_link(const SectionHeader
 Result<std::optional<SectionBounds::Bound>> SectionBounds::find_next_head(
     const SectionHeader& header, const Window& body) {
   for (size_t at = 0; at < body.bytes.size(); ++at) {
-    auto type = static_cast<SectionType>(body.bytes[at]);
-    if (type != SectionType::Full && type != SectionType::Start && type != SectionType::Eof)
-      continue;
-    NextRecord next = table_.look(body.from(at));
-    if (next == NextRecord::Device || next == NextRecord::Stream || next == NextRecord::End) {
+    if (ends_bare_section(body.from(at))) {
       return std::optional(Bound{.body_length = at, .footer = false, .by = BoundedBy::NextHeader});
     }
   }
   return no_end(header, body);
+}
+
+// Whether no footer is needed to tell that a record stands at the front of `at`. Short ones that
+// may stand in any body want the head of a section behind them.
+bool SectionBounds::ends_bare_section(const Window& at) const {
+  constexpr size_t kLongestPayload = 16;  // of a command, but for discards
+  size_t short_bytes = 0;
+  switch (static_cast<SectionType>(at.bytes[0])) {
+    case SectionType::Full:
+    case SectionType::Start:
+    case SectionType::Eof:
+      break;
+    case SectionType::End:
+      short_bytes = table_.bare_end_bytes(at);
+      if (short_bytes == 0) return false;
+      break;
+    case SectionType::Command:
+      if (at.bytes.size() < wire::kCommandHeaderBytes) return false;
+      short_bytes = load_be<uint16_t>(at.bytes.data() + 3);
+      if (short_bytes > kLongestPayload) return false;
+      short_bytes += wire::kCommandHeaderBytes;
+      break;
+    default:
+      return false;
+  }
+  auto is_head = [](NextRecord next) {
+    return next == NextRecord::Device || next == NextRecord::Stream || next == NextRecord::End;
+  };
+  if (!is_head(table_.look(at))) return false;
+  if (short_bytes == 0) return true;
+  return short_bytes < at.bytes.size() && is_head(table_.look(at.from(short_bytes)));
 }
 
 SectionBounds::Opaque SectionBounds::find_footer(uint32_t section_id, const Window& body) const {
@@ -281,6 +317,10 @@ Status SectionBounds::check_inferred(const Vmdesc& description) {
 
 std::optional<bool> SectionBounds::is_without_footers(const Window& at) const {
   NextRecord next = table_.look(at);
+  if (next == NextRecord::BareEnd) {  // too early, if the stream goes on behind it
+    next = table_.look(at.from(1));
+    if (next == NextRecord::End) return false;
+  }
   if (next == NextRecord::Unknown && !at.last) return std::nullopt;
   return next != NextRecord::No && next != NextRecord::BareEnd;
 }

@@ -87,6 +87,8 @@ class SectionBounds {
   void close_open(const Window& body, uint64_t footer, NextRecord next);
   std::optional<Bound> take_link(const SectionHeader& header, const Window& body);
   Result<std::optional<Bound>> find_next_head(const SectionHeader& header, const Window& body);
+  bool is_described_head(const Window& at) const;
+  bool ends_bare_section(const Window& at) const;
   void approve(const Window& record);
   Window within_limit(const Window& body) const;
   bool is_footer(const Window& at, uint32_t section_id) const;

@@ -69,6 +69,16 @@ Status SectionTable::check_room(const SectionHeader& header) const {
                header.offset};
 }
 
+size_t SectionTable::bare_end_bytes(const Window& window) const {
+  constexpr size_t kIdEnd = 5;
+  constexpr size_t kBytes = kIdEnd + wire::kRamWordBytes;
+  if (window.bytes.size() < kBytes) return 0;
+  auto section = iterables_.find(load_be<uint32_t>(window.bytes.data() + 1));
+  bool is_ram = section != iterables_.end() && section->second.idstr == "ram";
+  bool is_empty = load_be<uint64_t>(window.bytes.data() + kIdEnd) == wire::kRamEos;
+  return is_ram && is_empty ? kBytes : 0;
+}
+
 NextRecord SectionTable::look(const Window& window) const {
   if (window.bytes.empty()) return window.last ? NextRecord::End : NextRecord::Unknown;
   switch (static_cast<SectionType>(window.bytes[0])) {

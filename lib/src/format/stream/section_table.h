@@ -41,6 +41,8 @@ class SectionTable {
   /// As many as are taken: what comes behind can only be refused.
   bool is_full() const { return iterables_.size() + devices_.size() >= limits_.sections; }
 
+  /// How long an END of the RAM is that holds no pages and has no footer; 0 for anything else.
+  size_t bare_end_bytes(const Window& window) const;
   /// Judges the front of `window`.
   NextRecord look(const Window& window) const;
 

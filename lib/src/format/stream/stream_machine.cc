@@ -178,13 +178,22 @@ Result<Step> StreamMachine::take_configuration(const Window& window) {
     return Step{};
   }
   ByteReader in(window.bytes, window.offset);
-  Configuration configuration = read_configuration(in, limits_);
+  uint32_t subsection_version = 1;
+  Configuration configuration = read_configuration(in, limits_, &subsection_version);
   if (!in.ok()) {
     at_ = At::BehindHeader;
     return short_read(in, window);
   }
   ram_.configure(configuration);
   if (auto status = visitor_.on_configuration(configuration); !status) return status.error();
+  if (subsection_version != 1) {
+    auto seen = visitor_.on_problem(
+        {.offset = configuration.offset,
+         .message = fmt::format("a subsection of the configuration has version {:#x}, wanted 1",
+                                subsection_version),
+         .effect = LoadEffect::Ignored});
+    if (!seen) return seen.error();
+  }
   return Step{consumed_by(in, window), 0};
 }
 

@@ -10,6 +10,7 @@
 #include <span>
 
 #include <vmstream/byte_reader.h>
+#include <vmstream/result.h>
 
 namespace vmstream {
 
