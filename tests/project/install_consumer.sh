@@ -27,6 +27,9 @@ echo "-- find_package"
 "$cmake" -S "$consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx"
 "$cmake" --build "$work/build"
 "$work/build/consumer"
+capture=$consumer/../../data/x86-pc-7.2-min-m4.qevm.zst
+"$work/build/examples/list_devices" "$capture" | grep timer
+"$work/build/examples/read_page" "$capture" pc.ram 0x7000 | wc -c | grep -x 4096
 
 echo "-- pkg-config"
 PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name vmstream.pc)")

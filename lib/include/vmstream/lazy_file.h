@@ -2,14 +2,13 @@
 // A state file whose guest can run before its memory has been read.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <vmstream/guest_memory.h>
 #include <vmstream/piece_digests.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/random_source.h>
@@ -33,13 +32,6 @@ struct LazyCache {
   static constexpr size_t kScattered = 16 * 1024 * 1024;
   /// For one who reads in the order of the file.
   static constexpr size_t kSequential = 2 * 1024 * 1024;
-};
-
-/// Told when a file carries no index that can be used, before it is read from front to end for one,
-/// and after.
-struct IndexingObserver {
-  std::function<void(const std::string& reason)> on_begin = {};
-  std::function<void(std::chrono::duration<double> taken)> on_end = {};
 };
 
 /// What a reading of the whole file has shown: nothing that the file says of itself is believed

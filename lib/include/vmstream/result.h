@@ -2,6 +2,10 @@
 // A value or the reason why there is none. Expected failures travel this way; nothing throws.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "vmstream needs C++20: -std=c++20, or target_compile_features(... cxx_std_20)"
+#endif
+
 #include <utility>
 #include <variant>
 

@@ -50,5 +50,8 @@ struct OpenOptions {
 /// empty one, Errc::Unsupported for a container that is known but not read, with a hint what to do.
 /// The message of a failure inside a container names it: "gzip holds …".
 Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options = {});
+/// The same for what is at `path`: a file, a device, a FIFO. It is read within the limits of
+/// OpenOptions::decode.
+Result<StateFile> open_state(const std::string& path, OpenOptions options = {});
 
 }  // namespace vmstream

@@ -111,4 +111,10 @@ Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions optio
   return state;
 }
 
+Result<StateFile> open_state(const std::string& path, OpenOptions options) {
+  auto bytes = open_file_source(path, options.decode.limits);
+  if (!bytes) return bytes.error();
+  return open_state(std::move(*bytes), std::move(options));
+}
+
 }  // namespace vmstream
