@@ -28,6 +28,7 @@ struct ScanResult {
   bool ended = false;       ///< EOF was read: all that QEMU loads is there
   /// The fault is the description's: it is cut, or too large.
   bool fault_in_description = false;
+  bool ends_only = false;  ///< what lies between the two ends was not read
   bool complete() const { return !fault && gap_count == 0; }
 
   static constexpr size_t kGapsKept = 1000;

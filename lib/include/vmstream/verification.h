@@ -26,6 +26,7 @@ struct Verification {
   bool end_is_inferred = false;  ///< see StreamSummary
   /// All up to the end mark was read, and where that stands is no guess.
   bool sections_complete = false;
+  bool mapped_ram = false;  ///< pages have fixed places in the file
   ProblemLog problems;
   LoadVerdict load;  ///< what QEMU makes of it
 

@@ -60,7 +60,7 @@ analysis::StreamChecks::Findings check_devices(const std::vector<Section>& devic
   stream.header();
   if (frame == Frame::Footers) stream.configuration("pc-i440fx-10.0");
   stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x1000}}).eos().footer();
-  stream.end(2).eos().footer();
+  stream.end(2).page("pc.ram", 0, 0x5a).eos().footer();
   uint32_t id = 3;
   for (const Section& device : devices) {
     if (device.idstr == "dma" && device.instance == 0) stream.text(front);

@@ -105,7 +105,8 @@ TEST_CASE("a RAM block whose name is a bit off is damage", "[analysis]") {
   auto verdict = [](const std::string& block) {
     StreamBuilder stream;
     stream.header().configuration("pc-q35-7.2").start(2, "ram", 4);
-    stream.ram_blocks({{block, 0x1000}}).eos().footer().end(2).eos().footer();
+    stream.ram_blocks({{block, 0x1000}}).eos().footer().end(2);
+    stream.page(block, 0, 0x5a).eos().footer();
     return check(stream.eof()).verdict.verdict;
   };
   CHECK(verdict("pc.ram") == Verdict::Loads);
@@ -232,4 +233,17 @@ TEST_CASE("which release loads a zero page with a value decides the rest of the 
   CHECK(verdict("pc-q35-7.2", false, QemuVersion{9, 0}) == Verdict::Refused);
   CHECK(verdict("pc-q35-9.0", false, {}) == Verdict::Refused);
   CHECK(verdict("pc-q35-7.2", true, {}) == Verdict::Refused);
+}
+
+TEST_CASE("a stream without its memory depends on other connections", "[analysis]") {
+  auto verdict = [](int pages) {
+    StreamBuilder stream;
+    stream.header().configuration("pc-q35-7.2");
+    stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x2000}}).eos().footer().end(2);
+    for (int i = 0; i < pages; ++i) stream.fill_page(i == 0 ? "pc.ram" : "", i * 0x1000ull);
+    return check(stream.eos().footer().eof()).verdict.verdict;
+  };
+  CHECK(verdict(0) == Verdict::Depends);
+  CHECK(verdict(1) == Verdict::Depends);
+  CHECK(verdict(2) == Verdict::Loads);
 }

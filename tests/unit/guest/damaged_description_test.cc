@@ -119,3 +119,56 @@ TEST_CASE("a stream that contradicts its description is refused at its end", "[g
     CHECK(handed.decisions == 0);
   }
 }
+
+TEST_CASE("a section that the description has and the stream has not is missed", "[guard]") {
+  auto stream = opening();
+  ram_start(stream);
+  ram_end(stream);
+  stream.device(3, "timer", "0123456789").eof();
+  const std::string description = make_vmdesc({{"timer", 10}, {"cpu", 3}});
+  stream.vmdesc(description);
+  for (HoldBack mode : kModes) {
+    for (size_t cut : {size_t{0}, size_t{1}, size_t{2}}) {  // what is left still names it
+      Handed handed = accept(std::span(stream.bytes()).first(stream.size() - cut), mode);
+      REQUIRE_FALSE(handed.status);
+      CHECK(handed.status.error().message.find("'cpu' instance 0, which is not in the stream") !=
+            std::string::npos);
+      CHECK(handed.decisions == 0);
+    }
+  }
+}
+
+TEST_CASE("sections in the place of a description are none", "[guard]") {
+  auto stream = opening();
+  ram_start(stream);
+  ram_end(stream);
+  stream.device(3, "timer", "0123456789").eof().be8(6);
+  const std::string body(100, '\x01');
+  stream.device(5, "vga", body).device(6, "rtc", body).eof().vmdesc(make_vmdesc({{"timer", 10}}));
+  for (HoldBack mode : kModes) {
+    Handed handed = accept(stream.bytes(), mode);
+    REQUIRE_FALSE(handed.status);
+    CHECK_FALSE(is_hinted(handed));
+    CHECK(handed.decisions == 0);
+  }
+}
+
+TEST_CASE("a stream without its memory is refused", "[guard]") {
+  auto elsewhere = [](bool zeros, size_t count) {
+    auto stream = opening();
+    ram_start(stream);
+    stream.end(2);
+    for (size_t i = 0; zeros && i < count; ++i) stream.fill_page(i ? "" : "pc.ram", 0x1000 * i);
+    stream.eos().footer();
+    return ending(stream).bytes();
+  };
+  for (HoldBack mode : kModes) {
+    for (auto bytes : {elsewhere(false, 0), elsewhere(true, 7)}) {
+      Handed handed = accept(bytes, mode);
+      REQUIRE_FALSE(handed.status);
+      CHECK(handed.status.error().code == Errc::Unsupported);
+      CHECK(handed.decisions == 0);
+    }
+    CHECK(accept(elsewhere(true, 8), mode).status);  // all of it is zero
+  }
+}

@@ -37,7 +37,7 @@ void print_verdict(bool color, const Verified& verified) {
   const auto& [subject, scan, found, file_sha256, absent_pages] = verified;
   print_headline(color, found.ok(), verdict_text(found.ok(), found.complete));
   if (!found.ok() || found.load.because) print(fmt::format("  {}\n", load_text(found.load)));
-  if (!found.ok() && found.ok_but_for_description()) {
+  if (!found.ok() && found.ok_but_for_description() && !found.mapped_ram) {
     print("  vmrestore does so with --accept-damaged-description\n");
   }
   print(fmt::format("  {} bytes of stream, {} sections, {} devices ({} held against the vmdesc)\n",

@@ -25,7 +25,7 @@ void DescriptionChecks::on_vmdesc(const VmdescRecord& record) {
   auto vmdesc = Vmdesc::parse(record.json);
   if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
   for (const auto& device : devices_.devices()) check_device(device, *vmdesc);
-  for (const auto& described : vmdesc->devices()) check_described(described, record.offset);
+  for (const auto& described : vmdesc->devices()) take_off(described);
   check_left_over(record.offset);
 }
 
@@ -86,17 +86,10 @@ void DescriptionChecks::check_virtio(const SectionHeader& header, const DeviceSt
       damaged->stops_a_load() ? LoadEffect::Refused : LoadEffect::Ignored);
 }
 
-// A load does without a section that does not come.
-void DescriptionChecks::check_described(const VmdescDevice& described, uint64_t vmdesc_offset) {
+// One that does not come the parser has told of.
+void DescriptionChecks::take_off(const VmdescDevice& described) {
   auto found = times_.find({described.idstr, described.instance_id});
-  if (found != times_.end() && found->second > 0) {
-    --found->second;
-    return;
-  }
-  log_.add({.offset = vmdesc_offset,
-            .message = fmt::format("vmdesc describes '{}' instance {}, which is not in the stream",
-                                   escape(described.idstr), described.instance_id),
-            .effect = LoadEffect::Ignored});
+  if (found != times_.end() && found->second > 0) --found->second;
 }
 
 // Those that are not described at all have been told of. QEMU loads a device as often as it comes.
@@ -110,11 +103,12 @@ void DescriptionChecks::check_left_over(uint64_t vmdesc_offset) {
   }
 }
 
-// Without a description only the names tell. slirp has no instance ids of its own.
+// Without a description only the names tell. These have no instance ids of their own.
 void DescriptionChecks::finish() {
   if (has_description_) return;
   for (const auto& [name, times] : times_) {
-    if (times < 2 || name.first == "slirp") continue;
+    bool is_shared = name.first == "slirp" || name.first == "isa-ide";
+    if (times < 2 || is_shared) continue;
     log_.add({.offset = log_.eof_offset().value_or(0),
               .message = fmt::format("section '{}' instance {} comes {} times", escape(name.first),
                                      name.second, times),

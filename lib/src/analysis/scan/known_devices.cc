@@ -19,22 +19,22 @@ constexpr auto kOfBoard = Instances::OfBoard;
 // that 0.12 to 10.0 have written and described. None of these versions has been raised since 2.0,
 // as an older release could not load the stream then.
 constexpr std::array kDevices = {
-    KnownDevice{"timer", 1, 2, 24},                  // softmmu/cpu-timers.c
-    KnownDevice{"cpu_common", 1, 1, 8, kPluggable},  // cpu.c
-    KnownDevice{"cpu", 3, 12, 1817, kPluggable},     // target/i386/machine.c
-    KnownDevice{"kvm-tpr-opt", 1, 1, 144},           // hw/i386/vapic.c
-    KnownDevice{"apic", 1, 3, 181, kPluggable},      // hw/intc/apic_common.c
-    KnownDevice{"ioapic", 1, 3, 206, kOfBoard},      // hw/intc/ioapic_common.c
-    KnownDevice{"i8259", 1, 1, 16, kOfBoard},        // hw/intc/i8259_common.c
-    KnownDevice{"i8254", 1, 3, 108},                 // hw/timer/i8254_common.c
-    KnownDevice{"hpet", 1, 2, 25, kOfBoard},         // hw/timer/hpet.c
-    KnownDevice{"mc146818rtc", 1, 3, 245},           // hw/rtc/mc146818rtc.c
-    KnownDevice{"fw_cfg", 1, 2, 6},                  // hw/nvram/fw_cfg.c
-    KnownDevice{"dma", 1, 1, 75, kOfBoard},          // hw/dma/i8257.c
-    KnownDevice{"pcspk", 1, 1, 2},                   // hw/audio/pcspk.c
-    KnownDevice{"pckbd", 3, 3, 4, kOfBoard},         // hw/input/pckbd.c
-    KnownDevice{"port92", 1, 1, 1},                  // hw/i386/port92.c
-    KnownDevice{"ps2kbd", 2, 3, 284, kOfBoard},      // hw/input/ps2.c
+    KnownDevice{"timer", 1, 2, 24},                   // softmmu/cpu-timers.c
+    KnownDevice{"cpu_common", 1, 1, 8, kPluggable},   // cpu.c
+    KnownDevice{"cpu", 3, 12, 1817, kPluggable},      // target/i386/machine.c
+    KnownDevice{"kvm-tpr-opt", 1, 1, 144},            // hw/i386/vapic.c
+    KnownDevice{"apic", 1, 3, 181, kPluggable},       // hw/intc/apic_common.c
+    KnownDevice{"ioapic", 1, 3, 206, kOfBoard},       // hw/intc/ioapic_common.c
+    KnownDevice{"i8259", 1, 1, 16, kOfBoard},         // hw/intc/i8259_common.c
+    KnownDevice{"i8254", 1, 3, 108},                  // hw/timer/i8254_common.c
+    KnownDevice{"hpet", 1, 2, 25, kOfBoard},          // hw/timer/hpet.c
+    KnownDevice{"mc146818rtc", 1, 3, 245, kOfBoard},  // hw/rtc/mc146818rtc.c
+    KnownDevice{"fw_cfg", 1, 2, 6},                   // hw/nvram/fw_cfg.c
+    KnownDevice{"dma", 1, 1, 75, kOfBoard},           // hw/dma/i8257.c
+    KnownDevice{"pcspk", 1, 1, 2},                    // hw/audio/pcspk.c
+    KnownDevice{"pckbd", 3, 3, 4, kOfBoard},          // hw/input/pckbd.c
+    KnownDevice{"port92", 1, 1, 1},                   // hw/i386/port92.c
+    KnownDevice{"ps2kbd", 2, 3, 284, kOfBoard},       // hw/input/ps2.c
     KnownDevice{"ps2mouse", 2, 2, 291, kOfBoard},
     KnownDevice{"vmmouse", 0, 0, 4105, kOfBoard},     // hw/i386/vmmouse.c
     KnownDevice{"serial", 2, 3, 11, kPluggable},      // hw/char/serial.c

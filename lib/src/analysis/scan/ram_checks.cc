@@ -16,11 +16,13 @@ namespace vmstream::analysis {
 
 void RamChecks::on_configuration(const Configuration& configuration) {
   has_configuration_ = true;
+  memory_.on_configuration(configuration);
   page_bytes_ = certain_page_bytes(&configuration, "");
 }
 
 // The list of a mapped-ram stream is shown again with each of its blocks.
 void RamChecks::on_ram_blocks(const RamBlockList& list) {
+  memory_.on_ram_blocks(list);
   for (; blocks_seen_ < list.blocks.size(); ++blocks_seen_) {
     const RamBlock& block = list.blocks[blocks_seen_];
     if (!is_printable(block.name)) {
@@ -56,6 +58,7 @@ void RamChecks::check_mapped(const RamBlock& block) {
 }
 
 void RamChecks::on_page(const Page& page) {
+  memory_.on_page(page);
   switch (page.kind) {
     case PageKind::Xbzrle:
       return check_delta(page);
@@ -112,6 +115,14 @@ void RamChecks::keep_fill(const Page& page) {
                     .message = fmt::format("zero page {:#x} has the value {:#04x}; QEMU 9.0 and "
                                            "later refuse it",
                                            page.block_offset, page.fill)});
+}
+
+void RamChecks::check_memory() {
+  if (channels_at_hand_ || !memory_.is_elsewhere()) return;
+  log_.require(memory_.offset(),
+               "the guest's memory is not in this stream: its pages went over other connections "
+               "(multifd), without which it cannot be loaded",
+               LoadEffect::Depends);
 }
 
 // Releases before 1.5 sent pages of one repeated byte so. Since 9.0 a load stops there; in between

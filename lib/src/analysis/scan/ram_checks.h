@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analysis/scan/check_log.h"
+#include "format/ram/sent_memory.h"
 
 namespace vmstream::analysis {
 
@@ -28,6 +29,8 @@ class RamChecks {
   /// Once the whole stream has told which releases can load it: `is_new` where none before 9.0 can,
   /// `is_old` where none after it can.
   void finish(bool is_new, bool is_old);
+  /// Of a stream that was read from front to end: whether its memory is in it.
+  void check_memory();
 
  private:
   void check_mapped(const RamBlock& block);
@@ -38,6 +41,7 @@ class RamChecks {
   CheckLog& log_;
   bool channels_at_hand_ = false;
   bool has_configuration_ = false;
+  SentMemory memory_;
   std::optional<uint64_t> page_bytes_;
   size_t blocks_seen_ = 0;
   std::vector<Problem> fills_;      // zero pages with a value

@@ -32,6 +32,7 @@ StreamChecks::Findings StreamChecks::finish(const ScanResult& scan) {
   check_release(is_old);
   known_.finish(description_.has_description(), is_old || is_known_release(machine_since_));
   ram_.finish(commands_.has_switched_over() || machine_since_ > QemuVersion{8, 2}, is_old);
+  if (scan.complete() && !scan.ends_only) ram_.check_memory();
   if (scan.fault) {
     log_.problems.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan),
                       scan.fault_in_description);

@@ -181,7 +181,8 @@ ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor, const Parse
   StreamParser parser(visitor, limits, {.mapped_pages = MappedPages::None});
   ScanResult result{.plain_bytes = ends.stream_bytes(),
                     .parsed_bytes = ends.stream_bytes(),
-                    .stream_bytes = ends.stream_bytes()};
+                    .stream_bytes = ends.stream_bytes(),
+                    .ends_only = true};
   if (auto fed = feed_ends(parser, ends); !fed) {
     result.fault = fed.error();
     result.parsed_bytes = parser.confirmed_offset();

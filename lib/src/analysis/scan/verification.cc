@@ -29,6 +29,10 @@ class SectionCounter final : public StreamVisitor {
     describes_ = true;  // descriptions came with 2.3, configurations with 2.4
     return ok();
   }
+  Status on_ram_blocks(const RamBlockList& list) override {
+    result_.mapped_ram |= !list.blocks.empty() && list.blocks.back().mapped.has_value();
+    return ok();
+  }
   Status on_command(const Command& command) override {
     if (command.type == CommandType::PostcopyListen) describes_ = false;
     return ok();

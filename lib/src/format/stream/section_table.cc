@@ -15,8 +15,13 @@ namespace vmstream {
 namespace {
 
 constexpr uint32_t kMaxPlausibleVersion = 1u << 16;  // 10000 is the largest seen
+constexpr uint32_t kEepromVersion = 20061112;        // but for this one: hw/nvram/eeprom93xx.c
 constexpr uint16_t kFirstCommand = 1;
 constexpr uint16_t kLastCommand = 11;
+
+bool is_plausible_version(uint32_t version) {
+  return version <= kMaxPlausibleVersion || version == kEepromVersion;
+}
 
 bool is_printable(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7f; });
@@ -54,8 +59,23 @@ Result<SectionHeader*> SectionTable::open(SectionHeader header) {
 Status SectionTable::add_device(const SectionHeader& header) {
   if (auto status = check_room(header); !status) return status;
   devices_.insert(header.section_id);
+  ++names_[{header.idstr, header.instance_id}];
   highest_id_ = std::max(highest_id_, header.section_id);
   return ok();
+}
+
+std::vector<const VmdescDevice*> SectionTable::find_missing(const Vmdesc& description) const {
+  std::vector<const VmdescDevice*> missing;
+  auto left = names_;
+  for (const VmdescDevice& described : description.devices()) {
+    auto found = left.find({described.idstr, described.instance_id});
+    if (found == left.end() || found->second == 0) {
+      missing.push_back(&described);
+    } else {
+      --found->second;
+    }
+  }
+  return missing;
 }
 
 SectionHeader* SectionTable::find(uint32_t section_id) {
@@ -108,7 +128,7 @@ NextRecord SectionTable::look_at_head(const Window& window) const {
                known->second.idstr == header.idstr;
   if (again) return NextRecord::Stream;
   if (known != iterables_.end() || devices_.contains(header.section_id) ||
-      header.version_id > kMaxPlausibleVersion || !is_printable(header.idstr)) {
+      !is_plausible_version(header.version_id) || !is_printable(header.idstr)) {
     return NextRecord::No;
   }
   return header.type == SectionType::Full ? NextRecord::Device : NextRecord::Stream;

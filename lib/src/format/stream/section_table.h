@@ -3,10 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include <vmstream/parser.h>
+#include <vmstream/vmdesc.h>
 
 #include "format/stream/window.h"
 
@@ -31,6 +36,8 @@ class SectionTable {
   Result<SectionHeader*> open(SectionHeader header);
   /// A FULL section.
   Status add_device(const SectionHeader& header);
+  /// Devices of the description that are not among the sections, each as often as it is missing.
+  std::vector<const VmdescDevice*> find_missing(const Vmdesc& description) const;
   /// The header of the iterable section with this id, to be updated in place; null if none.
   SectionHeader* find(uint32_t section_id);
   /// Whether any section had this id.
@@ -53,6 +60,7 @@ class SectionTable {
   const ParseLimits& limits_;
   std::unordered_map<uint32_t, SectionHeader> iterables_;
   std::unordered_set<uint32_t> devices_;
+  std::map<std::pair<std::string, uint32_t>, uint32_t> names_;  // of them, and how often they came
   uint32_t highest_id_ = 0;
 };
 

@@ -24,7 +24,7 @@ StreamMachine::StreamMachine(StreamVisitor& visitor, const ParseLimits& limits,
       bounds_(visitor, limits, table_, context.vmdesc),
       ram_(visitor, limits),
       body_(visitor, bounds_, ram_),
-      tail_(visitor, limits, bounds_, ram_),
+      tail_(visitor, limits, table_, bounds_, ram_),
       resume_(context.resume) {
   ram_.show(context.mapped_pages);
   uint32_t page_size = context.target_page_size;

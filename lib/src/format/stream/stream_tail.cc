@@ -9,6 +9,8 @@
 #include "format/stream/records.h"
 #include "format/wire.h"
 
+#include <vmstream/text.h>
+
 namespace vmstream {
 namespace {
 
@@ -20,6 +22,16 @@ bool opens_description(const Window& at) {
   bool object =
       text[0] == std::byte{'{'} && (text[1] == std::byte{'"'} || text[1] == std::byte{' '});
   return object && load_be<uint32_t>(at.bytes.data() + 1) >= 2;
+}
+
+// JSON, of which a few bytes may be damaged. Sections hold far more that is no text.
+bool is_text(std::span<const std::byte> bytes) {
+  constexpr std::ptrdiff_t kMostOdd = 8;
+  auto is_odd = [](std::byte byte) {
+    auto code = std::to_integer<unsigned>(byte);
+    return code >= 0x7f || (code < ' ' && code != '\t' && code != '\n' && code != '\r');
+  };
+  return std::ranges::count_if(bytes, is_odd) <= kMostOdd;
 }
 
 // The head of a section with a name.
@@ -80,6 +92,9 @@ Result<Step> StreamTail::take_vmdesc(const Window& window) {
   ByteReader in(window.bytes, window.offset);
   in.be<uint8_t>("record type");
   auto length = in.be<uint32_t>("vmdesc length");
+  if (in.ok())
+    is_text_ = is_text(window.bytes.subspan(wire::kVmdescHeaderBytes)
+                           .first(std::min<size_t>(length, in.remaining())));
   if (in.ok() && length > limits_.vmdesc_bytes) {
     return Error{
         Errc::Unsupported,
@@ -101,17 +116,33 @@ Result<Step> StreamTail::take_vmdesc(const Window& window) {
 
 Status StreamTail::show_front(const Window& window, ByteReader text) {
   auto front = text.bytes(text.remaining(), "vmdesc");
-  return visitor_.on_cut_vmdesc(
-      {window.offset, {reinterpret_cast<const char*>(front.data()), front.size()}});
+  VmdescRecord record{window.offset, {reinterpret_cast<const char*>(front.data()), front.size()}};
+  auto checked = check_sections(Vmdesc::read_front(record.json), record.offset);
+  return checked ? visitor_.on_cut_vmdesc(record) : checked;
+}
+
+// A section that is longer or shorter than described, or does not come at all. QEMU does without
+// one that does not come.
+Status StreamTail::check_sections(const Vmdesc& description, uint64_t offset) {
+  for (const VmdescDevice* described : table_.find_missing(description)) {
+    auto seen = visitor_.on_problem(
+        {.offset = offset,
+         .message = fmt::format("vmdesc describes '{}' instance {}, which is not in the stream",
+                                escape(described->idstr), described->instance_id),
+         .effect = LoadEffect::Ignored});
+    if (!seen) return seen;
+  }
+  return bounds_.check_inferred(description);
 }
 
 Status StreamTail::check_description(const VmdescRecord& record) {
   auto description = Vmdesc::parse(record.json);
   if (!description) {
-    return visitor_.on_problem({.offset = record.offset,
-                                .message = description.error().message,
-                                .effect = LoadEffect::Ignored,
-                                .in_description = true});
+    auto seen = visitor_.on_problem({.offset = record.offset,
+                                     .message = description.error().message,
+                                     .effect = LoadEffect::Ignored,
+                                     .in_description = is_text_});
+    return seen ? check_sections(Vmdesc::read_front(record.json), record.offset) : seen;
   }
   if (ram_.knows_page_size() && description->page_size() != ram_.page_size()) {
     auto seen = visitor_.on_problem(
@@ -122,7 +153,7 @@ Status StreamTail::check_description(const VmdescRecord& record) {
          .in_description = true});
     if (!seen) return seen;
   }
-  return bounds_.check_inferred(*description);
+  return check_sections(*description, record.offset);
 }
 
 Result<Step> StreamTail::take_trailing(const Window& window) {

@@ -17,9 +17,9 @@ namespace vmstream {
 class StreamTail {
  public:
   /// All are borrowed.
-  StreamTail(StreamVisitor& visitor, const ParseLimits& limits, SectionBounds& bounds,
-             const RamBody& ram)
-      : visitor_(visitor), limits_(limits), bounds_(bounds), ram_(ram) {}
+  StreamTail(StreamVisitor& visitor, const ParseLimits& limits, const SectionTable& table,
+             SectionBounds& bounds, const RamBody& ram)
+      : visitor_(visitor), limits_(limits), table_(table), bounds_(bounds), ram_(ram) {}
 
   /// EOF, at the front of `window`.
   Result<Step> take_eof(const Window& window);
@@ -29,7 +29,7 @@ class StreamTail {
   /// Whether the sections have ended.
   bool has_begun() const { return stream_end_.has_value(); }
   /// Whether the description is being read.
-  bool is_in_description() const { return has_begun() && !trailing_; }
+  bool is_in_description() const { return has_begun() && !trailing_ && is_text_; }
   /// Where EOF stands, once it has been read.
   std::optional<uint64_t> eof_offset() const { return eof_offset_; }
   /// Behind EOF or the description.
@@ -50,15 +50,18 @@ class StreamTail {
   Result<Step> take_trailing(const Window& window);
   Status show_front(const Window& window, ByteReader text);
   Status check_description(const VmdescRecord& record);
+  Status check_sections(const Vmdesc& description, uint64_t offset);
 
   StreamVisitor& visitor_;
   const ParseLimits& limits_;
+  const SectionTable& table_;
   SectionBounds& bounds_;
   const RamBody& ram_;
   std::optional<uint64_t> eof_offset_;
   std::optional<uint64_t> stream_end_;
   bool trailing_ = false;       // nothing of the stream is to come
   bool behind_vmdesc_ = false;  // right behind it
+  bool is_text_ = true;         // what stands in its place may be one
 };
 
 }  // namespace vmstream

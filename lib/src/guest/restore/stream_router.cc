@@ -43,6 +43,7 @@ Status StreamRouter::on_header(const StreamHeader& header) {
 
 Status StreamRouter::on_configuration(const Configuration& configuration) {
   configured_ = true;
+  memory_.on_configuration(configuration);
   page_bytes_ = certain_page_bytes(&configuration, options_.target);
   // Releases differ in what a capability adds to the list of blocks.
   if (configuration.capabilities && !configuration.capabilities->empty()) doubt();
@@ -152,6 +153,7 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
     return malformed(list.offset, "the list of RAM blocks comes again");
   }
   blocks_ = list.blocks;
+  memory_.on_ram_blocks(list);
   bool plain = std::ranges::all_of(blocks_, [this](const RamBlock& block) {
     return is_plain_name(block.name) && (advised_ || !block.page_size);
   });
@@ -173,6 +175,7 @@ Status StreamRouter::on_ram_blocks(const RamBlockList& list) {
 // Were the sizes different, QEMU would find other records in the bytes than have been looked at.
 Status StreamRouter::on_page(const Page& page) {
   pages_begun_ = true;
+  memory_.on_page(page);
   if (undecided_from_) decide_memory();
   if (page_bytes_ && page.size != *page_bytes_) {
     return malformed(page.offset, fmt::format("a page of {} bytes, those of this machine have {}",
@@ -287,7 +290,14 @@ Status StreamRouter::on_problem(const Problem& problem) {
 }
 
 Status StreamRouter::check_whole() const {
-  return contradiction_ ? Status(*contradiction_) : ledger_.check();
+  if (contradiction_) return *contradiction_;
+  if (memory_.is_elsewhere()) {
+    return Error{Errc::Unsupported,
+                 "the guest's memory is not in this stream: its pages went over other connections "
+                 "(multifd)",
+                 memory_.offset()};
+  }
+  return ledger_.check();
 }
 
 }  // namespace vmstream

@@ -11,6 +11,7 @@
 
 #include <vmstream/restore.h>
 #include <vmstream/visitor.h>
+#include "format/ram/sent_memory.h"
 #include "guest/restore/discard_ledger.h"
 #include "guest/restore/restore_places.h"
 
@@ -97,6 +98,7 @@ class StreamRouter final : public StreamVisitor {
   std::optional<uint32_t> page_bytes_;  // where certain
   std::vector<RamBlock> blocks_;
   DiscardLedger ledger_;
+  SentMemory memory_;
 
   SectionPlace place_ = SectionPlace::Memory;  // of the open section
   uint64_t section_offset_ = 0;                // of it
