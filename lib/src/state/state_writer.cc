@@ -7,6 +7,7 @@
 
 #include <vmstream/command.h>
 #include <vmstream/digesting_sink.h>
+#include <vmstream/seekable_state.h>
 #include <vmstream/sidecar.h>
 #include <vmstream/text.h>
 #include "codec/indexed_encoder.h"
@@ -66,7 +67,8 @@ struct StateWriter::State {
   }
   ByteSink& entrance() {
     if (coder) return *coder;
-    return openpgp ? *openpgp : *counted;
+    if (openpgp) return *openpgp;
+    return *counted;
   }
 
   Status open_stages(ByteSink& far_end);

@@ -47,11 +47,11 @@ NextRecord look_at_end(const Window& window) {
 
 }  // namespace
 
-Result<SectionHeader*> SectionTable::open(SectionHeader header) {
+Result<SectionHeader*> SectionTable::open(const SectionHeader& header) {
   if (auto status = check_room(header); !status) return status.error();
   uint32_t id = header.section_id;
   highest_id_ = std::max(highest_id_, id);
-  auto [place, added] = iterables_.try_emplace(id, std::move(header));
+  auto [place, added] = iterables_.try_emplace(id, header);
   if (added && !devices_.contains(id)) return &place->second;
   return malformed(header.offset, fmt::format("section id {} is started twice", id));
 }

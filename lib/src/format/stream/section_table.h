@@ -33,7 +33,7 @@ class SectionTable {
   explicit SectionTable(const ParseLimits& limits) : limits_(limits) {}
 
   /// A START: its header is kept for the PARTs and the END.
-  Result<SectionHeader*> open(SectionHeader header);
+  Result<SectionHeader*> open(const SectionHeader& header);
   /// A FULL section.
   Status add_device(const SectionHeader& header);
   /// Devices of the description that are not among the sections, each as often as it is missing.

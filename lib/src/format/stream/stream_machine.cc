@@ -229,7 +229,7 @@ Result<Step> StreamMachine::take_iterable(const Window& window) {
   ByteReader in(window.bytes, window.offset);
   SectionHeader header = read_section_header(in);
   if (!in.ok()) return short_read(in, window);
-  auto section = bind(std::move(header));
+  auto section = bind(header);
   if (!section) return section.error();
   // A section that cannot be read is not told of: it is lost as a whole.
   if (auto status = body_.begin(**section); !status) return status.error();
@@ -239,13 +239,13 @@ Result<Step> StreamMachine::take_iterable(const Window& window) {
   return Step{consumed_by(in, window), 0};
 }
 
-Result<SectionHeader*> StreamMachine::bind(SectionHeader header) {
+Result<SectionHeader*> StreamMachine::bind(const SectionHeader& header) {
   SectionHeader* section = table_.find(header.section_id);
   if (header.type == SectionType::Start) {
     bool again = section && section->idstr == header.idstr &&
                  section->instance_id == header.instance_id &&
                  section->version_id == header.version_id;
-    if (!again) return table_.open(std::move(header));
+    if (!again) return table_.open(header);
     auto seen =
         visitor_.on_problem({.offset = header.offset,
                              .message = fmt::format("{} is started twice", place_of(header)),

@@ -83,7 +83,7 @@ class StreamMachine {
   Status take_up_ram(uint64_t offset);
   Result<Step> advance(const Window& window);
   Result<Step> step_in(const Window& window);
-  Result<SectionHeader*> bind(SectionHeader header);
+  Result<SectionHeader*> bind(const SectionHeader& header);
   void learn_page_size(const Command& command);
 
   StreamVisitor& visitor_;

@@ -92,9 +92,10 @@ Result<Step> StreamTail::take_vmdesc(const Window& window) {
   ByteReader in(window.bytes, window.offset);
   in.be<uint8_t>("record type");
   auto length = in.be<uint32_t>("vmdesc length");
-  if (in.ok())
-    is_text_ = is_text(window.bytes.subspan(wire::kVmdescHeaderBytes)
-                           .first(std::min<size_t>(length, in.remaining())));
+  if (in.ok()) {
+    auto text = window.bytes.subspan(wire::kVmdescHeaderBytes);
+    is_text_ = is_text(text.first(std::min<size_t>(length, text.size())));
+  }
   if (in.ok() && length > limits_.vmdesc_bytes) {
     return Error{
         Errc::Unsupported,
