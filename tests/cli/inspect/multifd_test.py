@@ -99,6 +99,16 @@ class NotWhole(MultifdTest):
         self.write("again", PARTS["chan1.bin"])
         self.assert_told(self.verify(*NAMES, "again"), f"{self.path('again')}: this is channel 0, which another")
 
+    def test_numbers_and_room_by_what_qemu_does_with_them(self):
+        for at, value, verdict in ((64 + HEADER + 31, 0, "loads"), (64 + HEADER + 24, 1, "loads"),
+                                   (64 + HEADER + 15, 1, "refused")):
+            with self.subTest(at):
+                changed = bytearray(PARTS["chan2.bin"])
+                changed[at] = value
+                self.write("chan2.bin", changed)
+                run = self.verify(*NAMES)
+                self.assertEqual((run.status, run.json["ok"], run.json["verdict"]), (MALFORMED, False, verdict))
+
     def test_a_channel_that_is_cut(self):
         for length in (0, 7, 40, 64, 64 + 100, 64 + HEADER, 100_000, len(PARTS["chan1.bin"]) - 1,
                        len(PARTS["chan1.bin"]) - HEADER):
