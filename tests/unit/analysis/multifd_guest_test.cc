@@ -336,6 +336,34 @@ TEST_CASE("a page size that the main stream tells too late", "[analysis]") {
         "pages of 8192 bytes, wanted 4096, as other machines have: the channels cannot be read");
 }
 
+TEST_CASE("a guest that is too large for the memory is no damage", "[analysis]") {
+  MultifdGuest guest(2 * analysis::NumberSet::kChunkBytes - 1);  // a chunk for pc.ram, none for rom
+  auto main = multifd_main();
+  auto stream = make_memory_source(main.bytes());
+  CHECK_FALSE(scan_stream(*stream, guest.main_visitor()).fault);
+  auto bytes = multifd_channel(1);
+  auto fits = make_memory_source(bytes);
+  CHECK(guest.read_channel(*fits));
+  for (uint8_t id : {0, 1}) {
+    bytes = multifd_channel(id);
+    auto source = make_memory_source(bytes);
+    auto read = guest.read_channel(*source);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().code == Errc::Unsupported);
+    CHECK(read.error().message == "to know which pages came takes more than 2175 bytes");
+  }
+}
+
+TEST_CASE("a main stream with more pages than the memory is read all the same", "[analysis]") {
+  MultifdGuest guest(0);
+  auto main = multifd_main();
+  auto stream = make_memory_source(main.bytes());
+  CHECK_FALSE(scan_stream(*stream, guest.main_visitor()).fault);
+  auto bytes = multifd_channel(0);
+  auto source = make_memory_source(bytes);
+  CHECK(guest.read_channel(*source).error().code == Errc::Unsupported);
+}
+
 TEST_CASE("a set of numbers", "[analysis]") {
   analysis::NumberSet set;
   CHECK(set.first_missing() == 0);

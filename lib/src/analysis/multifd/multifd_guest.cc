@@ -17,6 +17,7 @@ namespace vmstream {
 
 using analysis::ChannelChecks;
 using analysis::CommonFacts;
+using analysis::MainFacts;
 using analysis::SentBlock;
 
 bool MultifdChannel::data_read() const {
@@ -31,6 +32,8 @@ bool MultifdFindings::ok() const {
 }
 
 struct MultifdGuest::State {
+  explicit State(uint64_t most_set_bytes) : common{.main = MainFacts(most_set_bytes)} {}
+
   CommonFacts common;
   MultifdFindings findings;
 
@@ -46,7 +49,8 @@ struct MultifdGuest::State {
   }
 };
 
-MultifdGuest::MultifdGuest() : state_(std::make_unique<State>()) {}
+MultifdGuest::MultifdGuest(uint64_t most_set_bytes)
+    : state_(std::make_unique<State>(most_set_bytes)) {}
 MultifdGuest::~MultifdGuest() = default;
 
 StreamVisitor& MultifdGuest::main_visitor() {
@@ -77,6 +81,7 @@ Status read_all(ByteSource& source, MultifdReader& reader, MultifdChannel& chann
 Status MultifdGuest::read_channel(ByteSource& source, const ChannelOptions& options) {
   CommonFacts& common = state_->common;
   if (auto known = common.main.check_page_bytes(); !known) return known;
+  if (!common.main.within_limit()) return common.main.within_limit();
   if (common.main.uuid()) common.uuid = common.main.uuid();
   MultifdChannel& channel = state_->findings.channels.emplace_back();
   ChannelChecks checks(common, channel);
@@ -84,6 +89,7 @@ Status MultifdGuest::read_channel(ByteSource& source, const ChannelOptions& opti
   if (auto read = read_all(source, reader, channel, options); !read && !channel.fault) {
     channel.fault = read.error();
   }
+  if (!common.main.within_limit()) return common.main.within_limit();
   if (!channel.fault) return ok();
   if (!is_of_stream(*channel.fault)) return *channel.fault;
   channel.problems.add(*channel.fault, channel.plain_bytes);
@@ -148,6 +154,7 @@ void MultifdGuest::State::check_numbers() {
 }
 
 void MultifdGuest::State::check_pages() {
+  if (!common.main.within_limit()) return;
   for (const SentBlock& block : common.main.blocks()) check_block(block);
 }
 
