@@ -170,6 +170,13 @@ class NoGuest(MultifdTest):
             os.remove(self.path(name))
         self.assertIn("no file in it", self.refused(MALFORMED, "verify", self.folder))
 
+    def test_a_folder_is_given_alone(self):
+        for args in ((self.folder, self.folder), (self.path("qevm"), self.folder),
+                     ("--multifd", self.folder, self.path("absent"))):
+            said = self.refused(USAGE, "verify", *args)
+            self.assertIn(f"{self.folder}: a folder is one guest, and must be given alone", said)
+            self.assertIn("hint: verify each guest with a call of its own", said)
+
     def test_the_option_is_of_verify_and_wants_files(self):
         self.assertIn("info does not know --multifd", self.refused(USAGE, "info", "--multifd", self.path("qevm")))
         self.assertIn("- is none", self.refused(USAGE, "verify", "--multifd", "-", self.path("qevm")))
