@@ -95,6 +95,10 @@ ChannelBuilder& ChannelBuilder::sync(uint64_t number) {
   return packet({.number = number, .sync = true});
 }
 
+ChannelBuilder& ChannelBuilder::new_sync(uint64_t number) {
+  return packet({.number = number, .sync = true, .room = 0});
+}
+
 ChannelBuilder& ChannelBuilder::device(const std::string& idstr, uint32_t instance_id,
                                        uint32_t bytes) {
   starts_.push_back(out_.size());
@@ -125,6 +129,18 @@ std::vector<std::byte> multifd_channel(uint8_t id, Packing packing) {
   } else {
     channel.sync(1).packet({.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}});
     channel.sync(5).packet({.number = 8, .block = "pc.ram", .sync = true, .data_bytes = 8192});
+  }
+  return std::move(channel.bytes());
+}
+
+std::vector<std::byte> new_multifd_channel(uint8_t id) {
+  ChannelBuilder channel(id);
+  if (id == 0) {
+    channel.new_sync(0).packet({.number = 2, .block = "pc.ram", .pages = {0, 1}}).new_sync(4);
+    channel.packet({.number = 6, .block = "rom", .pages = {0}}).new_sync(7);
+  } else {
+    channel.new_sync(1).packet({.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}});
+    channel.new_sync(5).new_sync(8);
   }
   return std::move(channel.bytes());
 }

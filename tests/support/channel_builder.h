@@ -38,6 +38,8 @@ class ChannelBuilder {
 
   ChannelBuilder& packet(const PacketFields& fields);
   ChannelBuilder& sync(uint64_t number);
+  /// Without room for pages, as 9.2 and later send it.
+  ChannelBuilder& new_sync(uint64_t number);
   /// With a state of so many bytes.
   ChannelBuilder& device(const std::string& idstr, uint32_t instance_id, uint32_t bytes);
 
@@ -62,5 +64,7 @@ class ChannelBuilder {
 /// false.
 StreamBuilder multifd_main(size_t marks = 0, bool whole = true);
 std::vector<std::byte> multifd_channel(uint8_t id, Packing packing = Packing::None);
+/// The same as 9.2 and later send it: no packet overtaken, no room where there is no page.
+std::vector<std::byte> new_multifd_channel(uint8_t id);
 
 }  // namespace testing

@@ -291,7 +291,7 @@ void add_inspect_options(CommandLine& line, InspectOptions& options) {
   line.flag("--multifd", options.multifd,
             scoped("--multifd",
                    "the FILEs are one guest: the main stream of a multifd migration and its page "
-                   "channels; a folder of them needs no option"));
+                   "channels; a folder of them, given alone, needs no option"));
   line.text("--block", "NAME", options.block,
             scoped("--block", "the RAM block, or the disk's device; the only one needs no name"));
   line.value("--instance", "N", scoped("--instance", "only the one with this instance id"),

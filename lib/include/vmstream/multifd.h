@@ -46,9 +46,11 @@ struct MultifdPacket {
   uint32_t flags = 0;        ///< as on the wire
   bool sync = false;         ///< the sender waited for all channels behind this packet
   MultifdMethod method = MultifdMethod::None;
+  uint32_t room = 0;  ///< for so many pages; 0 since 9.2 in packets without a page
   /// Counted over all channels. Releases before 9.0 give a packet with pages the number of the
-  /// SYNC that overtook it, and send an empty packet of the same number behind it; the number that
-  /// the pages had is then nowhere. 0 in packets with device state, which are not counted.
+  /// SYNC that overtook it, and mostly send an empty packet of the same number behind it; the
+  /// number that the pages had is then nowhere. 0 in packets with device state, which are not
+  /// counted.
   uint64_t number = 0;
   std::string_view block = {};           ///< name of the RAM block; not escaped
   std::span<const uint64_t> pages = {};  ///< offsets in the block of pages with data, in its order

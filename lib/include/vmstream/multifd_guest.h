@@ -61,16 +61,21 @@ struct ChannelOptions {
 
 /// Holds the channels of a guest against its main stream and against each other: ids, UUIDs, block
 /// names, places of pages, lengths of data (which is unpacked for that, where it is zlib or zstd),
-/// numbers of packets without a gap, as many SYNC packets everywhere as the main stream waits for,
-/// and for every page somebody who sent it. The content of pages has no checksum: a flipped bit in
-/// it is found where unpacking fails only.
+/// numbers of packets (without a gap, but for senders before 9.2), as many SYNC packets everywhere
+/// as the main stream waits for, and for every page somebody who sent it. The content of pages has
+/// no checksum: a flipped bit in it is found where unpacking fails only.
 ///
 /// Use: scan_stream() of the main stream with main_visitor(), then read_channel() for each channel
 /// in any order, then finish(). Used by one thread.
-/// Memory: a bit for each page and each packet, at most 1 GiB, and what MultifdReader takes.
+/// Memory: a bit for each page, as much as it is given for that, a bit for each packet number, at
+/// most 18 MiB, and what MultifdReader and unpacking take.
 class MultifdGuest {
  public:
-  MultifdGuest();
+  /// Enough for 20 TiB of pages of 4 KiB.
+  static constexpr uint64_t kMostSetBytes = uint64_t{704} << 20;
+
+  /// `most_set_bytes`: of memory to know which pages came.
+  explicit MultifdGuest(uint64_t most_set_bytes = kMostSetBytes);
   ~MultifdGuest();
 
   /// Borrowed; to be shown all of the main stream.
@@ -79,6 +84,7 @@ class MultifdGuest {
   /// Reads a channel to its end. A fault of the stream is part of the findings. The error is of the
   /// world around it (I/O, interruption), or Errc::Unsupported where the channels cannot be
   /// understood: with a page size that the main stream tells too late, or too many pages.
+  /// Then there are no findings, and finish() is not called.
   Status read_channel(ByteSource& source, const ChannelOptions& options = {});
 
   /// Call once, and read nothing after.

@@ -99,6 +99,16 @@ class NotWhole(MultifdTest):
         self.write("again", PARTS["chan1.bin"])
         self.assert_told(self.verify(*NAMES, "again"), f"{self.path('again')}: this is channel 0, which another")
 
+    def test_numbers_and_room_by_what_qemu_does_with_them(self):
+        for at, value, verdict in ((64 + HEADER + 31, 0, "loads"), (64 + HEADER + 24, 1, "loads"),
+                                   (64 + HEADER + 15, 1, "refused")):
+            with self.subTest(at):
+                changed = bytearray(PARTS["chan2.bin"])
+                changed[at] = value
+                self.write("chan2.bin", changed)
+                run = self.verify(*NAMES)
+                self.assertEqual((run.status, run.json["ok"], run.json["verdict"]), (MALFORMED, False, verdict))
+
     def test_a_channel_that_is_cut(self):
         for length in (0, 7, 40, 64, 64 + 100, 64 + HEADER, 100_000, len(PARTS["chan1.bin"]) - 1,
                        len(PARTS["chan1.bin"]) - HEADER):
@@ -159,6 +169,13 @@ class NoGuest(MultifdTest):
         for name in (*NAMES, "notes.txt"):
             os.remove(self.path(name))
         self.assertIn("no file in it", self.refused(MALFORMED, "verify", self.folder))
+
+    def test_a_folder_is_given_alone(self):
+        for args in ((self.folder, self.folder), (self.path("qevm"), self.folder),
+                     ("--multifd", self.folder, self.path("absent"))):
+            said = self.refused(USAGE, "verify", *args)
+            self.assertIn(f"{self.folder}: a folder is one guest, and must be given alone", said)
+            self.assertIn("hint: verify each guest with a call of its own", said)
 
     def test_the_option_is_of_verify_and_wants_files(self):
         self.assertIn("info does not know --multifd", self.refused(USAGE, "info", "--multifd", self.path("qevm")))

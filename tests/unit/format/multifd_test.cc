@@ -195,6 +195,30 @@ TEST_CASE("what no receiver minds is a problem and no end", "[format]") {
   }
 }
 
+// Real ones hang where it is less than the packet uses.
+TEST_CASE("QEMU refuses room for fewer pages than there are", "[format]") {
+  struct Effects final : MultifdVisitor {
+    Status on_problem(const Problem& problem) override {
+      all.push_back(problem.effect);
+      return ok();
+    }
+    std::vector<LoadEffect> all;
+  };
+  auto effects_of = [](uint32_t room) {
+    ChannelBuilder channel(3);
+    channel.packet({.number = 9, .block = "pc.ram", .pages = {1, 0}, .zeros = {2}, .room = room});
+    Effects effects;
+    MultifdReader reader(effects, ChannelBuilder::kPageBytes);
+    CHECK(reader.feed(channel.bytes()));
+    return effects.all;
+  };
+  CHECK(effects_of(0) == std::vector{LoadEffect::Refused});
+  CHECK(effects_of(2) == std::vector{LoadEffect::Refused});
+  CHECK(effects_of(3) == std::vector{LoadEffect::Ignored});
+  CHECK(effects_of(128).empty());
+  CHECK(effects_of(129) == std::vector{LoadEffect::Refused});
+}
+
 TEST_CASE("a visitor's error stops the reader and stays", "[format]") {
   struct Refuser final : MultifdVisitor {
     Status on_packet(const MultifdPacket&) override { return Error{Errc::Interrupted, "enough"}; }

@@ -119,18 +119,24 @@ class FileList {
   ExitStatus worst_ = ExitStatus::Done;
 };
 
-bool is_folder(const InspectOptions& options) {
+bool is_folder(const std::string& file) {
   std::error_code unknown;
-  return options.arguments.empty() && std::filesystem::is_directory(options.file, unknown);
+  return std::filesystem::is_directory(file, unknown);
 }
 
 }  // namespace
 
 ExitStatus verify(Session& session, const InspectOptions& options) {
-  if (options.multifd || is_folder(options)) return verify_multifd(session, options);
-  if (options.arguments.empty()) return verify_one(session, options);
   std::vector<std::string> files{options.file};
   files.insert(files.end(), options.arguments.begin(), options.arguments.end());
+  auto folder = std::ranges::find_if(files, is_folder);
+  if (folder != files.end() && files.size() > 1) {
+    return session.fail(*folder, {.code = vmstream::Errc::Usage,
+                                  .message = "a folder is one guest, and must be given alone",
+                                  .hint = "verify each guest with a call of its own"});
+  }
+  if (options.multifd || folder != files.end()) return verify_multifd(session, options);
+  if (files.size() == 1) return verify_one(session, options);
   return FileList(session, options).run(files);
 }
 

@@ -137,18 +137,15 @@ class GuestReader {
   }
 
   bool list_files(std::vector<std::string>& files) {
-    std::vector<std::string> given{one_.file};
-    given.insert(given.end(), one_.arguments.begin(), one_.arguments.end());
-    for (const std::string& file : given) {
-      std::error_code unknown;
-      if (!fs::is_directory(file, unknown)) {
-        files.push_back(file);
-        continue;
-      }
-      auto listed = list_folder(file);
-      if (!listed) return fail(file, listed.error());
-      files.insert(files.end(), listed->begin(), listed->end());
+    std::error_code unknown;
+    if (!fs::is_directory(named_, unknown)) {
+      files.push_back(named_);
+      files.insert(files.end(), one_.arguments.begin(), one_.arguments.end());
+      return true;
     }
+    auto listed = list_folder(named_);
+    if (!listed) return fail(named_, listed.error());
+    files = std::move(*listed);
     return true;
   }
 

@@ -7,8 +7,9 @@
 
 namespace vmtools {
 
-/// The FILEs are parts of one guest, in any order; of a folder the files in it are, sorted by name,
-/// without hidden ones and indexes. Prints a verdict on all, and a line for each part.
+/// The FILEs are parts of one guest, in any order; of a folder, which is given alone, the files in
+/// it are, sorted by name, without hidden ones and indexes. Prints a verdict on all, and a line for
+/// each part.
 ExitStatus verify_multifd(Session& session, const InspectOptions& options);
 
 }  // namespace vmtools

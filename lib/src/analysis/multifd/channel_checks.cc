@@ -13,6 +13,13 @@
 #include "format/wire.h"
 
 namespace vmstream::analysis {
+namespace {
+
+// 64 TiB of pages. Channels are read one after the other, so numbers may be far apart for a while;
+// this is what bounds the memory for them.
+constexpr uint64_t kMostPackets = uint64_t{1} << 27;
+
+}  // namespace
 
 void ChannelChecks::tell(uint64_t offset, std::string message, LoadEffect effect) {
   channel_.problems.add({.offset = offset, .message = std::move(message), .effect = effect});
@@ -38,40 +45,35 @@ Status ChannelChecks::on_packet(const MultifdPacket& packet) {
     ++channel_.device_packets;
     return ok();
   }
-  if (auto checked = check_number(packet); !checked || packet.is_empty()) return checked;
+  note_release(packet);
+  check_number(packet);
+  if (packet.is_empty()) return ok();
   if (auto checked = check_method(packet); !checked) return checked;
   return check_pages(packet);
 }
 
-// Ascending in a channel, and each once in all of them; see MultifdPacket::number. No QEMU looks
-// at them: it loads what is there.
-Status ChannelChecks::check_number(const MultifdPacket& packet) {
+// The first packet of a channel is a SYNC, so this is known when numbers begin to matter.
+void ChannelChecks::note_release(const MultifdPacket& packet) {
+  if (packet.is_empty() && packet.room != 0) common_.old_sender = true;
+  if (packet.sync && !packet.is_empty()) ++common_.overtaken;
+}
+
+// Ascending in a channel, and of newer senders each once in all of them; see MultifdPacket::number.
+// No QEMU looks at them: it loads what is there.
+void ChannelChecks::check_number(const MultifdPacket& packet) {
   constexpr uint64_t kNumberAt = 24;
-  constexpr uint64_t kMostPackets = uint64_t{1} << 32;  // 2 PiB of pages
-  uint64_t place = packet.offset + kNumberAt;
-  if (packet.number >= kMostPackets) {
-    tell(place,
-         fmt::format("packet has number {}, wanted less than {}", packet.number, kMostPackets),
-         LoadEffect::Depends);
-    return ok();
-  }
+  auto wrong = [&](const std::string& wanted) {
+    common_.wrong_numbers = true;
+    tell(packet.offset + kNumberAt, fmt::format("packet has number {}, {}", packet.number, wanted),
+         LoadEffect::Ignored);
+  };
+  if (packet.number >= kMostPackets) return wrong(fmt::format("wanted less than {}", kMostPackets));
   auto before = std::exchange(last_number_, packet.number);
   if (before && packet.number < *before) {
-    tell(place,
-         fmt::format("packet has number {}, wanted more than {} of the one before it",
-                     packet.number, *before),
-         LoadEffect::Depends);
+    wrong(fmt::format("wanted more than {} of the one before it", *before));
   }
-  if (common_.packets.insert(packet.number)) return ok();
-  if (before == packet.number && packet.is_empty()) {
-    ++common_.repeated;
-  } else {
-    tell(place,
-         fmt::format("packet has number {}, which another one has, wanted one of its own",
-                     packet.number),
-         LoadEffect::Depends);
-  }
-  return ok();
+  if (common_.packets.insert(packet.number) || common_.old_sender) return;
+  wrong("which another one has, wanted one of its own");
 }
 
 Status ChannelChecks::check_method(const MultifdPacket& packet) {
@@ -116,7 +118,7 @@ void ChannelChecks::check_doubles(const MultifdPacket& packet) {
   auto twice = std::ranges::adjacent_find(offsets);
   if (twice == offsets.end()) return;
   tell(packet.offset + wire::kMultifdTableOffset,
-       fmt::format("page at {:#x} twice in one packet, wanted once", *twice), LoadEffect::Depends);
+       fmt::format("page at {:#x} twice in one packet, wanted once", *twice), LoadEffect::Ignored);
 }
 
 Status ChannelChecks::place(const MultifdPacket& packet, SentBlock& block, uint64_t offset,

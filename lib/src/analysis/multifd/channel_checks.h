@@ -19,10 +19,12 @@ namespace vmstream::analysis {
 /// What the channels of a guest have in common.
 struct CommonFacts {
   MainFacts main;
-  NumberSet packets;      ///< their numbers, of all channels
-  uint64_t repeated = 0;  ///< empty packets with the number of the one before them
-  std::optional<std::array<std::byte, 16>> uuid;  ///< of the main stream, or the first channel
-  std::optional<MultifdMethod> method;            ///< of the first packet with pages
+  NumberSet packets = {};      ///< their numbers, of all channels
+  bool wrong_numbers = false;  ///< a packet was told to have one
+  bool old_sender = false;     ///< its numbers have gaps, as before 9.0; 9.0 and 9.1 look like it
+  uint64_t overtaken = 0;      ///< packets with pages and the number of a SYNC
+  std::optional<std::array<std::byte, 16>> uuid = {};  ///< of the main stream, or the first channel
+  std::optional<MultifdMethod> method = {};            ///< of the first packet with pages
 };
 
 /// Counts, and holds each packet against the block list and the packets before it.
@@ -39,7 +41,8 @@ class ChannelChecks final : public MultifdVisitor {
   Status on_problem(const Problem& problem) override;
 
  private:
-  Status check_number(const MultifdPacket& packet);
+  void note_release(const MultifdPacket& packet);
+  void check_number(const MultifdPacket& packet);
   Status check_method(const MultifdPacket& packet);
   Status check_pages(const MultifdPacket& packet);
   void check_doubles(const MultifdPacket& packet);

@@ -45,7 +45,8 @@ Status MainFacts::on_page(const Page& page) {
   ++(page.kind == PageKind::Zero ? zero_pages_ : pages_);
   SentBlock* block = page.block ? find(page.block->name) : nullptr;
   if (block == nullptr || page.block_offset >= block->bytes) return ok();
-  return send(*block, page.block_offset);
+  if (within_limit_) send(*block, page.block_offset);
+  return ok();  // the stream itself can be read
 }
 
 Status MainFacts::on_ram_mark(RamMark mark, uint64_t) {
@@ -91,9 +92,11 @@ Status MainFacts::send(SentBlock& block, uint64_t offset) {
   uint64_t before = block.pages.bytes();
   block.pages.insert(offset / page_bytes_);
   set_bytes_ += block.pages.bytes() - before;
-  if (set_bytes_ <= kMostBytes) return ok();
-  return Error{Errc::Unsupported,
-               fmt::format("to know which pages came takes more than {} bytes", kMostBytes)};
+  if (set_bytes_ <= most_bytes_) return ok();
+  within_limit_ =
+      Error{Errc::Unsupported,
+            fmt::format("to know which pages came takes more than {} bytes", most_bytes_)};
+  return within_limit_;
 }
 
 }  // namespace vmstream::analysis

@@ -29,8 +29,8 @@ struct SentBlock {
 /// agree with.
 class MainFacts final : public StreamVisitor {
  public:
-  /// Of all sets of a guest together.
-  static constexpr uint64_t kMostBytes = uint64_t{1} << 30;
+  /// `most_bytes`: of memory for the pages of all blocks.
+  explicit MainFacts(uint64_t most_bytes) : most_bytes_(most_bytes) {}
 
   Status on_configuration(const Configuration& configuration) override;
   Status on_section(const SectionHeader& header) override;
@@ -42,6 +42,8 @@ class MainFacts final : public StreamVisitor {
 
   /// Errc::Unsupported where the channels cannot be read by what is known of pages.
   Status check_page_bytes() const;
+  /// Errc::Unsupported once there were too many pages to know which of them came.
+  const Status& within_limit() const { return within_limit_; }
   uint32_t page_bytes() const { return page_bytes_; }
   const std::optional<std::array<std::byte, 16>>& uuid() const { return uuid_; }
   /// Page records of the stream itself.
@@ -76,7 +78,9 @@ class MainFacts final : public StreamVisitor {
   uint64_t flushes_ = 0;
   bool ended_ = false;
   bool may_lack_pages_ = false;
+  uint64_t most_bytes_;
   uint64_t set_bytes_ = 0;
+  Status within_limit_ = ok();
 };
 
 }  // namespace vmstream::analysis

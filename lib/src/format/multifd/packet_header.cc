@@ -121,14 +121,15 @@ struct Counts {
   uint64_t all() const { return uint64_t{pages} + zeros; }
 };
 
-// Room for a full packet; since 9.0 none where there is no page.
+// Room for a full packet; since 9.2 none where there is no page. QEMU wants no more than it has
+// itself, and as much as the packet uses.
 void check_room(const Counts& counts, uint32_t capacity, std::vector<Problem>& problems) {
   if (counts.allocated == capacity || (counts.allocated == 0 && counts.all() == 0)) return;
-  problems.push_back(
-      {.offset = counts.offset,
-       .message =
-           fmt::format("packet has room for {} pages, wanted {}", counts.allocated, capacity),
-       .effect = counts.allocated > capacity ? LoadEffect::Refused : LoadEffect::Ignored});
+  bool refused = counts.allocated > capacity || counts.allocated < counts.all();
+  problems.push_back({.offset = counts.offset,
+                      .message = fmt::format("packet has room for {} pages, wanted {}",
+                                             counts.allocated, capacity),
+                      .effect = refused ? LoadEffect::Refused : LoadEffect::Ignored});
 }
 
 void check_counts(ByteReader& in, const Counts& counts, MultifdMethod method, uint32_t page_bytes) {
@@ -175,6 +176,7 @@ void read_pages(ByteReader& in, uint32_t page_bytes, MultifdHeader& header) {
   read_reserved(in, kUnusedBytes, "unused bytes", header.problems);
   read_name(in, header);
   if (!in.ok()) return;
+  header.packet.room = counts.allocated;
   header.packet.block = header.name;
   header.packet.data_bytes = counts.pages == 0 ? 0 : counts.data_bytes;
   read_offsets(in, counts, header);
