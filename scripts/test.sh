@@ -14,7 +14,7 @@ test_preset() {
   say "building in build/$preset"
   build "$preset"
   say "testing build/$preset"
-  (cd "$root" && run ctest --preset "$preset" -j2 "$@")
+  (cd "$root" && run ctest --preset "$preset" -j3 "$@")
 }
 
 "$root/scripts/install-deps.sh" build test qemu newer-qemu

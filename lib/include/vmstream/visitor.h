@@ -29,6 +29,8 @@ struct Problem {
   LoadEffect effect = LoadEffect::Refused;  ///< of a known flaw: none
   /// The description alone is hurt, which QEMU does not read.
   bool in_description = false;
+  /// A section that the description lacks: which of the two is hurt, the parser cannot tell.
+  bool undescribed = false;
 
   bool stops_a_load() const { return !known_flaw && effect == LoadEffect::Refused; }
 };

@@ -247,3 +247,19 @@ TEST_CASE("a stream without its memory depends on other connections", "[analysis
   CHECK(verdict(1) == Verdict::Depends);
   CHECK(verdict(2) == Verdict::Loads);
 }
+
+TEST_CASE("a known device that the description calls otherwise is loaded", "[analysis]") {
+  auto verdict = [](const std::string& name, uint32_t instance, const std::string& described) {
+    StreamBuilder stream;
+    stream.header().configuration("pc-q35-7.2").start(2, "ram", 4);
+    stream.ram_blocks({{"pc.ram", 0x1000}}).eos().footer().end(2).page("pc.ram", 0, 0x5a);
+    stream.eos().footer().full(3, name, instance, 2).text(std::string(24, 'x')).footer();
+    auto found = check(stream.eof().vmdesc(testing::make_vmdesc({{described, 24}})));
+    CHECK(found.problems.damage() == 2);  // it is not described, and the other does not come
+    return found.verdict.verdict;
+  };
+  CHECK(verdict("timer", 0, "timeR") == Verdict::Loads);
+  CHECK(verdict("timeR", 0, "timer") == Verdict::Refused);
+  CHECK(verdict("timer", 1, "timer") == Verdict::Refused);
+  CHECK(verdict("0000:00:03.0/novelty", 0, "0000:00:03.0/noveltx") == Verdict::Refused);
+}

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "analysis/scan/known_devices.h"
 #include "format/layout/virtio_subsections.h"
 
 #include <vmstream/text.h>
@@ -38,14 +39,25 @@ void DescriptionChecks::on_cut_vmdesc(const VmdescRecord& record) {
   }
 }
 
+// Name and instance are those that QEMU gives: then it is the description that is hurt.
+bool DescriptionChecks::is_sound_head(const SectionHeader& header) const {
+  const KnownDevice* device = find_known_device(header.idstr);
+  if (!device) return false;
+  if (device->instances == Instances::Single) return header.instance_id == 0;
+  auto is_of_name = [&](const KeptDevice& other) { return other.header.idstr == header.idstr; };
+  return header.instance_id < std::ranges::count_if(devices_.devices(), is_of_name);
+}
+
 // That the lengths agree is the parser's to tell; it has bounded the section by them.
 void DescriptionChecks::check_device(const KeptDevice& device, const Vmdesc& vmdesc) {
   const SectionHeader& header = device.header;
   const VmdescDevice* described = vmdesc.find(header.idstr, header.instance_id);
   if (described == nullptr) {
     undescribed_.emplace(header.idstr, header.instance_id);
-    log_.tell(header.offset, fmt::format("vmdesc does not describe section '{}' instance {}",
-                                         escape(header.idstr), header.instance_id));
+    log_.tell(header.offset,
+              fmt::format("vmdesc does not describe section '{}' instance {}", escape(header.idstr),
+                          header.instance_id),
+              is_sound_head(header) ? LoadEffect::Ignored : LoadEffect::Refused);
     return;
   }
   ++described_;

@@ -40,6 +40,7 @@ class DescriptionChecks {
   void check_device(const KeptDevice& device, const Vmdesc& vmdesc);
   void check_version(const SectionHeader& header, const VmdescDevice& described);
   void check_virtio(const SectionHeader& header, const DeviceState& state);
+  bool is_sound_head(const SectionHeader& header) const;
   void take_off(const VmdescDevice& described);
   void check_left_over(uint64_t vmdesc_offset);
 

@@ -52,7 +52,7 @@ void StreamChecks::check_release(bool is_old) {
 }
 
 Status StreamChecks::on_problem(const Problem& problem) {
-  log_.add(problem);
+  if (!problem.undescribed) log_.add(problem);  // else the description's checks tell of it
   return ok();
 }
 

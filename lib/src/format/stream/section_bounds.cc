@@ -76,8 +76,10 @@ Result<SectionBounds::Outcome> SectionBounds::try_description(const SectionHeade
   const VmdescDevice* device = description_->find(header.idstr, header.instance_id);
   if (!device) {
     auto seen = visitor_.on_problem(
-        {header.offset, fmt::format("vmdesc does not describe section '{}' instance {}",
-                                    escape(header.idstr), header.instance_id)});
+        {.offset = header.offset,
+         .message = fmt::format("vmdesc does not describe section '{}' instance {}",
+                                escape(header.idstr), header.instance_id),
+         .undescribed = true});
     if (!seen) return seen.error();
     return Outcome::Disagrees;
   }
