@@ -2,6 +2,9 @@
 # Runs under the address and undefined-behaviour sanitizers what reads bytes that nobody vouches for:
 # the kept inputs of the fuzz targets, the unit tests of all layers that parse or talk to another
 # program, and the three tools as a user runs them.
+#
+#   scripts/sanitize.sh             builds and tests
+#   scripts/sanitize.sh --build     builds only
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
@@ -9,14 +12,15 @@ set -euo pipefail
 readonly layers=(codec format crypto state guest analysis)
 readonly tools=(vmdump vmrestore vmstream-inspect)
 # On described streams and the captures that are kept here; those of tests/guest take too long.
-readonly cli=(vmdump vmrestore openpgp inspect verify damaged explain index captures ram ram_images
-  device dump_captures)
+readonly cli=(vmdump vmrestore openpgp inspect verify damaged explain index multifd captures ram
+  ram_images device dump_captures)
 
 alternatives() { (IFS='|' && echo "$*"); }
 
 "$root/scripts/install-deps.sh" build test
 say "building in build/asan"
 build asan fuzz_replays tools_common_test "${tools[@]}" "${layers[@]/%/_test}"
+if [ "${1:-}" = --build ]; then exit; fi
 say "testing build/asan"
 pattern="^(tools_common|$(alternatives "${layers[@]}")|cli_($(alternatives "${cli[@]}")))_test$|_replay$"
 (cd "$root" && run ctest --preset asan -j2 -R "$pattern")
