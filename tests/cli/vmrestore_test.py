@@ -295,7 +295,8 @@ class Failing(ToolTest):
         self.assertIn(b"left %d bytes of it unread" % (len(STREAM) - 100000), ran.stderr)
         self.assertIn(b"status 1", ran.stderr)
         self.shell("mkfifo fifo")
-        ran = self.shell(f"head -c 100000 < fifo > /dev/null & {tool('vmrestore')} -o fifo f")
+        ran = self.shell("(sleep 0.5; head -c 100000 > /dev/null) < fifo & "
+                         f"{tool('vmrestore')} -o fifo f")
         self.assert_fails(ENVIRONMENT, ran, "unread")
 
     def test_a_summary_that_nobody_takes(self):
