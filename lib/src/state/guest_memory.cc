@@ -31,21 +31,19 @@ Error no_block(std::string_view name, const std::vector<IndexedBlock>& blocks) {
 struct GuestMemory::State {
   SeekableState file;
   RamImage image;
-  std::vector<std::byte> edge;  // one page
+  std::vector<std::byte> page;
 
-  Result<uint64_t> read_edge(size_t block, uint64_t offset, std::span<std::byte>& into);
+  Result<uint64_t> read_within_page(size_t block, uint64_t offset, std::span<std::byte> into);
 };
 
-// From the middle of a page, up to its end or that of `into`, which is shortened by it.
-Result<uint64_t> GuestMemory::State::read_edge(size_t block, uint64_t offset,
-                                               std::span<std::byte>& into) {
-  edge.resize(image.page_size());
-  auto absent = image.read(block, offset / edge.size(), edge);
+// What lies in one page, from anywhere in it.
+Result<uint64_t> GuestMemory::State::read_within_page(size_t block, uint64_t offset,
+                                                      std::span<std::byte> into) {
+  page.resize(image.page_size());
+  auto absent = image.read(block, offset / page.size(), page);
   if (!absent) return absent;
-  auto from = static_cast<size_t>(offset % edge.size());
-  size_t count = std::min(edge.size() - from, into.size());
-  std::copy_n(edge.begin() + static_cast<ptrdiff_t>(from), count, into.begin());
-  into = into.subspan(count);
+  std::copy_n(page.begin() + static_cast<ptrdiff_t>(offset % page.size()), into.size(),
+              into.begin());
   return absent;
 }
 
@@ -99,16 +97,17 @@ Result<uint64_t> GuestMemory::read(std::string_view name, uint64_t offset,
                                           into.size(), offset, length)};
   }
   uint64_t absent = 0;
+  const size_t page_bytes = page_size();
   while (!into.empty()) {
-    size_t page_bytes = page_size();
-    size_t whole = offset % page_bytes == 0 ? into.size() / page_bytes * page_bytes : 0;
-    size_t left = into.size();
-    auto missing = whole == 0 ? state_->read_edge(*block, offset, into)
-                              : state_->image.read(*block, offset / page_bytes, into.first(whole));
+    size_t in_page = offset % page_bytes;
+    size_t whole = in_page == 0 ? into.size() / page_bytes * page_bytes : 0;
+    auto front = into.first(whole > 0 ? whole : std::min(page_bytes - in_page, into.size()));
+    auto missing = whole > 0 ? state_->image.read(*block, offset / page_bytes, front)
+                             : state_->read_within_page(*block, offset, front);
     if (!missing) return missing;
     absent += *missing;
-    if (whole > 0) into = into.subspan(whole);
-    offset += left - into.size();
+    offset += front.size();
+    into = into.subspan(front.size());
   }
   return absent;
 }

@@ -42,6 +42,15 @@ void write_state(const std::string& path, Coding coding) {
   REQUIRE(writer->publish());
 }
 
+// The memory of a file that the library has written.
+GuestMemory written_memory(const testing::TempDir& folder, Coding coding) {
+  std::string path = folder / "guest";
+  write_state(path, coding);
+  auto memory = GuestMemory::open(path);
+  REQUIRE(memory);
+  return std::move(*memory);
+}
+
 // As the guest has them.
 Bytes memory_of_ram() {
   Bytes memory(4 * kPage);
@@ -54,19 +63,16 @@ Bytes memory_of_ram() {
 
 TEST_CASE("memory is read from any byte on, whatever the file is packed in", "[state]") {
   testing::TempDir folder;
-  std::string path = folder / "guest";
-  write_state(path, GENERATE(Coding::None, Coding::Gzip, Coding::Zstd));
-  auto memory = GuestMemory::open(path);
-  REQUIRE(memory);
-  REQUIRE(memory->blocks().size() == 2);
-  CHECK(memory->page_size() == kPage);
+  auto memory = written_memory(folder, GENERATE(Coding::None, Coding::Gzip, Coding::Zstd));
+  REQUIRE(memory.blocks().size() == 2);
+  CHECK(memory.page_size() == kPage);
   const Bytes whole = memory_of_ram();
   for (size_t from : {size_t{0}, size_t{1}, kPage - 1, kPage, 2 * kPage + 7, 4 * kPage}) {
     for (size_t length : {size_t{0}, size_t{1}, kPage - 1, kPage, kPage + 1, 3 * kPage}) {
       if (from + length > whole.size()) continue;
       CAPTURE(from, length);
       Bytes got(length, std::byte{0x55});
-      REQUIRE(memory->read("pc.ram", from, got));
+      REQUIRE(memory.read("pc.ram", from, got));
       auto first = whole.begin() + static_cast<std::ptrdiff_t>(from);
       CHECK(std::equal(got.begin(), got.end(), first));
     }
@@ -75,35 +81,29 @@ TEST_CASE("memory is read from any byte on, whatever the file is packed in", "[s
 
 TEST_CASE("pages that were never sent are counted, each once", "[state]") {
   testing::TempDir folder;
-  std::string path = folder / "guest";
-  write_state(path, Coding::Zstd);
-  auto memory = GuestMemory::open(path);
-  REQUIRE(memory);
+  auto memory = written_memory(folder, Coding::Zstd);
   Bytes all(4 * kPage);
-  CHECK(*memory->read("pc.ram", 0, all) == 1);
+  CHECK(*memory.read("pc.ram", 0, all) == 1);
   Bytes front(kPage);
-  CHECK(*memory->read("pc.ram", 0, front) == 0);
+  CHECK(*memory.read("pc.ram", 0, front) == 0);
   Bytes middle(16);
-  CHECK(*memory->read("pc.ram", 2 * kPage + 100, middle) == 1);
+  CHECK(*memory.read("pc.ram", 2 * kPage + 100, middle) == 1);
 }
 
 TEST_CASE("what there is not cannot be read", "[state]") {
   testing::TempDir folder;
-  std::string path = folder / "guest";
-  write_state(path, Coding::Gzip);
-  auto memory = GuestMemory::open(path);
-  REQUIRE(memory);
+  auto memory = written_memory(folder, Coding::Gzip);
   Bytes bytes(kPage + 1);
-  auto nowhere = memory->read("vga", 0, bytes);
+  auto nowhere = memory.read("vga", 0, bytes);
   REQUIRE_FALSE(nowhere);
   CHECK(nowhere.error().code == Errc::Usage);
   CHECK(nowhere.error().hint == "the stream has pc.ram, rom");
-  auto past = memory->read("rom", kPage, bytes);
+  auto past = memory.read("rom", kPage, bytes);
   REQUIRE_FALSE(past);
   CHECK(past.error().code == Errc::Usage);
-  CHECK_FALSE(memory->read("rom", UINT64_MAX, bytes));
+  CHECK_FALSE(memory.read("rom", UINT64_MAX, bytes));
   bytes.pop_back();
-  CHECK(memory->read("rom", kPage, bytes));
+  CHECK(memory.read("rom", kPage, bytes));
   CHECK(bytes.front() == std::byte{8});
 }
 
