@@ -60,9 +60,11 @@ CaptureOptions watched_options(const Options& options, Session& session,
   return capture;
 }
 
-// The file's index is what the capture gathers. `writer` is borrowed.
+// The file's index, or the one beside a mapped-ram file, is what the capture gathers. `writer` is
+// borrowed.
 void take_index(const Options& options, StateWriter& writer, CaptureOptions& capture) {
-  if (!gathers_index(options)) return;
+  bool beside = options.mapped_ram && !options.no_index;
+  if (!beside && !writer.wants_index()) return;
   capture.index = [&writer](vmstream::StateIndex index) { writer.set_index(std::move(index)); };
 }
 

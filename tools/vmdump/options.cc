@@ -343,12 +343,6 @@ Compression chosen_compression(const Options& options) {
   return {.coding = by_suffix.value_or(Coding::Zstd)};
 }
 
-bool gathers_index(const Options& options) {
-  Coding coding = chosen_compression(options).coding;
-  if (options.mapped_ram) return !options.no_index;
-  return !options.no_index && !options.filter && (coding == Coding::Gzip || coding == Coding::Zstd);
-}
-
 bool is_plain(const Options& options) {
   bool is_coded = options.filter || chosen_compression(options).coding != Coding::None;
   return !is_coded && !options.is_openpgp();

@@ -85,9 +85,6 @@ vmstream::ConvergenceRules convergence_rules(const Options& options);
 /// What -c, or else the suffix of the output, asks for. Of no meaning with --filter.
 Compression chosen_compression(const Options& options);
 
-/// Whether the file gets an index.
-bool gathers_index(const Options& options);
-
 /// Whether the file is the plain stream, byte for byte.
 bool is_plain(const Options& options);
 
