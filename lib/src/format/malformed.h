@@ -21,8 +21,8 @@ inline bool is_of_stream(const Error& fault) {
          fault.code == Errc::Unsupported;
 }
 
-/// `fault` hurts the description alone: how to do without it.
-inline Error in_description(Error fault) {
+/// A fault that hurts the description alone, with a hint how to restore without it.
+inline Error with_description_hint(Error fault) {
   fault.hint = "--accept-damaged-description restores the guest without the description";
   return fault;
 }

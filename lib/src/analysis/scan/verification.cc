@@ -95,7 +95,7 @@ namespace {
 Status judge(const Verification& found, const ScanResult& scan, Wanted wanted) {
   auto whole = scan.fault ? Status(*scan.fault) : found.status();
   if (whole || !found.ok_but_for_description()) return whole;
-  return wanted == Wanted::Whole ? Status(in_description(whole.error())) : ok();
+  return wanted == Wanted::Whole ? Status(with_description_hint(whole.error())) : ok();
 }
 
 }  // namespace

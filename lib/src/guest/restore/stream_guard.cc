@@ -46,7 +46,7 @@ Status StreamGuard::judge(const Error& fault) {
 Status StreamGuard::leave_out_description(const Error& fault) {
   if (auto whole = router_.check_whole(); !whole) return whole;
   if (router_.guessed_ends()) return fault;
-  if (!accept_damaged_description_) return in_description(fault);
+  if (!accept_damaged_description_) return with_description_hint(fault);
   description_fault_ = fault;
   return ok();
 }
