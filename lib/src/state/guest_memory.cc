@@ -87,11 +87,11 @@ RamImage& GuestMemory::image() {
 }
 
 // Whole pages go straight to where they are wanted.
-Result<uint64_t> GuestMemory::read(std::string_view name, uint64_t offset,
+Result<uint64_t> GuestMemory::read(std::string_view block, uint64_t offset,
                                    std::span<std::byte> into) {
-  auto block = state_->image.find_block(name);
-  if (!block) return no_block(name, blocks());
-  uint64_t length = blocks()[*block].block.used_length;
+  auto found = state_->image.find_block(block);
+  if (!found) return no_block(block, blocks());
+  uint64_t length = blocks()[*found].block.used_length;
   if (offset > length || into.size() > length - offset) {
     return Error{Errc::Usage, fmt::format("{} bytes from {:#x} on reach past the end, {:#x}",
                                           into.size(), offset, length)};
@@ -102,8 +102,8 @@ Result<uint64_t> GuestMemory::read(std::string_view name, uint64_t offset,
     size_t in_page = offset % page_bytes;
     size_t whole = in_page == 0 ? into.size() / page_bytes * page_bytes : 0;
     auto front = into.first(whole > 0 ? whole : std::min(page_bytes - in_page, into.size()));
-    auto missing = whole > 0 ? state_->image.read(*block, offset / page_bytes, front)
-                             : state_->read_within_page(*block, offset, front);
+    auto missing = whole > 0 ? state_->image.read(*found, offset / page_bytes, front)
+                             : state_->read_within_page(*found, offset, front);
     if (!missing) return missing;
     absent += *missing;
     offset += front.size();
