@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How long one page of the guest takes out of a file with an index: with the block it lies in to be
 // decoded, and with that block decoded already. Prints both medians in milliseconds as JSON.
-#include <vmstream/ram_image.h>
-#include <vmstream/seekable_state.h>
+#include <vmstream/state_file.h>
 
 #include <fmt/format.h>
 
@@ -36,10 +35,8 @@ double median(std::vector<double>& values) {
   return *middle;
 }
 
-Status measure(const SeekableState& state) {
-  auto index = state.index->read();
-  if (!index) return index.error();
-  auto image = RamImage::make(*state.plain(), std::move(*index));
+Status measure(StateFile& file) {
+  auto image = file.ram();
   if (!image) return image.error();
   std::vector<double> cold, cached;
   std::vector<std::byte> bytes(image->page_size());
@@ -60,12 +57,12 @@ Status measure(const SeekableState& state) {
 }  // namespace
 
 int main(int count, char** words) {
-  auto state = count == 2 ? open_seekable_state(words[1]) : std::nullopt;
-  if (!state || !state->index || !state->plain()) {
+  auto file = count == 2 ? StateFile::open(words[1]) : Error{};
+  if (!file || !file->index() || !file->random()) {
     fmt::print(stderr, "usage: random_page FILE (one with an index)\n");
     return 2;
   }
-  auto measured = measure(*state);
+  auto measured = measure(*file);
   if (measured) return 0;
   fmt::print(stderr, "random_page: {}\n", measured.error().message);
   return 1;

@@ -6,13 +6,14 @@
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  auto file = vmstream::open_state(argv[1]);
-  if (!file) {
-    std::fprintf(stderr, "%s: %s\n", argv[1], vmstream::describe(file.error()).c_str());
+  auto file = vmstream::StateFile::open(argv[1]);
+  auto stream = file ? file->stream() : file.error();
+  if (!stream) {
+    std::fprintf(stderr, "%s: %s\n", argv[1], vmstream::describe(stream.error()).c_str());
     return 1;
   }
   vmstream::SummaryCollector collector;
-  auto scan = vmstream::scan_stream(*file->plain, collector);
+  auto scan = vmstream::scan_stream(**stream, collector);
   for (const auto& device : collector.finish(scan).devices) {
     std::printf("%#10llx  %6llu bytes  version %u  %s\n",
                 static_cast<unsigned long long>(device.header.offset),

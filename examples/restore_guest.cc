@@ -10,12 +10,14 @@
 namespace {
 
 vmstream::Status restore(const char* path, std::vector<std::string> command) {
-  auto file = vmstream::open_state(path);
+  auto file = vmstream::StateFile::open(path);
   if (!file) return file.error();
+  auto stream = file->piped_stream();
+  if (!stream) return stream.error();
   auto qemu = vmstream::QemuProcess::start(std::move(command));
   if (!qemu) return qemu.error();
   vmstream::RestoreOptions options{.run_state = vmstream::RunState::Running};
-  auto restored = vmstream::restore_guest(*file->plain, qemu->qmp(), options);
+  auto restored = vmstream::restore_guest(**stream, qemu->qmp(), options);
   if (!restored) return restored.error();
   auto ended = qemu->wait();
   return ended ? vmstream::ok() : vmstream::Status(ended.error());

@@ -5,7 +5,7 @@
 // stream depends on the size of the pieces.
 #include <vmstream/extract.h>
 #include <vmstream/stream_scan.h>
-#include <vmstream/unmapped.h>
+#include "state/unmapped.h"
 
 #include <algorithm>
 #include <string>

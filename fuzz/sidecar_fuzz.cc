@@ -5,11 +5,11 @@
 // and an index or a place that a comparison with the stream finds nothing wrong with is right.
 #include <vmstream/digest.h>
 #include <vmstream/index_answers.h>
-#include <vmstream/index_builder.h>
-#include <vmstream/index_comparison.h>
+#include <vmstream/indexing.h>
 #include <vmstream/ram_image.h>
-#include <vmstream/seekable_state.h>
 #include <vmstream/stream_scan.h>
+#include "state/index_comparison.h"
+#include "state/seekable_state.h"
 
 #include <sys/stat.h>
 
@@ -120,10 +120,9 @@ Bytes read_whole(ByteSource& source) {
 
 // From front to end, and by positions that are not found wrong. True if they are not.
 bool read_stream(const Files& files, const std::string& path, const SeekableState& state) {
-  auto file = open_file_source(path);
-  require(static_cast<bool>(file));
-  auto opened = open_state(std::move(*file), {.decode = {.threads = 1}});
-  require(opened && read_whole(*opened->plain) == files.plain);
+  auto file = StateFile::open(path, {.decode = {.threads = 1}});
+  auto stream = file ? file->stream() : file.error();
+  require(stream && read_whole(**stream) == files.plain);
   if (!state.plain() || !check_positions(state, files.sha256).empty()) return false;
   auto whole = make_stretch_source(*state.plain(), 0, state.plain()->length());
   require(read_whole(*whole) == files.plain);
@@ -171,8 +170,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   size_t number = input.piece % files.paths.size();
   Bytes index(input.bytes.begin(), input.bytes.end());
   fuzz::mend_index(index, files.marks[number]);
-  write_file(sidecar_path(files.paths[number]), index);
-  auto state = open_seekable_state(files.paths[number]);
+  std::string sidecar = sidecar_path(files.paths[number]);
+  write_file(sidecar, index);
+  auto state =
+      open_seekable_state(std::move(*open_random_file(files.paths[number])), {.sidecar = sidecar});
   bool is_right = state && read_stream(files, files.paths[number], *state);
   if (!state || !state->index) return 0;
   auto claimed = state->index->read();

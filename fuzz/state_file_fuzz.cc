@@ -5,7 +5,7 @@
 //
 // How many bytes of a damaged member come before its fault is not promised: a library that finds
 // the fault in the bytes it was given forgets what else it made of them. What comes is the same.
-#include <vmstream/state_file.h>
+#include "state/unwrapping.h"
 
 #include <algorithm>
 #include <vector>
@@ -46,7 +46,7 @@ Plain drain(ByteSource& source, std::span<std::byte> buffer) {
 
 Plain decode(const fuzz::Input& input, size_t piece, std::span<std::byte> buffer) {
   auto file = std::make_unique<fuzz::PieceSource>(input.bytes, piece);
-  auto state = open_state(std::move(file), {.decode = {.threads = 1}, .decrypt = false});
+  auto state = unwrap(std::move(file), {.decode = {.threads = 1}, .decrypt = false});
   if (!state) return {{}, state.error().code};
   require(!state->containers.empty() && state->containers.back().type == "qevm");
   return drain(*state->plain, buffer);

@@ -122,10 +122,13 @@ class LiveSaves(ModeTest):
                             "8M/s", "--json", "--progress", "json")
         self.assert_status(0, run)
         summary = json.loads(run.stdout)
-        last = json.loads(run.stderr.splitlines()[-1])
-        self.assertEqual(summary["file_bytes"], last["file_bytes"])
-        self.assertGreater(last["bytes_per_second"], last["file_bytes_per_second"])
-        self.assertGreater(last["file_bytes_per_second"], 0)
+        lines = [json.loads(line) for line in run.stderr.splitlines()]
+        self.assertEqual(summary["file_bytes"], lines[-1]["file_bytes"])
+        # What a codec has held back comes in a burst, so that a single line may say otherwise.
+        before, after = (sum(line[key] or 0 for line in lines if line["phase"] == "save")
+                         for key in ("bytes_per_second", "file_bytes_per_second"))
+        self.assertGreater(before, after)
+        self.assertGreater(after, 0)
 
     @NEEDS_LIVE_QEMU
     def test_the_number_of_passes_is_kept(self):

@@ -32,13 +32,12 @@ BELOW = {
 PUBLIC = {
     "door": "vmstream",
     "base": "byte_reader cancellation digest error result text version",
-    "io": "byte_sink byte_source command file_claim file_digest output_file piece_digests random_source secret",
+    "io": "byte_sink byte_source command file_claim file_digest output_file random_source secret",
     "format": "device_state format multifd parser stream_statistics visitor visitor_list vmdesc vmstate_dump writer",
     "pipeline": "digesting_sink",
     "codec": "block_table codec random_decoder resume_points trailer",
     "crypto": "openpgp",
-    "state": "compact guest_memory index_builder index_comparison page_map ram_image saved_disk seekable_state sidecar state_file state_index state_writer stream_ends"
-             " unmapped",
+    "state": "compact guest_memory indexing page_map ram_image saved_disk state_file state_index state_writer stream_ends",
     "guest": "capture convergence guest_agent lazy_file lazy_restore qmp restore",
     "analysis": "byte_names device_collector extract guest_start index_answers load_advice multifd_guest problem_log qemu_version"
                 " ram_usage record_list register_names stream_scan stream_summary verdict verification",

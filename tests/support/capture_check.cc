@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/ram_image.h>
 
 #include "support/event_log.h"

@@ -27,13 +27,13 @@ int fail(const Error& error) {
 }
 
 Result<std::vector<std::byte>> read_stream(const std::string& path) {
-  auto file = open_file_source(path);
+  auto file = StateFile::open(path);
   if (!file) return file.error();
-  auto state = open_state(std::move(*file));
-  if (!state) return state.error();
+  auto plain = file->stream();
+  if (!plain) return plain.error();
   std::vector<std::byte> stream;
   for (;;) {
-    auto piece = state->plain->next();
+    auto piece = (*plain)->next();
     if (!piece) return piece.error();
     if (piece->empty()) return stream;
     stream.insert(stream.end(), piece->begin(), piece->end());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Files with an index of the caller's choice.
 #include <vmstream/codec.h>
+#include <vmstream/indexing.h>
 #include <vmstream/output_file.h>
 #include <vmstream/random_decoder.h>
-#include <vmstream/seekable_state.h>
-#include <vmstream/sidecar.h>
+#include <vmstream/state_file.h>
 
 #include "codec/indexed_encoder.h"
 #include "support/forged_index.h"
@@ -32,16 +32,17 @@ Status write_file(const std::string& path, std::span<const std::byte> bytes) {
 
 // A sidecar that knows the file, with an index that is not of it.
 Status write_sidecar(const std::string& path, const StateIndex& index) {
-  auto maker = SidecarMaker::open(path, {.decode = {.threads = 1}});
-  if (!maker) return maker.error();
-  for (;;) {
-    auto piece = maker->plain().next();
-    if (!piece) return piece.error();
-    if (piece->empty()) break;
-  }
-  auto bytes = maker->finish(index);
-  if (!bytes) return bytes.error();
-  return write_file(sidecar_path(path), *bytes);
+  auto file = StateFile::open(path, {.decode = {.threads = 1}});
+  if (!file) return file.error();
+  auto made = file->make_index({.read = [&](ByteSource& stream) -> Result<StateIndex> {
+    for (;;) {
+      auto piece = stream.next();
+      if (!piece) return piece.error();
+      if (piece->empty()) return index;
+    }
+  }});
+  if (!made) return made.error();
+  return write_file(sidecar_path(path), *made->bytes);
 }
 
 }  // namespace

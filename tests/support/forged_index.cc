@@ -2,7 +2,7 @@
 #include "support/forged_index.h"
 
 #include <vmstream/digest.h>
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/parser.h>
 
 #include <algorithm>

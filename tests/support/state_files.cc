@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/state_files.h"
 
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/parser.h>
 
 #include "support/catch.h"

@@ -3,8 +3,7 @@
 
 #include <new>
 
-#include <vmstream/seekable_state.h>
-#include <vmstream/sidecar.h>
+#include <vmstream/indexing.h>
 
 namespace vmtools {
 namespace {

@@ -136,13 +136,18 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   return status;
 }
 
+Status verify_file(StateWriter& writer, const CaptureSummary& summary, SaveObserver& observer) {
+  auto file = writer.read_back();
+  if (!file) return file.error();
+  auto stream = file->stream();
+  if (!stream) return stream.error();
+  return vmstream::verify_stream(**stream, summary.sha256, {.on_progress = [&](const auto& counts) {
+    observer.on_progress(counts);
+  }});
+}
+
 Status verify(StateWriter& writer, const CaptureSummary& summary, SaveObserver& observer) {
-  auto state = writer.read_back();
-  auto verified =
-      !state ? Status(state.error())
-             : vmstream::verify_stream(
-                   *state->plain, summary.sha256,
-                   {.on_progress = [&](const auto& counts) { observer.on_progress(counts); }});
+  auto verified = verify_file(writer, summary, observer);
   if (verified) return verified;
   Error error = verified.error();
   if (error.code == Errc::Interrupted || error.code == Errc::TimedOut) return error;

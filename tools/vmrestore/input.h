@@ -9,8 +9,6 @@
 #include <vector>
 
 #include <vmstream/lazy_file.h>
-#include <vmstream/piece_digests.h>
-#include <vmstream/random_source.h>
 #include <vmstream/restore.h>
 #include <vmstream/saved_disk.h>
 #include <vmstream/state_file.h>
@@ -34,41 +32,30 @@ class Input {
   /// Reads and checks all of it where the options ask for that. What is given afterwards is what
   /// was checked, or an error.
   vmstream::Status prove_if_wanted(vmtools::Session& session);
-  /// The stream for a restore, once. A mapped-ram file, which QEMU takes from a file only and of
-  /// 9.0 at least, gives it as a connection carries it.
-  vmstream::Result<vmstream::StateFile> open_stream();
+  /// The stream for a restore, once.
+  vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_stream();
   /// The same for a second look, within `limits`; null for what cannot be read twice, or not
   /// without a key.
   std::unique_ptr<vmstream::ByteSource> open_again(vmstream::WaitLimits limits) const;
   /// Disks that were snapshotted with the save, as the index says; none where it cannot be read.
-  std::vector<vmstream::SavedDisk> recorded_disks() const;
+  std::vector<vmstream::SavedDisk> recorded_disks();
   /// How much of the stream has to wait for its end.
   vmstream::HoldBack hold_back() const;
+  /// The layers around the stream, once that was opened.
+  const std::vector<vmstream::Container>& containers() const { return file_.containers(); }
 
-  /// The same two steps in one, for a restore that reads all over the file.
+  /// For a restore that reads all over the file; proves it too, where that is wanted.
   vmstream::Result<vmstream::LazyFile> open_lazily(vmtools::Session& session,
-                                                   vmstream::IndexingObserver observer);
+                                                   vmstream::IndexingObserver observer) const;
 
  private:
-  Input(const Options& options, vmstream::OpenOptions how, vmstream::WaitLimits limits,
-        vmstream::OpenedInput input)
-      : options_(options), how_(std::move(how)), limits_(limits), input_(std::move(input)) {}
+  Input(const Options& options, vmstream::StateFile file)
+      : options_(options), file_(std::move(file)) {}
 
   bool is_wanted_proved() const;
-  std::string sidecar() const;
-  std::unique_ptr<vmstream::RandomSource> reader() const { return input_.file->reader(limits_); }
-  std::optional<vmstream::SeekableState> open_mapped() const;
-  vmstream::Status prove_file(vmtools::Session& session);
-  vmstream::Status prove_stream(vmtools::Session& session);
-  vmstream::Result<vmstream::LazyProof> prove_lazily(vmtools::Session& session);
 
   const Options& options_;
-  vmstream::OpenOptions how_;
-  vmstream::WaitLimits limits_;
-  vmstream::OpenedInput input_;
-  // Of what the first reading has read: the file, or the stream where the second is by position.
-  std::shared_ptr<vmstream::PieceDigests> file_digests_;
-  std::shared_ptr<vmstream::PieceDigests> stream_digests_;
+  vmstream::StateFile file_;
 };
 
 }  // namespace vmrestore

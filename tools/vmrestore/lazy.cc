@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include <vmstream/indexing.h>
 #include <vmstream/lazy_restore.h>
-#include <vmstream/sidecar.h>
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/progress.h"

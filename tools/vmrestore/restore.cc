@@ -9,7 +9,6 @@
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
-#include <vmstream/state_file.h>
 #include <vmstream/text.h>
 #include "common/containers.h"
 #include "common/output.h"
@@ -30,13 +29,13 @@
 namespace vmrestore {
 namespace {
 
+using vmstream::ByteSource;
 using vmstream::Error;
 using vmstream::GuardOptions;
 using vmstream::HoldBack;
 using vmstream::quote_for_shell;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
-using vmstream::StateFile;
 using vmstream::WaitLimits;
 using vmtools::ExitStatus;
 using vmtools::Session;
@@ -81,7 +80,7 @@ struct Restore {
   Session& session;
   WaitLimits limits;
   InputClaim claim;
-  StateFile state;
+  std::unique_ptr<ByteSource> stream;
   HoldBack hold_back;  // as the input has been proved or not
   std::optional<vmstream::RequiredSigner> required_signer;
   const Input& input;
@@ -105,7 +104,7 @@ struct Restore {
 
 // A bad signature has failed the restore; of others it is told what they are worth.
 void Restore::warn_of_signatures() {
-  for (const auto& container : state.containers) {
+  for (const auto& container : input.containers()) {
     if (!container.openpgp) continue;
     for (const auto& signature : container.openpgp->signatures) {
       auto text = vmtools::signature_text(signature);
@@ -122,10 +121,10 @@ ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   observer.enter("done");
   session.change_guest(kRestored);
   warn_of_signatures();
-  if (required_signer) tell_signer(options, *required_signer, state, summary, session);
+  if (required_signer) tell_signer(options, *required_signer, input.containers(), summary, session);
   auto used_up = claim.use_up();
   auto clock = set_clock(options, summary.run_state, limits);
-  auto told = session.report(summary_json(options, state, summary, bool(clock)),
+  auto told = session.report(summary_json(options, input.containers(), summary, bool(clock)),
                              {summary_line(options, summary)}, kDoneAllTheSame);
   if (!clock) told = session.fail(name(), clock.error());
   return used_up ? told : session.fail(name(), used_up.error());
@@ -157,7 +156,7 @@ ExitStatus restore_to_stdout(Restore& restore) {
   auto out = vmstream::make_fd_sink(STDOUT_FILENO, restore.limits);
   BlamedSink sink(*out);
   auto summary =
-      vmstream::restore_stream(*restore.state.plain, sink, &observer, restore.guard_options());
+      vmstream::restore_stream(*restore.stream, sink, &observer, restore.guard_options());
   if (!summary) return restore.fail(blamed(restore, sink, "stdout"), summary.error());
   auto read = vmstream::await_reader(STDOUT_FILENO, restore.limits);
   if (!read) return restore.fail("stdout", read.error());
@@ -185,8 +184,8 @@ ExitStatus restore_to_file(Restore& restore) {
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name(), restore.claim);
   BlamedSink sink(**file);
-  auto summary = vmstream::restore_stream(*restore.state.plain, sink, &observer,
-                                          copy_options(restore, **file));
+  auto summary =
+      vmstream::restore_stream(*restore.stream, sink, &observer, copy_options(restore, **file));
   if (!summary) return restore.fail(blamed(restore, sink, path), summary.error());
   observer.enter("sync");
   if (auto committed = (*file)->commit_file(); !committed) {
@@ -202,8 +201,7 @@ ExitStatus restore_to_monitor(Restore& restore) {
   auto qmp = connect_to_qemu(session, monitor, restore.limits);
   if (!qmp) return session.fail(monitor, qmp.error());
   Observer observer(session, restore.name(), restore.claim);
-  auto summary =
-      vmstream::restore_guest(*restore.state.plain, *qmp, restore.guest_options(), &observer);
+  auto summary = vmstream::restore_guest(*restore.stream, *qmp, restore.guest_options(), &observer);
   if (!summary) return restore.fail(summary.error(), observer);
   return restore.report(observer, *summary);
 }
@@ -216,8 +214,8 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   auto reported = ExitStatus::Done;
   {
     Observer observer(session, restore.name(), restore.claim);
-    auto summary = vmstream::restore_guest(*restore.state.plain, qemu->qmp(),
-                                           restore.guest_options(), &observer);
+    auto summary =
+        vmstream::restore_guest(*restore.stream, qemu->qmp(), restore.guest_options(), &observer);
     if (!summary) return restore.fail(summary.error(), observer);
     reported = restore.report(observer, *summary);
   }
@@ -300,10 +298,10 @@ ExitStatus restore(const Options& options, Session& session) {
   vmtools::warn_of_changed_disks(session, input_name(options), input->recorded_disks());
   auto proved = input->prove_if_wanted(session);
   if (!proved) return session.fail(input_name(options), proved.error());
-  auto state = input->open_stream();
-  if (!state) return session.fail(input_name(options), state.error());
+  auto stream = input->open_stream();
+  if (!stream) return session.fail(input_name(options), stream.error());
   Restore restore{
-      options,           session, limits, std::move(*claim), std::move(*state), input->hold_back(),
+      options,           session, limits, std::move(*claim), std::move(*stream), input->hold_back(),
       std::move(signer), *input};
   return run(restore);
 }

@@ -29,9 +29,9 @@ std::string words(const OpenPgpSignature& signature) {
 }
 
 // Null only where the restore would have failed.
-const OpenPgpSignature* find_signature(const vmstream::StateFile& state,
+const OpenPgpSignature* find_signature(const std::vector<vmstream::Container>& containers,
                                        const vmstream::RequiredSigner& signer) {
-  for (const auto& container : state.containers) {
+  for (const auto& container : containers) {
     if (!container.openpgp) continue;
     for (const auto& signature : container.openpgp->signatures) {
       if (signer.made(signature)) return &signature;
@@ -50,9 +50,9 @@ bool is_called_otherwise(const Options& options, const OpenPgpSignature& signatu
 }  // namespace
 
 void tell_signer(const Options& options, const vmstream::RequiredSigner& signer,
-                 const vmstream::StateFile& state, const vmstream::RestoreSummary& summary,
-                 vmtools::Session& session) {
-  const auto* signature = find_signature(state, signer);
+                 const std::vector<vmstream::Container>& containers,
+                 const vmstream::RestoreSummary& summary, vmtools::Session& session) {
+  const auto* signature = find_signature(containers, signer);
   if (!signature) return;
   std::string text = words(*signature);
   if (summary.uuid) text += ", guest " + vmstream::uuid_text(*summary.uuid);

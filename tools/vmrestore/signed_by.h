@@ -13,7 +13,7 @@ namespace vmrestore {
 /// file of the same signer is as well signed as the one that is wanted, so a person must compare; a
 /// name that is not the file's is a warning.
 void tell_signer(const Options& options, const vmstream::RequiredSigner& signer,
-                 const vmstream::StateFile& state, const vmstream::RestoreSummary& summary,
-                 vmtools::Session& session);
+                 const std::vector<vmstream::Container>& containers,
+                 const vmstream::RestoreSummary& summary, vmtools::Session& session);
 
 }  // namespace vmrestore

@@ -29,13 +29,14 @@ std::string summary_line(const Options& options, const RestoreSummary& summary) 
   return line;
 }
 
-ordered_json summary_json(const Options& options, const vmstream::StateFile& state,
+ordered_json summary_json(const Options& options,
+                          const std::vector<vmstream::Container>& containers,
                           const RestoreSummary& summary, bool clock_set) {
   const auto& counts = summary.counts;
   ordered_json json;
   json["schema"] = "vmstream.restore/1";
   json["file"] = or_null(options.file);
-  json["containers"] = vmtools::containers_json(state.containers);
+  json["containers"] = vmtools::containers_json(containers);
   json["output"] = or_null(options.output);
   json["machine"] = or_null(summary.machine);
   json["uuid"] = summary.uuid ? or_null(vmstream::uuid_text(*summary.uuid)) : nullptr;

@@ -21,7 +21,8 @@ inline constexpr std::string_view kDoneAllTheSame = "the restore is done all the
 std::string summary_line(const Options& options, const vmstream::RestoreSummary& summary);
 
 /// Schema vmstream.restore/1. `clock_set`: whether the clock was set if it was to be.
-nlohmann::ordered_json summary_json(const Options& options, const vmstream::StateFile& state,
+nlohmann::ordered_json summary_json(const Options& options,
+                                    const std::vector<vmstream::Container>& containers,
                                     const vmstream::RestoreSummary& summary, bool clock_set);
 
 /// "guest.zst: guest is running since 0.012 s, 512 MiB delivered, 1.2 s; the file is no longer

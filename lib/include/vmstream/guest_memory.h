@@ -2,9 +2,7 @@
 // The memory of a saved guest, straight from its file.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -14,15 +12,9 @@
 #include <vmstream/cancellation.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/result.h>
+#include <vmstream/state_file.h>
 
 namespace vmstream {
-
-/// Told when a file carries no index that can be used, before it is read from front to end for one,
-/// and after.
-struct IndexingObserver {
-  std::function<void(const std::string& reason)> on_begin = {};
-  std::function<void(std::chrono::duration<double> taken)> on_end = {};
-};
 
 /// How the memory of a file is opened.
 struct GuestMemoryOptions {

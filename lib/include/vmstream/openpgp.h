@@ -143,6 +143,8 @@ class RequiredSigner {
   const std::string& fingerprint() const { return fingerprints_.front(); }
 
  private:
+  RequiredSigner() = default;
+
   std::vector<std::string> fingerprints_;  // the key's own, then those of its subkeys
 };
 

@@ -66,7 +66,7 @@ Result<std::unique_ptr<RandomSource>> open_random_file(const std::string& path,
 
 /// What a name leads to, opened once.
 struct OpenedInput {
-  std::optional<OpenedFile> file;                ///< what can be read again and by position
+  std::optional<OpenedFile> file = {};           ///< what can be read again and by position
   std::unique_ptr<ByteSource> stream = nullptr;  ///< anything else: a pipe, a FIFO, a terminal
 };
 /// The first read waits for the writer of a FIFO.

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: MIT
-// A state file as found: recognises what it is wrapped in and gives the plain stream.
+// A state file: what it is wrapped in, its stream, its index, its guest's memory.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
 #include <vmstream/openpgp.h>
+#include <vmstream/ram_image.h>
+#include <vmstream/random_source.h>
+#include <vmstream/state_index.h>
+#include <vmstream/visitor.h>
 
 namespace vmstream {
 
@@ -21,37 +29,150 @@ struct Container {
   /// lets them.
   std::string type;
   uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
-  /// Of "openpgp" only. Complete once the plain stream has been read to its end.
+  /// Of "openpgp" only. Complete once the stream has been read to its end.
   std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
 };
 
-/// An open state file.
-struct StateFile {
-  std::vector<Container> containers;
-  std::unique_ptr<ByteSource> plain;  ///< the stream from its first byte, decoded and checked
-};
-
-/// Limits on what is unwrapped.
+/// How a file is opened.
 struct OpenOptions {
-  DecodeOptions decode = {};
+  DecodeOptions decode = {};  ///< its limits are those of all reading
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
   /// Whether a page channel of a multifd migration is taken too, whose last container is "multifd".
   bool page_channels = false;
   bool decrypt = true;  ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
   OpenPgpReadOptions openpgp = {};
-  /// Where one is set, StateFile::plain ends well only if one of the OpenPGP containers carries a
-  /// good signature of the key; a file without such a container is Errc::Refused at once.
+  /// Where one is set, the stream ends well only if one of the OpenPGP containers carries a good
+  /// signature of the key. A file without such a container is Errc::Refused at once, and no file is
+  /// read by position.
   std::optional<RequiredSigner> required_signer = std::nullopt;
+  /// Where to look for the index of a file that carries none. Default: at sidecar_path() of the
+  /// path that is opened, nowhere for what is opened without one.
+  std::optional<std::string> sidecar = std::nullopt;
+  size_t cache_bytes = 16 * 1024 * 1024;  ///< decoded blocks that random() keeps, at most
 };
 
-/// Unwraps `file` until the stream's magic appears. In a file that begins with nothing known the
-/// head of a stream is searched, at multiples of 512 within the first 16 MiB. Fails with
-/// Errc::Malformed for bytes that are no state file (saying what was found), Errc::Truncated for an
-/// empty one, Errc::Unsupported for a container that is known but not read, with a hint what to do.
-/// The message of a failure inside a container names it: "gzip holds …".
-Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options = {});
-/// The same for what is at `path`: a file, a device, a FIFO. It is read within the limits of
-/// OpenOptions::decode.
-Result<StateFile> open_state(const std::string& path, OpenOptions options = {});
+/// Told when a file has no index that can be used, before it is read from front to end for one, and
+/// after.
+struct IndexingObserver {
+  std::function<void(const std::string& reason)> on_begin = {};
+  std::function<void(std::chrono::duration<double> taken)> on_end = {};
+};
+
+/// How an index is made.
+struct IndexingOptions {
+  /// Reads the stream to its end and gives its index, as an IndexBuilder makes it. Default: a
+  /// reader for which a stream that breaks off or is damaged is an error.
+  std::function<Result<StateIndex>(ByteSource& stream)> read = {};
+  /// A file that no index makes readable by position is Errc::Unsupported, as early as can be; and
+  /// gpg is not run.
+  bool for_positions = false;
+  /// From then on random() and ram() give nothing but what was read for the index.
+  bool prove = false;
+};
+
+/// An index that was made.
+struct MadeIndex {
+  std::shared_ptr<const StateIndex> index;
+  /// The same as bytes to be kept beside the file, see publish_sidecar(). With the places from
+  /// which a packed file can be decoded.
+  std::shared_ptr<const std::vector<std::byte>> bytes;
+  bool by_position = false;  ///< the file can be read by position with it
+};
+
+/// A state file, opened once; all that is asked of it is asked of what was opened, whatever becomes
+/// of its name. Used by one thread at a time; again() is for others.
+///
+///   StateFile::open(path) -> stream(): from front to end, any file
+///                         -> random(), ram(): by position, at once where the file has an index
+///
+/// Opening reads nothing. The first bytes of the file tell what it is, never its name.
+class StateFile {
+ public:
+  /// A file, a block device, a FIFO.
+  static Result<StateFile> open(const std::string& path, OpenOptions options = {});
+  /// What has been opened already: a file, or bytes that come once.
+  static StateFile open(OpenedInput input, OpenOptions options = {});
+  StateFile(StateFile&&) noexcept;
+  StateFile& operator=(StateFile&&) noexcept;
+  ~StateFile();
+
+  /// The same file once more, for another thread, or with other options. What was made or proved of
+  /// it holds there too, and so does its sidecar where `options` name none. Errc::Usage for bytes
+  /// that come once.
+  Result<StateFile> again() const;
+  Result<StateFile> again(OpenOptions options) const;
+
+  /// Whether it is a file or a block device; anything else gives its stream once.
+  bool can_be_reread() const;
+  /// The layers, as the last call of a function below found them.
+  const std::vector<Container>& containers() const;
+
+  /// Puts something between the file's own bytes and what unwraps them.
+  using ByteFilter = std::function<std::unique_ptr<ByteSource>(std::unique_ptr<ByteSource>)>;
+
+  /// The stream from its first byte, decoded and checked; lives on without the StateFile.
+  ///
+  /// The file is unwrapped until the stream's magic appears. In one that begins with nothing known
+  /// the head of a stream is searched, at multiples of 512 within the first 16 MiB. Fails with
+  /// Errc::Malformed for bytes that are no state file (saying what was found), Errc::Truncated for
+  /// an empty one, Errc::Unsupported for a container that is known but not read, with a hint what
+  /// to do. The message of a failure inside a container names it: "gzip holds …".
+  Result<std::unique_ptr<ByteSource>> stream(const ByteFilter& filter = {});
+
+  /// The stream as QEMU sends it over a connection: that of a mapped-ram file, which QEMU takes
+  /// from a file only and of 9.0 at least, is written anew without places in the file. Any QEMU
+  /// that knows the machine takes it through a pipe. Lives on without the StateFile.
+  Result<std::unique_ptr<ByteSource>> piped_stream();
+
+  /// The stream by position, decoded and checked where it is read. Belongs to the StateFile.
+  /// Errc::Unsupported where the file's form does not allow it: a container within another, an
+  /// encrypted file, bytes that come once, and foreign files whose blocks cannot be found without
+  /// decoding, as long as they have no index.
+  Result<RandomSource*> random();
+  /// Whether random() decodes blocks.
+  bool is_packed();
+  /// Whether each page has a place of its own in the file (capability mapped-ram). False where
+  /// random() fails, and where the tables of a packed file do not lead to what the file holds.
+  bool is_mapped_ram();
+
+  /// The index that the file carries, or that lies beside it; null where there is none that can be
+  /// used. What it says is to be held against the stream's own framing where it is used.
+  const IndexReader* index();
+  /// Why an index that is there is not used.
+  std::optional<Error> index_fault();
+
+  /// What the file says otherwise than `scanned`, which an IndexBuilder made while the whole stream
+  /// was read, with its SHA-256: in the index that it carries or that lies beside it, a fault of
+  /// that index included, and in what is read by position. None where all agree.
+  ///
+  /// Compared is everything that the stream tells: lengths, digest, facts, RAM blocks, counts of
+  /// pages, the table of records, and the place of every page and delta. Of each table the first
+  /// entry that differs is named, of the page map the first page of each block, with both places.
+  /// What only the sender knew (passes by time, circumstances of the capture) is not compared, nor
+  /// are tables that the index left out. Of a stream that is not complete only the facts are.
+  std::vector<Problem> check_index(const StateIndex& scanned);
+
+  /// Reads the stream once, whole, and makes its index. The file is read by it from then on; the
+  /// one that it carries and the one beside it are not looked at.
+  Result<MadeIndex> make_index(const IndexingOptions& options = {});
+  /// An index with records and the places of pages: the one that the file has, or else one that is
+  /// made. Errc::Unsupported where the file cannot be read by position.
+  Result<std::shared_ptr<const StateIndex>> page_index(const IndexingObserver& observer = {});
+  /// The bytes of the index that page_index() had to make of a file that only an index makes
+  /// readable by position; else null.
+  std::shared_ptr<const std::vector<std::byte>> new_sidecar() const;
+  /// The memory of the guest, by page_index(); belongs to the StateFile.
+  Result<RamImage> ram(const IndexingObserver& observer = {});
+
+  /// Lets `judge` read the stream to its end. What stream() or piped_stream() gives from then on is
+  /// what was judged, or an error; other ways of reading end. Errc::Usage for bytes that come once.
+  Status prove(const std::function<Status(ByteSource& stream)>& judge);
+
+  struct State;  ///< of the library alone
+
+ private:
+  explicit StateFile(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace vmstream

@@ -2,7 +2,7 @@
 // The door to the library: what most programs need. The other headers are for those who go deeper.
 //
 // A state file is bytes around a stream. Reading one:
-//   state_file.h      open_state(): whatever the file is wrapped in, its plain stream
+//   state_file.h      StateFile: whatever it is wrapped in, its stream, index and memory
 //   stream_summary.h  scan_stream() with a SummaryCollector: machine, RAM blocks, devices
 //   guest_memory.h    GuestMemory: the guest's memory, at any address
 //   visitor.h         StreamVisitor: every record, as parse_stream() and scan_stream() show it

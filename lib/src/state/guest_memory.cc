@@ -7,14 +7,13 @@
 #include <optional>
 #include <utility>
 
+#include <vmstream/indexing.h>
 #include <vmstream/text.h>
-#include "state/indexed_file.h"
 
 namespace vmstream {
 namespace {
 
 constexpr const char* kWayOut = "unpack it first: vmrestore -o PLAIN FILE";
-constexpr const char* kChanged = "the file has changed since it was opened";
 
 Error no_block(std::string_view name, const std::vector<IndexedBlock>& blocks) {
   std::string names;
@@ -26,10 +25,15 @@ Error no_block(std::string_view name, const std::vector<IndexedBlock>& blocks) {
                .hint = "the stream has " + names};
 }
 
+Error with_way_out(Error error) {
+  if (error.code == Errc::Unsupported && error.hint.empty()) error.hint = kWayOut;
+  return error;
+}
+
 }  // namespace
 
 struct GuestMemory::State {
-  SeekableState file;
+  StateFile file;
   RamImage image;
   std::vector<std::byte> page;
 
@@ -52,28 +56,22 @@ GuestMemory::GuestMemory(GuestMemory&&) noexcept = default;
 GuestMemory::~GuestMemory() = default;
 
 Result<GuestMemory> GuestMemory::open(const std::string& path, const GuestMemoryOptions& options) {
-  auto file = OpenedFile::open(path);
-  if (!file) return file.error();
-  auto indexed = index_file(*file, {.observer = options.observer,
-                                    .sidecar = sidecar_path(path),
-                                    .limits = options.limits,
-                                    .way_out = kWayOut});
-  if (!indexed) return indexed.error();
-  if (indexed->index.facts.blocks.empty()) {
+  auto opened = OpenedFile::open(path);
+  if (!opened) return opened.error();
+  auto file = StateFile::open({std::move(*opened)}, {.decode = {.limits = options.limits},
+                                                     .sidecar = sidecar_path(path),
+                                                     .cache_bytes = options.cache_bytes});
+  auto index = file.page_index(options.observer);
+  if (!index) return with_way_out(index.error());
+  if ((*index)->facts.blocks.empty()) {
     return Error{Errc::Usage, "the stream has no RAM blocks with names"};
   }
-  if (!tells_pages(indexed->index)) {
+  if (!(*index)->pages) {
     return Error{Errc::Unsupported, "the pages of this stream are too many for an index"};
   }
-  auto state = open_seekable_state(file->reader(options.limits),
-                                   {.decode = {.cache_bytes = options.cache_bytes},
-                                    .sidecar = sidecar_path(path),
-                                    .limits = options.limits,
-                                    .index = indexed->made});
-  if (!state || !state->plain()) return Error{Errc::Environment, kChanged};
-  auto image = RamImage::make(*state->plain(), std::move(indexed->index));
+  auto image = file.ram();
   if (!image) return image.error();
-  return GuestMemory(std::make_unique<State>(State{std::move(*state), std::move(*image), {}}));
+  return GuestMemory(std::make_unique<State>(State{std::move(file), std::move(*image), {}}));
 }
 
 const std::vector<IndexedBlock>& GuestMemory::blocks() const {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/index_comparison.h>
+#include "state/index_comparison.h"
 
 #include <fmt/format.h>
 

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include <vmstream/digest.h>
-#include <vmstream/index_comparison.h>
 #include <vmstream/random_decoder.h>
 #include <vmstream/trailer.h>
+#include "state/index_comparison.h"
 
 namespace vmstream {
 namespace {

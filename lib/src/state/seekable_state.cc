@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/seekable_state.h>
+#include "state/seekable_state.h"
 
 #include <fmt/format.h>
 
@@ -190,16 +190,6 @@ RandomSource* SeekableState::plain() const {
   if (proved) return proved.get();
   if (unpacked) return unpacked.get();
   return containers.size() == 1 ? file.get() : nullptr;
-}
-
-std::string sidecar_path(const std::string& file) {
-  return file + ".vmsx";
-}
-
-std::optional<SeekableState> open_seekable_state(const std::string& path, WaitLimits limits) {
-  auto file = open_random_file(path, limits);
-  if (!file) return std::nullopt;
-  return open_seekable_state(std::move(*file), {.sidecar = sidecar_path(path), .limits = limits});
 }
 
 std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> file,

@@ -32,7 +32,7 @@ class SignatureGate final : public ByteSource {
 
 }  // namespace
 
-Status demand_signature(StateFile& state, const RequiredSigner& signer) {
+Status demand_signature(UnwrappedStream& state, const RequiredSigner& signer) {
   std::vector<std::shared_ptr<const OpenPgpFacts>> messages;
   for (const Container& container : state.containers) {
     if (container.openpgp) messages.push_back(container.openpgp);

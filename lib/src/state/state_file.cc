@@ -1,120 +1,229 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/state_file.h>
 
-#include <fmt/format.h>
+#include <utility>
 
-#include "state/recognise.h"
-#include "state/signature_gate.h"
+#include <vmstream/indexing.h>
+#include "io/wait.h"
+#include "state/index_comparison.h"
+#include "state/state_file_state.h"
+#include "state/unmapped.h"
+#include "state/unwrapping.h"
 
 namespace vmstream {
 namespace {
 
-Result<std::vector<std::byte>> read_head(ByteSource& source) {
-  std::vector<std::byte> head(kRecogniseBytes);
-  auto count = read_fully(source, head);
-  if (!count) return count.error();
-  head.resize(*count);
-  return head;
-}
+// A stream that is read by position, and what it is read from.
+class StreamOfFile final : public ByteSource {
+ public:
+  using Make = Result<std::unique_ptr<ByteSource>> (*)(RandomSource& plain);
 
-// "zstd holds gzip holds: ", to stand before what was found inside.
-std::string place_of(const std::vector<Container>& containers) {
-  std::string place;
-  for (const Container& container : containers) place += container.type + " holds ";
-  return place;
-}
-
-// What a container is, by its first bytes.
-struct Wrapping {
-  std::optional<Coding> coding;
-  std::optional<OpenPgpKind> openpgp;
-
-  explicit operator bool() const { return coding || openpgp; }
-  std::string name() const {
-    return coding ? std::string(traits_of(*coding).name) : std::string("openpgp");
+  static Result<std::unique_ptr<ByteSource>> open(std::unique_ptr<SeekableState> file, Make make) {
+    auto stream = make(*file->plain());
+    if (!stream) return stream.error();
+    return std::unique_ptr<ByteSource>(new StreamOfFile(std::move(file), std::move(*stream)));
   }
+  Result<size_t> read(std::span<std::byte> into) override { return stream_->read(into); }
+  Result<std::span<const std::byte>> next() override { return stream_->next(); }
+
+ private:
+  StreamOfFile(std::unique_ptr<SeekableState> file, std::unique_ptr<ByteSource> stream)
+      : file_(std::move(file)), stream_(std::move(stream)) {}
+
+  std::unique_ptr<SeekableState> file_;
+  std::unique_ptr<ByteSource> stream_;  // reads the file
 };
 
-Wrapping recognise_wrapping(std::span<const std::byte> head) {
-  Wrapping wrapping{.coding = recognise_coding(head), .openpgp = {}};
-  if (!wrapping.coding) wrapping.openpgp = recognise_openpgp(head);
-  return wrapping;
+Result<std::unique_ptr<ByteSource>> make_whole_stream(RandomSource& plain) {
+  return make_stretch_source(plain, 0, plain.length());
 }
 
-// Replaces state.plain by what it holds.
-Status unwrap(StateFile& state, const Wrapping& wrapping, const OpenOptions& options) {
-  if (wrapping.openpgp && !options.decrypt) {
-    return Error{Errc::Unsupported,
-                 place_of(state.containers) + "an OpenPGP message, which is not to be decrypted"};
-  }
-  state.containers.push_back({wrapping.name()});
-  if (wrapping.openpgp) {
-    auto message = open_openpgp(*wrapping.openpgp, std::move(state.plain), options.openpgp);
-    if (!message) return message.error();
-    state.plain = std::move(message->content);
-    state.containers.back().openpgp = std::move(message->facts);
-    return ok();
-  }
-  auto decoder = make_decoder(*wrapping.coding, std::move(state.plain), options.decode);
-  if (!decoder) return decoder.error();
-  state.plain = std::move(*decoder);
-  return ok();
-}
-
-// Of a file that begins with nothing known: leaves state at the stream found within it.
-Status open_within(StateFile& state, std::vector<std::byte> head) {
-  Error unknown = explain_unrecognised(head, place_of(state.containers));
-  if (!state.containers.empty() || head.size() < kRecogniseBytes || is_known_foreign(head)) {
-    return unknown;
-  }
-  auto found = find_stream_within(*state.plain, std::move(head));
-  if (!found) return found.error();
-  if (!*found) return unknown;
-  state.containers = {{"offset", (*found)->offset}, {"qevm"}};
-  state.plain = make_prefixed_source(std::move((*found)->front), std::move(state.plain));
-  return ok();
-}
-
-// Takes layer after layer off until the stream's magic appears.
-Status find_plain(StateFile& state, const OpenOptions& options) {
-  for (;;) {
-    auto head = read_head(*state.plain);
-    if (!head) return head.error();
-    bool is_channel = options.page_channels && is_page_channel(*head);
-    bool is_plain = is_channel || is_plain_stream(*head);
-    auto wrapping = recognise_wrapping(*head);
-    if (!is_plain && !wrapping) return open_within(state, std::move(*head));
-    state.plain = make_prefixed_source(std::move(*head), std::move(state.plain));
-    if (is_plain) {
-      state.containers.push_back({is_channel ? "multifd" : "qevm"});
-      return ok();
-    }
-    if (state.containers.size() == options.nesting) {
-      return Error{Errc::Unsupported,
-                   fmt::format("{}{}, more than {} containers within each other",
-                               place_of(state.containers), wrapping.name(), options.nesting)};
-    }
-    if (auto unwrapped = unwrap(state, wrapping, options); !unwrapped) return unwrapped;
-  }
+Error read_already() {
+  return Error{Errc::Usage, "what is no file can be read once only"};
 }
 
 }  // namespace
 
-Result<StateFile> open_state(std::unique_ptr<ByteSource> file, OpenOptions options) {
-  StateFile state;
-  state.plain = std::move(file);
-  if (auto found = find_plain(state, options); !found) return found.error();
-  if (options.required_signer) {
-    auto demanded = demand_signature(state, *options.required_signer);
-    if (!demanded) return demanded.error();
-  }
-  return state;
+Error no_positions(const std::string& reason) {
+  return Error{Errc::Unsupported, "the file cannot be read by position: " + reason};
 }
 
-Result<StateFile> open_state(const std::string& path, OpenOptions options) {
-  auto bytes = open_file_source(path, options.decode.limits);
-  if (!bytes) return bytes.error();
-  return open_state(std::move(*bytes), std::move(options));
+SeekableState* StateFile::State::seek() {
+  if (!sought && may_be_sought()) {
+    auto opened = open_seekable_state(reader(), {.decode = {.cache_bytes = options.cache_bytes},
+                                                 .sidecar = sidecar,
+                                                 .limits = limits(),
+                                                 .index = made ? made->bytes : nullptr,
+                                                 .digests = stream_digests});
+    sought = true;
+    if (opened) seekable = std::make_unique<SeekableState>(std::move(*opened));
+    if (seekable && containers.empty()) containers = seekable->containers;
+  }
+  return seekable.get();
+}
+
+void StateFile::State::seek_anew() {
+  seekable.reset();
+  sought = false;
+}
+
+std::unique_ptr<SeekableState> StateFile::State::take_seekable() {
+  seek();
+  sought = false;
+  return std::exchange(seekable, nullptr);
+}
+
+StateFile::StateFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
+StateFile::StateFile(StateFile&&) noexcept = default;
+StateFile& StateFile::operator=(StateFile&&) noexcept = default;
+StateFile::~StateFile() = default;
+
+Result<StateFile> StateFile::open(const std::string& path, OpenOptions options) {
+  auto input = open_input(path, options.decode.limits);
+  if (!input) return input.error();
+  if (!options.sidecar) options.sidecar = sidecar_path(path);
+  return open(std::move(*input), std::move(options));
+}
+
+StateFile StateFile::open(OpenedInput input, OpenOptions options) {
+  auto sidecar = options.sidecar.value_or("");
+  return StateFile(
+      std::make_unique<State>(State{std::move(input), std::move(options), std::move(sidecar)}));
+}
+
+Result<StateFile> StateFile::again() const {
+  return again(state_->options);
+}
+
+Result<StateFile> StateFile::again(OpenOptions options) const {
+  if (!can_be_reread()) return read_already();
+  auto state = std::make_unique<State>(State{.input = {.file = state_->input.file},
+                                             .options = std::move(options),
+                                             .sidecar = state_->sidecar,
+                                             .containers = state_->containers,
+                                             .made = state_->made,
+                                             .page_index = state_->page_index,
+                                             .new_sidecar = state_->new_sidecar,
+                                             .file_digests = state_->file_digests,
+                                             .stream_digests = state_->stream_digests});
+  if (state->options.sidecar) state->sidecar = *state->options.sidecar;
+  return StateFile(std::move(state));
+}
+
+bool StateFile::can_be_reread() const {
+  return state_->input.file.has_value();
+}
+
+const std::vector<Container>& StateFile::containers() const {
+  return state_->containers;
+}
+
+Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) {
+  auto bytes = std::exchange(state_->input.stream, nullptr);
+  if (can_be_reread()) {
+    if (state_->stream_digests) {
+      if (auto file = state_->take_seekable(); file && file->plain()) {
+        return StreamOfFile::open(std::move(file), make_whole_stream);
+      }
+      return no_positions();
+    }
+    auto file = state_->reader();
+    if (state_->file_digests) file = make_proved_source(std::move(file), state_->file_digests);
+    bytes = make_whole_source(std::move(file));
+  }
+  if (!bytes) return read_already();
+  if (filter) bytes = filter(std::move(bytes));
+  auto unwrapped = unwrap(std::move(bytes), state_->options);
+  if (!unwrapped) return unwrapped.error();
+  state_->containers = std::move(unwrapped->containers);
+  return std::move(unwrapped->plain);
+}
+
+Result<std::unique_ptr<ByteSource>> StateFile::piped_stream() {
+  if (!is_mapped_ram()) return stream();
+  return StreamOfFile::open(state_->take_seekable(), make_unmapped_source);
+}
+
+Result<RandomSource*> StateFile::random() {
+  SeekableState* file = state_->seek();
+  if (file && file->plain()) return file->plain();
+  if (auto within = check_limits(state_->limits(), "input"); !within) return within.error();
+  return no_positions();
+}
+
+bool StateFile::is_packed() {
+  SeekableState* file = state_->seek();
+  return file && file->is_packed;
+}
+
+// A table that lies may leave out a stream and lead to another one behind it.
+bool StateFile::is_mapped_ram() {
+  SeekableState* file = state_->seek();
+  return file && file->plain() && vmstream::is_mapped_ram(*file->plain()) &&
+         has_sure_positions(*file);
+}
+
+const IndexReader* StateFile::index() {
+  SeekableState* file = state_->seek();
+  return file && file->index ? &*file->index : nullptr;
+}
+
+std::optional<Error> StateFile::index_fault() {
+  SeekableState* file = state_->seek();
+  return file ? file->index_fault : std::nullopt;
+}
+
+std::vector<Problem> StateFile::check_index(const StateIndex& scanned) {
+  SeekableState* file = state_->seek();
+  if (!file) return {};
+  std::vector<Problem> problems;
+  auto fault = file->index_fault;
+  if (file->index) {
+    auto claimed = file->index->read();
+    if (claimed) problems = compare_index(*claimed, scanned);
+    if (!claimed) fault = claimed.error();
+  }
+  if (fault) problems.push_back({.offset = 0, .message = describe(*fault)});
+  for (Problem& problem : check_positions(*file, scanned.facts.sha256)) {
+    problems.push_back(std::move(problem));
+  }
+  return problems;
+}
+
+std::shared_ptr<const std::vector<std::byte>> StateFile::new_sidecar() const {
+  return state_->new_sidecar;
+}
+
+Result<RamImage> StateFile::ram(const IndexingObserver& observer) {
+  auto index = page_index(observer);
+  if (!index) return index.error();
+  auto plain = random();
+  if (!plain) return plain.error();
+  return RamImage::make(**plain, std::move(*index));
+}
+
+// The second reading is the same as the first. By position it is the stream that is compared, since
+// a table could lead to other bytes of the file; from front to end it is the file, and what stands
+// behind the stream belongs to it.
+Status StateFile::prove(const std::function<Status(ByteSource& stream)>& judge) {
+  if (!can_be_reread()) return read_already();
+  bool by_position = is_mapped_ram();
+  auto digests = std::make_shared<PieceDigests>(by_position ? PieceDigests::Of::Stream
+                                                            : PieceDigests::Of::File);
+  auto note = [&](std::unique_ptr<ByteSource> bytes) {
+    return make_noting_source(std::move(bytes), digests);
+  };
+  auto judged = by_position ? stream() : stream(note);
+  if (!judged) return judged.error();
+  if (by_position) *judged = note(std::move(*judged));
+  if (auto good = judge(**judged); !good) return good;
+  if (!by_position) {
+    if (auto rest = digests->append_rest(*state_->reader()); !rest) return rest;
+  }
+  if (auto sealed = digests->seal(); !sealed) return sealed;
+  (by_position ? state_->stream_digests : state_->file_digests) = std::move(digests);
+  state_->seek_anew();
+  return ok();
 }
 
 }  // namespace vmstream

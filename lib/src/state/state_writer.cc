@@ -7,8 +7,7 @@
 
 #include <vmstream/command.h>
 #include <vmstream/digesting_sink.h>
-#include <vmstream/seekable_state.h>
-#include <vmstream/sidecar.h>
+#include <vmstream/indexing.h>
 #include <vmstream/text.h>
 #include "codec/indexed_encoder.h"
 
@@ -51,15 +50,15 @@ class CountingSink final : public ByteSink {
 // entrance -> coder -> OpenPGP -> counted -> digest -> file or another sink
 struct StateWriter::State {
   WriteOptions options;
-  std::optional<StateIndex> index;  // the encoder asks for it
+  std::optional<StateIndex> index = {};  // the encoder asks for it
   // Each stage writes into the one before it in this list, and so is destroyed before it. A command
   // that still waits for the rest of its input is ended then, and does not take it for whole.
-  std::unique_ptr<OutputFile> file;
-  std::unique_ptr<ByteSink> elsewhere;
-  std::unique_ptr<DigestingSink> digest;
-  std::unique_ptr<CountingSink> counted;
-  std::unique_ptr<ByteSink> openpgp;
-  std::unique_ptr<ByteSink> coder;
+  std::unique_ptr<OutputFile> file = nullptr;
+  std::unique_ptr<ByteSink> elsewhere = nullptr;
+  std::unique_ptr<DigestingSink> digest = nullptr;
+  std::unique_ptr<CountingSink> counted = nullptr;
+  std::unique_ptr<ByteSink> openpgp = nullptr;
+  std::unique_ptr<ByteSink> coder = nullptr;
 
   bool has_place_for_index() const {
     bool coded = options.coding == Coding::Gzip || options.coding == Coding::Zstd;
@@ -171,7 +170,7 @@ Result<StateFile> StateWriter::read_back() {
   const WriteOptions& options = state_->options;
   OpenOptions how{.decode = {.threads = options.threads, .limits = options.limits}};
   if (options.openpgp) how.openpgp = {options.openpgp->passphrase, options.limits};
-  return open_state(std::move(*bytes), std::move(how));
+  return StateFile::open({.stream = std::move(*bytes)}, std::move(how));
 }
 
 Status StateWriter::publish() {

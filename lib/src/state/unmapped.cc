@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/unmapped.h>
+#include "state/unmapped.h"
 
 #include <algorithm>
 #include <utility>
 
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/parser.h>
 #include "format/ram/ram_records.h"
 #include "format/stream/records.h"

@@ -155,7 +155,7 @@ TEST_CASE("a name that nobody signed is not shown", "[openpgp]") {
   // Another's notation, and one that would move a terminal's cursor.
   read = read_message(gpg("-s --sig-notation name@example.org=guest"));
   CHECK(read.facts->signatures[0].file_name.empty());
-  read =
-      read_message(gpg("-s --sig-notation \"file-name@vmstream=$(printf '\\342\\200\\256gpg')\""));
+  read = read_message(gpg(
+      "--utf8-strings -s --sig-notation \"file-name@vmstream=$(printf '\\342\\200\\256gpg')\""));
   CHECK(read.facts->signatures[0].file_name == "\\xe2\\x80\\xaegpg");
 }

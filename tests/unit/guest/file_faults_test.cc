@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Whatever befalls a file of ours is found: by who reads it through, or by who looks at its
 // trailer.
-#include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
+#include "state/unwrapping.h"
 
 #include <algorithm>
 #include <fstream>
@@ -33,7 +33,7 @@ struct Fixture {
 
   // Reads a file through. Empty: all of it is well, and `plain` came out.
   std::optional<Error> read_through(const Bytes& file) const {
-    auto state = open_state(make_memory_source(file), {.decode = {.threads = 1}});
+    auto state = unwrap(make_memory_source(file), {.decode = {.threads = 1}});
     if (!state) return state.error();
     Bytes got;
     for (;;) {
@@ -54,8 +54,8 @@ struct Fixture {
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(file.data()),
                static_cast<std::streamsize>(file.size()));
-    auto state = open_seekable_state(path);
-    return state && !state->index_fault && state->index && state->index->read();
+    auto state = StateFile::open(path);
+    return state && !state->index_fault() && state->index() && state->index()->read();
   }
 };
 

@@ -8,9 +8,8 @@
 #include <iterator>
 
 #include <vmstream/codec.h>
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/parser.h>
-#include <vmstream/sidecar.h>
 #include "codec/indexed_encoder.h"
 #include "guest/lazy/postcopy_opening.h"
 #include "support/event_log.h"
@@ -29,14 +28,17 @@ namespace {
 using Bytes = std::vector<std::byte>;
 
 struct Fixture {
-  Result<LazyFile> open(const Bytes& content) {
+  void write(const Bytes& content) const {
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(content.data()),
                static_cast<std::streamsize>(content.size()));
-    auto opened = OpenedFile::open(path);
+  }
+  Result<LazyFile> open(const Bytes& content) {
+    write(content);
+    auto opened = StateFile::open(path, {.decode = {.limits = limits}, .sidecar = sidecar});
     if (!opened) return opened.error();
     options.observer.on_begin = [this](const std::string& text) { reason = text; };
-    return LazyFile::open(*opened, options);
+    return LazyFile::open(std::move(*opened), options);
   }
   Error fault(const Bytes& content) {
     auto file = open(content);
@@ -72,6 +74,8 @@ struct Fixture {
   testing::TempDir folder;
   std::string path = folder / "guest";
   std::string reason;
+  std::string sidecar;
+  WaitLimits limits;
   LazyFileOptions options;
 };
 
@@ -226,19 +230,19 @@ Bytes foreign_gzip(const testing::TempDir& folder, const Bytes& plain) {
 
 TEST_CASE_METHOD(Fixture, "an index that has to be made is kept in memory", "[guest][lazy]") {
   auto packed = foreign_gzip(folder, testing::small_stream().bytes());
-  options.sidecar = sidecar_path(path);
+  sidecar = sidecar_path(path);
   auto file = open(packed);
   REQUIRE(file);
   CHECK(reason == "it carries no index");
   REQUIRE(file->new_sidecar());
-  CHECK_FALSE(std::filesystem::exists(options.sidecar));
+  CHECK_FALSE(std::filesystem::exists(sidecar));
   auto reader = file->open_reader(LazyCache::kScattered);
   REQUIRE(reader);
   Bytes page(1024);
   REQUIRE(reader->image.read(0, 8, page));
   CHECK(page[5] == std::byte{0xcc});
 
-  REQUIRE(publish_sidecar(options.sidecar, *file->new_sidecar(), Overwrite::Refuse));
+  REQUIRE(publish_sidecar(sidecar, *file->new_sidecar(), Overwrite::Refuse));
   reason.clear();
   auto again = open(packed);
   REQUIRE(again);
@@ -251,11 +255,10 @@ TEST_CASE_METHOD(Fixture, "making an index ends when it is told to", "[guest][la
   auto cancellation = Cancellation::create();
   REQUIRE(cancellation);
   cancellation->request();
-  options.limits.cancellation = &*cancellation;
+  limits.cancellation = &*cancellation;
   for (Coding coding : {Coding::None, Coding::Gzip, Coding::Zstd}) {
     CHECK(fault(pack(coding, testing::small_stream().bytes())).code == Errc::Interrupted);
   }
-  options.limits = {};
 }
 
 TEST_CASE_METHOD(Fixture, "readers read the file that was opened", "[guest][lazy]") {
@@ -295,19 +298,11 @@ Bytes file_with_lies(Coding coding) {
 }
 
 // What reading all of the file shows.
-LazyProof prove(const std::string& path) {
-  auto opened = OpenedFile::open(path);
-  auto maker = LazyFile::open_whole(*opened);
-  REQUIRE(maker);
-  auto digests = std::make_shared<PieceDigests>(PieceDigests::Of::Stream);
-  auto plain = make_noting_source(maker->plain(), digests);
+Result<StateIndex> judge(ByteSource& stream) {
   IndexBuilder builder;
-  REQUIRE(parse_stream(*plain, builder));
-  REQUIRE(digests->seal());
-  auto index = builder.finish(digests->length(), digests->length(), true);
-  auto bytes = maker->finish(index);
-  REQUIRE(bytes);
-  return {maker->containers(), std::move(index), std::make_shared<const Bytes>(*bytes), digests};
+  auto length = parse_stream(stream, builder);
+  if (!length) return length.error();
+  return builder.finish(two_pages().size(), two_pages().size(), true);
 }
 
 std::byte page_byte(LazyReader& reader, uint64_t page) {
@@ -321,10 +316,10 @@ std::byte page_byte(LazyReader& reader, uint64_t page) {
 TEST_CASE_METHOD(Fixture, "after a whole reading no index is believed", "[guest][lazy]") {
   for (Coding coding : {Coding::Gzip, Coding::Zstd}) {
     INFO(traits_of(coding).name);
-    options.proof.reset();
+    options.judge = {};
     auto lies = file_with_lies(coding);
     REQUIRE(open(lies));  // nothing but the stream itself tells
-    options.proof = prove(path);
+    options.judge = judge;
     auto file = open(lies);
     REQUIRE(file);
     auto reader = file->open_reader(LazyCache::kScattered);
@@ -340,13 +335,12 @@ TEST_CASE_METHOD(Fixture, "a file that changes after its whole reading gives no 
   auto plain = two_pages();
   for (Coding coding : {Coding::None, Coding::Gzip, Coding::Zstd}) {
     INFO(traits_of(coding).name);
-    options.proof.reset();
-    REQUIRE(open(pack(coding, plain)));
-    options.proof = prove(path);
+    options.judge = judge;
+    auto file = open(pack(coding, plain));
+    REQUIRE(file);
     auto changed = plain;
     *std::ranges::find(changed, std::byte{0x22}) = std::byte{0x23};
-    auto file = open(pack(coding, changed));
-    REQUIRE(file);
+    write(pack(coding, changed));
     auto reader = file->open_reader(LazyCache::kScattered);
     if (!reader) {  // found out already
       CHECK(reader.error().code == Errc::Malformed);

@@ -56,7 +56,7 @@ struct Fixture {
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(stream.bytes().data()),
                static_cast<std::streamsize>(stream.size()));
-    auto opened = LazyFile::open(*OpenedFile::open(path));
+    auto opened = LazyFile::open(std::move(*StateFile::open(path)));
     INFO((opened ? "" : opened.error().message));
     REQUIRE(opened);
     file.emplace(std::move(*opened));
@@ -329,7 +329,7 @@ TEST_CASE_METHOD(Fixture, "a page that can be read at the second try is not lost
                  "[guest][lazy]") {
   // The reader for requests has a file that is damaged; who reads ahead has a whole one.
   std::filesystem::copy_file(path, folder / "whole");
-  auto whole = LazyFile::open(*OpenedFile::open(folder / "whole"));
+  auto whole = LazyFile::open(std::move(*StateFile::open(folder / "whole")));
   REQUIRE(whole);
   damage(500);
   file.emplace(std::move(*whole));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/piece_digests.h>
+#include "io/piece_digests.h"
 
 #include <algorithm>
 #include <array>

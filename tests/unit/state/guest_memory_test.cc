@@ -3,9 +3,9 @@
 
 #include <fstream>
 
-#include <vmstream/seekable_state.h>
-#include <vmstream/sidecar.h>
+#include <vmstream/indexing.h>
 #include <vmstream/state_writer.h>
+#include "state/seekable_state.h"
 #include "support/catch.h"
 #include "support/state_files.h"
 #include "support/stream_builder.h"

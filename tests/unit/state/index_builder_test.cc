@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 
 #include <vmstream/byte_source.h>
 #include <vmstream/parser.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Every lie about a stream is found by comparison with it; many of them by the index's own numbers.
-#include <vmstream/index_comparison.h>
+#include "state/index_comparison.h"
 #include <vmstream/ram_image.h>
 
 #include <fmt/format.h>

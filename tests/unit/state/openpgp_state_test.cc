@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // State files inside OpenPGP messages, and signatures that are demanded of them.
-#include <vmstream/state_file.h>
+#include "state/unwrapping.h"
 
+#include <fstream>
+
+#include "support/temp_dir.h"
 #include "unit/crypto/openpgp_fixture.h"
 
 using namespace vmstream;
@@ -37,12 +40,12 @@ TEST_CASE("messages and codings are unwrapped in any order", "[state]") {
   Bytes usual = message(encode(Coding::Zstd, stream), jo);
   Bytes odd = encode(Coding::Gzip, message(message(stream, {.signer = "jo@example.org"}), jo));
   for (const Bytes& file : {usual, odd}) {
-    auto state = open_state(make_memory_source(file));
+    auto state = unwrap(make_memory_source(file));
     REQUIRE(state);
     CHECK((drain(*state->plain).bytes == stream));
     CHECK(state->containers.back().type == "qevm");
   }
-  auto state = open_state(make_memory_source(odd));
+  auto state = unwrap(make_memory_source(odd));
   REQUIRE(state);
   REQUIRE(state->containers.size() == 4);
   CHECK(state->containers[0].type == "gzip");
@@ -62,13 +65,13 @@ TEST_CASE("a demanded signature decides at the stream's end", "[state]") {
   Bytes stream = stream_bytes();
   Bytes signed_file = message(encode(Coding::Zstd, stream),
                               {.recipients = {"al@example.org"}, .signer = "jo@example.org"});
-  auto good = open_state(make_memory_source(signed_file), demanding("jo@example.org"));
+  auto good = unwrap(make_memory_source(signed_file), demanding("jo@example.org"));
   REQUIRE(good);
   auto read = drain(*good->plain);
   CHECK(read.status);
   CHECK((read.bytes == stream));
 
-  auto other = open_state(make_memory_source(signed_file), demanding("al@example.org"));
+  auto other = unwrap(make_memory_source(signed_file), demanding("al@example.org"));
   REQUIRE(other);
   read = drain(*other->plain);
   REQUIRE_FALSE(read.status);
@@ -76,16 +79,32 @@ TEST_CASE("a demanded signature decides at the stream's end", "[state]") {
   CHECK(read.bytes.size() <= stream.size());
 
   Bytes bare = encode(Coding::Zstd, stream);
-  auto none = open_state(make_memory_source(bare), demanding("jo@example.org"));
+  auto none = unwrap(make_memory_source(bare), demanding("jo@example.org"));
   REQUIRE_FALSE(none);
   CHECK(none.error().code == Errc::Refused);
+}
+
+TEST_CASE("where a signature is demanded nothing is read by position", "[state]") {
+  GpgHome home;
+  GpgHome::make_key("jo@example.org");
+  TempDir folder;
+  std::string path = folder / "guest";
+  Bytes stream = stream_bytes();
+  std::ofstream(path).write(reinterpret_cast<const char*>(stream.data()),
+                            static_cast<std::streamsize>(stream.size()));
+  REQUIRE(StateFile::open(path)->random());
+  auto file = StateFile::open(path, demanding("jo@example.org"));
+  REQUIRE(file);
+  CHECK_FALSE(file->random());
+  CHECK_FALSE(file->index());
+  CHECK(file->stream().error().code == Errc::Refused);
 }
 
 TEST_CASE("gpg is not run where it must not be", "[state]") {
   GpgHome home;
   GpgHome::make_key("jo@example.org");
   Bytes file = encode(Coding::Gzip, message(stream_bytes(), {.signer = "jo@example.org"}));
-  auto state = open_state(make_memory_source(file), {.decrypt = false});
+  auto state = unwrap(make_memory_source(file), {.decrypt = false});
   REQUIRE_FALSE(state);
   CHECK(state.error().code == Errc::Unsupported);
   CHECK(state.error().message == "gzip holds an OpenPGP message, which is not to be decrypted");

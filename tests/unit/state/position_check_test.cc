@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What is read by position is the stream, or it is told.
+#include "state/index_comparison.h"
+
 #include <vmstream/digest.h>
-#include <vmstream/index_comparison.h>
-#include <vmstream/sidecar.h>
+#include <vmstream/indexing.h>
+#include <vmstream/state_file.h>
 
 #include <sys/stat.h>
 #include <zlib.h>
@@ -35,6 +37,10 @@ Bytes long_stream() {
   return stream.eos().footer().end(2).eos().footer().eof().bytes();
 }
 
+std::optional<SeekableState> open_by_position(const std::string& path) {
+  return open_seekable_state(std::move(*open_random_file(path)), {.sidecar = sidecar_path(path)});
+}
+
 bool leave_out(BlockTable& table, const PackedBlock& block) {
   return table.append_gap(block.packed_length);
 }
@@ -52,7 +58,7 @@ struct Fixture {
   std::vector<Problem> problems_of(const std::string& path) {
     Sha256 digest;
     digest.update(stream);
-    auto state = open_seekable_state(path);
+    auto state = open_by_position(path);
     REQUIRE(state);
     return check_positions(*state, digest.finish());
   }
@@ -97,7 +103,7 @@ TEST_CASE_METHOD(Fixture, "positions of an honest file are right", "[state]") {
 TEST_CASE_METHOD(Fixture, "a table that leaves out a block is told of", "[state]") {
   std::string path = folder / "guest.gz";
   write(path, file_with(leave_out));
-  auto state = open_seekable_state(path);
+  auto state = open_by_position(path);
   REQUIRE((state && state->plain()));
   CHECK(state->plain()->length() < stream.size());  // and is believed by who reads by position
   auto problems = problems_of(path);
@@ -117,7 +123,7 @@ TEST_CASE_METHOD(Fixture, "a table with a wrong checksum is told of", "[state]")
 
 TEST_CASE_METHOD(Fixture, "positions are sure only where no table is needed", "[state]") {
   auto is_sure = [](const std::string& path) {
-    auto state = open_seekable_state(path);
+    auto state = open_by_position(path);
     REQUIRE((state && state->plain()));
     return has_sure_positions(*state);
   };
@@ -130,7 +136,7 @@ TEST_CASE_METHOD(Fixture, "positions are sure only where no table is needed", "[
   std::string path = folder / "hidden.gz";
   auto small = testing::small_stream().bytes();
   REQUIRE(testing::write_hidden(path, stream, small));
-  CHECK(open_seekable_state(path)->plain()->length() == small.size());
+  CHECK(open_by_position(path)->plain()->length() == small.size());
   CHECK_FALSE(is_sure(path));
   write(path, file_with(leave_out));
   CHECK_FALSE(is_sure(path));
@@ -141,17 +147,13 @@ TEST_CASE_METHOD(Fixture, "resume points are held against the stream", "[state]"
   gzFile out = ::gzopen(path.c_str(), "wb");
   REQUIRE(::gzwrite(out, stream.data(), static_cast<unsigned>(stream.size())) > 0);
   REQUIRE(::gzclose(out) == Z_OK);
-  auto maker = SidecarMaker::open(path);
-  REQUIRE(maker);
-  while (auto piece = maker->plain().next()) {
-    if (piece->empty()) break;
-  }
-  auto bytes = maker->finish(index);
-  REQUIRE(bytes);
-  write(sidecar_path(path), *bytes);
+  auto made = StateFile::open(path)->make_index();
+  REQUIRE(made);
+  CHECK(made->by_position);
+  write(sidecar_path(path), *made->bytes);
   ::chmod(sidecar_path(path).c_str(), 0600);
   CHECK(problems_of(path).empty());
-  auto state = open_seekable_state(path);
+  auto state = open_by_position(path);
   REQUIRE((state && state->plain()));
   CHECK_FALSE(has_sure_positions(*state));
   auto problems = check_positions(*state, std::string(64, '0'));

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/seekable_state.h>
+#include "state/seekable_state.h"
 
 #include <array>
 #include <fstream>
 
 #include <vmstream/codec.h>
-#include <vmstream/sidecar.h>
 
 #include "support/catch.h"
 #include "support/state_files.h"
@@ -34,7 +33,7 @@ struct Fixture {
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(content.data()),
                static_cast<std::streamsize>(content.size()));
-    return open_seekable_state(path);
+    return open_seekable_state(std::move(*open_random_file(path)));
   }
   testing::TempDir folder;
   std::string path = folder / "guest";
@@ -62,8 +61,6 @@ TEST_CASE_METHOD(Fixture, "what cannot be read by position is left to the other 
   CHECK_FALSE(open(pack(Coding::Gzip, pack(Coding::Zstd, plain))));  // one within the other
   CHECK_FALSE(open(pack(Coding::Zstd, Bytes(5000))));                // no stream inside
   CHECK_FALSE(open({}));
-  CHECK_FALSE(open_seekable_state(folder.path()));
-  CHECK_FALSE(open_seekable_state(folder / "nowhere"));
 }
 
 TEST_CASE_METHOD(Fixture, "a damaged block is an error of its place only", "[state]") {
@@ -145,11 +142,9 @@ TEST_CASE_METHOD(TwoTruths, "a table that leads elsewhere is believed where noth
   CHECK(seen_by(*state) != truth);
 
   SECTION("an index made of the file itself takes its place") {
-    auto maker = SidecarMaker::open(make_random_memory(file));
-    REQUIRE(maker);
-    while (!maker->plain().next()->empty()) {
-    }
-    how.index = std::make_shared<const Bytes>(*maker->finish(index));
+    auto blocks = find_blocks(Coding::Zstd, *make_random_memory(file));
+    REQUIRE((blocks && *blocks));
+    how.index = std::make_shared<const Bytes>(*serialise(index, {.blocks = &**blocks}));
     auto proved = open_seekable_state(make_random_memory(file), how);
     REQUIRE(proved);
     CHECK(seen_by(*proved) == truth);

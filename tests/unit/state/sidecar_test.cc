@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/sidecar.h>
+#include <vmstream/indexing.h>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include <vmstream/seekable_state.h>
+#include "state/seekable_state.h"
 
 #include "support/catch.h"
 #include "support/state_files.h"

@@ -8,7 +8,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include <vmstream/seekable_state.h>
+#include <vmstream/indexing.h>
+#include <vmstream/state_file.h>
 #include "support/catch.h"
 #include "support/forged_index.h"
 #include "support/stream_builder.h"
@@ -109,21 +110,21 @@ TEST_CASE("a sidecar that does not count is told of", "[state]") {
   auto stream = testing::small_stream().bytes();
   auto truth = testing::forgery_material(stream);
   REQUIRE(testing::write_with_index(file, stream, truth.index, testing::IndexHome::Sidecar));
-  auto state = open_seekable_state(file);
-  REQUIRE((state && state->index));
-  CHECK_FALSE(state->index_fault);
+  auto state = StateFile::open(file);
+  REQUIRE((state && state->index()));
+  CHECK_FALSE(state->index_fault());
   REQUIRE(::chmod(sidecar_path(file).c_str(), 0666) == 0);
-  auto refusing = open_seekable_state(file);
+  auto refusing = StateFile::open(file);
   REQUIRE(refusing);
-  CHECK_FALSE(refusing->index);
-  REQUIRE(refusing->index_fault);
-  CHECK(refusing->index_fault->code == Errc::Refused);
+  CHECK_FALSE(refusing->index());
+  REQUIRE(refusing->index_fault());
+  CHECK(refusing->index_fault()->code == Errc::Refused);
   if (!is_root()) return;
   REQUIRE(::chmod(sidecar_path(file).c_str(), 0600) == 0);
   REQUIRE(::chown(sidecar_path(file).c_str(), kStranger, kStranger) == 0);
-  CHECK_FALSE(open_seekable_state(file)->index);
+  CHECK_FALSE(StateFile::open(file)->index());
   REQUIRE(::chown(file.c_str(), kStranger, kStranger) == 0);
-  CHECK(open_seekable_state(file)->index);
+  CHECK(StateFile::open(file)->index());
 }
 
 }  // namespace vmstream

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include <vmstream/seekable_state.h>
+#include <vmstream/state_file.h>
 #include "support/catch.h"
 #include "support/state_files.h"
 #include "support/stream_builder.h"
@@ -46,14 +46,14 @@ TEST_CASE("a file has its name only once it is published, and reads back as it w
   CHECK_FALSE(std::filesystem::exists(path));
   auto back = writer->read_back();
   REQUIRE(back);
-  CHECK((read_all(*back->plain) == stream.bytes()));
+  CHECK((read_all(**back->stream()) == stream.bytes()));
   REQUIRE(writer->publish());
   CHECK(std::filesystem::file_size(path) == writer->bytes_written());
   CHECK(writer->sha256().size() == 64);
-  auto state = open_seekable_state(path);
-  bool by_position = coding != Coding::Bzip2;
-  REQUIRE(state.has_value() == by_position);
-  if (by_position) CHECK(state->index.has_value() == writer->wants_index());
+  auto state = StateFile::open(path);
+  REQUIRE(state);
+  CHECK(bool(state->random()) == (coding != Coding::Bzip2));
+  CHECK((state->index() != nullptr) == writer->wants_index());
 }
 
 TEST_CASE("a writer that is not published leaves nothing", "[state]") {
@@ -103,9 +103,9 @@ TEST_CASE("an index lies beside a file that has no place for it", "[state]") {
   writer->set_index(testing::index_of(stream.bytes()));
   REQUIRE(writer->publish());
   REQUIRE(writer->leave_index_beside(Overwrite::Refuse));
-  auto state = open_seekable_state(path);
+  auto state = StateFile::open(path);
   REQUIRE(state);
-  CHECK(state->index);
+  CHECK(state->index());
   CHECK_FALSE(writer->leave_index_beside(Overwrite::Refuse));  // it is there
   CHECK(writer->leave_index_beside(Overwrite::Replace));
 }

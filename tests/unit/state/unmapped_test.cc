@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/unmapped.h>
+#include "state/unmapped.h"
 
 #include "support/catch.h"
 #include "support/read_all.h"

@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include <vmstream/byte_source.h>
-#include <vmstream/seekable_state.h>
 #include <vmstream/stream_ends.h>
 #include "common/progress.h"
 
@@ -19,39 +18,28 @@ using vmstream::Result;
 using vmstream::StateFile;
 using vmstream::Status;
 
-Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
-                                                          const InspectOptions& options) {
-  if (options.file == "-") return vmstream::make_fd_source(STDIN_FILENO, session.limits());
-  return vmstream::open_file_source(options.file, session.limits());
-}
-
 Result<StateFile> open_subject(Session& session, const InspectOptions& options,
-                               std::unique_ptr<vmstream::ByteSource> source, bool page_channels) {
+                               bool page_channels) {
   auto limits = session.limits();
   auto passphrase = read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
-  return vmstream::open_state(std::move(source),
-                              {.decode = {.threads = options.common.threads, .limits = limits},
-                               .page_channels = page_channels,
-                               .openpgp = {.passphrase = *passphrase, .limits = limits}});
+  vmstream::OpenOptions how{.decode = {.threads = options.common.threads, .limits = limits},
+                            .page_channels = page_channels,
+                            .openpgp = {.passphrase = *passphrase, .limits = limits}};
+  if (options.file != "-") return StateFile::open(options.file, std::move(how));
+  return StateFile::open({.stream = vmstream::make_fd_source(STDIN_FILENO, limits)},
+                         std::move(how));
 }
 
-Result<StateFile> open_subject(Session& session, const InspectOptions& options) {
-  auto source = open_source(session, options);
-  if (!source) return source.error();
-  return open_subject(session, options, std::move(*source));
+vmstream::RandomSource* by_position(StateFile& file) {
+  auto plain = file.random();
+  return plain ? *plain : nullptr;
 }
 
-std::optional<vmstream::SeekableState> open_by_position(Session& session,
-                                                        const InspectOptions& options) {
-  if (options.file == "-") return std::nullopt;
-  return vmstream::open_seekable_state(options.file, session.limits());
-}
-
-vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options, StateFile& state,
-                                  vmstream::StreamVisitor& visitor, std::string_view what,
-                                  vmstream::MappedPages pages, vmstream::Sha256* digest,
-                                  vmstream::StreamVisitor* also) {
+vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options, StateFile& file,
+                                  vmstream::ByteSource& stream, vmstream::StreamVisitor& visitor,
+                                  std::string_view what, vmstream::MappedPages pages,
+                                  vmstream::Sha256* digest, vmstream::StreamVisitor* also) {
   Progress progress(session, what);
   // What stands behind a stream has no part in what it holds.
   constexpr uint64_t kTrailingRead = 1u << 20;
@@ -61,11 +49,10 @@ vmstream::ScanResult scan_subject(Session& session, const InspectOptions& option
       .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); },
       .mapped_pages = pages,
       .trailing_bytes = options.full_scan ? UINT64_MAX : kTrailingRead};
-  auto seekable = open_by_position(session, options);
   // Compressed blocks are decoded faster in a row, on all cores.
-  bool by_position = seekable && seekable->plain() && !seekable->is_packed;
-  auto scan = by_position ? vmstream::scan_seekable(*seekable->plain(), visitor, how)
-                          : vmstream::scan_stream(*state.plain, visitor, how);
+  vmstream::RandomSource* plain = file.is_packed() ? nullptr : by_position(file);
+  auto scan = plain ? vmstream::scan_seekable(*plain, visitor, how)
+                    : vmstream::scan_stream(stream, visitor, how);
   progress.enter("done");
   session.messages().erase_bar();
   return scan;
@@ -95,15 +82,13 @@ Result<vmstream::StateIndex> read_tables(const vmstream::IndexReader& reader, In
 
 }  // namespace
 
-std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
-                                           IndexTables tables) {
+std::optional<vmstream::StateIndex> read_index(Session& session, const InspectOptions& options,
+                                               StateFile& file, IndexTables tables) {
   if (options.full_scan) return std::nullopt;
-  auto state = open_by_position(session, options);
-  if (!state) return std::nullopt;
-  auto fault = state->index_fault;
-  if (state->index) {
-    auto index = read_tables(*state->index, tables);
-    if (index) return IndexedSubject{std::move(*state), std::move(*index)};
+  auto fault = file.index_fault();
+  if (const auto* reader = file.index()) {
+    auto index = read_tables(*reader, tables);
+    if (index) return std::move(*index);
     fault = index.error();
   }
   if (fault) {
@@ -133,18 +118,17 @@ class SliceFinder final : public vmstream::StreamVisitor {
 }  // namespace
 
 std::optional<StreamParts> read_parts(Session& session, const InspectOptions& options,
-                                      const vmstream::SliceChoice& wanted) {
+                                      StateFile& file, const vmstream::SliceChoice& wanted) {
   if (options.full_scan) return std::nullopt;
-  if (auto indexed = open_indexed(session, options, IndexTables::Records)) {
-    vmstream::RandomSource* plain = indexed->state.plain();
-    if (!plain || !vmstream::confirm_records(indexed->index, plain)) return std::nullopt;
-    auto pieces = vmstream::read_records(indexed->index, *plain, wanted);
+  vmstream::RandomSource* plain = by_position(file);
+  if (auto index = read_index(session, options, file, IndexTables::Records)) {
+    if (!plain || !vmstream::confirm_records(*index, plain)) return std::nullopt;
+    auto pieces = vmstream::read_records(*index, *plain, wanted);
     if (!pieces) return std::nullopt;
     return StreamParts{std::move(*pieces), AnswerSource::Index};
   }
-  auto state = open_by_position(session, options);
-  if (!state || !state->plain()) return std::nullopt;
-  auto ends = vmstream::read_stream_ends(*state->plain());
+  if (!plain) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*plain);
   if (!ends) return std::nullopt;
   SliceFinder slices(wanted);
   bool is_whole = vmstream::scan_ends(*ends, slices).complete();
@@ -173,16 +157,16 @@ ExitStatus judge(Session& session, const InspectOptions& options, const vmstream
 namespace {
 
 // From the two ends of the stream, where they can be had alone and nothing in them is wrong.
-std::optional<Reading> read_ends(Session& session, const InspectOptions& options,
+std::optional<Reading> read_ends(const InspectOptions& options, StateFile& file,
                                  const std::function<vmstream::StreamVisitor&()>& start,
                                  const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
-  auto state = open_by_position(session, options);
-  if (!state || !state->plain()) return std::nullopt;
-  auto ends = vmstream::read_stream_ends(*state->plain());
+  vmstream::RandomSource* plain = by_position(file);
+  if (!plain) return std::nullopt;
+  auto ends = vmstream::read_stream_ends(*plain);
   if (!ends) return std::nullopt;
   auto scan = vmstream::scan_ends(*ends, start());
   if (!scan.complete() || !is_sound(scan)) return std::nullopt;
-  Subject subject{options.file, state->containers};
+  Subject subject{options.file, file.containers()};
   subject.source = AnswerSource::Ends;
   return Reading{scan, std::move(subject), false};
 }
@@ -192,15 +176,17 @@ std::optional<Reading> read_ends(Session& session, const InspectOptions& options
 Result<Reading> read_subject(Session& session, const InspectOptions& options,
                              const std::function<vmstream::StreamVisitor&()>& start,
                              const std::function<bool(const vmstream::ScanResult&)>& is_sound) {
+  auto file = open_subject(session, options);
+  if (!file) return file.error();
   if (!options.full_scan) {
-    if (auto reading = read_ends(session, options, start, is_sound)) return *reading;
+    if (auto reading = read_ends(options, *file, start, is_sound)) return *reading;
   }
-  auto state = open_subject(session, options);
-  if (!state) return state.error();
-  auto scan =
-      scan_subject(session, options, *state, start(), "read", vmstream::MappedPages::Places);
+  auto stream = file->stream();
+  if (!stream) return stream.error();
+  auto scan = scan_subject(session, options, *file, **stream, start(), "read",
+                           vmstream::MappedPages::Places);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return *scan.fault;
-  return Reading{scan, {options.file, state->containers}};
+  return Reading{scan, {options.file, file->containers()}};
 }
 
 }  // namespace vmtools

@@ -9,7 +9,6 @@
 #include <vmstream/index_answers.h>
 #include <vmstream/problem_log.h>
 #include <vmstream/result.h>
-#include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
 #include <vmstream/stream_scan.h>
 #include "common/tool.h"
@@ -18,29 +17,24 @@
 
 namespace vmtools {
 
-vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options);
-/// The file's own bytes, as they lie on disk or come in.
-vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
-                                                                    const InspectOptions& options);
-/// What these bytes hold. `page_channels`: whether that may be a channel of a multifd migration.
+/// The file of the options, or stdin. `page_channels`: whether it may be a channel of a multifd
+/// migration.
 vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options,
-                                                   std::unique_ptr<vmstream::ByteSource> source,
                                                    bool page_channels = false);
-
-/// The same file for reading by position; empty where that, or all of it, is not possible.
-std::optional<vmstream::SeekableState> open_by_position(Session& session,
-                                                        const InspectOptions& options);
 
 /// The file's name in messages.
 std::string shown_name(const InspectOptions& options);
 
-/// Reads the whole stream, with progress of `what`. A file that can be read by position is: of
-/// mapped-ram no more of the pages than `pages` says.
+/// Reads the whole stream, with progress of `what`: `stream`, or a file that is not packed by
+/// position, and of mapped-ram no more of the pages than `pages` says.
 vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options,
-                                  vmstream::StateFile& state, vmstream::StreamVisitor& visitor,
-                                  std::string_view what, vmstream::MappedPages pages,
-                                  vmstream::Sha256* digest = nullptr,
+                                  vmstream::StateFile& file, vmstream::ByteSource& stream,
+                                  vmstream::StreamVisitor& visitor, std::string_view what,
+                                  vmstream::MappedPages pages, vmstream::Sha256* digest = nullptr,
                                   vmstream::StreamVisitor* also = nullptr);
+
+/// The stream of a file by position; null where that is not possible.
+vmstream::RandomSource* by_position(vmstream::StateFile& file);
 
 /// The fault of the scan, or the first problem that is damage; nothing where all is well.
 std::optional<vmstream::Error> first_damage(const vmstream::ScanResult& scan,
@@ -51,19 +45,13 @@ std::optional<vmstream::Error> first_damage(const vmstream::ScanResult& scan,
 ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
                  const vmstream::ProblemLog& problems);
 
-/// A file and what its index tells.
-struct IndexedSubject {
-  vmstream::SeekableState state;
-  vmstream::StateIndex index;
-};
-
 /// Which tables of an index are wanted.
 enum class IndexTables { Records, Pages };
 
 /// The file's index, or its sidecar's, unless the options want everything read. One that is there
 /// but cannot be used is told of; empty then.
-std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
-                                           IndexTables tables);
+std::optional<vmstream::StateIndex> read_index(Session& session, const InspectOptions& options,
+                                               vmstream::StateFile& file, IndexTables tables);
 
 /// Parts of a stream, and what said where they are.
 struct StreamParts {
@@ -75,6 +63,7 @@ struct StreamParts {
 /// scan_ends(): by its index, or its two ends. Empty where only a whole reading shows them, and
 /// where the options want one.
 std::optional<StreamParts> read_parts(Session& session, const InspectOptions& options,
+                                      vmstream::StateFile& file,
                                       const vmstream::SliceChoice& wanted);
 
 /// A file that has been read.

@@ -136,7 +136,8 @@ void print_text(const InspectOptions& options, const MessageAnswer& message,
 
 }  // namespace
 
-ExitStatus explain(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
+ExitStatus explain(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                   vmstream::ByteSource& stream) {
   auto release = wanted_release(options.qemu);
   if (!release) return session.fail("", release.error());
   auto error = read_error(session, options);
@@ -144,7 +145,7 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
   Progress progress(session, "read");
   vmstream::LoadAdviser adviser(*release);
   auto scan = vmstream::scan_stream(
-      *state.plain, adviser,
+      stream, adviser,
       {.on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
   progress.enter("done");
   session.messages().erase_bar();
@@ -161,7 +162,7 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
       message.not_understood = {vmstream::escape(error->substr(0, 200))};
   }
   if (options.common.json) {
-    auto json = opening_json("vmstream.explain/1", {options.file, state.containers});
+    auto json = opening_json("vmstream.explain/1", {options.file, file.containers()});
     json["complete"] = scan.complete();
     json["verdict"] = name_of(adviser.verdict().verdict);
     if (options.error) {

@@ -9,6 +9,7 @@
 namespace vmtools {
 
 /// Prints sentences, what fails first; with an error of QEMU's what that speaks of in front.
-ExitStatus explain(Session& session, const InspectOptions& options, vmstream::StateFile& state);
+ExitStatus explain(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                   vmstream::ByteSource& stream);
 
 }  // namespace vmtools

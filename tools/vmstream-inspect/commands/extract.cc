@@ -77,8 +77,9 @@ class CopyingSource final : public ByteSource {
 // from front to end, as a restore reads it: whatever an index says, one file gives one guest.
 class Extraction {
  public:
-  Extraction(Session& session, const InspectOptions& options, vmstream::StateFile& state)
-      : session_(session), options_(options), state_(state) {}
+  Extraction(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+             vmstream::ByteSource& stream)
+      : session_(session), options_(options), subject_(file), stream_(stream) {}
 
   ExitStatus run() {
     auto opened = open_output();
@@ -118,7 +119,8 @@ class Extraction {
 
   Session& session_;
   const InspectOptions& options_;
-  vmstream::StateFile& state_;
+  vmstream::StateFile& subject_;
+  ByteSource& stream_;
   std::unique_ptr<OutputFile> file_;
   std::unique_ptr<ByteSink> stdout_;
   nlohmann::ordered_json facts_ = nlohmann::ordered_json::object();  // of the part
@@ -190,7 +192,7 @@ Result<std::string> Extraction::digest_output() const {
 // Standard output is taken where the part itself goes there.
 Status Extraction::report(const ScanResult& scan) const {
   if (!options_.common.json || !file_) return vmstream::ok();
-  auto json = opening_json("vmstream.extract/1", {options_.file, state_.containers});
+  auto json = opening_json("vmstream.extract/1", {options_.file, subject_.containers()});
   json["part"] = name_of(options_.part);
   json["output"] = vmstream::escape(*options_.output);
   json["bytes"] = nullptr;
@@ -225,14 +227,14 @@ Status Extraction::finish_image(const Result<vmstream::RamImageInfo>& image) {
 
 ExitStatus Extraction::run_ram() {
   vmstream::RamExtractor extractor(*file_, options_.block);
-  auto done = scan_subject(session_, options_, state_, extractor, "extract",
+  auto done = scan_subject(session_, options_, subject_, stream_, extractor, "extract",
                            vmstream::MappedPages::Content);
   return end(done, [&] { return finish_image(extractor.finish()); });
 }
 
 ExitStatus Extraction::run_disk() {
   vmstream::DiskExtractor extractor(*file_, options_.block);
-  auto done = scan(*state_.plain, extractor);
+  auto done = scan(stream_, extractor);
   return end(done, [&]() -> Status {
     auto length = extractor.finish();
     if (!length) return length.error();
@@ -245,19 +247,19 @@ ExitStatus Extraction::run_disk() {
 ExitStatus Extraction::run_section() {
   auto choice = vmstream::SectionChoice::parse(options_.section.value_or(""));
   vmstream::SectionExtractor extractor(sink(), choice);
-  auto done = scan(*state_.plain, extractor);
+  auto done = scan(stream_, extractor);
   return end(done, [&] { return extractor.finish(); });
 }
 
 ExitStatus Extraction::run_vmdesc() {
   vmstream::VmdescExtractor extractor(sink());
-  auto done = scan(*state_.plain, extractor);
+  auto done = scan(stream_, extractor);
   return end(done, [&] { return extractor.finish(); });
 }
 
 ExitStatus Extraction::run_stream() {
   vmstream::StreamVisitor watcher;
-  CopyingSource source(*state_.plain, sink());
+  CopyingSource source(stream_, sink());
   auto done = scan(source, watcher);
   return end(done, [&]() -> Status {
     if (!done.complete()) return first_fault(done);
@@ -267,12 +269,13 @@ ExitStatus Extraction::run_stream() {
 
 }  // namespace
 
-ExitStatus extract(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
+ExitStatus extract(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                   vmstream::ByteSource& stream) {
   if (options.part == Part::Section && !options.section) {
     return session.fail(shown_name(options),
                         Error{Errc::Usage, "extract section wants --section ID or IDSTR"});
   }
-  return Extraction(session, options, state).run();
+  return Extraction(session, options, file, stream).run();
 }
 
 }  // namespace vmtools

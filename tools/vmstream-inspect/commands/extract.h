@@ -9,6 +9,7 @@
 namespace vmtools {
 
 /// The output appears whole or not at all.
-ExitStatus extract(Session& session, const InspectOptions& options, vmstream::StateFile& state);
+ExitStatus extract(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                   vmstream::ByteSource& stream);
 
 }  // namespace vmtools

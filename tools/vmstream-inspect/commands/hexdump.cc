@@ -202,9 +202,10 @@ std::string why_nothing(const InspectOptions& options, uint64_t plain_bytes) {
 }
 
 // Where not all bytes are asked for, those that are may be had without the rest.
-std::optional<StreamParts> read_wanted_parts(Session& session, const InspectOptions& options) {
+std::optional<StreamParts> read_wanted_parts(Session& session, const InspectOptions& options,
+                                             vmstream::StateFile& file) {
   if (!options.section && !options.offset && !options.length) return std::nullopt;
-  auto parts = read_parts(session, options, [&](const vmstream::SectionHeader& header) {
+  auto parts = read_parts(session, options, file, [&](const vmstream::SectionHeader& header) {
     return options.section && is_named(&header, *options.section);
   });
   bool is_ranged = options.offset || options.length;
@@ -214,7 +215,8 @@ std::optional<StreamParts> read_wanted_parts(Session& session, const InspectOpti
 
 }  // namespace
 
-ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
+ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                   vmstream::ByteSource& stream) {
   Rows rows(options, use_color(options.common.color, STDOUT_FILENO));
   vmstream::ByteNamer namer(
       [&](const NamedBytes& stretch) {
@@ -222,12 +224,12 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
         return output_status();  // a reader that went away ends the scan
       },
       naming(options));
-  auto parts = read_wanted_parts(session, options);
-  Subject subject{options.file, state.containers};
+  auto parts = read_wanted_parts(session, options, file);
+  Subject subject{options.file, file.containers()};
   if (parts) subject.source = parts->source;
   rows.open(subject);
-  auto scan = parts ? vmstream::scan_ends(parts->pieces, namer)
-                    : vmstream::scan_stream(*state.plain, namer, {});
+  auto scan =
+      parts ? vmstream::scan_ends(parts->pieces, namer) : vmstream::scan_stream(stream, namer, {});
   if (!output_status()) return ExitStatus::Done;  // or what the flush at the end says
   bool cut_short = namer.has_passed_range() && scan.fault && scan.fault->code == Errc::Interrupted;
   if (cut_short) scan.fault.reset();

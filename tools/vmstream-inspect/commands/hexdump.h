@@ -9,6 +9,7 @@
 namespace vmtools {
 
 /// Prints rows as they come.
-ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::StateFile& state);
+ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                   vmstream::ByteSource& stream);
 
 }  // namespace vmtools

@@ -5,10 +5,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/output_file.h>
-#include <vmstream/seekable_state.h>
-#include <vmstream/sidecar.h>
+#include <vmstream/state_file.h>
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/progress.h"
@@ -20,17 +19,18 @@ namespace {
 using nlohmann::ordered_json;
 using vmstream::Errc;
 using vmstream::Error;
+using vmstream::MadeIndex;
 using vmstream::Result;
-using vmstream::SidecarMaker;
+using vmstream::StateFile;
 using vmstream::StateIndex;
 
-// Reads the stream to its end. An index of half a stream would be no index.
-Result<StateIndex> read_stream(Session& session, SidecarMaker& maker) {
+// An index of half a stream would be no index.
+Result<StateIndex> read_stream(Session& session, vmstream::ByteSource& stream) {
   Progress progress(session, "index");
   vmstream::IndexBuilder builder;
   vmstream::Sha256 digest;
   auto scan = vmstream::scan_stream(
-      maker.plain(), builder,
+      stream, builder,
       {.digest = &digest,
        .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
   progress.enter("done");
@@ -40,6 +40,11 @@ Result<StateIndex> read_stream(Session& session, SidecarMaker& maker) {
   auto index = builder.finish(scan.plain_bytes, scan.stream_bytes, true);
   index.facts.sha256 = digest.finish();
   return index;
+}
+
+Result<MadeIndex> index_file(Session& session, StateFile& file) {
+  return file.make_index(
+      {.read = [&](vmstream::ByteSource& stream) { return read_stream(session, stream); }});
 }
 
 vmstream::Status write_file(const InspectOptions& options, const std::string& path,
@@ -59,30 +64,30 @@ uint64_t count_runs(const StateIndex& index) {
   return runs;
 }
 
-void report_json(const Subject& subject, const std::string& path, const SidecarMaker& maker,
-                 const StateIndex& index, size_t bytes) {
+void report_json(const Subject& subject, const std::string& path, const MadeIndex& made) {
+  const StateIndex& index = *made.index;
   auto json = opening_json("vmstream.index/1", subject);
   json["index"] = path;
-  json["index_bytes"] = bytes;
+  json["index_bytes"] = made.bytes->size();
   json["sha256"] = index.facts.sha256;
   json["plain_bytes"] = index.facts.plain_bytes;
   json["records"] = index.records ? ordered_json(index.records->size()) : ordered_json(nullptr);
   json["page_runs"] = index.pages ? ordered_json(count_runs(index)) : ordered_json(nullptr);
-  json["by_position"] = maker.allows_positions();
+  json["by_position"] = made.by_position;
   json["left_out"] = index.facts.left_out;
   print_json(json);
 }
 
-void report_text(const InspectOptions& options, const std::string& path, const SidecarMaker& maker,
-                 const StateIndex& index, size_t bytes) {
+void report_text(const InspectOptions& options, const std::string& path, const MadeIndex& made) {
+  const StateIndex& index = *made.index;
   print(fmt::format("{}: index of {}, {}\n", vmstream::escape(path), shown_name(options),
-                    vmstream::format_size(bytes)));
+                    vmstream::format_size(made.bytes->size())));
   if (index.records) print(fmt::format("  {} records of the stream\n", index.records->size()));
   if (index.pages) print(fmt::format("  {} runs of pages\n", count_runs(index)));
   for (const auto& part : index.facts.left_out) {
     print(fmt::format("  left out: {}\n", vmstream::escape(part)));
   }
-  if (!maker.allows_positions()) {
+  if (!made.by_position) {
     print("  the file itself can still be read from front to end only: its blocks are too large\n");
   }
 }
@@ -94,19 +99,19 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
     return session.fail("stdin", Error{Errc::Usage, "an index belongs to a file, stdin is none"});
   }
   std::string path = options.output.value_or(vmstream::sidecar_path(options.file));
-  auto maker = SidecarMaker::open(
-      options.file, {.decode = {.threads = options.common.threads, .limits = session.limits()}});
-  if (!maker) return session.fail(shown_name(options), maker.error());
-  auto index = read_stream(session, *maker);
-  if (!index) return session.fail(shown_name(options), index.error());
-  auto bytes = maker->finish(*index);
-  if (!bytes) return session.fail(shown_name(options), bytes.error());
-  auto written = write_file(options, path, *bytes, session.limits());
+  auto opened = vmstream::OpenedFile::open(options.file);
+  if (!opened) return session.fail(shown_name(options), opened.error());
+  auto file =
+      StateFile::open({std::move(*opened)},
+                      {.decode = {.threads = options.common.threads, .limits = session.limits()}});
+  auto made = index_file(session, file);
+  if (!made) return session.fail(shown_name(options), made.error());
+  auto written = write_file(options, path, *made->bytes, session.limits());
   if (!written) return session.fail(path, written.error());
   if (options.common.json) {
-    report_json({options.file, maker->containers()}, path, *maker, *index, bytes->size());
+    report_json({options.file, file.containers()}, path, *made);
   } else {
-    report_text(options, path, *maker, *index, bytes->size());
+    report_text(options, path, *made);
   }
   return ExitStatus::Done;
 }

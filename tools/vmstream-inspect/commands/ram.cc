@@ -101,31 +101,32 @@ void print_usage(const InspectOptions& options, const Subject& subject,
 
 }  // namespace
 
-bool show_indexed_ram(Session& session, const InspectOptions& options) {
-  auto indexed = open_indexed(session, options, IndexTables::Pages);
-  if (!indexed) return false;
-  auto usage = vmstream::usage_from(indexed->index);
-  if (!usage || !vmstream::confirm_pages(indexed->index, indexed->state.plain())) return false;
-  const auto& facts = indexed->index.facts;
+bool show_indexed_ram(Session& session, const InspectOptions& options, vmstream::StateFile& file) {
+  auto index = read_index(session, options, file, IndexTables::Pages);
+  if (!index) return false;
+  auto usage = vmstream::usage_from(*index);
+  if (!usage || !vmstream::confirm_pages(*index, by_position(file))) return false;
+  const auto& facts = index->facts;
   vmstream::ScanResult scan{.plain_bytes = facts.plain_bytes,
                             .parsed_bytes = facts.stream_bytes,
                             .stream_bytes = facts.stream_bytes};
-  Subject subject{options.file, indexed->state.containers};
+  Subject subject{options.file, file.containers()};
   subject.source = AnswerSource::Index;
   print_usage(options, subject, *usage, scan);
   return true;
 }
 
-ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& state) {
+ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                    vmstream::ByteSource& stream) {
   vmstream::RamUsageCollector collector;
-  auto scan =
-      scan_subject(session, options, state, collector, "read", vmstream::MappedPages::Places);
+  auto scan = scan_subject(session, options, file, stream, collector, "read",
+                           vmstream::MappedPages::Places);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
   auto usage = collector.finish();
   if (scan.fault) usage.problems.add(*scan.fault, scan.plain_bytes);
-  print_usage(options, {options.file, state.containers}, usage, scan);
+  print_usage(options, {options.file, file.containers()}, usage, scan);
   return judge(session, options, scan, usage.problems);
 }
 

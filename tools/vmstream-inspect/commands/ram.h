@@ -9,8 +9,9 @@
 namespace vmtools {
 
 /// From the file's index, where that tells all of it; else false, and nothing is printed.
-bool show_indexed_ram(Session& session, const InspectOptions& options);
+bool show_indexed_ram(Session& session, const InspectOptions& options, vmstream::StateFile& file);
 
-ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& state);
+ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                    vmstream::ByteSource& stream);
 
 }  // namespace vmtools

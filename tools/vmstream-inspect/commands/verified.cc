@@ -7,9 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include <vmstream/index_builder.h>
-#include <vmstream/index_comparison.h>
-#include <vmstream/seekable_state.h>
+#include <vmstream/indexing.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/text.h>
 #include <vmstream/visitor_list.h>
@@ -113,34 +111,25 @@ uint64_t absent_pages(const vmstream::StateFacts& facts) {
   return absent;
 }
 
-void add_all(vmstream::ProblemLog& log, std::vector<vmstream::Problem> problems) {
-  for (auto& problem : problems) {
-    problem.effect = vmstream::LoadEffect::Ignored;  // QEMU reads no index
-    log.add(std::move(problem));
-  }
-}
-
-// What the index says is checked against what was read, page by page, and so is where the file says
-// that it can be read by position. An index that cannot be read is a problem too.
-void check_index(Session& session, const InspectOptions& options, const vmstream::StateIndex& made,
+// An index that cannot be read is a problem too.
+void check_index(vmstream::StateFile& file, const vmstream::StateIndex& made,
                  vmstream::ProblemLog& problems) {
-  auto state = open_by_position(session, options);
-  if (!state) return;
-  auto fault = state->index_fault;
-  if (state->index) {
-    auto carried = state->index->read();
-    if (!carried) fault = carried.error();
-    if (carried) add_all(problems, vmstream::compare_index(*carried, made));
+  for (auto& problem : file.check_index(made)) {
+    problem.effect = vmstream::LoadEffect::Ignored;  // QEMU reads no index
+    problems.add(std::move(problem));
   }
-  if (fault) {
-    problems.add({.offset = 0,
-                  .message = vmstream::describe(*fault),
-                  .effect = vmstream::LoadEffect::Ignored});
-  }
-  add_all(problems, vmstream::check_positions(*state, made.facts.sha256));
 }
 
 }  // namespace
+
+vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_digested(
+    vmstream::StateFile& file, std::optional<vmstream::FileDigest>& digest) {
+  auto stream = file.stream([&](std::unique_ptr<vmstream::ByteSource> bytes) {
+    return digest.emplace(std::move(bytes)).source();
+  });
+  if (stream && file.containers().size() == 1) digest->stop();
+  return stream;
+}
 
 vmstream::Result<std::optional<std::string>> digest_file(const InspectOptions& options,
                                                          const Subject& subject,
@@ -156,33 +145,32 @@ vmstream::Result<std::optional<std::string>> digest_file(const InspectOptions& o
 
 vmstream::Result<Verified> examine(Session& session, const InspectOptions& options,
                                    vmstream::PageChannels channels, vmstream::StreamVisitor* also) {
-  auto source = open_source(session, options);
-  if (!source) return source.error();
-  vmstream::FileDigest file_digest(std::move(*source));
-  auto state = open_subject(session, options, file_digest.source());
-  if (!state) return state.error();
-  if (state->containers.size() == 1) file_digest.stop();
+  auto file = open_subject(session, options);
+  if (!file) return file.error();
+  std::optional<vmstream::FileDigest> file_digest;
+  auto stream = open_digested(*file, file_digest);
+  if (!stream) return stream.error();
   Progress progress(session, "verify");
   vmstream::Sha256 digest;
   vmstream::Verifier verifier(channels);
   vmstream::IndexBuilder indexer;
   vmstream::VisitorList others{&indexer, also};
   auto scan = vmstream::scan_stream(
-      *state->plain, verifier,
+      **stream, verifier,
       {.digest = &digest,
        .also = &others,
        .on_progress = [&](const vmstream::StreamCounts& counts) { progress.update(counts); }});
   progress.enter("done");
   session.messages().erase_bar();
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return *scan.fault;
-  state->plain.reset();
-  Subject subject{options.file, state->containers, digest.finish()};
-  auto file_sha256 = digest_file(options, subject, file_digest);
+  stream->reset();
+  Subject subject{options.file, file->containers(), digest.finish()};
+  auto file_sha256 = digest_file(options, subject, *file_digest);
   if (!file_sha256) return file_sha256.error();
   auto found = verifier.finish(scan);
   auto index = indexer.finish(scan.plain_bytes, scan.stream_bytes, scan.complete());
   index.facts.sha256 = *subject.sha256;
-  check_index(session, options, index, found.problems);
+  check_index(*file, index, found.problems);
   if (auto going = session.check_interrupted(); !going) return going.error();
   uint64_t absent = scan.complete() ? absent_pages(index.facts) : 0;
   return Verified{std::move(subject), std::move(scan), std::move(found), std::move(*file_sha256),

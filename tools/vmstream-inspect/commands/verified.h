@@ -34,6 +34,10 @@ vmstream::Result<Verified> examine(
     vmstream::PageChannels channels = vmstream::PageChannels::Unknown,
     vmstream::StreamVisitor* also = nullptr);
 
+/// The stream of a file, whose own bytes are digested on the way where they are not the stream.
+vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_digested(
+    vmstream::StateFile& file, std::optional<vmstream::FileDigest>& digest);
+
 /// Of a plain file the digest of the stream is that of the file; empty for a block device.
 vmstream::Result<std::optional<std::string>> digest_file(const InspectOptions& options,
                                                          const Subject& subject,

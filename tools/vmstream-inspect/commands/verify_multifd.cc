@@ -152,9 +152,10 @@ class GuestReader {
   // By what the file begins with.
   bool sort_in(const std::string& file, PartFiles& parts) {
     one_.file = file;
-    auto state = open(nullptr);
-    if (!state) return fail(file, state.error());
-    if (state->containers.back().type == "multifd") {
+    auto part = open_subject(session_, one_, true);
+    if (!part) return fail(file, part.error());
+    if (auto stream = part->stream(); !stream) return fail(file, stream.error());
+    if (part->containers().back().type == "multifd") {
       parts.channels.push_back(file);
       return true;
     }
@@ -164,16 +165,6 @@ class GuestReader {
     }
     parts.main = file;
     return true;
-  }
-
-  // The file, or what `source` gives of it.
-  Result<vmstream::StateFile> open(std::unique_ptr<vmstream::ByteSource> source) {
-    if (!source) {
-      auto opened = open_source(session_, one_);
-      if (!opened) return opened.error();
-      source = std::move(*opened);
-    }
-    return open_subject(session_, one_, std::move(source), true);
   }
 
   std::optional<Verified> read_main(const std::string& file) {
@@ -193,17 +184,16 @@ class GuestReader {
   }
 
   Result<ChannelFile> try_channel() {
-    auto source = open_source(session_, one_);
-    if (!source) return source.error();
-    vmstream::FileDigest file_digest(std::move(*source));
-    auto state = open(file_digest.source());
-    if (!state) return state.error();
-    if (state->containers.size() == 1) file_digest.stop();
+    auto file = open_subject(session_, one_, true);
+    if (!file) return file.error();
+    std::optional<vmstream::FileDigest> file_digest;
+    auto stream = open_digested(*file, file_digest);
+    if (!stream) return stream.error();
     vmstream::Sha256 digest;
-    if (auto read = read_bytes(*state->plain, digest); !read) return read.error();
-    state->plain.reset();
-    Subject subject{one_.file, state->containers, digest.finish()};
-    auto file_sha256 = digest_file(one_, subject, file_digest);
+    if (auto read = read_bytes(**stream, digest); !read) return read.error();
+    stream->reset();
+    Subject subject{one_.file, file->containers(), digest.finish()};
+    auto file_sha256 = digest_file(one_, subject, *file_digest);
     if (!file_sha256) return file_sha256.error();
     return ChannelFile{std::move(subject), std::move(*file_sha256)};
   }

@@ -5,7 +5,7 @@
 #include <string>
 
 #include <vmstream/capture.h>
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/visitor_list.h>
 #include "guest/capture/page_tally.h"
 #include "guest/capture/pass_meter.h"

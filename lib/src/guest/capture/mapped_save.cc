@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <vmstream/digest.h>
-#include <vmstream/index_builder.h>
+#include <vmstream/indexing.h>
 #include <vmstream/random_source.h>
 #include <vmstream/text.h>
 #include <vmstream/version.h>

@@ -9,14 +9,12 @@
 
 #include "guest/restore/restore_places.h"
 #include "io/wait.h"
-#include "state/indexed_file.h"
 
 namespace vmstream {
 namespace {
 
 constexpr uint32_t kRamVersion = 4;
 constexpr const char* kWayOut = "restore it without --lazy";
-constexpr const char* kNoForm = "its form does not allow it";
 constexpr const char* kUnpack = "restore it without --lazy, or unpack it with vmrestore -o first";
 
 Error unsupported(std::string message, std::string hint = kWayOut) {
@@ -65,7 +63,7 @@ Status check_sections(const std::vector<IndexedRecord>& records) {
 }
 
 Status check_index(const StateIndex& index) {
-  if (!tells_pages(index)) {
+  if (!index.records || !index.pages) {
     return unsupported(index.facts.left_out.empty()
                            ? "the stream's index is not complete"
                            : "the stream's index leaves out " + index.facts.left_out.front());
@@ -76,59 +74,46 @@ Status check_index(const StateIndex& index) {
   return check_blocks(index.facts);
 }
 
+// By the index that the file has, or that is made while all of it is judged.
+Result<std::shared_ptr<const StateIndex>> find_index(StateFile& file,
+                                                     const LazyFileOptions& options) {
+  if (!options.judge) return file.page_index(options.observer);
+  auto made = file.make_index({.read = options.judge, .for_positions = true, .prove = true});
+  if (!made) return made.error();
+  return made->index;
+}
+
+Error with_hint(Error error) {
+  if (error.code == Errc::Unsupported && error.hint.empty()) error.hint = kUnpack;
+  return error;
+}
+
 }  // namespace
 
-LazyFile::LazyFile(const OpenedFile& file, SeekableOptions how, std::vector<Container> containers,
-                   StateIndex index)
-    : file_(file),
-      how_(std::move(how)),
-      containers_(std::move(containers)),
-      index_(std::make_shared<const StateIndex>(std::move(index))) {}
-
-Result<LazyFile> LazyFile::open(const OpenedFile& file, LazyFileOptions options) {
-  if (options.proof) return open_proved(file, std::move(*options.proof), options.limits);
-  auto indexed = index_file(file, {.observer = std::move(options.observer),
-                                   .sidecar = options.sidecar,
-                                   .limits = options.limits,
-                                   .way_out = kUnpack});
-  if (!indexed) return indexed.error();
-  SeekableOptions how{.sidecar = std::move(options.sidecar), .index = indexed->made};
-  LazyFile lazy(file, std::move(how), std::move(indexed->containers), std::move(indexed->index));
-  lazy.new_sidecar_ = std::move(indexed->made);
-  return lazy.checked(options.limits);
-}
-
-Result<SidecarMaker> LazyFile::open_whole(const OpenedFile& file, DecodeOptions decode) {
-  return open_for_index(file, decode, kUnpack);
-}
-
-Result<LazyFile> LazyFile::open_proved(const OpenedFile& file, LazyProof proof, WaitLimits limits) {
-  SeekableOptions how{.index = std::move(proof.index_bytes), .digests = std::move(proof.digests)};
-  return LazyFile(file, std::move(how), std::move(proof.containers), std::move(proof.index))
-      .checked(limits);
-}
-
-// Whether QEMU can take the stream this way, and whether it can be read at all.
-Result<LazyFile> LazyFile::checked(WaitLimits limits) {
-  if (auto usable = check_index(*index_); !usable) return usable.error();
-  auto state = open_seekable_state(file_.reader(limits), how_);
-  if (auto within = check_limits(limits, "input"); !within) return within.error();
-  if (!state || !state->plain()) return no_positions(kNoForm, kUnpack);
-  return std::move(*this);
+// Whether it can be read at all, and whether QEMU can take the stream this way. What that has left
+// in memory is of no use to readers.
+Result<LazyFile> LazyFile::open(StateFile file, const LazyFileOptions& options) {
+  auto index = find_index(file, options);
+  if (!index) return with_hint(index.error());
+  if (auto usable = check_index(**index); !usable) return usable.error();
+  if (auto plain = file.random(); !plain) return with_hint(plain.error());
+  auto fresh = file.again();
+  if (!fresh) return fresh.error();
+  return LazyFile(std::move(*fresh), std::move(*index));
 }
 
 Result<LazyReader> LazyFile::open_reader(size_t cache_bytes, WaitLimits limits) const {
-  SeekableOptions how = how_;
-  how.decode.cache_bytes = cache_bytes;
-  how.limits = limits;
-  auto state = open_seekable_state(file_.reader(limits), how);
+  OpenOptions how;
+  how.decode.limits = limits;
+  how.cache_bytes = cache_bytes;
+  auto file = file_->again(std::move(how));
+  if (!file) return file.error();
+  auto plain = file->random();
   if (auto within = check_limits(limits, "input"); !within) return within.error();
-  if (!state || !state->plain()) {
-    return Error{Errc::Environment, "the file has changed since it was opened"};
-  }
-  auto image = RamImage::make(*state->plain(), index_);
+  if (!plain) return Error{Errc::Environment, "the file has changed since it was opened"};
+  auto image = RamImage::make(**plain, index_);
   if (!image) return image.error();
-  return LazyReader{std::move(*state), std::move(*image)};
+  return LazyReader{std::move(*file), *plain, std::move(*image)};
 }
 
 }  // namespace vmstream

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include <vmstream/block_table.h>
-#include <vmstream/seekable_state.h>
 #include <vmstream/state_index.h>
 #include <vmstream/visitor.h>
+#include "state/seekable_state.h"
 
 namespace vmstream {
 

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Gathers the index of a stream while it passes.
+// Making the index of a stream, and keeping it beside its file.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 
+#include <vmstream/output_file.h>
 #include <vmstream/state_index.h>
 #include <vmstream/visitor.h>
 
@@ -50,5 +54,18 @@ class IndexBuilder final : public StreamVisitor {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// Where the index of a file lies that has none of its own: "FILE.vmsx".
+std::string sidecar_path(const std::string& file);
+
+/// Gives the bytes of an index (MadeIndex::bytes) their name, mode 0600, when they are whole and on
+/// the disk. Follows no link and replaces nothing, with Overwrite::Replace nothing but an index:
+/// Errc::Refused where anything else has that name.
+Status publish_sidecar(const std::string& path, std::span<const std::byte> bytes,
+                       Overwrite overwrite, WaitLimits limits = {});
+
+/// Whether an index lies beside `file` that was made for other content: whoever has just given the
+/// file its content can say so. It does no harm, readers know an index by FileMark.
+bool has_stale_sidecar(const std::string& file);
 
 }  // namespace vmstream

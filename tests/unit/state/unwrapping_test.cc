@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/seekable_state.h>
-#include <vmstream/state_file.h>
+#include "state/unwrapping.h"
 
 #include <algorithm>
 #include <fstream>
 
+#include "state/seekable_state.h"
 #include "support/temp_dir.h"
 #include "unit/codec/codec_fixture.h"
 
@@ -23,11 +23,11 @@ Bytes stream_bytes() {
   return concatenated({bytes_of("QEVM"), sample(100'000)});
 }
 
-Result<StateFile> open(const Bytes& file, OpenOptions options = {}) {
-  return open_state(make_memory_source(file), options);
+Result<UnwrappedStream> open(const Bytes& file, OpenOptions options = {}) {
+  return unwrap(make_memory_source(file), options);
 }
 
-std::string types_of(const StateFile& state) {
+std::string types_of(const UnwrappedStream& state) {
   std::string types;
   for (const Container& container : state.containers) types += container.type + " ";
   return types;
@@ -155,12 +155,12 @@ Bytes convincing_stream() {
 TEST_CASE("a page channel is taken where one is asked for", "[state]") {
   using namespace std::string_view_literals;
   auto channel = bytes_of("\x11\x22\x33\x44\0\0\0\1 and packets"sv);
-  auto state = open_state(make_memory_source(channel), {.page_channels = true});
+  auto state = unwrap(make_memory_source(channel), {.page_channels = true});
   REQUIRE(state);
   CHECK(types_of(*state) == "multifd ");
   CHECK((drain(*state->plain).bytes == channel));
   auto stream = convincing_stream();
-  state = open_state(make_memory_source(stream), {.page_channels = true});
+  state = unwrap(make_memory_source(stream), {.page_channels = true});
   REQUIRE(state);
   CHECK(types_of(*state) == "qevm ");
 }
@@ -179,7 +179,7 @@ TEST_CASE("a stream behind the bytes of another owner is found", "[state]") {
   TempDir folder;
   std::ofstream(folder / "file")
       .write(reinterpret_cast<const char*>(file.data()), static_cast<std::streamsize>(file.size()));
-  auto seekable = open_seekable_state(folder / "file");
+  auto seekable = open_seekable_state(std::move(*open_random_file(folder / "file")));
   REQUIRE(seekable);
   CHECK(seekable->containers[0].content_offset == offset);
   CHECK(seekable->plain()->length() == convincing_stream().size());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A state file on a disk, for questions that need a part of it only.
+// The stream of a state file by position, and its index.
 #pragma once
 
 #include <cstddef>
@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/piece_digests.h>
 #include <vmstream/random_decoder.h>
 #include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/state_index.h>
+#include "io/piece_digests.h"
 
 namespace vmstream {
 
@@ -38,16 +38,13 @@ struct SeekableState {
   RandomSource* plain() const;
 };
 
-/// Where the index of a file lies that has none of its own: "FILE.vmsx".
-std::string sidecar_path(const std::string& file);
-
 /// What is known of a file besides what it says itself.
 struct SeekableOptions {
   RandomDecodeOptions decode = {};
   /// Where to look for the index of a file that carries none; empty: nowhere.
   std::string sidecar = {};
   WaitLimits limits = {};  ///< of reading that; the file's are its own
-  /// An index that was made of this very file (SidecarMaker::finish). The one that the file carries
+  /// An index that was made of this very file. The one that the file carries
   /// and the one beside it are not looked at then.
   std::shared_ptr<const std::vector<std::byte>> index = nullptr;
   /// Of the stream, read from front to end: plain() gives nothing else, wherever a table says that
@@ -56,7 +53,7 @@ struct SeekableOptions {
 };
 
 /// Opens a file for reading by position. Empty where nothing can be known of its stream without
-/// reading it from front to end, for which open_state() is there: a container within another, a
+/// reading it from front to end, for which unwrap() is there: a container within another, a
 /// foreign file whose blocks cannot be found without decoding and that has no sidecar. Reads the
 /// ends of the file, or its blocks' heads, and the directory of the index.
 ///
@@ -64,10 +61,5 @@ struct SeekableOptions {
 /// resume points.
 std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> file,
                                                  const SeekableOptions& options = {});
-
-/// The same for the regular file or block device at `path`, with the index at sidecar_path(path).
-/// Empty for a pipe, too. All reading ends with `limits`: what could not be read in time is as good
-/// as not there, so whoever falls back on another way finds that it has ended as well.
-std::optional<SeekableState> open_seekable_state(const std::string& path, WaitLimits limits = {});
 
 }  // namespace vmstream

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// Takes layer after layer off the bytes of a state file.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <vmstream/state_file.h>
+
+namespace vmstream {
+
+/// A stream that has been unwrapped.
+struct UnwrappedStream {
+  std::vector<Container> containers;
+  std::unique_ptr<ByteSource> plain;  ///< the stream from its first byte, decoded and checked
+};
+
+/// Unwraps `file` until the stream's magic appears, see StateFile::stream(). Of the options those
+/// that tell of positions have no part in it.
+Result<UnwrappedStream> unwrap(std::unique_ptr<ByteSource> file, const OpenOptions& options = {});
+
+}  // namespace vmstream
