@@ -75,8 +75,11 @@ class Vmdesc {
  public:
   /// Nesting, number of fields and every size are bounded; sums that overflow are an error.
   static Result<Vmdesc> parse(std::string_view json);
-  /// The same of a text that is cut or damaged: the devices in front of its first fault.
-  static Vmdesc read_front(std::string_view json);
+  /// The same of a text that may be cut or damaged: the devices in front of its first fault().
+  static Vmdesc read(std::string_view json);
+
+  /// Why the text was not read to its end; nothing if it was.
+  const std::optional<Error>& fault() const { return fault_; }
 
   /// Bytes of a target page; 0 where the description does not say.
   uint32_t page_size() const { return page_size_; }
@@ -87,6 +90,7 @@ class Vmdesc {
  private:
   Status take(VmdescBuilder builder);
 
+  std::optional<Error> fault_;
   uint32_t page_size_ = 0;
   std::vector<VmdescDevice> devices_;
   std::vector<uint32_t> by_key_;  // indices into devices_, by idstr and instance id

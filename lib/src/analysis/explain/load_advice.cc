@@ -49,7 +49,7 @@ class PlaceFinder final : public StreamVisitor {
     return ok();
   }
   Status on_vmdesc(const VmdescRecord& record) override {
-    found_.vmdesc = std::make_unique<Vmdesc>(Vmdesc::read_front(record.json));
+    found_.vmdesc = record.description;
     found_.vmdesc_offset = record.offset;
     return ok();
   }
@@ -72,7 +72,6 @@ struct LoadAdviser::State {
   LoadVerdict verdict;
 };
 
-// The one that keeps a description comes last: two large ones at a time are too many.
 LoadAdviser::LoadAdviser(std::optional<QemuVersion> qemu)
     : VisitorList({}), state_(std::make_unique<State>(qemu)) {
   add(&state_->checks);

@@ -30,7 +30,7 @@ struct LoadFindings {
   StreamSummary summary;
   const DeviceKeeper& devices;
   ProblemLog conditions;
-  std::unique_ptr<Vmdesc> vmdesc;
+  std::shared_ptr<const Vmdesc> vmdesc;
   uint64_t vmdesc_offset = 0;
   std::optional<uint64_t> eof_offset;
   std::map<CommandType, uint64_t> commands;  // the first of each type

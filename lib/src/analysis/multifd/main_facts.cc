@@ -66,7 +66,7 @@ uint64_t MainFacts::syncs() const {
 }
 
 Status MainFacts::on_vmdesc(const VmdescRecord& record) {
-  if (auto vmdesc = Vmdesc::parse(record.json)) told_page_bytes_ = vmdesc->page_size();
+  if (!record.description->fault()) told_page_bytes_ = record.description->page_size();
   return ok();
 }
 

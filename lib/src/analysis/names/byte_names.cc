@@ -162,15 +162,13 @@ Status ByteNamer::on_eof(uint64_t offset) {
 }
 
 Status ByteNamer::on_vmdesc(const VmdescRecord& record) {
-  Vmdesc vmdesc = Vmdesc::read_front(record.json);
-  state_->release(&vmdesc);
+  state_->release(record.description.get());
   analysis::name_vmdesc(state_->out, record);
   return state_->out.status();
 }
 
 Status ByteNamer::on_cut_vmdesc(const VmdescRecord& record) {
-  Vmdesc vmdesc = Vmdesc::read_front(record.json);
-  state_->release(&vmdesc);
+  state_->release(record.description.get());
   return state_->out.status();
 }
 

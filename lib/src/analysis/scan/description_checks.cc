@@ -23,16 +23,16 @@ void DescriptionChecks::count(const SectionHeader& header) {
 
 void DescriptionChecks::on_vmdesc(const VmdescRecord& record) {
   has_description_ = true;
-  auto vmdesc = Vmdesc::parse(record.json);
-  if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
-  for (const auto& device : devices_.devices()) check_device(device, *vmdesc);
-  for (const auto& described : vmdesc->devices()) take_off(described);
+  const Vmdesc& vmdesc = *record.description;
+  if (vmdesc.fault()) return on_cut_vmdesc(record);  // the parser has reported it
+  for (const auto& device : devices_.devices()) check_device(device, vmdesc);
+  for (const auto& described : vmdesc.devices()) take_off(described);
   check_left_over(record.offset);
 }
 
 void DescriptionChecks::on_cut_vmdesc(const VmdescRecord& record) {
   has_description_ = true;
-  Vmdesc front = Vmdesc::read_front(record.json);
+  const Vmdesc& front = *record.description;
   for (const auto& device : devices_.devices()) {
     const SectionHeader& header = device.header;
     if (front.find(header.idstr, header.instance_id)) check_device(device, front);

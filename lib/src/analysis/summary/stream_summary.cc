@@ -174,16 +174,16 @@ Status SummaryCollector::on_command(const Command& command) {
 Status SummaryCollector::on_vmdesc(const VmdescRecord& record) {
   StreamSummary& summary = state_->summary;
   summary.vmdesc = true;
-  auto vmdesc = Vmdesc::parse(record.json);
-  if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
-  if (vmdesc->page_size() != 0) summary.target_page_size = vmdesc->page_size();
-  state_->describe_devices(*vmdesc);
-  analysis::add_vmdesc_clues(*vmdesc, record.json, summary.configuration.has_value(), summary.qemu);
+  const Vmdesc& vmdesc = *record.description;
+  if (vmdesc.fault()) return on_cut_vmdesc(record);  // the parser has reported it
+  if (vmdesc.page_size() != 0) summary.target_page_size = vmdesc.page_size();
+  state_->describe_devices(vmdesc);
+  analysis::add_vmdesc_clues(vmdesc, record.json, summary.configuration.has_value(), summary.qemu);
   return ok();
 }
 
 Status SummaryCollector::on_cut_vmdesc(const VmdescRecord& record) {
-  Vmdesc front = Vmdesc::read_front(record.json);
+  const Vmdesc& front = *record.description;
   if (front.page_size() != 0) state_->summary.target_page_size = front.page_size();
   state_->describe_devices(front);
   return ok();
