@@ -2,7 +2,7 @@
 // What a tool tells its caller in one number. Every man page has this table.
 #pragma once
 
-#include <vmstream/error.h>
+#include <vmstream/result.h>
 
 namespace vmtools {
 

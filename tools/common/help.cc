@@ -7,7 +7,6 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/openpgp.h>
-#include <vmstream/version.h>
 #include "common/wrap.h"
 
 namespace vmtools {

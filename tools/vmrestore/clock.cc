@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmrestore/clock.h"
 
-#include <vmstream/guest_agent.h>
+#include <vmstream/restore.h>
 
 namespace vmrestore {
 

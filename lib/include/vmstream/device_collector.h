@@ -14,7 +14,6 @@
 #include <vmstream/device_state.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/vmdesc.h>
-#include <vmstream/vmstate_dump.h>
 
 namespace vmstream {
 

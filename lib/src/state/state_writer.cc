@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <vmstream/command.h>
-#include <vmstream/digesting_sink.h>
+#include <vmstream/digesting.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/sidecar.h>
 #include <vmstream/text.h>

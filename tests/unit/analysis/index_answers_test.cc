@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // An index answers only where the stream bears it out.
-#include <vmstream/index_answers.h>
 #include <vmstream/index_builder.h>
 #include <vmstream/index_comparison.h>
+#include <vmstream/partial_reading.h>
 
 #include "support/catch.h"
 #include "support/state_files.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 
-#include <vmstream/qemu_version.h>
+#include <vmstream/stream_summary.h>
 #include "analysis/summary/qemu_clues.h"
 #include "support/catch.h"
 

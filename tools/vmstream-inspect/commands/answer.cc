@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/partial_reading.h>
 #include <vmstream/seekable_state.h>
-#include <vmstream/stream_ends.h>
 #include "common/progress.h"
 
 namespace vmtools {

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include <vmstream/index_answers.h>
-#include <vmstream/problem_log.h>
+#include <vmstream/partial_reading.h>
+#include <vmstream/problems.h>
 #include <vmstream/result.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>

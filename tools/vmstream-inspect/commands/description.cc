@@ -8,7 +8,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/text.h>
-#include <vmstream/vmstate_dump.h>
+#include <vmstream/vmdesc.h>
 #include "common/output.h"
 #include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/commands/device_answer.h"

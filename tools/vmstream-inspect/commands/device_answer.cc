@@ -9,7 +9,7 @@
 #include <set>
 
 #include <vmstream/device_collector.h>
-#include <vmstream/register_names.h>
+#include <vmstream/device_state.h>
 #include <vmstream/text.h>
 #include "common/nearest.h"
 #include "common/output.h"

@@ -7,11 +7,10 @@
 #include <algorithm>
 
 #include <vmstream/byte_source.h>
-#include <vmstream/index_answers.h>
+#include <vmstream/partial_reading.h>
 #include <vmstream/record_list.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/state_file.h>
-#include <vmstream/stream_ends.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/verification.h>
 #include "common/output.h"

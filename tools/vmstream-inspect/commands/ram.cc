@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <vmstream/index_answers.h>
+#include <vmstream/partial_reading.h>
 #include <vmstream/ram_usage.h>
 #include <vmstream/text.h>
 #include "common/output.h"

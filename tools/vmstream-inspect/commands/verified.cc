@@ -12,7 +12,7 @@
 #include <vmstream/seekable_state.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/text.h>
-#include <vmstream/visitor_list.h>
+#include <vmstream/visitor.h>
 #include "common/json_values.h"
 #include "common/output.h"
 #include "common/progress.h"

@@ -8,8 +8,8 @@
 #include <map>
 #include <vector>
 
-#include <vmstream/error.h>
 #include <vmstream/format.h>
+#include <vmstream/result.h>
 
 namespace vmstream::analysis {
 

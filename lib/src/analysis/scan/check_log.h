@@ -7,8 +7,8 @@
 #include <set>
 #include <string>
 
-#include <vmstream/problem_log.h>
-#include <vmstream/qemu_version.h>
+#include <vmstream/problems.h>
+#include <vmstream/stream_summary.h>
 #include <vmstream/visitor.h>
 
 namespace vmstream::analysis {

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include <vmstream/qemu_version.h>
+#include <vmstream/stream_summary.h>
 
 namespace vmstream::analysis {
 

@@ -9,8 +9,8 @@
 #include <set>
 #include <string>
 
+#include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
-#include <vmstream/verdict.h>
 #include <vmstream/visitor.h>
 
 #include "analysis/scan/check_log.h"

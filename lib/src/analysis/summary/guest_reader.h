@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <vmstream/format.h>
-#include <vmstream/guest_start.h>
+#include <vmstream/stream_summary.h>
 
 namespace vmstream::analysis {
 

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 
-#include <vmstream/guest_start.h>
 #include <vmstream/stream_summary.h>
 
 namespace vmstream::analysis {

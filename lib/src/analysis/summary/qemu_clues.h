@@ -7,7 +7,7 @@
 #include <string>
 
 #include <vmstream/format.h>
-#include <vmstream/qemu_version.h>
+#include <vmstream/stream_summary.h>
 #include <vmstream/vmdesc.h>
 #include "format/device/global_state.h"
 

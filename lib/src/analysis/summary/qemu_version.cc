@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/qemu_version.h>
+#include <vmstream/stream_summary.h>
 
 #include <fmt/format.h>
 

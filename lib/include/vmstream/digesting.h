@@ -1,15 +1,36 @@
 // SPDX-License-Identifier: MIT
-// The digest of a file that is read for another reason.
+// The SHA-256 of what is written or read for another reason, so that nothing is read again.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
 #include <vmstream/digest.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
+
+/// Hands everything on, and computes the SHA-256 of it beside, on a thread of its own.
+class DigestingSink final : public ByteSink {
+ public:
+  /// `next` is borrowed. With 1 of `threads` the digest is computed by the thread that writes.
+  DigestingSink(ByteSink& next, size_t threads);
+  ~DigestingSink() override;
+
+  Status write(std::span<const std::byte> bytes) override;
+  Status finish() override;
+  std::span<std::byte> lend() override;
+  Status commit(size_t count) override;
+
+  /// After finish(); empty before.
+  const std::string& sha256() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 /// Owns the source of a file and sees its bytes on their way to whoever reads it, so that nothing
 /// is read twice. Used by one thread at a time.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/guest_agent.h>
+#include <vmstream/restore.h>
 
 #include <fmt/format.h>
 #include <poll.h>

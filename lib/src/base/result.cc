@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/error.h>
+#include <vmstream/result.h>
 
 #include <fmt/format.h>
 

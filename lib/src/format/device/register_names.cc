@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One table a processor: the names of its registers, and QEMU's of the fields that hold them.
-#include <vmstream/register_names.h>
+#include <vmstream/device_state.h>
 
 #include <fmt/format.h>
 

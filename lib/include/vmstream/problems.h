@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The faults found in one stream, in bounded memory.
+// What is wrong with a stream, in bounded memory, and whether QEMU would load it: the one answer
+// that every command gives.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
-#include <vmstream/error.h>
+#include <vmstream/result.h>
 #include <vmstream/visitor.h>
 
 namespace vmstream {
@@ -45,5 +48,22 @@ class ProblemLog {
   uint64_t description_damage_ = 0;
   std::array<std::optional<Problem>, 3> first_;  // by effect
 };
+
+enum class Verdict {
+  Loads,    ///< a QEMU that is made for it: machine, devices and capabilities of the source
+  Depends,  ///< one such QEMU loads it, and another does not
+  Refused,  ///< none does
+};
+/// "loads", "depends", "refused": the word used in JSON.
+std::string_view name_of(Verdict verdict);
+
+/// A verdict, and the first place in the stream that led to it.
+struct LoadVerdict {
+  Verdict verdict = Verdict::Loads;
+  std::optional<Problem> because = std::nullopt;  ///< nothing where it loads
+};
+
+/// `problems` are all that a stream has. `conditions` are no flaws: what else decides a load.
+LoadVerdict judge_load(const ProblemLog& problems, const ProblemLog& conditions = {});
 
 }  // namespace vmstream

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/problem_log.h>
+#include <vmstream/problems.h>
 
 #include <fmt/format.h>
 
@@ -31,6 +31,29 @@ void ProblemLog::add(const Error& fault, uint64_t position, LoadEffect effect,
        .message = std::move(message),
        .effect = effect,
        .in_description = in_description});
+}
+
+std::string_view name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Loads:
+      return "loads";
+    case Verdict::Depends:
+      return "depends";
+    case Verdict::Refused:
+      break;
+  }
+  return "refused";
+}
+
+LoadVerdict judge_load(const ProblemLog& problems, const ProblemLog& conditions) {
+  for (auto [effect, verdict] : {std::pair(LoadEffect::Refused, Verdict::Refused),
+                                 std::pair(LoadEffect::Depends, Verdict::Depends)}) {
+    const Problem* problem = problems.first(effect);
+    const Problem* condition = conditions.first(effect);
+    if (condition && (!problem || condition->offset < problem->offset)) problem = condition;
+    if (problem) return {verdict, *problem};
+  }
+  return {};
 }
 
 }  // namespace vmstream

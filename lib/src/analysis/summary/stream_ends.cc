@@ -2,12 +2,15 @@
 // Device sections have no lengths, but the description at the very end has: it leads backwards
 // through them. A stream whose middle is left out is parsed like any other, so everything that is
 // read here is read again, and judged, by the parser; here only the places are found.
-#include <vmstream/stream_ends.h>
+#include <vmstream/partial_reading.h>
 
 #include <algorithm>
 #include <span>
 #include <string_view>
 #include <vector>
+
+#include "format/stream/records.h"
+#include "format/wire.h"
 
 #include <vmstream/byte_reader.h>
 #include <vmstream/parser.h>
@@ -16,19 +19,12 @@
 namespace vmstream {
 namespace {
 
-constexpr uint64_t kHeaderBytes = 8;
-constexpr uint64_t kFooterBytes = 5;
-constexpr uint64_t kVmdescHeadBytes = 5;
-constexpr uint64_t kEndMarkBytes = 8;
-constexpr uint64_t kEndMark = 0x10;  // of a slice of ram
 // The block list of a guest with thousands of blocks stays below; page records in the first section
 // (QEMU before 1.2) do not, and such files are read as a whole.
 constexpr uint64_t kMostHeadBytes = 1u << 20;
 constexpr uint64_t kFirstTailBytes = 1u << 20;
 constexpr uint64_t kMostDescriptionBytes = 64u << 20;
 constexpr uint64_t kMostDeviceBytes = 32u << 20;
-
-using Bytes = std::vector<std::byte>;
 
 // Parts of the stream, by position.
 class Parts {
@@ -81,7 +77,7 @@ std::optional<Description> read_description(const Parts& stream) {
     uint64_t count = std::min(wanted, stream.size());
     Bytes tail = stream.read(stream.size() - count, count);
     if (auto at = find_vmdesc(tail)) {
-      auto vmdesc = Vmdesc::parse(as_text(std::span(tail).subspan(*at + kVmdescHeadBytes)));
+      auto vmdesc = Vmdesc::parse(as_text(std::span(tail).subspan(*at + wire::kVmdescHeaderBytes)));
       if (!vmdesc) return std::nullopt;
       return Description{stream.size() - count + *at, std::move(*vmdesc)};
     }
@@ -92,12 +88,12 @@ std::optional<Description> read_description(const Parts& stream) {
 // Whether a slice of an iterable section ends at `end`: by its footer or, in streams without
 // footers, by ram's end mark.
 bool slice_ends_at(const Parts& stream, uint64_t end, bool footers) {
-  uint64_t length = footers ? kFooterBytes : kEndMarkBytes;
+  uint64_t length = footers ? wire::kFooterBytes : wire::kRamWordBytes;
   if (end < length) return false;
   Bytes bytes = stream.read(end - length, length);
   if (bytes.empty()) return false;
   if (footers) return bytes[0] == std::byte{static_cast<uint8_t>(SectionType::Footer)};
-  return ByteReader(bytes).be<uint64_t>("end mark") == kEndMark;
+  return ByteReader(bytes).be<uint64_t>("end mark") == wire::kRamEos;
 }
 
 // The offset of the section that ends at `end` and is what `device` describes.
@@ -105,7 +101,7 @@ std::optional<uint64_t> find_device(const Parts& stream, const VmdescDevice& dev
                                     bool footers) {
   uint64_t head = 1 + 4 + 1 + device.idstr.size() + 4 + 4;
   uint64_t body = device.body_length();
-  uint64_t foot = footers ? kFooterBytes : 0;
+  uint64_t foot = footers ? wire::kFooterBytes : 0;
   if (body > end || head + foot > end - body) return std::nullopt;
   uint64_t start = end - body - head - foot;
   Bytes head_bytes = stream.read(start, head);
@@ -169,11 +165,19 @@ std::optional<std::vector<StreamPiece>> read_head(const Parts& stream) {
   return head;
 }
 
+Status feed_ends(StreamParser& parser, const StreamEnds& ends) {
+  for (const StreamPiece& piece : ends.pieces) {
+    if (auto passed = parser.skip(piece.offset - parser.offset()); !passed) return passed;
+    if (auto fed = parser.feed(piece.bytes); !fed) return fed;
+  }
+  return parser.finish();
+}
+
 }  // namespace
 
 std::optional<StreamEnds> read_stream_ends(RandomSource& plain) {
   Parts stream(plain);
-  Bytes magic = stream.read(0, kHeaderBytes);
+  Bytes magic = stream.read(0, wire::kHeaderBytes);
   if (magic.empty() || ByteReader(magic).be<uint32_t>("magic") != kStreamMagic) return std::nullopt;
   auto description = read_description(stream);
   if (!description) return std::nullopt;
@@ -192,6 +196,20 @@ uint64_t StreamEnds::skipped_bytes() const {
   uint64_t skipped = stream_bytes();
   for (const StreamPiece& piece : pieces) skipped -= piece.bytes.size();
   return skipped;
+}
+
+ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor, const ParseLimits& limits) {
+  StreamParser parser(visitor, limits, {.mapped_pages = MappedPages::None});
+  ScanResult result{.plain_bytes = ends.stream_bytes(),
+                    .parsed_bytes = ends.stream_bytes(),
+                    .stream_bytes = ends.stream_bytes(),
+                    .ends_only = true};
+  if (auto fed = feed_ends(parser, ends); !fed) {
+    result.fault = fed.error();
+    result.parsed_bytes = parser.confirmed_offset();
+  }
+  result.ended = parser.has_ended();
+  return result;
 }
 
 }  // namespace vmstream
