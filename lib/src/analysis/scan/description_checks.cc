@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/scan/description_checks.h"
+#include "analysis/scan/part_checks.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "analysis/scan/known_devices.h"
+#include "analysis/scan/known_names.h"
 #include "format/layout/virtio_subsections.h"
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 constexpr size_t kMostNames = 1u << 17;
@@ -128,4 +128,4 @@ void DescriptionChecks::finish() {
   }
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

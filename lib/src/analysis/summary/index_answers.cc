@@ -129,7 +129,7 @@ void add_page_counts(StreamSummary& summary, const StateFacts& facts) {
       uint64_t records = facts.blocks[number].records_of(kind);
       counts.add(kind, records);
       summary.pages.add(kind, records);
-      if (records > 0) analysis::add_page_clues({.idstr = "ram"}, {.kind = kind}, summary.qemu);
+      if (records > 0) add_page_clues({.idstr = "ram"}, {.kind = kind}, summary.qemu);
     }
   }
 }

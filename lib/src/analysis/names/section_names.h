@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Names for the bodies of ram sections: block list, pages and marks.
+// Names for the bodies of iterable sections: ram, with its block list, pages and marks; and block,
+// disks that migrated within the stream.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,7 @@
 
 #include "analysis/names/stretch_writer.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// Names the records of all ram sections, one after the other. Where not every page is asked for,
 /// the first of each section and of each change of block is shown, and those behind it are a row.
@@ -55,4 +56,19 @@ class RamNames {
   std::optional<Row> row_;
 };
 
-}  // namespace vmstream::analysis
+/// Names the records of all such sections, one after the other.
+class DiskNames {
+ public:
+  /// `out` is borrowed.
+  explicit DiskNames(StretchWriter& out) : out_(out) {}
+
+  void begin_section() { chunk_left_ = 0; }
+  /// A piece of the body as the parser shows it: the front of one record, or data of its chunk.
+  void name_piece(std::span<const std::byte> bytes);
+
+ private:
+  StretchWriter& out_;
+  uint64_t chunk_left_ = 0;  // bytes to come
+};
+
+}  // namespace vmstream

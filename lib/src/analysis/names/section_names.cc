@@ -1,22 +1,42 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/names/ram_names.h"
+#include "analysis/names/section_names.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 
-#include "analysis/names/flag_names.h"
 #include "format/ram/ram_records.h"
 #include "format/wire.h"
 
 #include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
-constexpr std::array kFlags{
+struct FlagName {
+  uint64_t bit = 0;
+  std::string_view name;
+};
+
+// Those of `table` that are set, with a space between them.
+std::string flag_names(std::span<const FlagName> table, uint64_t flags) {
+  std::string names;
+  for (const FlagName& flag : table) {
+    if ((flags & flag.bit) == 0) continue;
+    if (!names.empty()) names += ' ';
+    names += flag.name;
+  }
+  return names;
+}
+
+constexpr std::array kRamFlags{
     FlagName{wire::kRamZero, "zero"},
     FlagName{wire::kRamMemSize, "mem-size"},
     FlagName{wire::kRamPage, "page"},
@@ -108,9 +128,9 @@ void RamNames::name_record(const Page& page) {
 }
 
 void RamNames::name_word(uint64_t block_offset, uint64_t flags) {
-  out_.number(
-      block_offset | flags, wire::kRamWordBytes,
-      fmt::format("page {:#x}, flags {:#x}: {}", block_offset, flags, flag_names(kFlags, flags)));
+  out_.number(block_offset | flags, wire::kRamWordBytes,
+              fmt::format("page {:#x}, flags {:#x}: {}", block_offset, flags,
+                          flag_names(kRamFlags, flags)));
 }
 
 void RamNames::add_to_row(const Page& page, uint64_t end) {
@@ -156,4 +176,35 @@ std::optional<std::string> RamNames::name_broken_page(std::span<const std::byte>
   return fmt::format("page {:#x} from here on: breaks off", block_offset);
 }
 
-}  // namespace vmstream::analysis
+namespace {
+
+constexpr std::array kBlockFlags{
+    FlagName{wire::kBlockDevice, "device"},
+    FlagName{wire::kBlockEos, "eos"},
+    FlagName{wire::kBlockProgress, "progress"},
+    FlagName{wire::kBlockZero, "zero"},
+};
+constexpr size_t kWordBytes = 8;  // sector << 9 | flags
+constexpr int kSectorShift = 9;
+
+}  // namespace
+
+void DiskNames::name_piece(std::span<const std::byte> bytes) {
+  if (chunk_left_ > 0 || bytes.size() < kWordBytes) {
+    chunk_left_ -= std::min<uint64_t>(chunk_left_, bytes.size());
+    out_.piece(bytes, ByteKind::Page, "disk data");
+    return;
+  }
+  ByteReader in(bytes);
+  auto word = in.be<uint64_t>("word");
+  uint64_t flags = word & wire::kBlockFlagMask;
+  uint64_t sector = word >> kSectorShift;
+  out_.number(word, kWordBytes,
+              fmt::format("flags {:#04x}: {}{}", flags, flag_names(kBlockFlags, flags),
+                          sector ? fmt::format(", sector {}", sector) : ""));
+  if (bytes.size() == kWordBytes) return;
+  out_.counted("disk", in.counted_string("disk"));
+  chunk_left_ = flags & wire::kBlockZero ? 0 : wire::kBlockChunkBytes;
+}
+
+}  // namespace vmstream

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Device sections of PCs as QEMU writes them: what tells of damage where no description does.
+// Names that QEMU gives, and names that it has given to nothing. A name is all that tells which
+// section or machine is meant, and often nothing else in the stream holds it against damage.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +9,23 @@
 #include <span>
 #include <string_view>
 
-namespace vmstream::analysis {
+#include <vmstream/stream_summary.h>
+
+namespace vmstream {
+
+/// Names of sections, RAM blocks and the like are ASCII without control characters.
+bool is_printable(std::string_view name);
+
+/// Whether the names differ in one bit. A digit in place of another one may be another model.
+bool is_one_bit_off(std::string_view name, std::string_view known);
+
+// One letter away from a well-known name is damage: nobody would have chosen such a name. What is
+// farther away may be a name of a release that is not known here.
+bool is_damaged_machine(std::string_view name);     ///< also with characters that no type has
+bool is_of_no_release(QemuVersion machine_since);   ///< 3.0 to 10.2 have no minor above 2
+bool is_damaged_block(std::string_view name);       ///< of a RAM block
+bool is_damaged_iterable(std::string_view name);    ///< of a section that comes in parts
+bool is_damaged_capability(std::string_view name);  ///< as configurations list them
 
 /// Which instance ids a device has.
 enum class Instances {
@@ -62,4 +79,4 @@ struct WrongCount {
 std::optional<WrongCount> find_wrong_count(const KnownDevice& device,
                                            std::span<const std::byte> body);
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream
