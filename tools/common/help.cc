@@ -7,7 +7,7 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/openpgp.h>
-#include "common/wrap.h"
+#include "common/terminal.h"
 
 namespace vmtools {
 namespace {

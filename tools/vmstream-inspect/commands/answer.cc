@@ -11,13 +11,17 @@
 #include <vmstream/seekable_state.h>
 #include "common/progress.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Result;
 using vmstream::StateFile;
 using vmstream::Status;
+using vmtools::ExitStatus;
+using vmtools::Progress;
+using vmtools::read_passphrase;
+using vmtools::Session;
 
 Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
                                                           const InspectOptions& options) {
@@ -203,4 +207,4 @@ Result<Reading> read_subject(Session& session, const InspectOptions& options,
   return Reading{scan, {options.file, state->containers}};
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -16,19 +16,21 @@
 #include "vmstream-inspect/options.h"
 #include "vmstream-inspect/print/printer.h"
 
-namespace vmtools {
+namespace vminspect {
 
-vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options);
+vmstream::Result<vmstream::StateFile> open_subject(vmtools::Session& session,
+                                                   const InspectOptions& options);
 /// The file's own bytes, as they lie on disk or come in.
-vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_source(Session& session,
+vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_source(vmtools::Session& session,
                                                                     const InspectOptions& options);
 /// What these bytes hold. `page_channels`: whether that may be a channel of a multifd migration.
-vmstream::Result<vmstream::StateFile> open_subject(Session& session, const InspectOptions& options,
+vmstream::Result<vmstream::StateFile> open_subject(vmtools::Session& session,
+                                                   const InspectOptions& options,
                                                    std::unique_ptr<vmstream::ByteSource> source,
                                                    bool page_channels = false);
 
 /// The same file for reading by position; empty where that, or all of it, is not possible.
-std::optional<vmstream::SeekableState> open_by_position(Session& session,
+std::optional<vmstream::SeekableState> open_by_position(vmtools::Session& session,
                                                         const InspectOptions& options);
 
 /// The file's name in messages.
@@ -36,7 +38,7 @@ std::string shown_name(const InspectOptions& options);
 
 /// Reads the whole stream, with progress of `what`. A file that can be read by position is: of
 /// mapped-ram no more of the pages than `pages` says.
-vmstream::ScanResult scan_subject(Session& session, const InspectOptions& options,
+vmstream::ScanResult scan_subject(vmtools::Session& session, const InspectOptions& options,
                                   vmstream::StateFile& state, vmstream::StreamVisitor& visitor,
                                   std::string_view what, vmstream::MappedPages pages,
                                   vmstream::Sha256* digest = nullptr,
@@ -48,8 +50,8 @@ std::optional<vmstream::Error> first_damage(const vmstream::ScanResult& scan,
 
 /// What the scan found wrong decides the status. Problems that did not end it have been printed
 /// with the answer; here they get a line of their own for those who read only stderr.
-ExitStatus judge(Session& session, const InspectOptions& options, const vmstream::ScanResult& scan,
-                 const vmstream::ProblemLog& problems);
+vmtools::ExitStatus judge(vmtools::Session& session, const InspectOptions& options,
+                          const vmstream::ScanResult& scan, const vmstream::ProblemLog& problems);
 
 /// A file and what its index tells.
 struct IndexedSubject {
@@ -62,7 +64,7 @@ enum class IndexTables { Records, Pages };
 
 /// The file's index, or its sidecar's, unless the options want everything read. One that is there
 /// but cannot be used is told of; empty then.
-std::optional<IndexedSubject> open_indexed(Session& session, const InspectOptions& options,
+std::optional<IndexedSubject> open_indexed(vmtools::Session& session, const InspectOptions& options,
                                            IndexTables tables);
 
 /// Parts of a stream, and what said where they are.
@@ -74,7 +76,7 @@ struct StreamParts {
 /// The parts of a file that hold all device sections and the `wanted` slices of others, for
 /// scan_ends(): by its index, or its two ends. Empty where only a whole reading shows them, and
 /// where the options want one.
-std::optional<StreamParts> read_parts(Session& session, const InspectOptions& options,
+std::optional<StreamParts> read_parts(vmtools::Session& session, const InspectOptions& options,
                                       const vmstream::SliceChoice& wanted);
 
 /// A file that has been read.
@@ -88,8 +90,8 @@ struct Reading {
 /// `start` gives a fresh visitor each time it is called; `is_sound` is asked about the last one,
 /// after the ends. Fails where the stream could not be read at all.
 vmstream::Result<Reading> read_subject(
-    Session& session, const InspectOptions& options,
+    vmtools::Session& session, const InspectOptions& options,
     const std::function<vmstream::StreamVisitor&()>& start,
     const std::function<bool(const vmstream::ScanResult&)>& is_sound);
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/extract.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -18,7 +18,14 @@
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
 
-namespace vmtools {
+namespace vminspect {
+
+using vmtools::ExitStatus;
+using vmtools::print_json;
+using vmtools::Progress;
+using vmtools::refuse_binary_to_terminal;
+using vmtools::Session;
+
 namespace {
 
 using vmstream::ByteSink;
@@ -275,4 +282,4 @@ ExitStatus extract(Session& session, const InspectOptions& options, vmstream::St
   return Extraction(session, options, state).run();
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/inspect.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include <vmstream/byte_source.h>
 #include <vmstream/partial_reading.h>
@@ -17,18 +18,19 @@
 #include "common/progress.h"
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
-#include "vmstream-inspect/commands/device_answer.h"
-#include "vmstream-inspect/commands/explain.h"
-#include "vmstream-inspect/commands/extract.h"
-#include "vmstream-inspect/commands/hexdump.h"
-#include "vmstream-inspect/commands/index.h"
-#include "vmstream-inspect/commands/ram.h"
-#include "vmstream-inspect/commands/verify.h"
 #include "vmstream-inspect/print/printer.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using vmstream::StateFile;
+using vmtools::CommonOptions;
+using vmtools::ExitStatus;
+using vmtools::is_terminal;
+using vmtools::output_status;
+using vmtools::Progress;
+using vmtools::ProgressMode;
+using vmtools::Session;
+using vmtools::use_color;
 
 namespace {
 
@@ -158,45 +160,49 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
   return judge(session, options, scan, lister.problems());
 }
 
+// Commands that read the stream from front to end, behind an attempt to do with less.
+using StreamAnswer = ExitStatus (*)(Session&, const InspectOptions&, StateFile&);
+
+template <StreamAnswer answer>
+ExitStatus answer_from_stream(Session& session, const InspectOptions& options) {
+  auto state = open_subject(session, options);
+  if (!state) return session.fail(shown_name(options), state.error());
+  return answer(session, options, *state);
+}
+
+using QuickAnswer = bool (*)(Session&, const InspectOptions&);
+
+template <QuickAnswer quick, StreamAnswer answer>
+ExitStatus answer_quickly(Session& session, const InspectOptions& options) {
+  if (quick(session, options)) return ExitStatus::Done;
+  return answer_from_stream<answer>(session, options);
+}
+
+struct Command {
+  Question question;
+  ExitStatus (*answer)(Session&, const InspectOptions&);
+};
+
+constexpr std::array kCommands{
+    Command{Question::Info, answer_quickly<answered_by_ends, answer_with_summary>},
+    Command{Question::Sections, answer_quickly<answered_by_index, answer_with_records>},
+    Command{Question::Devices, answer_quickly<answered_by_ends, answer_with_summary>},
+    Command{Question::Device, answer_device},
+    Command{Question::Ram, answer_quickly<show_indexed_ram, show_ram>},
+    Command{Question::Hexdump, answer_from_stream<hexdump>},
+    Command{Question::Vmdesc, answer_vmdesc},
+    Command{Question::Dump, answer_dump},
+    Command{Question::Extract, answer_from_stream<extract>},
+    Command{Question::Verify, verify},
+    Command{Question::Index, make_index},
+    Command{Question::Explain, answer_from_stream<explain>},
+};
+
 }  // namespace
 
 ExitStatus inspect(Session& session, const InspectOptions& options) {
-  if (options.question == Question::Device) return answer_device(session, options);
-  if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
-  if (options.question == Question::Dump) return answer_dump(session, options);
-  if (options.question == Question::Index) return make_index(session, options);
-  if (options.question == Question::Verify) return verify(session, options);
-  bool short_question = options.question == Question::Info || options.question == Question::Devices;
-  if (short_question && answered_by_ends(session, options)) return ExitStatus::Done;
-  if (options.question == Question::Sections && answered_by_index(session, options)) {
-    return ExitStatus::Done;
-  }
-  if (options.question == Question::Ram && show_indexed_ram(session, options)) {
-    return ExitStatus::Done;
-  }
-  auto state = open_subject(session, options);
-  if (!state) return session.fail(shown_name(options), state.error());
-  switch (options.question) {
-    case Question::Info:
-    case Question::Devices:
-    case Question::Device:
-    case Question::Vmdesc:
-    case Question::Dump:
-    case Question::Index:
-    case Question::Verify:
-      break;
-    case Question::Sections:
-      return answer_with_records(session, options, *state);
-    case Question::Ram:
-      return show_ram(session, options, *state);
-    case Question::Extract:
-      return extract(session, options, *state);
-    case Question::Hexdump:
-      return hexdump(session, options, *state);
-    case Question::Explain:
-      return explain(session, options, *state);
-  }
-  return answer_with_summary(session, options, *state);
+  const auto* command = std::ranges::find(kCommands, options.question, &Command::question);
+  return command->answer(session, options);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

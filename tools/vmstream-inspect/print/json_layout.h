@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// JSON that is printed as it comes to be known, so that a list may have any length.
+// JSON in lines: an answer that is printed as it comes to be known, and the embedded description,
+// laid out for people.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json_fwd.hpp>
 
-namespace vmtools {
+namespace vminspect {
 
 /// One object on stdout: first members, a list with an element a line, last members.
 class JsonRows {
@@ -21,4 +23,9 @@ class JsonRows {
   bool any_ = false;
 };
 
-}  // namespace vmtools
+/// `json` with one member a line. Nothing else changes: order, equal keys and the way numbers and
+/// strings are written stay, so that what is printed is what the stream holds. Control characters
+/// that JSON allows are written as \u00NN. The text must be JSON.
+std::string pretty_json(std::string_view json);
+
+}  // namespace vminspect

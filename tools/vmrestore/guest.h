@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The QEMU that takes the guest.
+// The guest that is brought back: what a failure means for it, the QEMU that takes it, its clock.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include <vmstream/cancellation.h>
 #include <vmstream/restore.h>
 #include "common/tool.h"
 #include "vmrestore/options.h"
 
 namespace vmrestore {
+
+inline constexpr vmtools::GuestFate kNotStarted{"not-started", "the guest has not run"};
+inline constexpr vmtools::GuestFate kMayHaveRun{"unknown", "the guest may have run"};
+inline constexpr vmtools::GuestFate kWaits{"waiting", "the guest waits for the rest of its memory"};
+inline constexpr vmtools::GuestFate kRestored{"restored", "the guest is back"};
 
 /// A session with the QEMU behind this monitor; what takes long there is said.
 vmstream::Result<vmstream::QmpClient> connect_to_qemu(vmtools::Session& session,
@@ -27,5 +33,11 @@ vmstream::Result<vmstream::QemuProcess> start_qemu(vmtools::Session& session,
 /// ends it before its time.
 vmtools::ExitStatus wait_for_qemu(vmtools::Session& session, vmstream::QemuProcess& qemu,
                                   const std::string& program, vmtools::ExitStatus restored);
+
+/// Sets the guest's clock, which stands at the time of the save, where the options say so.
+/// `run_state` is the guest's: one that stands still has nobody
+/// to set it.
+vmstream::Status set_clock(const Options& options, const std::string& run_state,
+                           vmstream::WaitLimits limits);
 
 }  // namespace vmrestore

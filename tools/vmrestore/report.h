@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a restore went, for people and for programs.
+// What is told of a restore, to people and to programs: how it went, who signed the file, and what
+// a file needs of the QEMU that has refused it.
 #pragma once
 
 #include <string>
@@ -10,6 +11,8 @@
 #include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
 #include <vmstream/state_file.h>
+#include "common/tool.h"
+#include "vmrestore/input.h"
 #include "vmrestore/options.h"
 
 namespace vmrestore {
@@ -31,5 +34,18 @@ std::string lazy_summary_line(const Options& options, const vmstream::LazySummar
 /// Schema vmstream.restore/1, with what lazy restores have in common with others, and "lazy".
 nlohmann::ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
                                          const vmstream::LazySummary& summary, bool clock_set);
+
+/// Says who signed, when, and under what name, with the guest's UUID, all of it signed. An older
+/// file of the same signer is as well signed as the one that is wanted, so a person must compare; a
+/// name that is not the file's is a warning.
+void tell_signer(const Options& options, const vmstream::RequiredSigner& signer,
+                 const vmstream::StateFile& state, const vmstream::RestoreSummary& summary,
+                 vmtools::Session& session);
+
+/// Says in a few lines why the input was refused, or else what it needs, and which command tells
+/// all of it. `refusal` is what is known of QEMU's words. Says nothing of an input that cannot be
+/// read again within seconds and without a key.
+void advise(vmtools::Session& session, const std::string& file, const Input& input,
+            const std::string& refusal);
 
 }  // namespace vmrestore

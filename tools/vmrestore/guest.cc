@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "vmrestore/qemu.h"
+#include "vmrestore/guest.h"
 
 #include <fmt/format.h>
 
+#include <vmstream/restore.h>
 #include <vmstream/text.h>
 #include "common/output.h"
 
@@ -10,6 +11,7 @@ namespace vmrestore {
 
 using vmstream::Errc;
 using vmstream::Error;
+using vmstream::Status;
 using vmtools::ExitStatus;
 using vmtools::Session;
 
@@ -63,6 +65,31 @@ ExitStatus wait_for_qemu(vmtools::Session& session, vmstream::QemuProcess& qemu,
   if (*code == 0) return restored;
   return session.fail(program,
                       Error{Errc::Environment, fmt::format("ended with status {}", *code)});
+}
+
+namespace {
+
+Status ask_agent(const std::string& agent, const std::string& run_state,
+                 vmstream::WaitLimits limits) {
+  if (run_state != "running") {
+    return Error{.code = Errc::Environment,
+                 .message = "it stands still, in the run state '" + run_state + "'",
+                 .hint = "--cont lets it run"};
+  }
+  auto address = vmstream::QmpAddress::parse(agent);
+  return address ? vmstream::set_guest_clock(*address, limits) : Status(address.error());
+}
+
+}  // namespace
+
+Status set_clock(const Options& options, const std::string& run_state,
+                 vmstream::WaitLimits limits) {
+  if (!options.set_clock) return vmstream::ok();
+  auto set = ask_agent(*options.agent, run_state, limits);
+  if (set) return set;
+  Error error = set.error();
+  error.message = "the guest is back, but its clock is not set: " + error.message;
+  return error;
 }
 
 }  // namespace vmrestore

@@ -1,11 +1,35 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/print/pretty_json.h"
+#include "vmstream-inspect/print/json_layout.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 
-namespace vmtools {
+#include "common/json_text.h"
+#include "common/output.h"
+
+namespace vminspect {
+
+using nlohmann::ordered_json;
+using vmtools::json_text;
+using vmtools::print;
+
+void JsonRows::open(const ordered_json& head, std::string_view key) {
+  std::string members = json_text(head);
+  members.pop_back();
+  print(fmt::format("{},\n\"{}\": [", members, key));
+}
+
+void JsonRows::add(const ordered_json& element) {
+  print(fmt::format("{}\n{}", any_ ? "," : "", json_text(element)));
+  any_ = true;
+}
+
+void JsonRows::close(const ordered_json& tail) {
+  print(fmt::format("\n],\n{}\n", json_text(tail).substr(1)));
+}
+
 namespace {
 
 // Deeper levels are set in no further, so that a text of nothing but brackets stays short.
@@ -79,4 +103,4 @@ std::string pretty_json(std::string_view json) {
   return Layout().of(json);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: MIT
-#include "common/containers.h"
+#include "common/around_file.h"
 
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
-#include "common/json_values.h"
+#include <new>
+
+#include <vmstream/seekable_state.h>
+#include <vmstream/sidecar.h>
+#include <vmstream/text.h>
+#include "common/json_text.h"
 
 namespace vmtools {
-namespace {
 
 using nlohmann::ordered_json;
+using vmstream::escape;
 using vmstream::OpenPgpFacts;
 using vmstream::OpenPgpSignature;
+using vmstream::SavedDisk;
+
+namespace {
 
 // "2026-11-21T10:00:00Z"
 ordered_json time_json(int64_t seconds) {
@@ -71,6 +78,61 @@ std::string encryption_text(const OpenPgpFacts& facts) {
   if (!facts.encrypted) return "not encrypted";
   if (facts.recipients.empty()) return "encrypted to a passphrase";
   return fmt::format("encrypted to {}", fmt::join(facts.recipients, ", "));
+}
+
+ordered_json disks_json(const std::vector<SavedDisk>& disks) {
+  auto list = ordered_json::array();
+  for (const SavedDisk& disk : disks) {
+    list.push_back({{"device", escape(disk.device)},
+                    {"base", escape(disk.base)},
+                    {"base_format", escape(disk.base_format)},
+                    {"base_node", escape(disk.base_node)},
+                    {"overlay", escape(disk.overlay)},
+                    {"overlay_node", escape(disk.overlay_node)},
+                    {"argument", or_null(escape(disk.argument))},
+                    {"base_time", or_null(escape(disk.base_time))}});
+  }
+  return list;
+}
+
+std::string disk_text(const SavedDisk& disk) {
+  return fmt::format("{}: as saved in {} ({})", escape(disk.device), escape(disk.base),
+                     escape(disk.base_format));
+}
+
+std::string overlay_text(const SavedDisk& disk) {
+  return "the guest goes on in " + escape(disk.overlay);
+}
+
+void warn_of_changed_disks(Session& session, const std::string& file,
+                           const std::vector<SavedDisk>& disks) {
+  std::string changed;
+  for (const SavedDisk& disk : disks) {
+    if (!vmstream::has_changed(disk)) continue;
+    changed += (changed.empty() ? "" : ", ") + escape(disk.base);
+  }
+  if (changed.empty()) return;
+  session.messages().warning(
+      file, "disks have changed since the save, its memory does not fit them: " + changed);
+}
+
+namespace {
+
+// The work is done: that there is no memory for the look must not make a failure of it.
+bool has_stale_index(const std::string& file) {
+  try {
+    return vmstream::has_stale_sidecar(file);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+void warn_of_stale_index(Session& session, const std::string& file) {
+  if (!has_stale_index(file)) return;
+  session.messages().warning(vmstream::sidecar_path(file),
+                             "is the index of what was there before; it stays and is not used");
 }
 
 }  // namespace vmtools
