@@ -75,6 +75,7 @@ bool answered_by_ends(Session& session, const InspectOptions& options) {
   if (options.full_scan || options.digest) return false;
   auto state = open_by_position(session, options);
   if (!state || !state->plain()) return false;
+  if (state->plain()->length() < kWorthSkippingBytes) return false;
   auto ends = vmstream::read_stream_ends(*state->plain());
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
@@ -94,18 +95,18 @@ bool answered_by_ends(Session& session, const InspectOptions& options) {
 }
 
 ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& state) {
-  vmstream::Sha256 digest;
+  std::optional<vmstream::Sha256> digest;  // costly to set up
+  if (options.digest) digest.emplace();
   vmstream::SummaryCollector collector;
   vmstream::Verifier verifier;
-  auto scan =
-      scan_subject(session, options, state, collector, "read", vmstream::MappedPages::Places,
-                   options.digest ? &digest : nullptr, &verifier);
+  auto scan = scan_subject(session, options, state, collector, "read",
+                           vmstream::MappedPages::Places, digest ? &*digest : nullptr, &verifier);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
   auto summary = summarise(collector, verifier, scan);
   Subject subject{options.file, state.containers};
-  if (options.digest) subject.sha256 = digest.finish();
+  if (digest) subject.sha256 = digest->finish();
   subject.capture = find_circumstances(open_by_position(session, options), summary);
   print_summary(options, subject, summary);
   return judge(session, options, scan, summary.problems);
