@@ -4,8 +4,8 @@
 // that is not the guest's, what is read from front to end is the stream whatever stands beside it,
 // and an index or a place that a comparison with the stream finds nothing wrong with is right.
 #include <vmstream/digest.h>
-#include <vmstream/index_answers.h>
 #include <vmstream/indexing.h>
+#include <vmstream/partial_reading.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/stream_scan.h>
 #include "state/index_comparison.h"

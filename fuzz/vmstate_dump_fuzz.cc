@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Any text as the output of -dump-vmstate. An input is the text, a zero byte, the version of a
 // section, its idstr, a zero byte, and its body. A body that is described is described whole.
-#include <vmstream/vmstate_dump.h>
+#include <vmstream/vmdesc.h>
 
 #include <algorithm>
 #include <span>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// CLI11 does the parsing; names, help and errors are ours.
 #include "common/command_line.h"
 
 #include <fmt/format.h>
-
 #include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cctype>
 #include <iterator>
@@ -19,6 +18,26 @@ namespace vmtools {
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Status;
+
+ExitStatus exit_status_of(Errc code) {
+  switch (code) {
+    case Errc::Environment:
+    case Errc::TimedOut:
+      return ExitStatus::Environment;
+    case Errc::Usage:
+      return ExitStatus::Usage;
+    case Errc::Malformed:
+    case Errc::Truncated:
+      return ExitStatus::Malformed;
+    case Errc::Unsupported:
+      return ExitStatus::Unsupported;
+    case Errc::Refused:
+      return ExitStatus::Refused;
+    case Errc::Interrupted:
+      return ExitStatus::Interrupted;
+  }
+  return ExitStatus::Environment;
+}
 
 struct CommandLine::State {
   ToolText tool;

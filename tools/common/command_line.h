@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Options defined once: what is parsed is what --help shows, in the same order.
+// Options defined once: what is parsed is what --help shows, in the same order. And what a tool
+// tells its caller in one number.
 #pragma once
 
 #include <chrono>
@@ -14,9 +15,20 @@
 #include <vector>
 
 #include <vmstream/result.h>
-#include "common/exit_status.h"
 
 namespace vmtools {
+
+enum class ExitStatus {
+  Done = 0,         ///< and everything that was promised was checked
+  Environment = 1,  ///< I/O, permission, memory, QMP, a pipeline stage, a time-out
+  Usage = 2,
+  Malformed = 3,    ///< the stream or file is malformed, cut, or fails verification
+  Unsupported = 4,  ///< valid, but out of reach
+  Refused = 5,      ///< for safety
+  Interrupted = 130,
+};
+
+ExitStatus exit_status_of(vmstream::Errc code);
 
 /// The texts around the options in --help. Lines of at most 80 columns.
 struct ToolText {

@@ -7,8 +7,7 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/openpgp.h>
-#include <vmstream/version.h>
-#include "common/wrap.h"
+#include "common/terminal.h"
 
 namespace vmtools {
 namespace {

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "common/json_text.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <array>
-#include <nlohmann/json.hpp>
+#include <cmath>
+#include <ctime>
 
 namespace vmtools {
-namespace {
 
 using nlohmann::ordered_json;
+
+namespace {
 
 constexpr std::array<std::string_view, 9> kWideNames = {
     "offset", "length", "size", "bytes", "total", "from", "to", "absent_pages", "block_pages"};
@@ -117,7 +121,7 @@ class JsonWriter {
   void new_line() {
     if (indent_ < 0) return;
     text_ += '\n';
-    text_.append(static_cast<size_t>(indent_ * depth_), ' ');
+    text_.append(static_cast<size_t>(indent_) * static_cast<size_t>(depth_), ' ');
   }
 
   int indent_;
@@ -137,6 +141,24 @@ std::string json_text(const ordered_json& value, int indent) {
   JsonWriter writer(indent);
   writer.write(value);
   return writer.take();
+}
+
+double rounded(double seconds, int decimals) {
+  double steps = std::pow(10, decimals);
+  return std::round(seconds * steps) / steps;
+}
+
+uint64_t whole(double measured) {
+  constexpr double kEnd = 18446744073709551616.0;  // 2^64
+  if (!(measured > 0)) return 0;
+  return measured < kEnd ? static_cast<uint64_t>(measured) : UINT64_MAX;
+}
+
+std::string date_text(int64_t seconds, char between) {
+  constexpr int64_t kLast = 253'402'300'799;
+  constexpr int64_t kFirst = -62'167'219'200;
+  auto time = fmt::gmtime(static_cast<std::time_t>(std::clamp(seconds, kFirst, kLast)));
+  return fmt::format("{:%Y-%m-%d}{}{:%H:%M:%S}", time, between, time);
 }
 
 }  // namespace vmtools

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include <vmstream/error.h>
+#include <vmstream/result.h>
 
 namespace vmtools {
 

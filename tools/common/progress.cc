@@ -11,7 +11,6 @@
 
 #include <vmstream/text.h>
 #include "common/json_text.h"
-#include "common/json_values.h"
 
 namespace vmtools {
 namespace {

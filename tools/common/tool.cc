@@ -11,7 +11,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
-#include "common/json_values.h"
+#include "common/json_text.h"
 #include "common/output.h"
 #include "common/signals.h"
 

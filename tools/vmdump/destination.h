@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a save goes, as the options say.
+// Where a save goes: the file, stdout or a command; and the way there as a shell would take it.
 #pragma once
 
 #include <optional>
@@ -38,5 +38,9 @@ class Destination {
   vmstream::WaitLimits limits_;
   vmstream::StateWriter writer_;
 };
+
+/// The commands that compress and encrypt their standard input, and where to: "zstd -3 -c >
+/// guest.zst". With --mapped-ram, where nothing passes through, the file alone.
+std::string output_recipe(const Options& options);
 
 }  // namespace vmdump

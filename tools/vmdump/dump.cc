@@ -9,11 +9,10 @@
 
 #include <vmstream/state_file.h>
 #include <vmstream/verification.h>
+#include "common/around_file.h"
 #include "common/output.h"
-#include "common/stale_index.h"
 #include "vmdump/compaction.h"
 #include "vmdump/destination.h"
-#include "vmdump/recipe.h"
 #include "vmdump/save_observer.h"
 #include "vmdump/summary.h"
 

@@ -12,7 +12,6 @@
 #include <vmstream/codec.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
-#include "common/passphrase_options.h"
 
 namespace vmdump {
 

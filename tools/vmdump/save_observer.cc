@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/text.h>
-#include "common/json_values.h"
+#include "common/json_text.h"
 
 namespace vmdump {
 namespace {

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
-#include "common/json_values.h"
-#include "common/saved_disks.h"
+#include "common/around_file.h"
+#include "common/json_text.h"
 
 namespace vmdump {
 namespace {

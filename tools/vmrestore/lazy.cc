@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vmrestore/lazy.h"
+#include "vmrestore/restore.h"
 
 #include <fmt/format.h>
 
@@ -9,16 +9,13 @@
 #include <vmstream/indexing.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/text.h>
+#include "common/around_file.h"
 #include "common/output.h"
 #include "common/progress.h"
-#include "common/saved_disks.h"
 #include "vmrestore/claim.h"
-#include "vmrestore/clock.h"
-#include "vmrestore/fate.h"
+#include "vmrestore/guest.h"
 #include "vmrestore/input.h"
-#include "vmrestore/load_advice.h"
-#include "vmrestore/qemu.h"
-#include "vmrestore/summary.h"
+#include "vmrestore/report.h"
 #include "vmrestore/working_set_file.h"
 
 namespace vmrestore {

@@ -10,7 +10,6 @@
 #include <vmstream/restore.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
-#include "common/passphrase_options.h"
 
 namespace vmrestore {
 

@@ -6,25 +6,18 @@
 
 #include <nlohmann/json.hpp>
 
+#include <vmstream/byte_sink.h>
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
 #include <vmstream/text.h>
-#include "common/containers.h"
+#include "common/around_file.h"
 #include "common/output.h"
 #include "common/progress.h"
-#include "common/saved_disks.h"
-#include "common/stale_index.h"
-#include "vmrestore/blamed_sink.h"
 #include "vmrestore/claim.h"
-#include "vmrestore/clock.h"
-#include "vmrestore/fate.h"
+#include "vmrestore/guest.h"
 #include "vmrestore/input.h"
-#include "vmrestore/lazy.h"
-#include "vmrestore/load_advice.h"
-#include "vmrestore/qemu.h"
-#include "vmrestore/signed_by.h"
-#include "vmrestore/summary.h"
+#include "vmrestore/report.h"
 
 namespace vmrestore {
 namespace {
@@ -39,6 +32,31 @@ using vmstream::RestoreSummary;
 using vmstream::WaitLimits;
 using vmtools::ExitStatus;
 using vmtools::Session;
+
+// Whose fault it was: an error that came out of a restore may be the input's or the output's.
+// Hands everything on to `next` (borrowed) and remembers whether that failed.
+class BlamedSink final : public vmstream::ByteSink {
+ public:
+  explicit BlamedSink(vmstream::ByteSink& next) : next_(next) {}
+
+  vmstream::Status write(std::span<const std::byte> bytes) override {
+    return note(next_.write(bytes));
+  }
+  vmstream::Status finish() override { return note(next_.finish()); }
+  std::span<std::byte> lend() override { return next_.lend(); }
+  vmstream::Status commit(size_t count) override { return note(next_.commit(count)); }
+
+  bool has_failed() const { return failed_; }
+
+ private:
+  vmstream::Status note(vmstream::Status status) {
+    if (!status) failed_ = true;
+    return status;
+  }
+
+  vmstream::ByteSink& next_;
+  bool failed_ = false;
+};
 
 // Shows what the restore tells.
 class Observer final : public vmstream::RestoreObserver {

@@ -11,4 +11,8 @@ namespace vmrestore {
 /// damaged leaves no output file, and nothing that a QEMU could run.
 vmtools::ExitStatus restore(const Options& options, vmtools::Session& session);
 
+/// Restores in which the guest runs before its memory is there: --lazy and --resume-lazy. The
+/// options have been checked.
+vmtools::ExitStatus restore_lazy(const Options& options, vmtools::Session& session);
+
 }  // namespace vmrestore

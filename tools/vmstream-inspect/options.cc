@@ -11,11 +11,16 @@
 #include <vmstream/text.h>
 #include "common/nearest.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Status;
+using vmtools::add_common_options;
+using vmtools::add_passphrase_options;
+using vmtools::CommandLine;
+using vmtools::did_you_mean;
+using vmtools::ToolText;
 
 namespace {
 
@@ -259,7 +264,7 @@ Status check_options(const CommandLine& line, const InspectOptions& options) {
 
 }  // namespace
 
-ToolText inspect_text() {
+ToolText tool_text() {
   return {.name = "vmstream-inspect",
           .purpose = "Read the saved state of a QEMU guest without QEMU.",
           .synopsis =
@@ -273,7 +278,7 @@ ToolText inspect_text() {
               "ssh host cat guest.zst | vmstream-inspect devices -"};
 }
 
-void add_inspect_options(CommandLine& line, InspectOptions& options) {
+void add_options(CommandLine& line, InspectOptions& options) {
   line.group("Commands");
   for (const QuestionWord& entry : kQuestions) line.row(entry.word, entry.help);
   line.group("What is read");
@@ -331,4 +336,4 @@ Status read_words(const CommandLine& line, InspectOptions& options) {
   return check_options(line, options);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

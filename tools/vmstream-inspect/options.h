@@ -10,9 +10,8 @@
 #include <vmstream/result.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
-#include "common/passphrase_options.h"
 
-namespace vmtools {
+namespace vminspect {
 
 /// What is asked.
 enum class Question {
@@ -36,8 +35,8 @@ enum class Part { Ram, Block, Section, Stream, Vmdesc };
 enum class DumpFormat { Json, Xml, Qemu };
 
 struct InspectOptions {
-  CommonOptions common;
-  PassphraseOptions passphrase;
+  vmtools::CommonOptions common;
+  vmtools::PassphraseOptions passphrase;
   bool digest = false;
   bool full_scan = false;  ///< read the RAM too, where the ends of the file suffice
   bool passes = false;     ///< ram: the tables and pictures wanted
@@ -65,13 +64,13 @@ struct InspectOptions {
   std::vector<std::string> arguments;  ///< of the command, behind FILE; of verify: more FILEs
 };
 
-vmtools::ToolText inspect_text();
+vmtools::ToolText tool_text();
 
 /// Adds commands and options. `options` is borrowed and filled in by parse().
-void add_inspect_options(CommandLine& line, InspectOptions& options);
+void add_options(vmtools::CommandLine& line, InspectOptions& options);
 
 /// Sorts the words of a parsed line into command, file and arguments, and refuses options that the
 /// command does not know.
-vmstream::Status read_words(const CommandLine& line, InspectOptions& options);
+vmstream::Status read_words(const vmtools::CommandLine& line, InspectOptions& options);
 
-}  // namespace vmtools
+}  // namespace vminspect

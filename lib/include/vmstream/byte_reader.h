@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include <vmstream/error.h>
+#include <vmstream/result.h>
 
 namespace vmstream {
 

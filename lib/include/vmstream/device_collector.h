@@ -14,7 +14,6 @@
 #include <vmstream/device_state.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/vmdesc.h>
-#include <vmstream/vmstate_dump.h>
 
 namespace vmstream {
 
@@ -97,7 +96,7 @@ class DeviceCollector final : public SummaryCollector {
   std::vector<DeviceSection> sections_;
   bool keeping_ = false;  // the section in hand is the last of sections_
   uint64_t kept_bytes_ = 0;
-  std::optional<Vmdesc> vmdesc_;
+  std::shared_ptr<const Vmdesc> vmdesc_;
   bool described_in_part_ = false;
 };
 

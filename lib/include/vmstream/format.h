@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +16,8 @@
 #include <vector>
 
 namespace vmstream {
+
+class Vmdesc;
 
 inline constexpr uint32_t kStreamMagic = 0x5145564d;  ///< "QEVM"
 
@@ -164,6 +167,9 @@ struct Command {
 struct VmdescRecord {
   uint64_t offset = 0;  ///< of the type byte
   std::string_view json = {};
+  /// What `json` says, as far as it can be read. The parser sets it, read once for all visitors:
+  /// who needs it longer than the event shares it.
+  std::shared_ptr<const Vmdesc> description = nullptr;
 };
 
 }  // namespace vmstream

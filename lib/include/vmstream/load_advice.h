@@ -8,10 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/stream_summary.h>
-#include <vmstream/verdict.h>
-#include <vmstream/visitor_list.h>
+#include <vmstream/visitor.h>
 
 namespace vmstream {
 

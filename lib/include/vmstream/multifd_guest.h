@@ -12,7 +12,7 @@
 #include <vmstream/byte_source.h>
 #include <vmstream/digest.h>
 #include <vmstream/multifd.h>
-#include <vmstream/problem_log.h>
+#include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/visitor.h>
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/problem_log.h>
+#include <vmstream/problems.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/visitor.h>
 

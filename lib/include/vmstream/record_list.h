@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include <vmstream/problem_log.h>
+#include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/visitor.h>
 

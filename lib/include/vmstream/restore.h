@@ -152,6 +152,12 @@ class QemuProcess {
   std::unique_ptr<State> state_;
 };
 
+/// Sets the system clock of a running guest through the QEMU guest agent, a program in the guest,
+/// and by it the guest's RTC, to the time of this machine. `agent` is the socket of the character
+/// device behind "org.qemu.guest_agent.0". The guest is not trusted: what it answers is bounded,
+/// and waited for no longer than ten seconds.
+Status set_guest_clock(const QmpAddress& agent, WaitLimits limits = {});
+
 /// The QMP commands and the shell recipe of a restore, as text. `input` is what vmrestore is told
 /// of the file, as a shell takes it; `address` may be null.
 std::string explain_restore(const std::string& input, const QmpAddress* address,

@@ -6,12 +6,44 @@
 #error "vmstream needs C++20: -std=c++20, or target_compile_features(... cxx_std_20)"
 #endif
 
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <utility>
 #include <variant>
 
-#include <vmstream/error.h>
-
 namespace vmstream {
+
+/// The kind of a failure. It decides what a caller does next, and the exit status of the tools.
+enum class Errc {
+  Environment,  ///< I/O, permission, memory, QMP, a pipeline stage: the world, not the stream
+  Usage,        ///< the caller asked for something that makes no sense
+  Malformed,    ///< bytes that no QEMU and no codec would have written, or a failed checksum
+  Truncated,    ///< the input ends before the stream does
+  Unsupported,  ///< valid, but outside of what this library can do
+  Refused,      ///< not done for safety's sake, such as overwriting a file
+  Interrupted,  ///< a Cancellation was requested
+  TimedOut,     ///< a deadline passed
+};
+
+/// One failure. A plain value: copy it, keep it, print it.
+///
+/// `message` starts in lower case and has no full stop and no tool or file name; it gives the value
+/// found and the value wanted. Text that came from a stream, a monitor or a command is already
+/// escaped. `hint`, where not empty, says what to try.
+struct Error {
+  Errc code = Errc::Environment;
+  std::string message;
+  std::optional<uint64_t> offset = std::nullopt;       ///< in the plain (uncompressed) stream
+  std::optional<uint64_t> file_offset = std::nullopt;  ///< in the file on disk, where that differs
+  std::string hint = {};
+};
+
+/// An Errc::Environment error for a failed system call: "`what`: strerror(`error_number`)".
+Error system_error(std::string what, int error_number);
+
+/// "offset 0x…: message" or "file offset 0x…: message", whichever is known.
+std::string describe(const Error& error);
 
 /// Either a T or an Error. Test it before use; dereferencing an error is undefined.
 template <typename T>

@@ -10,7 +10,7 @@
 #include <vmstream/byte_source.h>
 #include <vmstream/digest.h>
 #include <vmstream/parser.h>
-#include <vmstream/stream_ends.h>
+#include <vmstream/random_source.h>
 #include <vmstream/stream_statistics.h>
 
 namespace vmstream {
@@ -60,13 +60,6 @@ ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOpt
 /// of a mapped-ram stream is not read. A digest makes it read every byte.
 ScanResult scan_seekable(RandomSource& plain, StreamVisitor& visitor,
                          const ScanOptions& options = {});
-
-/// Feeds only the two ends of a stream. Events between them are missing, and with them page counts,
-/// most commands and the slices of iterable sections. Nothing is known of the bytes left out: only
-/// a result without a fault is worth anything, and after a fault the whole stream should be
-/// scanned.
-ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor,
-                     const ParseLimits& limits = {});
 
 /// True for the faults of a stream, false for those of the world around it (I/O, interruption).
 bool is_stream_fault(const Error& error);

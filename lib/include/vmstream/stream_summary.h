@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// What a person asks first of a stream: machine, RAM, devices, complete or not.
+// What a person asks first of a stream: machine, RAM, devices, complete or not, which QEMU wrote
+// it, and how its guest is started again.
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include <vmstream/guest_start.h>
-#include <vmstream/problem_log.h>
-#include <vmstream/qemu_version.h>
+#include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
-#include <vmstream/verdict.h>
 #include <vmstream/visitor.h>
 
 namespace vmstream {
@@ -64,6 +64,77 @@ struct DeviceSummary {
   BoundedBy bounded_by = BoundedBy::Format;
   std::optional<uint64_t> fields = std::nullopt;       ///< by the vmdesc; nested ones not counted
   std::optional<uint64_t> subsections = std::nullopt;  ///< by the vmdesc
+};
+
+/// "7.2". Stable releases within a series write the same stream.
+struct QemuVersion {
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  auto operator<=>(const QemuVersion&) const = default;
+};
+std::string to_string(QemuVersion version);
+
+/// The version at the end of a machine type's name, such as 7.2 of "pc-q35-7.2". Empty for names
+/// without one and for those of distributions ("pc-i440fx-rhel7.6.0").
+std::optional<QemuVersion> version_of_machine(std::string_view machine);
+
+/// The range of releases that could have written a stream, narrowed clue by clue. Always an
+/// inference: a distribution may have moved a feature to an older release.
+class QemuVersionRange {
+ public:
+  /// Each clue is kept in because() only if it narrows the range.
+  void at_least(QemuVersion version, std::string_view clue);
+  void at_most(QemuVersion version, std::string_view clue);
+
+  const std::optional<QemuVersion>& lowest() const { return lowest_; }
+  const std::optional<QemuVersion>& highest() const { return highest_; }
+  /// The clues that set the two ends, such as "machine type pc-q35-7.2 exists since 7.2".
+  std::vector<std::string> because() const;
+
+ private:
+  std::optional<QemuVersion> lowest_;
+  std::optional<QemuVersion> highest_;
+  std::string lowest_clue_;
+  std::string highest_clue_;
+};
+
+/// A device, or memory, that the destination has only where an option asks for it.
+struct StartDevice {
+  std::string idstr;     ///< of its section, or the name of its RAM block; not escaped
+  std::string argument;  ///< "-device virtio-net-pci,addr=0x3"; empty where it is not known
+};
+
+/// Arguments for the QEMU that is to load a stream, as far as the stream tells them. What lies
+/// outside of a guest's state (disks, networks, files, most processor models) is not in a stream.
+struct StartArguments {
+  std::string machine;        ///< versioned type, not escaped; empty where the stream has none
+  uint64_t memory_bytes = 0;  ///< for -m: the guest's own memory, no ROMs; 0 where not known
+  uint64_t cpus = 0;          ///< for -smp
+  std::string cpu;            ///< for -cpu; empty where the stream does not tell
+  bool kvm = false;           ///< it has state that only KVM takes
+  std::string uuid;           ///< for -uuid, which the destination compares; empty without
+  bool nodefaults = false;    ///< a PC without what it has of itself
+  std::vector<StartDevice> devices = {};
+
+  /// "-machine pc-i440fx-7.2 -m 128M -smp 4", without the devices; empty where nothing is known.
+  /// Quoted for a shell, as the arguments of devices are, but not escaped.
+  std::string text() const;
+};
+
+/// "128M", "2G": as it is typed behind -m.
+std::string memory_argument(uint64_t bytes);
+
+/// Clocks at the moment of the save.
+struct GuestClocks {
+  /// The date in the RTC, in seconds since 1970 of the calendar that the guest keeps in it: UTC or
+  /// local time.
+  std::optional<int64_t> rtc_seconds = std::nullopt;
+  std::optional<uint64_t> kvmclock_ns = std::nullopt;  ///< since the guest was started
+  std::optional<uint64_t> run_ns = std::nullopt;       ///< for how long it has run
+  /// The source's own clock, in seconds since 1970 UTC, where the RTC went by it.
+  std::optional<int64_t> saved_seconds = std::nullopt;
+
+  bool operator==(const GuestClocks&) const = default;
 };
 
 /// The answers. Owns everything; names are as in the stream, not escaped.

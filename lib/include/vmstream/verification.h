@@ -5,10 +5,9 @@
 #include <memory>
 #include <string>
 
-#include <vmstream/problem_log.h>
+#include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
-#include <vmstream/verdict.h>
-#include <vmstream/visitor_list.h>
+#include <vmstream/visitor.h>
 
 namespace vmstream {
 

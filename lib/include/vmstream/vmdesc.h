@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The JSON description at the end of a stream: which fields each device section holds.
+// Which fields each device section holds: by the JSON description at the end of a stream, or by
+// what a QEMU declares.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include <vmstream/format.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
@@ -75,8 +77,11 @@ class Vmdesc {
  public:
   /// Nesting, number of fields and every size are bounded; sums that overflow are an error.
   static Result<Vmdesc> parse(std::string_view json);
-  /// The same of a text that is cut or damaged: the devices in front of its first fault.
-  static Vmdesc read_front(std::string_view json);
+  /// The same of a text that may be cut or damaged: the devices in front of its first fault().
+  static Vmdesc read(std::string_view json);
+
+  /// Why the text was not read to its end; nothing if it was.
+  const std::optional<Error>& fault() const { return fault_; }
 
   /// Bytes of a target page; 0 where the description does not say.
   uint32_t page_size() const { return page_size_; }
@@ -87,9 +92,34 @@ class Vmdesc {
  private:
   Status take(VmdescBuilder builder);
 
+  std::optional<Error> fault_;
   uint32_t page_size_ = 0;
   std::vector<VmdescDevice> devices_;
   std::vector<uint32_t> by_key_;  // indices into devices_, by idstr and instance id
+};
+
+/// The declarations of all devices that a build of QEMU has: the JSON of its option -dump-vmstate.
+/// They hold names and sizes, but no types, no number of elements before QEMU 8.1, and not which of
+/// the optional fields were sent. Some devices (cpu, apic, timer) have none. A value that is cheap
+/// to copy.
+class VmstateDump {
+ public:
+  /// Nesting and the number of fields are bounded.
+  static Result<VmstateDump> parse(std::string_view json);
+
+  /// The machine type it was made for; empty where that is not said.
+  const std::string& machine() const;
+
+  /// A description of this very body, by the declaration whose name its idstr ends with. Numbers
+  /// are unsigned, whatever they are. Errc::Unsupported, with the reason, unless there is exactly
+  /// one way to leave out optional fields so that the others end where the body does.
+  Result<VmdescDevice> describe(const SectionHeader& header, std::span<const std::byte> body) const;
+
+ private:
+  struct Declarations;
+  explicit VmstateDump(std::shared_ptr<const Declarations> declarations);
+
+  std::shared_ptr<const Declarations> declarations_;
 };
 
 }  // namespace vmstream

@@ -21,7 +21,7 @@
 #pragma once
 
 #include <vmstream/capture.h>
-#include <vmstream/error.h>
+#include <vmstream/codec.h>
 #include <vmstream/guest_memory.h>
 #include <vmstream/parser.h>
 #include <vmstream/restore.h>
@@ -32,5 +32,4 @@
 #include <vmstream/stream_summary.h>
 #include <vmstream/text.h>
 #include <vmstream/verification.h>
-#include <vmstream/version.h>
 #include <vmstream/visitor.h>

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include <vmstream/error.h>
+#include <vmstream/result.h>
 
 namespace vmstream {
 

@@ -6,7 +6,7 @@
 #include <map>
 #include <utility>
 
-#include <vmstream/version.h>
+#include <vmstream/codec.h>
 #include <vmstream/vmdesc.h>
 #include "format/ram/ram_discard.h"
 #include "state/page_account.h"

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include <vmstream/byte_source.h>
-#include <vmstream/error.h>
 #include <vmstream/openpgp.h>
+#include <vmstream/result.h>
 
 namespace vmstream {
 

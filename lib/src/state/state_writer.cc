@@ -6,7 +6,7 @@
 #include <utility>
 
 #include <vmstream/command.h>
-#include <vmstream/digesting_sink.h>
+#include <vmstream/digesting.h>
 #include <vmstream/indexing.h>
 #include <vmstream/text.h>
 #include "codec/indexed_encoder.h"

@@ -7,7 +7,6 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/parser.h>
-#include <vmstream/version.h>
 
 namespace {
 

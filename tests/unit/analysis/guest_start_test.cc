@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/guest_start.h>
+#include <vmstream/stream_summary.h>
 
 #include <string>
 #include <vector>
 
-#include <vmstream/stream_summary.h>
 #include "support/catch.h"
 
 using namespace vmstream;

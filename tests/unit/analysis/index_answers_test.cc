@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // An index answers only where the stream bears it out.
-#include <vmstream/index_answers.h>
 #include <vmstream/indexing.h>
+#include <vmstream/partial_reading.h>
 #include "state/index_comparison.h"
 
 #include "support/catch.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/scan/known_device_checks.h"
+#include "analysis/scan/part_checks.h"
 
 #include <algorithm>
 #include <string>
@@ -53,9 +53,9 @@ std::vector<Section> sound_pc() {
 
 enum class Frame { Footers, Bare };
 
-analysis::StreamChecks::Findings check_devices(const std::vector<Section>& devices, Frame frame,
-                                               std::optional<QemuVersion> loader = {},
-                                               std::string_view front = {}) {
+StreamChecks::Findings check_devices(const std::vector<Section>& devices, Frame frame,
+                                     std::optional<QemuVersion> loader = {},
+                                     std::string_view front = {}) {
   StreamBuilder stream(frame == Frame::Footers);
   stream.header();
   if (frame == Frame::Footers) stream.configuration("pc-i440fx-10.0");
@@ -69,7 +69,7 @@ analysis::StreamChecks::Findings check_devices(const std::vector<Section>& devic
     stream.bytes()[head] = std::byte{device.type};
   }
   stream.eof();
-  analysis::StreamChecks checks(loader);
+  StreamChecks checks(loader);
   auto source = make_memory_source(stream.bytes());
   auto scan = scan_stream(*source, checks);
   return checks.finish(scan);
@@ -154,7 +154,7 @@ TEST_CASE("versions that a later release may have are no damage", "[analysis]") 
   for (const Section& device : with(12, {"port92", 0, 3, filled(7)})) {
     stream.full(id++, device.idstr, device.instance, device.version).text(device.body).footer();
   }
-  analysis::StreamChecks checks;
+  StreamChecks checks;
   auto source = make_memory_source(stream.eof().bytes());
   auto scan = scan_stream(*source, checks);
   CHECK(checks.finish(scan).problems.empty());
@@ -187,7 +187,7 @@ TEST_CASE("zeros behind the end of a stream without footers are no damage", "[an
     stream.full(id++, device.idstr, device.instance, device.version).text(device.body);
   }
   stream.eof().repeat(count, 0);
-  analysis::StreamChecks checks;
+  StreamChecks checks;
   auto source = make_memory_source(stream.bytes());
   auto scan = scan_stream(*source, checks);
   CHECK(checks.finish(scan).problems.empty());
@@ -198,7 +198,7 @@ TEST_CASE("memory tells a PC of which hardly a device has come", "[analysis]") {
     StreamBuilder stream(false);
     stream.header().start(2, "ram", 4).ram_blocks({{std::string(block), 0x1000}}).eos();
     stream.end(2).eos().full(3, "cpu_common").text(filled(7)).eof();
-    analysis::StreamChecks checks;
+    StreamChecks checks;
     auto source = make_memory_source(stream.bytes());
     auto scan = scan_stream(*source, checks);
     return checks.finish(scan).problems.total();

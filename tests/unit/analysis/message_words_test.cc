@@ -3,7 +3,7 @@
 
 #include "support/catch.h"
 
-using namespace vmstream::analysis;
+using namespace vmstream;
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/multifd/number_set.h"
+#include "analysis/multifd/main_facts.h"
 #include "support/catch.h"
 #include "support/channel_builder.h"
 #include "support/every.h"
@@ -337,7 +337,7 @@ TEST_CASE("a page size that the main stream tells too late", "[analysis]") {
 }
 
 TEST_CASE("a guest that is too large for the memory is no damage", "[analysis]") {
-  MultifdGuest guest(2 * analysis::NumberSet::kChunkBytes - 1);  // a chunk for pc.ram, none for rom
+  MultifdGuest guest(2 * NumberSet::kChunkBytes - 1);  // a chunk for pc.ram, none for rom
   auto main = multifd_main();
   auto stream = make_memory_source(main.bytes());
   CHECK_FALSE(scan_stream(*stream, guest.main_visitor()).fault);
@@ -365,7 +365,7 @@ TEST_CASE("a main stream with more pages than the memory is read all the same", 
 }
 
 TEST_CASE("a set of numbers", "[analysis]") {
-  analysis::NumberSet set;
+  NumberSet set;
   CHECK(set.first_missing() == 0);
   for (uint64_t number = 0; number < 20000; ++number) CHECK(set.insert(number));
   CHECK_FALSE(set.insert(9000));
@@ -373,5 +373,5 @@ TEST_CASE("a set of numbers", "[analysis]") {
   CHECK(set.first_missing() == 20000);
   CHECK(set.insert(uint64_t{1} << 50));
   CHECK(set.end() == (uint64_t{1} << 50) + 1);
-  CHECK(set.bytes() == 4 * analysis::NumberSet::kChunkBytes);
+  CHECK(set.bytes() == 4 * NumberSet::kChunkBytes);
 }

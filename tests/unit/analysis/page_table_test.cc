@@ -8,7 +8,6 @@
 #include "support/catch.h"
 
 using namespace vmstream;
-using namespace vmstream::analysis;
 
 namespace {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <array>
 
-#include <vmstream/qemu_version.h>
+#include <vmstream/stream_summary.h>
 #include "analysis/summary/qemu_clues.h"
 #include "support/catch.h"
 
@@ -35,57 +35,54 @@ TEST_CASE("a range is narrowed by the strongest clue at each end", "[analysis]")
 TEST_CASE("records that came or went with a release bound the range", "[analysis]") {
   QemuVersionRange range;
   SECTION("an old stream") {
-    analysis::add_header_clues({.version = 3}, range);
-    analysis::add_section_clues({.idstr = "ram", .version_id = 3}, range);
+    add_header_clues({.version = 3}, range);
+    add_section_clues({.idstr = "ram", .version_id = 3}, range);
     CHECK(range.lowest() == QemuVersion{0, 10});
     CHECK(range.highest() == QemuVersion{0, 12});
     CHECK(range.because() == Clues{"stream version 3 since 0.10", "ram version 3 until 0.12"});
   }
   SECTION("streams of other versions") {
-    analysis::add_header_clues({.version = 2}, range);
+    add_header_clues({.version = 2}, range);
     CHECK(range.lowest() == QemuVersion{0, 9});
-    analysis::add_header_clues({.version = 1}, range);
+    add_header_clues({.version = 1}, range);
     CHECK(range.highest() == QemuVersion{0, 8});
   }
   SECTION("pages in the start of ram") {
-    analysis::add_page_clues({.type = SectionType::Start, .idstr = "ram"}, {.kind = PageKind::Data},
-                             range);
+    add_page_clues({.type = SectionType::Start, .idstr = "ram"}, {.kind = PageKind::Data}, range);
     CHECK(range.highest() == QemuVersion{1, 1});
   }
   SECTION("the pages of a mapped-ram file stand in the start of ram as well") {
     RamBlock block{.name = "pc.ram", .mapped = MappedRam{}};
     Page page{.block = &block, .kind = PageKind::Data};
-    analysis::add_page_clues({.type = SectionType::Start, .idstr = "ram"}, page, range);
+    add_page_clues({.type = SectionType::Start, .idstr = "ram"}, page, range);
     CHECK_FALSE(range.highest());
   }
   SECTION("page kinds") {
-    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Data},
-                             range);
+    add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Data}, range);
     CHECK_FALSE(range.highest());
-    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"},
-                             {.kind = PageKind::Compressed}, range);
+    add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Compressed},
+                   range);
     CHECK(range.highest() == QemuVersion{9, 0});
     CHECK(range.lowest() == QemuVersion{2, 4});
-    analysis::add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Fill},
-                             range);
+    add_page_clues({.type = SectionType::Part, .idstr = "ram"}, {.kind = PageKind::Fill}, range);
     CHECK(range.highest() == QemuVersion{1, 4});
   }
   SECTION("marks and commands") {
-    analysis::add_ram_mark_clues(RamMark::EndOfSlice, range);
+    add_ram_mark_clues(RamMark::EndOfSlice, range);
     CHECK_FALSE(range.lowest());
-    analysis::add_command_clues(CommandType::Ping, range);
+    add_command_clues(CommandType::Ping, range);
     CHECK(range.lowest() == QemuVersion{2, 5});
-    analysis::add_ram_mark_clues(RamMark::MultifdFlush, range);
+    add_ram_mark_clues(RamMark::MultifdFlush, range);
     CHECK(range.lowest() == QemuVersion{8, 1});
-    analysis::add_command_clues(CommandType::SwitchoverStart, range);
+    add_command_clues(CommandType::SwitchoverStart, range);
     CHECK(range.lowest() == QemuVersion{10, 0});
   }
   SECTION("the configuration") {
     Configuration configuration{.machine = "pc-i440fx-2.4"};
-    analysis::add_configuration_clues(configuration, range);
+    add_configuration_clues(configuration, range);
     CHECK(range.lowest() == QemuVersion{2, 4});
     configuration.capabilities = {"mapped-ram"};
-    analysis::add_configuration_clues(configuration, range);
+    add_configuration_clues(configuration, range);
     CHECK(range.lowest() == QemuVersion{9, 0});
   }
 }
@@ -93,11 +90,11 @@ TEST_CASE("records that came or went with a release bound the range", "[analysis
 TEST_CASE("the layout of globalstate tells the release", "[analysis]") {
   QemuVersionRange range;
   SECTION("since 9.0") {
-    analysis::add_global_state_clues({"running", true}, range);
+    add_global_state_clues({"running", true}, range);
     CHECK(range.lowest() == QemuVersion{9, 0});
   }
   SECTION("before 9.0") {
-    analysis::add_global_state_clues({"running", false}, range);
+    add_global_state_clues({"running", false}, range);
     CHECK(range.highest() == QemuVersion{8, 2});
   }
 }

@@ -12,9 +12,8 @@ using testing::StreamBuilder;
 
 namespace {
 
-analysis::StreamChecks::Findings check(StreamBuilder& stream,
-                                       std::optional<QemuVersion> loader = {}) {
-  analysis::StreamChecks checks(loader);
+StreamChecks::Findings check(StreamBuilder& stream, std::optional<QemuVersion> loader = {}) {
+  StreamChecks checks(loader);
   auto source = make_memory_source(stream.bytes());
   auto scan = scan_stream(*source, checks);
   return checks.finish(scan);
@@ -22,7 +21,7 @@ analysis::StreamChecks::Findings check(StreamBuilder& stream,
 
 // What a stream of one page and one device is, but for what `change` adds in front of the devices.
 template <typename Change>
-analysis::StreamChecks::Findings check_with(Change change, std::optional<QemuVersion> loader = {}) {
+StreamChecks::Findings check_with(Change change, std::optional<QemuVersion> loader = {}) {
   StreamBuilder stream;
   stream.header().configuration("pc-q35-7.2").start(2, "ram", 4);
   stream.ram_blocks({{"pc.ram", 0x1000}}).eos().footer();

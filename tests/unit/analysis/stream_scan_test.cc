@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <vmstream/partial_reading.h>
 #include <vmstream/record_list.h>
-#include <vmstream/stream_ends.h>
 #include <vmstream/stream_summary.h>
 #include "support/catch.h"
 #include "support/stream_builder.h"

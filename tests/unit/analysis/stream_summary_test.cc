@@ -119,7 +119,8 @@ TEST_CASE("the description counts fields of the devices it names", "[analysis]")
     {"name": "serial", "instance_id": 1, "vmsd_name": "serial", "version": 1,
      "fields": [{"name": "a", "type": "uint8", "size": 1}, {"name": "b", "type": "uint8", "size": 1}],
      "subsections": [{"vmsd_name": "serial/timeout", "version": 1, "fields": []}]}]})";
-  REQUIRE(stream.collector.on_vmdesc({.offset = 221, .json = json}));
+  auto description = std::make_shared<const Vmdesc>(Vmdesc::read(json));
+  REQUIRE(stream.collector.on_vmdesc({221, json, description}));
   auto summary = stream.collector.finish(kWhole);
   REQUIRE(summary.devices.size() == 3);
   CHECK_FALSE(summary.devices[0].fields);

@@ -105,6 +105,24 @@ TEST_CASE("sizes that overflow, and nesting without end, are refused") {
   CHECK(error_of(with_fields(deep)) == "vmdesc: it is nested deeper than 128 levels");
 }
 
+TEST_CASE("the devices in front of a fault are read, with the reason why no more are") {
+  std::string first = R"({"name": "a", "instance_id": 3, "fields": [{"name": "x", "size": 2}]})";
+  auto damaged =
+      Vmdesc::read(R"({"page_size": 8192, "devices": [)" + first + R"(, {"name": "b", ?)");
+  REQUIRE(damaged.fault());
+  CHECK(damaged.fault()->message == "vmdesc: it is no JSON from byte 118 on");
+  CHECK(damaged.page_size() == 8192);
+  REQUIRE(damaged.devices().size() == 1);
+  REQUIRE(damaged.find("a", 3));
+  CHECK(damaged.find("a", 3)->body_length() == 2);
+
+  auto nameless = Vmdesc::read(R"({"page_size": 8192, "devices": [{"fields": []}]})");
+  REQUIRE(nameless.fault());
+  CHECK(nameless.fault()->message == "vmdesc: a device has no name");
+  CHECK(nameless.page_size() == 0);
+  CHECK_FALSE(Vmdesc::read(R"({"devices": []})").fault());
+}
+
 TEST_CASE("a description that is cut anywhere is refused") {
   auto json = small_vmdesc();
   for (size_t length = 0; length < json.size(); ++length) {

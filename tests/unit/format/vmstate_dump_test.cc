@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Declarations without types: when they tell what a body holds, and when they must not.
-#include <vmstream/vmstate_dump.h>
+#include <vmstream/vmdesc.h>
 
 #include <fmt/format.h>
 

@@ -7,16 +7,20 @@
 #include <algorithm>
 
 #include <vmstream/byte_source.h>
-#include <vmstream/stream_ends.h>
+#include <vmstream/partial_reading.h>
 #include "common/progress.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Result;
 using vmstream::StateFile;
 using vmstream::Status;
+using vmtools::ExitStatus;
+using vmtools::Progress;
+using vmtools::read_passphrase;
+using vmtools::Session;
 
 Result<StateFile> open_subject(Session& session, const InspectOptions& options,
                                bool page_channels) {
@@ -189,4 +193,4 @@ Result<Reading> read_subject(Session& session, const InspectOptions& options,
   return Reading{scan, {options.file, file->containers()}};
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/device_answer.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 
@@ -9,15 +9,14 @@
 #include <set>
 
 #include <vmstream/device_collector.h>
-#include <vmstream/register_names.h>
+#include <vmstream/device_state.h>
 #include <vmstream/text.h>
 #include "common/nearest.h"
 #include "common/output.h"
-#include "vmstream-inspect/commands/description.h"
 #include "vmstream-inspect/commands/device_reading.h"
 #include "vmstream-inspect/print/device_view.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using nlohmann::ordered_json;
 using vmstream::DecodedDevice;
@@ -26,6 +25,12 @@ using vmstream::Error;
 using vmstream::escape;
 using vmstream::FoundField;
 using vmstream::Result;
+using vmtools::by_distance;
+using vmtools::did_you_mean;
+using vmtools::ExitStatus;
+using vmtools::print;
+using vmtools::print_json;
+using vmtools::Session;
 
 namespace {
 
@@ -271,4 +276,4 @@ ExitStatus answer_device(Session& session, const InspectOptions& options) {
   return judge(session, options, reading.scan, problems);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A file read for the content of its devices.
+// A file read for the content of its devices; the description that it carries, and schemas for
+// those that carry none.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,7 @@
 #include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/options.h"
 
-namespace vmtools {
+namespace vminspect {
 
 struct DeviceReading {
   Reading reading;
@@ -20,8 +21,14 @@ struct DeviceReading {
 
 /// Reads as read_subject() does. `schema` serves where the stream has no description. Fails where
 /// the stream could not be read at all.
-vmstream::Result<DeviceReading> read_devices(Session& session, const InspectOptions& options,
+vmstream::Result<DeviceReading> read_devices(vmtools::Session& session,
+                                             const InspectOptions& options,
                                              const std::optional<vmstream::DeviceSchema>& schema,
                                              const vmstream::DeviceCollector::Wanted& wanted = {});
 
-}  // namespace vmtools
+/// What the option --schema names, a stream or a dump of declarations; nothing without the option.
+/// Errors are about that file.
+vmstream::Result<std::optional<vmstream::DeviceSchema>> read_schema(vmtools::Session& session,
+                                                                    const InspectOptions& options);
+
+}  // namespace vminspect

@@ -8,16 +8,18 @@
 #include <vmstream/device_collector.h>
 #include <vmstream/text.h>
 #include "common/output.h"
-#include "vmstream-inspect/commands/description.h"
-#include "vmstream-inspect/commands/device_answer.h"
+#include "vmstream-inspect/commands/commands.h"
 #include "vmstream-inspect/commands/device_reading.h"
 #include "vmstream-inspect/print/device_view.h"
-#include "vmstream-inspect/print/json_rows.h"
+#include "vmstream-inspect/print/json_layout.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using nlohmann::ordered_json;
 using vmstream::escape;
+using vmtools::ExitStatus;
+using vmtools::print;
+using vmtools::Session;
 
 namespace {
 
@@ -176,4 +178,4 @@ ExitStatus answer_dump(Session& session, const InspectOptions& options) {
   return judge(session, options, reading.scan, problems);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

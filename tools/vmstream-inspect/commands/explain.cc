@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/explain.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -17,10 +17,15 @@
 #include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/print/printer.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using vmstream::Advice;
 using vmstream::AdviceKind;
+using vmtools::ExitStatus;
+using vmtools::print;
+using vmtools::print_json;
+using vmtools::Progress;
+using vmtools::Session;
 
 namespace {
 
@@ -178,4 +183,4 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
   return status_of(session, options, scan, adviser.verdict());
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/extract.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -8,8 +8,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include <vmstream/digesting.h>
 #include <vmstream/extract.h>
-#include <vmstream/file_digest.h>
 #include <vmstream/output_file.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/text.h>
@@ -18,7 +18,14 @@
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
 
-namespace vmtools {
+namespace vminspect {
+
+using vmtools::ExitStatus;
+using vmtools::print_json;
+using vmtools::Progress;
+using vmtools::refuse_binary_to_terminal;
+using vmtools::Session;
+
 namespace {
 
 using vmstream::ByteSink;
@@ -278,4 +285,4 @@ ExitStatus extract(Session& session, const InspectOptions& options, vmstream::St
   return Extraction(session, options, file, stream).run();
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Rows of eight bytes: offset, bytes, meaning; within 80 columns.
-#include "vmstream-inspect/commands/hexdump.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -12,16 +12,22 @@
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "common/terminal.h"
-#include "common/wrap.h"
 #include "vmstream-inspect/commands/answer.h"
-#include "vmstream-inspect/print/json_rows.h"
+#include "vmstream-inspect/print/json_layout.h"
 #include "vmstream-inspect/print/printer.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using vmstream::ByteKind;
 using vmstream::Errc;
 using vmstream::NamedBytes;
+using vmtools::ExitStatus;
+using vmtools::output_status;
+using vmtools::print;
+using vmtools::Session;
+using vmtools::shorten;
+using vmtools::use_color;
+using vmtools::Verbosity;
 
 namespace {
 
@@ -248,4 +254,4 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   return judge(session, options, scan, problems);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

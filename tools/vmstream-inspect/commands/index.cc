@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/index.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,14 @@
 #include "common/progress.h"
 #include "vmstream-inspect/commands/answer.h"
 
-namespace vmtools {
+namespace vminspect {
+
+using vmtools::ExitStatus;
+using vmtools::print;
+using vmtools::print_json;
+using vmtools::Progress;
+using vmtools::Session;
+
 namespace {
 
 using nlohmann::ordered_json;
@@ -116,4 +123,4 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
   return ExitStatus::Done;
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,34 +1,35 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/inspect.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include <vmstream/byte_source.h>
-#include <vmstream/index_answers.h>
+#include <vmstream/partial_reading.h>
 #include <vmstream/record_list.h>
 #include <vmstream/state_file.h>
-#include <vmstream/stream_ends.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/verification.h>
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
-#include "vmstream-inspect/commands/device_answer.h"
-#include "vmstream-inspect/commands/explain.h"
-#include "vmstream-inspect/commands/extract.h"
-#include "vmstream-inspect/commands/hexdump.h"
-#include "vmstream-inspect/commands/index.h"
-#include "vmstream-inspect/commands/ram.h"
-#include "vmstream-inspect/commands/verify.h"
 #include "vmstream-inspect/print/printer.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using vmstream::StateFile;
+using vmtools::CommonOptions;
+using vmtools::ExitStatus;
+using vmtools::is_terminal;
+using vmtools::output_status;
+using vmtools::Progress;
+using vmtools::ProgressMode;
+using vmtools::Session;
+using vmtools::use_color;
 
 namespace {
 
@@ -73,7 +74,7 @@ bool answered_by_ends(Session& session, const InspectOptions& options, StateFile
   constexpr uint64_t kWorthSkippingBytes = 64u << 20;
   if (options.full_scan || options.digest) return false;
   vmstream::RandomSource* plain = by_position(file);
-  if (!plain) return false;
+  if (!plain || plain->length() < kWorthSkippingBytes) return false;
   auto ends = vmstream::read_stream_ends(*plain);
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
@@ -94,18 +95,18 @@ bool answered_by_ends(Session& session, const InspectOptions& options, StateFile
 
 ExitStatus answer_with_summary(Session& session, const InspectOptions& options, StateFile& file,
                                vmstream::ByteSource& stream) {
-  vmstream::Sha256 digest;
+  std::optional<vmstream::Sha256> digest;  // costly to set up
+  if (options.digest) digest.emplace();
   vmstream::SummaryCollector collector;
   vmstream::Verifier verifier;
-  auto scan =
-      scan_subject(session, options, file, stream, collector, "read", vmstream::MappedPages::Places,
-                   options.digest ? &digest : nullptr, &verifier);
+  auto scan = scan_subject(session, options, file, stream, collector, "read",
+                           vmstream::MappedPages::Places, digest ? &*digest : nullptr, &verifier);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
   auto summary = summarise(collector, verifier, scan);
   Subject subject{options.file, file.containers()};
-  if (options.digest) subject.sha256 = digest.finish();
+  if (digest) subject.sha256 = digest->finish();
   subject.capture = find_circumstances(file, summary);
   print_summary(options, subject, summary);
   return judge(session, options, scan, summary.problems);
@@ -161,47 +162,51 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
   return judge(session, options, scan, lister.problems());
 }
 
+// Commands that read the stream from front to end, behind an attempt to do with less.
+using StreamAnswer = ExitStatus (*)(Session&, const InspectOptions&, StateFile&,
+                                    vmstream::ByteSource&);
+
+using QuickAnswer = bool (*)(Session&, const InspectOptions&, StateFile&);
+
+bool never(Session&, const InspectOptions&, StateFile&) {
+  return false;
+}
+
+template <StreamAnswer answer, QuickAnswer quick = never>
+ExitStatus answer_from_stream(Session& session, const InspectOptions& options) {
+  auto file = open_subject(session, options);
+  if (!file) return session.fail(shown_name(options), file.error());
+  if (quick(session, options, *file)) return ExitStatus::Done;
+  auto stream = file->stream();
+  if (!stream) return session.fail(shown_name(options), stream.error());
+  return answer(session, options, *file, **stream);
+}
+
+struct Command {
+  Question question;
+  ExitStatus (*answer)(Session&, const InspectOptions&);
+};
+
+constexpr std::array kCommands{
+    Command{Question::Info, answer_from_stream<answer_with_summary, answered_by_ends>},
+    Command{Question::Sections, answer_from_stream<answer_with_records, answered_by_index>},
+    Command{Question::Devices, answer_from_stream<answer_with_summary, answered_by_ends>},
+    Command{Question::Device, answer_device},
+    Command{Question::Ram, answer_from_stream<show_ram, show_indexed_ram>},
+    Command{Question::Hexdump, answer_from_stream<hexdump>},
+    Command{Question::Vmdesc, answer_vmdesc},
+    Command{Question::Dump, answer_dump},
+    Command{Question::Extract, answer_from_stream<extract>},
+    Command{Question::Verify, verify},
+    Command{Question::Index, make_index},
+    Command{Question::Explain, answer_from_stream<explain>},
+};
+
 }  // namespace
 
 ExitStatus inspect(Session& session, const InspectOptions& options) {
-  if (options.question == Question::Device) return answer_device(session, options);
-  if (options.question == Question::Vmdesc) return answer_vmdesc(session, options);
-  if (options.question == Question::Dump) return answer_dump(session, options);
-  if (options.question == Question::Index) return make_index(session, options);
-  if (options.question == Question::Verify) return verify(session, options);
-  auto file = open_subject(session, options);
-  if (!file) return session.fail(shown_name(options), file.error());
-  bool short_question = options.question == Question::Info || options.question == Question::Devices;
-  if (short_question && answered_by_ends(session, options, *file)) return ExitStatus::Done;
-  if (options.question == Question::Sections && answered_by_index(session, options, *file)) {
-    return ExitStatus::Done;
-  }
-  if (options.question == Question::Ram && show_indexed_ram(session, options, *file)) {
-    return ExitStatus::Done;
-  }
-  auto stream = file->stream();
-  if (!stream) return session.fail(shown_name(options), stream.error());
-  switch (options.question) {
-    case Question::Info:
-    case Question::Devices:
-    case Question::Device:
-    case Question::Vmdesc:
-    case Question::Dump:
-    case Question::Index:
-    case Question::Verify:
-      break;
-    case Question::Sections:
-      return answer_with_records(session, options, *file, **stream);
-    case Question::Ram:
-      return show_ram(session, options, *file, **stream);
-    case Question::Extract:
-      return extract(session, options, *file, **stream);
-    case Question::Hexdump:
-      return hexdump(session, options, *file, **stream);
-    case Question::Explain:
-      return explain(session, options, *file, **stream);
-  }
-  return answer_with_summary(session, options, *file, **stream);
+  const auto* command = std::ranges::find(kCommands, options.question, &Command::question);
+  return command->answer(session, options);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/ram.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
-#include <vmstream/index_answers.h>
+#include <vmstream/partial_reading.h>
 #include <vmstream/ram_usage.h>
 #include <vmstream/text.h>
 #include "common/output.h"
 #include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/print/printer.h"
-#include "vmstream-inspect/print/ram_text.h"
+#include "vmstream-inspect/print/text_table.h"
 
-namespace vmtools {
+namespace vminspect {
+
+using vmtools::ExitStatus;
+using vmtools::print;
+using vmtools::print_json;
+using vmtools::Session;
+
 namespace {
 
 using nlohmann::ordered_json;
@@ -130,4 +136,4 @@ ExitStatus show_ram(Session& session, const InspectOptions& options, vmstream::S
   return judge(session, options, scan, usage.problems);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -10,14 +10,18 @@
 #include <vmstream/indexing.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/text.h>
-#include <vmstream/visitor_list.h>
-#include "common/json_values.h"
+#include <vmstream/visitor.h>
+#include "common/json_text.h"
 #include "common/output.h"
 #include "common/progress.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using nlohmann::ordered_json;
+using vmtools::or_null;
+using vmtools::print;
+using vmtools::Progress;
+using vmtools::Session;
 
 ordered_json verdict_json(const Verified& verified) {
   const auto& [subject, scan, found, file_sha256, absent_pages] = verified;
@@ -177,4 +181,4 @@ vmstream::Result<Verified> examine(Session& session, const InspectOptions& optio
                   absent};
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -9,14 +9,14 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include <vmstream/file_digest.h>
+#include <vmstream/digesting.h>
 #include <vmstream/verification.h>
 #include "common/tool.h"
 #include "vmstream-inspect/commands/answer.h"
 #include "vmstream-inspect/options.h"
 #include "vmstream-inspect/print/printer.h"
 
-namespace vmtools {
+namespace vminspect {
 
 /// What a verdict is about, all of it.
 struct Verified {
@@ -30,7 +30,7 @@ struct Verified {
 /// Reads all of the file. `also` (borrowed; may be null) is shown the stream, too. Fails where it
 /// could not be read at all.
 vmstream::Result<Verified> examine(
-    Session& session, const InspectOptions& options,
+    vmtools::Session& session, const InspectOptions& options,
     vmstream::PageChannels channels = vmstream::PageChannels::Unknown,
     vmstream::StreamVisitor* also = nullptr);
 
@@ -56,4 +56,4 @@ void print_notes(const Verified& verified);
 /// A line each; `file` stands in front where it is not empty.
 void print_problems(const vmstream::ProblemLog& problems, std::string_view file = {});
 
-}  // namespace vmtools
+}  // namespace vminspect

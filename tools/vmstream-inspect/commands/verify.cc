@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "vmstream-inspect/commands/verify.h"
+#include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,17 +9,24 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
-#include "common/exit_status.h"
-#include "common/json_values.h"
+#include "common/command_line.h"
+#include "common/json_text.h"
 #include "common/output.h"
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/verified.h"
 #include "vmstream-inspect/commands/verify_multifd.h"
-#include "vmstream-inspect/print/json_rows.h"
+#include "vmstream-inspect/print/json_layout.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using nlohmann::ordered_json;
+using vmtools::exit_status_of;
+using vmtools::ExitStatus;
+using vmtools::or_null;
+using vmtools::print;
+using vmtools::print_json;
+using vmtools::Session;
+using vmtools::use_color;
 
 namespace {
 
@@ -140,4 +147,4 @@ ExitStatus verify(Session& session, const InspectOptions& options) {
   return FileList(session, options).run(files);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

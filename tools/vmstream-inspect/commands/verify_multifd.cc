@@ -12,14 +12,14 @@
 
 #include <vmstream/multifd_guest.h>
 #include <vmstream/text.h>
-#include "common/containers.h"
-#include "common/json_values.h"
+#include "common/around_file.h"
+#include "common/json_text.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
 #include "vmstream-inspect/commands/verified.h"
 
-namespace vmtools {
+namespace vminspect {
 
 using nlohmann::ordered_json;
 using vmstream::Errc;
@@ -30,6 +30,14 @@ using vmstream::MultifdChannel;
 using vmstream::MultifdFindings;
 using vmstream::ProblemLog;
 using vmstream::Result;
+using vmtools::containers_json;
+using vmtools::ExitStatus;
+using vmtools::or_null;
+using vmtools::print;
+using vmtools::print_json;
+using vmtools::Progress;
+using vmtools::Session;
+using vmtools::use_color;
 
 namespace {
 
@@ -399,4 +407,4 @@ ExitStatus verify_multifd(Session& session, const InspectOptions& options) {
   return damage ? session.fail(damage->file, damage->error) : ExitStatus::Done;
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -5,11 +5,11 @@
 #include "common/tool.h"
 #include "vmstream-inspect/options.h"
 
-namespace vmtools {
+namespace vminspect {
 
 /// The FILEs are parts of one guest, in any order; of a folder, which is given alone, the files in
 /// it are, sorted by name, without hidden ones and indexes. Prints a verdict on all, and a line for
 /// each part.
-ExitStatus verify_multifd(Session& session, const InspectOptions& options);
+vmtools::ExitStatus verify_multifd(vmtools::Session& session, const InspectOptions& options);
 
-}  // namespace vmtools
+}  // namespace vminspect

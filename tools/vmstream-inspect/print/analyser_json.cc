@@ -11,7 +11,7 @@
 #include <vmstream/text.h>
 #include "vmstream-inspect/print/device_view.h"
 
-namespace vmtools {
+namespace vminspect {
 namespace {
 
 using nlohmann::ordered_json;
@@ -113,4 +113,4 @@ ordered_json analyser_json(const vmstream::DecodedDevice& device) {
   return members_of(device.state.fields, device.state.subsections);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -8,7 +8,7 @@
 #include <vmstream/text.h>
 #include "vmstream-inspect/print/device_view.h"
 
-namespace vmtools {
+namespace vminspect {
 namespace {
 
 using nlohmann::ordered_json;
@@ -126,4 +126,4 @@ ordered_json device_json(const vmstream::DecodedDevice& device) {
   return json;
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -6,10 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
-#include "common/wrap.h"
+#include "common/terminal.h"
 #include "vmstream-inspect/print/device_view.h"
 
-namespace vmtools {
+namespace vminspect {
+
+using vmtools::kTerminalColumns;
+using vmtools::shorten;
+
 namespace {
 
 using vmstream::DeviceField;
@@ -164,4 +168,4 @@ std::string device_text(const vmstream::DecodedDevice& device, bool whole) {
   return text + table.take();
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

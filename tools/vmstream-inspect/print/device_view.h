@@ -10,7 +10,7 @@
 
 #include <vmstream/device_collector.h>
 
-namespace vmtools {
+namespace vminspect {
 
 /// Lower-case digits, in pairs with `gap` between them.
 std::string hex_text(std::span<const std::byte> bytes, std::string_view gap = "");
@@ -34,4 +34,4 @@ std::string device_text(const vmstream::DecodedDevice& device, bool whole);
 /// `text`, escaped, for use between tags and in attributes.
 std::string xml_text(std::string_view text);
 
-}  // namespace vmtools
+}  // namespace vminspect

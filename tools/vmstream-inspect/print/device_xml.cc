@@ -7,7 +7,7 @@
 #include <vmstream/text.h>
 #include "vmstream-inspect/print/device_view.h"
 
-namespace vmtools {
+namespace vminspect {
 namespace {
 
 using vmstream::DeviceField;
@@ -121,4 +121,4 @@ std::string device_xml(const vmstream::DecodedDevice& device, bool with_offsets)
   return DeviceElement(with_offsets).of(device);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

@@ -6,14 +6,19 @@
 #include <nlohmann/json.hpp>
 
 #include <vmstream/text.h>
-#include "common/containers.h"
-#include "common/json_values.h"
+#include "common/around_file.h"
+#include "common/json_text.h"
 #include "common/output.h"
-#include "common/saved_disks.h"
-#include "vmstream-inspect/print/json_rows.h"
+#include "vmstream-inspect/print/json_layout.h"
 #include "vmstream-inspect/print/printer.h"
 
-namespace vmtools {
+namespace vminspect {
+
+using vmtools::containers_json;
+using vmtools::date_text;
+using vmtools::or_null;
+using vmtools::print_json;
+
 namespace {
 
 using nlohmann::ordered_json;
@@ -294,4 +299,4 @@ std::unique_ptr<Printer> make_json_printer() {
   return std::make_unique<JsonPrinter>();
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

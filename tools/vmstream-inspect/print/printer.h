@@ -14,7 +14,7 @@
 #include <vmstream/state_index.h>
 #include <vmstream/stream_summary.h>
 
-namespace vmtools {
+namespace vminspect {
 
 /// What an answer was taken from, from the surest on.
 enum class AnswerSource {
@@ -58,4 +58,4 @@ nlohmann::ordered_json info_json(const Subject& subject, const vmstream::StreamS
 std::unique_ptr<Printer> make_json_printer();
 std::unique_ptr<Printer> make_text_printer(bool color);
 
-}  // namespace vmtools
+}  // namespace vminspect

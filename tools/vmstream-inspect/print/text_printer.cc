@@ -6,15 +6,23 @@
 #include <utility>
 
 #include <vmstream/text.h>
-#include "common/containers.h"
-#include "common/json_values.h"
+#include "common/around_file.h"
+#include "common/json_text.h"
 #include "common/output.h"
-#include "common/saved_disks.h"
-#include "common/wrap.h"
+#include "common/terminal.h"
 #include "vmstream-inspect/print/printer.h"
 #include "vmstream-inspect/print/text_table.h"
 
-namespace vmtools {
+namespace vminspect {
+
+using vmtools::date_text;
+using vmtools::disk_text;
+using vmtools::encryption_text;
+using vmtools::overlay_text;
+using vmtools::print;
+using vmtools::signature_text;
+using vmtools::wrap;
+
 namespace {
 
 std::string verdict_text(const vmstream::LoadVerdict& load) {
@@ -445,4 +453,4 @@ std::unique_ptr<Printer> make_text_printer(bool color) {
   return std::make_unique<TextPrinter>(color);
 }
 
-}  // namespace vmtools
+}  // namespace vminspect

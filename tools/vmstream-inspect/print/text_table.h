@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Columns as wide as what stands in them.
+// Columns as wide as what stands in them; and tables, plots and pictures of RAM, within 80 columns.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace vmtools {
+#include <vmstream/ram_usage.h>
+
+namespace vminspect {
 
 /// A table whose columns are set right, but for the last, which holds names. Where one does not fit
 /// into the line it has the next to itself.
@@ -29,4 +31,13 @@ class TextTable {
 /// fit behind.
 std::string with_name(std::string line, std::string_view gap, std::string_view name);
 
-}  // namespace vmtools
+/// A row a block: records by kind, pages never sent and pages sent again.
+std::string render_blocks(const vmstream::RamUsage& usage);
+/// Pages and bytes of each pass, with a bar on a logarithmic scale.
+std::string render_passes(const vmstream::RamUsage& usage);
+/// How many pages were sent once, twice, …, likewise.
+std::string render_resends(const vmstream::RamUsage& usage);
+/// A picture of each block, rows that are alike folded into one.
+std::string render_maps(const vmstream::RamUsage& usage);
+
+}  // namespace vminspect

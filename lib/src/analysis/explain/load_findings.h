@@ -13,10 +13,10 @@
 
 #include "analysis/scan/device_keeper.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// A command to the receiver.
-struct CommandPlace {
+struct FoundCommand {
   static constexpr size_t kMostKept = 1u << 16;
 
   CommandType type = CommandType::Invalid;
@@ -30,11 +30,11 @@ struct LoadFindings {
   StreamSummary summary;
   const DeviceKeeper& devices;
   ProblemLog conditions;
-  std::unique_ptr<Vmdesc> vmdesc;
+  std::shared_ptr<const Vmdesc> vmdesc;
   uint64_t vmdesc_offset = 0;
   std::optional<uint64_t> eof_offset;
   std::map<CommandType, uint64_t> commands;  // the first of each type
-  std::vector<CommandPlace> command_list;    // the first of all of them
+  std::vector<FoundCommand> command_list;    // the first of all of them
   std::map<PageKind, uint64_t> pages;        // the first of each kind
   std::optional<uint64_t> multifd_flush;
   std::optional<uint64_t> hook;
@@ -42,10 +42,7 @@ struct LoadFindings {
   std::optional<Error> fault;
 };
 
-/// What stops a load, and what a destination needs. `qemu` is the release that is to load it.
-std::vector<Advice> advise(const LoadFindings& found, std::optional<QemuVersion> qemu);
-
 /// What a message of QEMU speaks of. Empty if it is not known.
 std::vector<Advice> explain_message(const LoadFindings& found, std::string_view message);
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

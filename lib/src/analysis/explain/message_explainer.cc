@@ -9,7 +9,7 @@
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 MessageExplainer::MessageExplainer(const LoadFindings& found) : found_(found) {
   for (const StreamGap& gap : found.gaps) {
@@ -185,4 +185,4 @@ void MessageExplainer::say_iterable(const std::string& idstr, std::string_view t
   }
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

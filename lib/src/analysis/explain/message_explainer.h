@@ -13,7 +13,7 @@
 #include "analysis/explain/load_findings.h"
 #include "analysis/explain/message_words.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// Where a load failed, as far as one of its messages tells. All others are about the same place.
 struct FailedSection {
@@ -50,14 +50,12 @@ class MessageExplainer {
   void setup(const Words& words);
   void not_migratable(const Words& words);
 
-  // declaration_messages.cc
+  // field_messages.cc
   void inner_version(const Words& words);
   void subsection(const Words& words);
   void hook(const Words& words);
   void validation(const Words& words);
   void stream_error(const Words& words);
-
-  // field_messages.cc
   void field(const Words& words);
   void element(const Words& words);
   void pci_config(const Words& words);
@@ -70,14 +68,7 @@ class MessageExplainer {
   void queue_count(const Words& words);
   void virtio_features(const Words& words);
 
-  // command_messages.cc
-  void unknown_command(const Words& words);
-  void command_length(const Words& words);
-  void named_command(const Words& words);
-  void postcopy_advice(const Words& words);
-  void package(const Words& words);
-
-  // head_messages.cc
+  // stream_messages.cc
   void not_a_stream(const Words& words);
   void stream_version(const Words& words);
   void machine(const Words& words);
@@ -89,6 +80,11 @@ class MessageExplainer {
   void no_local_uuid(const Words& words);
   void description(const Words& words);
   void general(const Words& words);
+  void unknown_command(const Words& words);
+  void command_length(const Words& words);
+  void named_command(const Words& words);
+  void postcopy_advice(const Words& words);
+  void package(const Words& words);
 
   // ram_messages.cc
   void block_length(const Words& words);
@@ -182,4 +178,4 @@ class MessageExplainer {
   std::string reason_;  // said where not even something that is missing was named
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

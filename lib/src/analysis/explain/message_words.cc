@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 constexpr std::string_view kMarks = "*@#";
@@ -173,4 +173,4 @@ std::string hex_of(std::span<const std::byte> bytes) {
   return fmt::format("{:02x}{}", fmt::join(front, " "), bytes.size() > kShown ? " …" : "");
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// What the marks of a pattern stand for, in order.
 using Words = std::vector<std::string>;
@@ -52,4 +52,4 @@ bool prints_as(std::string_view name, std::string_view text);
 /// The first bytes in hex, to be looked for in a dump.
 std::string hex_of(std::span<const std::byte> bytes);
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

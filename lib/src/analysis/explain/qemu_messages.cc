@@ -14,7 +14,7 @@
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 using Explainer = MessageExplainer;
@@ -333,20 +333,16 @@ std::vector<Advice> explain_message(const LoadFindings& found, std::string_view 
   return explainer.take();
 }
 
-}  // namespace vmstream::analysis
-
-namespace vmstream {
-
 std::vector<std::string> lines_not_understood(std::string_view message) {
   std::vector<std::string> lines;
-  for (const auto& reading : analysis::read_message(message)) {
+  for (const auto& reading : read_message(message)) {
     const auto& [statement, messages] = reading;
     std::string_view text = statement.text;
     if (text.starts_with("warning: ")) continue;
-    if (messages.empty() && !statement.before_name) analysis::collect_rest(text, lines);
+    if (messages.empty() && !statement.before_name) collect_rest(text, lines);
     for (size_t i = 0; i < messages.size(); ++i) {
       size_t end = i + 1 < messages.size() ? messages[i + 1].begin : text.size();
-      analysis::collect_rest(text.substr(messages[i].end, end - messages[i].end), lines);
+      collect_rest(text.substr(messages[i].end, end - messages[i].end), lines);
     }
   }
   return lines;

@@ -7,7 +7,7 @@
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 // The entry of a block in the list at the start of the RAM.
 bool MessageExplainer::say_block(const std::string& name, std::string_view text) {
@@ -196,4 +196,4 @@ void MessageExplainer::block_device(const Words&) {
   miss_thing("disks");
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -10,7 +10,7 @@
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 constexpr uint64_t kVersionBytes = 4;
@@ -401,4 +401,4 @@ void MessageExplainer::not_migratable(const Words& words) {
                   escape(words[0])));
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -10,7 +10,7 @@
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 const DeviceField* find_virtio(const DeviceState& state) {
@@ -172,4 +172,4 @@ void MessageExplainer::virtio_features(const Words& words) {
   miss_thing(fmt::format("virtio features {}", escape(words[0])));
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

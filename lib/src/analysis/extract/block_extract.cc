@@ -27,7 +27,7 @@ struct DiskExtractor::State {
       : out(output), writer(output), wanted(std::move(device)) {}
 
   OutputFile& out;
-  analysis::SparseWriter writer;
+  SparseWriter writer;
   std::optional<std::string> wanted;
   std::set<std::string> devices;  // names as they are
   bool inside = false;

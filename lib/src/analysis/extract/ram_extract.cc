@@ -36,15 +36,15 @@ struct RamExtractor::State {
       : out(output), writer(output), wanted(std::move(block)) {}
 
   OutputFile& out;
-  analysis::SparseWriter writer;
+  SparseWriter writer;
   std::optional<std::string> wanted;  // empty: the only one
   ListProgress list;
   uint64_t listed_bytes = 0;
   bool chosen = false;
   bool flat = false;
   RamImageInfo info;
-  analysis::PageTable table{kUsualPageBytes};
-  analysis::PageSizeGuess page_size;
+  PageTable table{kUsualPageBytes};
+  PageSizeGuess page_size;
   std::vector<std::byte> page;     // put together here
   const RamBlock* last = nullptr;  // pages of one block come in runs
   bool last_matches = false;
@@ -82,8 +82,8 @@ bool RamExtractor::State::is_chosen(const RamBlock* block) {
 Status RamExtractor::State::note(const Page& record) {
   if (page_size.refine(record)) table.set_page_size(page_size.bytes());
   table.at(record.block_offset).send(record.kind);
-  if (table.bytes() > analysis::PageTable::kMostBytes) {
-    return analysis::PageTable::too_large(record);
+  if (table.bytes() > PageTable::kMostBytes) {
+    return PageTable::too_large(record);
   }
   return ok();
 }
@@ -121,7 +121,7 @@ Result<std::span<const std::byte>> RamExtractor::State::content_of(const Page& r
 
 uint64_t RamExtractor::State::count_absent() const {
   uint64_t pages = info.bytes / table.page_size() + (info.bytes % table.page_size() != 0 ? 1 : 0);
-  table.each_run([&](uint64_t, uint64_t count, const analysis::PageEntry& entry) {
+  table.each_run([&](uint64_t, uint64_t count, const PageEntry& entry) {
     if (entry.is_there()) pages -= count;
   });
   return pages;

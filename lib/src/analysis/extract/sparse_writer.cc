@@ -6,7 +6,7 @@
 
 #include "base/zero.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 Status SparseWriter::write(uint64_t offset, std::span<const std::byte> bytes) {
   if (is_zero(bytes)) return clear(offset, bytes.size());
   bool follows = offset == run_offset_ + run_.size() && run_.size() < kRunBytes;
@@ -45,4 +45,4 @@ Status SparseWriter::flush() {
   return out_.clear_at(hole_offset_, std::exchange(hole_length_, 0));
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -8,7 +8,7 @@
 
 #include <vmstream/output_file.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// Writes at positions in any order; the last writer wins. Neighbours that come in a row are
 /// written, or cleared, in one call. Bytes that are all zero become holes.
@@ -37,4 +37,4 @@ class SparseWriter {
   uint64_t written_end_ = 0;  // nothing was written behind it: a hole already
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

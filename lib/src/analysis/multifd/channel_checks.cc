@@ -12,7 +12,7 @@
 #include "format/malformed.h"
 #include "format/wire.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 // 64 TiB of pages. Channels are read one after the other, so numbers may be far apart for a while;
@@ -156,4 +156,4 @@ Status ChannelChecks::on_problem(const Problem& problem) {
   return ok();
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -11,10 +11,9 @@
 #include <vmstream/multifd_guest.h>
 
 #include "analysis/multifd/main_facts.h"
-#include "analysis/multifd/number_set.h"
 #include "format/multifd/unpacker.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// What the channels of a guest have in common.
 struct CommonFacts {
@@ -58,4 +57,4 @@ class ChannelChecks final : public MultifdVisitor {
   uint64_t data_offset_ = 0;
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

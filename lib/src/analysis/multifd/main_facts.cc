@@ -3,13 +3,44 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
-
-#include <vmstream/vmdesc.h>
 
 #include "format/ram/target_page.h"
 
-namespace vmstream::analysis {
+#include <vmstream/vmdesc.h>
+
+namespace vmstream {
+
+bool NumberSet::insert(uint64_t number) {
+  uint64_t key = number / kChunkNumbers;
+  if (last_ == nullptr || key != last_key_) {
+    last_ = &chunks_[key];
+    last_key_ = key;
+  }
+  uint64_t& word = (*last_)[static_cast<size_t>(number % kChunkNumbers / kWordBits)];
+  uint64_t bit = uint64_t{1} << (number % kWordBits);
+  if ((word & bit) != 0) return false;
+  word |= bit;
+  ++size_;
+  end_ = std::max(end_, number + 1);
+  return true;
+}
+
+uint64_t NumberSet::first_missing() const {
+  uint64_t expected = 0;  // the chunk's key
+  for (const auto& [key, chunk] : chunks_) {
+    if (key != expected) break;
+    auto open = std::ranges::find_if(chunk, [](uint64_t word) { return ~word != 0; });
+    if (open != chunk.end()) {
+      auto place = static_cast<uint64_t>(open - chunk.begin());
+      return key * kChunkNumbers + place * kWordBits +
+             static_cast<uint64_t>(std::countr_one(*open));
+    }
+    ++expected;
+  }
+  return expected * kChunkNumbers;
+}
 
 Status MainFacts::on_configuration(const Configuration& configuration) {
   machine_ = configuration.machine;
@@ -45,8 +76,11 @@ Status MainFacts::on_page(const Page& page) {
   ++(page.kind == PageKind::Zero ? zero_pages_ : pages_);
   SentBlock* block = page.block ? find(page.block->name) : nullptr;
   if (block == nullptr || page.block_offset >= block->bytes) return ok();
-  if (within_limit_) send(*block, page.block_offset);
-  return ok();  // the stream itself can be read
+  // Too many pages end the check of the channels; the stream itself can be read.
+  if (within_limit_) {
+    [[maybe_unused]] auto sent = send(*block, page.block_offset);
+  }
+  return ok();
 }
 
 Status MainFacts::on_ram_mark(RamMark mark, uint64_t) {
@@ -66,7 +100,7 @@ uint64_t MainFacts::syncs() const {
 }
 
 Status MainFacts::on_vmdesc(const VmdescRecord& record) {
-  if (auto vmdesc = Vmdesc::parse(record.json)) told_page_bytes_ = vmdesc->page_size();
+  if (!record.description->fault()) told_page_bytes_ = record.description->page_size();
   return ok();
 }
 
@@ -99,4 +133,4 @@ Status MainFacts::send(SentBlock& block, uint64_t offset) {
   return within_limit_;
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -13,9 +13,33 @@
 
 #include <vmstream/visitor.h>
 
-#include "analysis/multifd/number_set.h"
+namespace vmstream {
 
-namespace vmstream::analysis {
+/// A bit a number, in chunks of 1 KiB that are made when one of their numbers comes.
+class NumberSet {
+ public:
+  static constexpr uint64_t kChunkNumbers = 8192;
+  static constexpr uint64_t kChunkBytes = kChunkNumbers / 8 + 64;  // with its node
+
+  /// False where it was in.
+  bool insert(uint64_t number);
+  uint64_t size() const { return size_; }
+  /// Of the numbers from 0 on, the first that is not in.
+  uint64_t first_missing() const;
+  /// 0 for an empty set; else one more than the highest.
+  uint64_t end() const { return end_; }
+  uint64_t bytes() const { return chunks_.size() * kChunkBytes; }
+
+ private:
+  static constexpr uint64_t kWordBits = 64;
+  using Chunk = std::array<uint64_t, kChunkNumbers / kWordBits>;
+
+  std::map<uint64_t, Chunk> chunks_;  // by number / kChunkNumbers
+  Chunk* last_ = nullptr;             // numbers come in runs
+  uint64_t last_key_ = 0;
+  uint64_t size_ = 0;
+  uint64_t end_ = 0;
+};
 
 /// A RAM block of the list, and which of its pages somebody has sent.
 struct SentBlock {
@@ -83,4 +107,4 @@ class MainFacts final : public StreamVisitor {
   Status within_limit_ = ok();
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -15,11 +15,6 @@
 
 namespace vmstream {
 
-using analysis::ChannelChecks;
-using analysis::CommonFacts;
-using analysis::MainFacts;
-using analysis::SentBlock;
-
 bool MultifdChannel::data_read() const {
   return !method || *method == MultifdMethod::None || is_unpacked(*method);
 }

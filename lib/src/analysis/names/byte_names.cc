@@ -9,10 +9,8 @@
 #include <optional>
 #include <utility>
 
-#include "analysis/names/device_names.h"
-#include "analysis/names/disk_names.h"
-#include "analysis/names/ram_names.h"
 #include "analysis/names/record_names.h"
+#include "analysis/names/section_names.h"
 #include "analysis/names/stretch_writer.h"
 #include "analysis/scan/device_keeper.h"
 
@@ -43,13 +41,13 @@ std::string_view name_of(ByteKind kind) {
 struct ByteNamer::State {
   State(Receiver receiver, const NamingOptions& options) : out(std::move(receiver), options) {}
 
-  analysis::StretchWriter out;
-  analysis::RamNames ram{out};
-  analysis::DiskNames disk{out};
+  StretchWriter out;
+  RamNames ram{out};
+  DiskNames disk{out};
   uint32_t stream_version = 3;
   SectionHeader section;
   bool in_section = false;  // one that is named as it comes
-  analysis::DeviceKeeper held;
+  DeviceKeeper held;
   std::optional<uint64_t> held_eof;
   std::string lost_meaning;  // empty where nothing is lost
 
@@ -60,13 +58,13 @@ struct ByteNamer::State {
 // Names the device sections that waited for a description, and EOF.
 void ByteNamer::State::release(const Vmdesc* vmdesc) {
   out.flush();
-  for (const analysis::KeptDevice& device : held.devices()) {
-    analysis::name_section_head(out, device.header, stream_version);
-    analysis::name_device_body(out, device, vmdesc);
-    analysis::name_section_end(out, device.header, device.end);
+  for (const KeptDevice& device : held.devices()) {
+    name_section_head(out, device.header, stream_version);
+    name_device_body(out, device, vmdesc);
+    name_section_end(out, device.header, device.end);
   }
   held.clear();
-  if (auto eof = std::exchange(held_eof, std::nullopt)) analysis::name_eof(out, *eof);
+  if (auto eof = std::exchange(held_eof, std::nullopt)) name_eof(out, *eof);
 }
 
 ByteNamer::ByteNamer(Receiver receiver, NamingOptions options)
@@ -76,12 +74,12 @@ ByteNamer::~ByteNamer() = default;
 
 Status ByteNamer::on_header(const StreamHeader& header) {
   state_->stream_version = header.version;
-  analysis::name_header(state_->out, header);
+  name_header(state_->out, header);
   return state_->out.status();
 }
 
 Status ByteNamer::on_configuration(const Configuration& configuration) {
-  analysis::name_configuration(state_->out, configuration);
+  name_configuration(state_->out, configuration);
   return state_->out.status();
 }
 
@@ -96,7 +94,7 @@ Status ByteNamer::on_section(const SectionHeader& header) {
   state.in_section = true;
   state.ram.begin_section();
   state.disk.begin_section();
-  analysis::name_section_head(state.out, state.section, state.stream_version);
+  name_section_head(state.out, state.section, state.stream_version);
   return state.out.status();
 }
 
@@ -140,14 +138,14 @@ Status ByteNamer::on_section_end(const SectionHeader& header, const SectionEnd& 
     return state.out.status();
   }
   state.ram.end_row();
-  analysis::name_section_end(state.out, header, end);
+  name_section_end(state.out, header, end);
   state.in_section = false;
   return state.out.status();
 }
 
 Status ByteNamer::on_command(const Command& command) {
   state_->release(nullptr);
-  analysis::name_command(state_->out, command);
+  name_command(state_->out, command);
   return state_->out.status();
 }
 
@@ -162,15 +160,13 @@ Status ByteNamer::on_eof(uint64_t offset) {
 }
 
 Status ByteNamer::on_vmdesc(const VmdescRecord& record) {
-  Vmdesc vmdesc = Vmdesc::read_front(record.json);
-  state_->release(&vmdesc);
-  analysis::name_vmdesc(state_->out, record);
+  state_->release(record.description.get());
+  name_vmdesc(state_->out, record);
   return state_->out.status();
 }
 
 Status ByteNamer::on_cut_vmdesc(const VmdescRecord& record) {
-  Vmdesc vmdesc = Vmdesc::read_front(record.json);
-  state_->release(&vmdesc);
+  state_->release(record.description.get());
   return state_->out.status();
 }
 

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Names for the framing of a stream: all that stands around the bodies of sections.
+// Names for the framing of a stream, all that stands around the bodies of sections; and for the
+// bodies of device sections, field by field.
 #pragma once
 
 #include <cstdint>
 
 #include <vmstream/format.h>
+#include <vmstream/vmdesc.h>
 
 #include "analysis/names/stretch_writer.h"
+#include "analysis/scan/device_keeper.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 // Each names a whole record. Where the record tells its offset, what is between `out` and it is
 // named as lost.
@@ -24,4 +27,8 @@ void name_command(StretchWriter& out, const Command& command);
 void name_eof(StretchWriter& out, uint64_t offset);
 void name_vmdesc(StretchWriter& out, const VmdescRecord& record);
 
-}  // namespace vmstream::analysis
+/// Names the body of `device`, which begins where `out` stands: its fields, where `vmdesc`
+/// describes them. `vmdesc` may be null.
+void name_device_body(StretchWriter& out, const KeptDevice& device, const Vmdesc* vmdesc);
+
+}  // namespace vmstream

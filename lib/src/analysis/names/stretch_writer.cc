@@ -9,7 +9,7 @@
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 // Longer stretches are shown by their front.
@@ -95,4 +95,4 @@ void StretchWriter::advance_to(uint64_t offset, std::string_view meaning) {
   if (offset > offset_) count(offset - offset_, ByteKind::Lost, std::string(meaning));
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

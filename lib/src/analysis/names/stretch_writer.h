@@ -10,7 +10,7 @@
 
 #include <vmstream/byte_names.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// Keeps the offset of the next stretch. The first error of the receiver sticks and ends it all.
 class StretchWriter {
@@ -68,4 +68,4 @@ class StretchWriter {
   std::optional<Joined> joined_;
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 Error PageTable::too_large(const Page& page) {
   return Error{Errc::Unsupported,
@@ -116,4 +116,4 @@ uint32_t PageSizeGuess::judge(const Page& page) const {
   return size;
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

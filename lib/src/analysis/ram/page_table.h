@@ -8,10 +8,10 @@
 #include <map>
 #include <vector>
 
-#include <vmstream/error.h>
 #include <vmstream/format.h>
+#include <vmstream/result.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// How a page was sent. Two bytes: the times are counted up to kMostTimes and then no further.
 class PageEntry {
@@ -110,4 +110,4 @@ class PageSizeGuess {
   unsigned changes_ = 0;
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

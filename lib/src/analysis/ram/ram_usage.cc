@@ -9,14 +9,10 @@
 #include <utility>
 
 #include "analysis/ram/page_table.h"
-#include "analysis/ram/pass_finder.h"
 #include "format/ram/ram_discard.h"
 #include "format/ram/target_page.h"
 
 namespace vmstream {
-
-using analysis::PageEntry;
-using analysis::PageTable;
 
 std::string_view name_of(RamCell cell) {
   switch (cell) {
@@ -35,6 +31,91 @@ std::string_view name_of(RamCell cell) {
 }
 
 namespace {
+
+/// A page's place in the sender's order: blocks as listed, pages ascending.
+struct RecordPlace {
+  size_t block = 0;
+  uint64_t offset = 0;
+  auto operator<=>(const RecordPlace&) const = default;
+};
+
+/// Fed with every page record in stream order. See RamUsageCollector for the rule.
+class PassFinder {
+ public:
+  /// `first_time`: the page was never sent before. `bytes`: of the record.
+  void add(const RecordPlace& place, const Page& page, bool first_time, uint64_t bytes);
+  /// What comes now is asked for by the guest.
+  void enter_postcopy();
+
+  /// Whether there were more than kMostPasses.
+  bool left_out() const { return left_out_; }
+  std::vector<RamPass> take_passes() { return std::move(passes_); }
+
+ private:
+  // Compression threads are this many pages out of order at most, unless somebody asked for many
+  // more of them than the usual eight.
+  static constexpr uint64_t kThreadPages = 64;
+
+  bool begins_pass(const RecordPlace& place, const Page& page, bool first_time);
+  bool is_late_thread(const RecordPlace& place, const Page& page) const;
+  void note(const RecordPlace& place, const Page& page);
+
+  std::vector<RamPass> passes_;
+  RecordPlace last_;
+  RecordPlace highest_;  // of this pass
+  uint64_t recent_ = 0;  // bit i: the page i before highest_ was sent in this pass
+  bool left_out_ = false;
+  bool threads_ = false;
+  bool postcopy_ = false;
+};
+
+void PassFinder::add(const RecordPlace& place, const Page& page, bool first_time, uint64_t bytes) {
+  if (page.kind == PageKind::Compressed) threads_ = true;
+  if (begins_pass(place, page, first_time)) {
+    left_out_ = passes_.size() == kMostPasses;
+    if (!left_out_) passes_.emplace_back();
+    highest_ = place;
+    recent_ = 0;
+  }
+  note(place, page);
+  ++passes_.back().pages;
+  passes_.back().bytes += bytes;
+}
+
+void PassFinder::enter_postcopy() {
+  if (!postcopy_ && !passes_.empty()) passes_.emplace_back();
+  postcopy_ = true;
+}
+
+bool PassFinder::begins_pass(const RecordPlace& place, const Page& page, bool first_time) {
+  if (passes_.empty()) return true;
+  if (postcopy_ || place > last_) return false;
+  if (is_late_thread(place, page)) return false;
+  // The first pass has all pages, none of which is left for the next: whoever sends this one does
+  // so out of turn.
+  return !first_time || passes_.size() > 1;
+}
+
+bool PassFinder::is_late_thread(const RecordPlace& place, const Page& page) const {
+  if (!threads_ || place.block != highest_.block || place.offset > highest_.offset) return false;
+  uint64_t behind = (highest_.offset - place.offset) / page.size;
+  return behind < kThreadPages && ((recent_ >> behind) & 1) == 0;
+}
+
+void PassFinder::note(const RecordPlace& place, const Page& page) {
+  last_ = place;
+  if (place.block != highest_.block || recent_ == 0) {
+    highest_ = place;
+    recent_ = 1;
+  } else if (place.offset > highest_.offset) {
+    uint64_t ahead = (place.offset - highest_.offset) / page.size;
+    recent_ = ahead < kThreadPages ? (recent_ << ahead) | 1 : 1;
+    highest_ = place;
+  } else if (uint64_t behind = (highest_.offset - place.offset) / page.size;
+             behind < kThreadPages) {
+    recent_ |= uint64_t{1} << behind;
+  }
+}
 
 struct Block {
   RamBlockUsage usage;
@@ -89,8 +170,8 @@ struct RamUsageCollector::State {
   RamUsage usage;
   std::vector<Block> blocks;
   std::unordered_map<std::string, size_t> by_name;  // -> place in blocks
-  analysis::PassFinder passes;
-  analysis::PageSizeGuess page_size;
+  PassFinder passes;
+  PageSizeGuess page_size;
   const RamBlock* last = nullptr;  // pages of one block come in runs
   size_t last_index = 0;
   uint64_t table_bytes = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/scan/command_checks.h"
+#include "analysis/scan/part_checks.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 
 #include "format/stream/window.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 constexpr size_t kLongAdvice = 16;       // page-size summary, target page size
@@ -125,4 +125,4 @@ void CommandChecks::check_connection(const Command& command) {
       LoadEffect::Depends);
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

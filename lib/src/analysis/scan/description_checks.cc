@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/scan/description_checks.h"
+#include "analysis/scan/part_checks.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "analysis/scan/known_devices.h"
+#include "analysis/scan/known_names.h"
 #include "format/layout/virtio_subsections.h"
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 constexpr size_t kMostNames = 1u << 17;
@@ -23,16 +23,16 @@ void DescriptionChecks::count(const SectionHeader& header) {
 
 void DescriptionChecks::on_vmdesc(const VmdescRecord& record) {
   has_description_ = true;
-  auto vmdesc = Vmdesc::parse(record.json);
-  if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
-  for (const auto& device : devices_.devices()) check_device(device, *vmdesc);
-  for (const auto& described : vmdesc->devices()) take_off(described);
+  const Vmdesc& vmdesc = *record.description;
+  if (vmdesc.fault()) return on_cut_vmdesc(record);  // the parser has reported it
+  for (const auto& device : devices_.devices()) check_device(device, vmdesc);
+  for (const auto& described : vmdesc.devices()) take_off(described);
   check_left_over(record.offset);
 }
 
 void DescriptionChecks::on_cut_vmdesc(const VmdescRecord& record) {
   has_description_ = true;
-  Vmdesc front = Vmdesc::read_front(record.json);
+  const Vmdesc& front = *record.description;
   for (const auto& device : devices_.devices()) {
     const SectionHeader& header = device.header;
     if (front.find(header.idstr, header.instance_id)) check_device(device, front);
@@ -128,4 +128,4 @@ void DescriptionChecks::finish() {
   }
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -131,19 +131,15 @@ Status DeviceCollector::on_section_end(const SectionHeader& header, const Sectio
 }
 
 Status DeviceCollector::on_vmdesc(const VmdescRecord& vmdesc) {
-  // First the summary, which keeps none: two large descriptions at a time are too many.
-  if (auto collected = SummaryCollector::on_vmdesc(vmdesc); !collected) return collected;
-  auto parsed = Vmdesc::parse(vmdesc.json);
-  described_in_part_ = !parsed;
-  vmdesc_ = parsed ? std::move(*parsed) : Vmdesc::read_front(vmdesc.json);
-  return ok();
+  described_in_part_ = vmdesc.description->fault().has_value();
+  vmdesc_ = vmdesc.description;
+  return SummaryCollector::on_vmdesc(vmdesc);
 }
 
 Status DeviceCollector::on_cut_vmdesc(const VmdescRecord& vmdesc) {
-  if (auto collected = SummaryCollector::on_cut_vmdesc(vmdesc); !collected) return collected;
   described_in_part_ = true;
-  vmdesc_ = Vmdesc::read_front(vmdesc.json);
-  return ok();
+  vmdesc_ = vmdesc.description;
+  return SummaryCollector::on_cut_vmdesc(vmdesc);
 }
 
 }  // namespace vmstream

@@ -9,7 +9,7 @@
 
 #include <vmstream/format.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// A FULL section with its body.
 struct KeptDevice {
@@ -55,4 +55,4 @@ class DeviceKeeper {
   bool open_ = false;
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/scan/known_device_checks.h"
+#include "analysis/scan/part_checks.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 // Of which each PC has several, and other machines none.
@@ -200,4 +200,4 @@ void KnownDeviceChecks::check_count(const KeptDevice& section, const KnownDevice
                         wrong->found, wrong->wanted));
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/scan/ram_checks.h"
+#include "analysis/scan/part_checks.h"
 
 #include <fmt/format.h>
 
 #include <utility>
 
-#include "analysis/scan/plausible_names.h"
+#include "analysis/scan/known_names.h"
 #include "format/ram/compressed_page.h"
 #include "format/ram/target_page.h"
 #include "format/ram/xbzrle.h"
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 void RamChecks::on_configuration(const Configuration& configuration) {
   has_configuration_ = true;
@@ -143,4 +143,4 @@ void RamChecks::finish(bool is_new, bool is_old) {
   }
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "analysis/scan/plausible_names.h"
+#include "analysis/scan/known_names.h"
 #include "base/zero.h"
 
 #include <vmstream/text.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 // Of iterable sections, and of all sections of a PC: they are counted from 0, or numbers of ports.
@@ -289,4 +289,4 @@ Status StreamChecks::on_cut_vmdesc(const VmdescRecord& record) {
   return ok();
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -9,18 +9,15 @@
 #include <set>
 #include <string>
 
+#include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
-#include <vmstream/verdict.h>
 #include <vmstream/visitor.h>
 
 #include "analysis/scan/check_log.h"
-#include "analysis/scan/command_checks.h"
-#include "analysis/scan/description_checks.h"
 #include "analysis/scan/device_keeper.h"
-#include "analysis/scan/known_device_checks.h"
-#include "analysis/scan/ram_checks.h"
+#include "analysis/scan/part_checks.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// Reads one stream and keeps what is wrong with it, each with what QEMU makes of it: what the
 /// parser tells, names and an order of sections that no sender writes, and what the parts of this
@@ -95,4 +92,4 @@ class StreamChecks final : public StreamVisitor {
   bool devices_have_come_ = false;  // those that stand behind the iterable sections
 };
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <vmstream/visitor_list.h>
+#include <vmstream/visitor.h>
 #include "format/stream/stream_counter.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
@@ -138,10 +139,10 @@ ScanResult Scan::finish() {
 }  // namespace
 
 LoadEffect effect_of_fault(const ScanResult& scan) {
-  constexpr uint64_t kHeaderBytes = 8;
   if (scan.ended) return LoadEffect::Ignored;
   bool limit = scan.fault && scan.fault->code == Errc::Unsupported;
-  return limit && scan.parsed_bytes > kHeaderBytes ? LoadEffect::Depends : LoadEffect::Refused;
+  return limit && scan.parsed_bytes > wire::kHeaderBytes ? LoadEffect::Depends
+                                                         : LoadEffect::Refused;
 }
 
 bool is_stream_fault(const Error& error) {
@@ -163,32 +164,6 @@ ScanResult scan_seekable(RandomSource& plain, StreamVisitor& visitor, const Scan
   Scan scan(visitor, options, {.resume = true, .mapped_pages = options.mapped_pages});
   scan.read(plain);
   return scan.finish();
-}
-
-namespace {
-
-Status feed_ends(StreamParser& parser, const StreamEnds& ends) {
-  for (const StreamPiece& piece : ends.pieces) {
-    if (auto passed = parser.skip(piece.offset - parser.offset()); !passed) return passed;
-    if (auto fed = parser.feed(piece.bytes); !fed) return fed;
-  }
-  return parser.finish();
-}
-
-}  // namespace
-
-ScanResult scan_ends(const StreamEnds& ends, StreamVisitor& visitor, const ParseLimits& limits) {
-  StreamParser parser(visitor, limits, {.mapped_pages = MappedPages::None});
-  ScanResult result{.plain_bytes = ends.stream_bytes(),
-                    .parsed_bytes = ends.stream_bytes(),
-                    .stream_bytes = ends.stream_bytes(),
-                    .ends_only = true};
-  if (auto fed = feed_ends(parser, ends); !fed) {
-    result.fault = fed.error();
-    result.parsed_bytes = parser.confirmed_offset();
-  }
-  result.ended = parser.has_ended();
-  return result;
 }
 
 }  // namespace vmstream

@@ -57,7 +57,7 @@ struct Verifier::State {
 
   Verification result;
   SectionCounter counter{result};
-  analysis::StreamChecks checks;
+  StreamChecks checks;
 };
 
 Status Verification::status() const {

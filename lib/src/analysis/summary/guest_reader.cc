@@ -8,7 +8,7 @@
 
 #include <vmstream/byte_reader.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 namespace {
 
 constexpr std::array<std::string_view, 5> kReadSections = {"mc146818rtc", "kvmclock", "pl031",
@@ -166,4 +166,4 @@ GuestClocks GuestReader::clocks() const {
   return clocks;
 }
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

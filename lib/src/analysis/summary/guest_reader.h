@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What device sections say of the guest as a whole: its clocks, its processor.
+// What a stream tells of its guest as a whole: its clocks, its processor, how it is started again.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@
 #include <vector>
 
 #include <vmstream/format.h>
-#include <vmstream/guest_start.h>
+#include <vmstream/stream_summary.h>
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 /// Takes the bodies of all FULL sections in turn and keeps the few bytes that matter. Their places
 /// are those of the section versions that QEMU has written since 1.4; no description is needed.
@@ -40,4 +40,7 @@ class GuestReader {
   std::optional<uint32_t> power_version_;
 };
 
-}  // namespace vmstream::analysis
+/// `power_version`: the processor version register of a Power machine.
+StartArguments start_arguments(const StreamSummary& summary, std::optional<uint32_t> power_version);
+
+}  // namespace vmstream

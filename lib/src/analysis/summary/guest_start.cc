@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // From names of sections and of RAM blocks back to what somebody typed.
-#include "analysis/summary/guest_start.h"
+#include "analysis/summary/guest_reader.h"
 
 #include <fmt/format.h>
 
@@ -251,8 +251,6 @@ std::string StartArguments::text() const {
   return text;
 }
 
-namespace analysis {
-
 StartArguments start_arguments(const StreamSummary& summary,
                                std::optional<uint32_t> power_version) {
   StartArguments start;
@@ -269,5 +267,4 @@ StartArguments start_arguments(const StreamSummary& summary,
   return start;
 }
 
-}  // namespace analysis
 }  // namespace vmstream

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/index_answers.h>
+#include <vmstream/partial_reading.h>
 
 #include <algorithm>
 #include <numeric>
@@ -8,12 +8,11 @@
 #include <vmstream/ram_image.h>
 #include "analysis/summary/qemu_clues.h"
 #include "format/stream/records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
 
-constexpr uint64_t kHeaderBytes = 8;
-constexpr uint64_t kFooterBytes = 5;
 constexpr uint32_t kUsualVersion = 3;  // the others have records of another form
 constexpr uint32_t kNamedBlocks = 4;   // version of the ram section
 // The RAM's slices lie in all blocks of a compressed file: a few of them, spread over it, stand for
@@ -37,7 +36,7 @@ SectionHeader header_of(const IndexedRecord& record, uint64_t number) {
                        .instance_id = record.instance_id,
                        .version_id = record.version_id};
   header.body_offset =
-      header.offset + record.length - record.body_length - (record.footer ? kFooterBytes : 0);
+      header.offset + record.length - record.body_length - (record.footer ? wire::kFooterBytes : 0);
   return header;
 }
 
@@ -61,7 +60,7 @@ bool begins_at(RandomSource& plain, uint64_t offset, const Bytes& front) {
 }
 
 bool covers_stream(const StateIndex& index) {
-  uint64_t end = kHeaderBytes;
+  uint64_t end = wire::kHeaderBytes;
   for (const IndexedRecord& record : *index.records) {
     if (record.offset != end || record.count == 0 || record.length == 0) return false;
     if (end > index.facts.stream_bytes) return false;
@@ -130,7 +129,7 @@ void add_page_counts(StreamSummary& summary, const StateFacts& facts) {
       uint64_t records = facts.blocks[number].records_of(kind);
       counts.add(kind, records);
       summary.pages.add(kind, records);
-      if (records > 0) analysis::add_page_clues({.idstr = "ram"}, {.kind = kind}, summary.qemu);
+      if (records > 0) add_page_clues({.idstr = "ram"}, {.kind = kind}, summary.qemu);
     }
   }
 }
@@ -192,7 +191,7 @@ bool confirm_pages(const StateIndex& index, RandomSource* plain) {
 }
 
 Status list_records(const StateIndex& index, const RecordLister::Receiver& receiver) {
-  auto told = receiver({.kind = RecordKind::Header, .offset = 0, .length = kHeaderBytes});
+  auto told = receiver({.kind = RecordKind::Header, .offset = 0, .length = wire::kHeaderBytes});
   for (const IndexedRecord& record : *index.records) {
     for (uint64_t number = 0; told && number < record.count; ++number) {
       told = receiver(to_stream_record(record, number));
@@ -213,7 +212,7 @@ struct Stretch {
 
 // Those that are to be read, in order; neighbours are one.
 std::vector<Stretch> stretches_of(const StateIndex& index, const SliceChoice& wanted) {
-  std::vector<Stretch> stretches{{0, kHeaderBytes}};
+  std::vector<Stretch> stretches{{0, wire::kHeaderBytes}};
   for (const IndexedRecord& record : *index.records) {
     if (is_slice(record) && (!wanted || !wanted(header_of(record, 0)))) continue;
     uint64_t length = record.end() - record.offset;

@@ -7,11 +7,11 @@
 #include <string>
 
 #include <vmstream/format.h>
-#include <vmstream/qemu_version.h>
+#include <vmstream/stream_summary.h>
 #include <vmstream/vmdesc.h>
 #include "format/device/global_state.h"
 
-namespace vmstream::analysis {
+namespace vmstream {
 
 // Each adds its clues to `range`; call them in any order.
 void add_header_clues(const StreamHeader& header, QemuVersionRange& range);
@@ -27,4 +27,4 @@ void add_vmdesc_clues(const Vmdesc& vmdesc, std::string_view json, bool has_conf
 
 void add_global_state_clues(const GlobalState& state, QemuVersionRange& range);
 
-}  // namespace vmstream::analysis
+}  // namespace vmstream

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "analysis/summary/guest_reader.h"
-#include "analysis/summary/guest_start.h"
 #include "analysis/summary/qemu_clues.h"
 #include "format/ram/list_progress.h"
 
@@ -41,7 +40,7 @@ struct SummaryCollector::State {
   const RamBlock* last_block = nullptr;                      // pages of one block come in runs
   size_t last_index = 0;
   std::optional<uint32_t> data_page_size;  // as found in the first whole page
-  analysis::GuestReader guest;
+  GuestReader guest;
 
   PageCounts* counts_of(const RamBlock* block);
   void describe_devices(const Vmdesc& vmdesc);
@@ -78,7 +77,7 @@ SummaryCollector::~SummaryCollector() = default;
 
 Status SummaryCollector::on_header(const StreamHeader& header) {
   state_->summary.header = header;
-  analysis::add_header_clues(header, state_->summary.qemu);
+  add_header_clues(header, state_->summary.qemu);
   return ok();
 }
 
@@ -87,7 +86,7 @@ Status SummaryCollector::on_configuration(const Configuration& configuration) {
   if (auto bits = configuration.target_page_bits; bits && *bits < 32) {
     state_->summary.target_page_size = uint32_t{1} << *bits;
   }
-  analysis::add_configuration_clues(configuration, state_->summary.qemu);
+  add_configuration_clues(configuration, state_->summary.qemu);
   return ok();
 }
 
@@ -95,7 +94,7 @@ Status SummaryCollector::on_section(const SectionHeader& header) {
   StreamSummary& summary = state_->summary;
   state_->section = header;
   state_->guest.on_section(header);
-  analysis::add_section_clues(header, summary.qemu);
+  add_section_clues(header, summary.qemu);
   if (header.type != SectionType::Start) return ok();
   state_->iterables[header.section_id] = summary.iterables.size();
   summary.iterables.push_back({.start = header});
@@ -118,7 +117,7 @@ Status SummaryCollector::on_ram_blocks(const RamBlockList& list) {
 Status SummaryCollector::on_page(const Page& page) {
   state_->summary.pages.add(page.kind);
   if (PageCounts* counts = state_->counts_of(page.block)) counts->add(page.kind);
-  analysis::add_page_clues(state_->section, page, state_->summary.qemu);
+  add_page_clues(state_->section, page, state_->summary.qemu);
   if (page.kind == PageKind::Data && !state_->data_page_size) {
     state_->data_page_size = static_cast<uint32_t>(page.payload.size());
   }
@@ -126,7 +125,7 @@ Status SummaryCollector::on_page(const Page& page) {
 }
 
 Status SummaryCollector::on_ram_mark(RamMark mark, uint64_t) {
-  analysis::add_ram_mark_clues(mark, state_->summary.qemu);
+  add_ram_mark_clues(mark, state_->summary.qemu);
   return ok();
 }
 
@@ -135,7 +134,7 @@ Status SummaryCollector::on_body(uint64_t, std::span<const std::byte> bytes) {
   if (!is_global_state(state_->section)) return ok();
   if (auto saved = read_global_state(bytes)) {
     state_->summary.run_state = saved->run_state;
-    analysis::add_global_state_clues(*saved, state_->summary.qemu);
+    add_global_state_clues(*saved, state_->summary.qemu);
   }
   return ok();
 }
@@ -145,7 +144,7 @@ Status SummaryCollector::on_section_end(const SectionHeader& header, const Secti
   uint64_t length = end.end_offset - header.offset;
   state_->guest.on_section_end();
   if (end.footer && !std::exchange(summary.footers, true)) {
-    analysis::add_footer_clues(summary.qemu);
+    add_footer_clues(summary.qemu);
   }
   if (header.type == SectionType::Full) {
     summary.devices.push_back({.header = header,
@@ -167,23 +166,23 @@ Status SummaryCollector::on_section_end(const SectionHeader& header, const Secti
 Status SummaryCollector::on_command(const Command& command) {
   ++state_->summary.commands;
   state_->summary.postcopy |= command.type == CommandType::PostcopyRun;
-  analysis::add_command_clues(command.type, state_->summary.qemu);
+  add_command_clues(command.type, state_->summary.qemu);
   return ok();
 }
 
 Status SummaryCollector::on_vmdesc(const VmdescRecord& record) {
   StreamSummary& summary = state_->summary;
   summary.vmdesc = true;
-  auto vmdesc = Vmdesc::parse(record.json);
-  if (!vmdesc) return on_cut_vmdesc(record);  // the parser has reported it
-  if (vmdesc->page_size() != 0) summary.target_page_size = vmdesc->page_size();
-  state_->describe_devices(*vmdesc);
-  analysis::add_vmdesc_clues(*vmdesc, record.json, summary.configuration.has_value(), summary.qemu);
+  const Vmdesc& vmdesc = *record.description;
+  if (vmdesc.fault()) return on_cut_vmdesc(record);  // the parser has reported it
+  if (vmdesc.page_size() != 0) summary.target_page_size = vmdesc.page_size();
+  state_->describe_devices(vmdesc);
+  add_vmdesc_clues(vmdesc, record.json, summary.configuration.has_value(), summary.qemu);
   return ok();
 }
 
 Status SummaryCollector::on_cut_vmdesc(const VmdescRecord& record) {
-  Vmdesc front = Vmdesc::read_front(record.json);
+  const Vmdesc& front = *record.description;
   if (front.page_size() != 0) state_->summary.target_page_size = front.page_size();
   state_->describe_devices(front);
   return ok();
@@ -202,7 +201,7 @@ StreamSummary SummaryCollector::finish(const ScanResult& scan) {
   summary.complete = scan.complete();
   summary.stream_bytes = scan.stream_bytes;
   summary.clocks = state_->guest.clocks();
-  summary.start = analysis::start_arguments(summary, state_->guest.power_version());
+  summary.start = start_arguments(summary, state_->guest.power_version());
   return summary;
 }
 

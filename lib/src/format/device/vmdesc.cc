@@ -108,21 +108,23 @@ uint64_t VmdescDevice::subsection_count() const {
 }
 
 Result<Vmdesc> Vmdesc::parse(std::string_view json) {
-  VmdescBuilder builder;
-  if (!nlohmann::json::sax_parse(json.begin(), json.end(), &builder)) {
-    return malformed(builder.error);
-  }
-  Vmdesc description;
-  if (auto taken = description.take(std::move(builder)); !taken) return taken.error();
+  Vmdesc description = read(json);
+  if (description.fault_) return *description.fault_;
   return description;
 }
 
-Vmdesc Vmdesc::read_front(std::string_view json) {
+Vmdesc Vmdesc::read(std::string_view json) {
   VmdescBuilder builder;
-  nlohmann::json::sax_parse(json.begin(), json.end(), &builder);
-  builder.devices.resize(builder.whole_devices);
   Vmdesc description;
-  if (!description.take(std::move(builder))) return {};
+  if (!nlohmann::json::sax_parse(json.begin(), json.end(), &builder)) {
+    description.fault_ = malformed(builder.error);
+    builder.devices.resize(builder.whole_devices);
+  }
+  if (auto taken = description.take(std::move(builder)); !taken) {
+    Vmdesc nothing;
+    nothing.fault_ = description.fault_.value_or(taken.error());
+    return nothing;
+  }
   return description;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/vmstate_dump.h>
+#include <vmstream/vmdesc.h>
 
 #include <fmt/format.h>
 

@@ -171,10 +171,14 @@ bool SectionBounds::try_candidate(const Window& at) {
   auto text = at.bytes.subspan(wire::kVmdescHeaderBytes, static_cast<size_t>(length));
   auto parsed = Vmdesc::parse({reinterpret_cast<const char*>(text.data()), text.size()});
   if (!parsed) return false;
-  own_description_ = std::make_unique<Vmdesc>(std::move(*parsed));
+  own_description_ = std::make_shared<const Vmdesc>(std::move(*parsed));
   description_begun_ = at.offset + wire::kVmdescHeaderBytes + 1;
   description_ = own_description_.get();
   return true;
+}
+
+std::shared_ptr<const Vmdesc> SectionBounds::description_at(uint64_t offset) const {
+  return own_description_ && description_begun_ == offset + 1 ? own_description_ : nullptr;
 }
 
 // Follows the footers from section to section, each once, as far as the bytes reach. `relaxed`

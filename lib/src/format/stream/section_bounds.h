@@ -56,6 +56,9 @@ class SectionBounds {
   };
   Opaque find_footer(uint32_t section_id, const Window& body) const;
 
+  /// The description that was found with its text at `offset`; null if none was found there.
+  std::shared_ptr<const Vmdesc> description_at(uint64_t offset) const;
+
   /// Compares what was inferred before the description came with what it says.
   Status check_inferred(const Vmdesc& description);
 
@@ -98,7 +101,7 @@ class SectionBounds {
   const ParseLimits& limits_;
   const SectionTable& table_;
   const Vmdesc* description_;
-  std::unique_ptr<Vmdesc> own_description_;
+  std::shared_ptr<const Vmdesc> own_description_;
   uint64_t description_begun_ = 0;  // behind the first byte of its text: no section reaches here
   std::optional<bool> footers_;
   bool packaged_ = false;

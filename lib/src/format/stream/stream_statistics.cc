@@ -2,7 +2,7 @@
 #include <vmstream/stream_statistics.h>
 
 #include <vmstream/text.h>
-#include <vmstream/visitor_list.h>
+#include <vmstream/visitor.h>
 #include "format/device/global_state.h"
 #include "format/stream/stream_counter.h"
 

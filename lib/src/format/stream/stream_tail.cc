@@ -107,7 +107,7 @@ Result<Step> StreamTail::take_vmdesc(const Window& window) {
   }
   auto text = in.bytes(length, "vmdesc");
   if (!in.ok()) return short_read(in, window);
-  VmdescRecord record{window.offset, {reinterpret_cast<const char*>(text.data()), text.size()}};
+  VmdescRecord record = read_description(window.offset, text);
   end_stream(in.offset());
   behind_vmdesc_ = true;
   if (auto status = check_description(record); !status) return status.error();
@@ -115,10 +115,18 @@ Result<Step> StreamTail::take_vmdesc(const Window& window) {
   return Step{consumed_by(in, window), 0};
 }
 
+// One that has told where sections end is not read again.
+VmdescRecord StreamTail::read_description(uint64_t offset, std::span<const std::byte> text) const {
+  std::string_view json(reinterpret_cast<const char*>(text.data()), text.size());
+  auto description = bounds_.description_at(offset + wire::kVmdescHeaderBytes);
+  if (!description) description = std::make_shared<const Vmdesc>(Vmdesc::read(json));
+  return {offset, json, std::move(description)};
+}
+
 Status StreamTail::show_front(const Window& window, ByteReader text) {
   auto front = text.bytes(text.remaining(), "vmdesc");
-  VmdescRecord record{window.offset, {reinterpret_cast<const char*>(front.data()), front.size()}};
-  auto checked = check_sections(Vmdesc::read_front(record.json), record.offset);
+  VmdescRecord record = read_description(window.offset, front);
+  auto checked = check_sections(*record.description, record.offset);
   return checked ? visitor_.on_cut_vmdesc(record) : checked;
 }
 
@@ -137,24 +145,24 @@ Status StreamTail::check_sections(const Vmdesc& description, uint64_t offset) {
 }
 
 Status StreamTail::check_description(const VmdescRecord& record) {
-  auto description = Vmdesc::parse(record.json);
-  if (!description) {
+  const Vmdesc& description = *record.description;
+  if (description.fault()) {
     auto seen = visitor_.on_problem({.offset = record.offset,
-                                     .message = description.error().message,
+                                     .message = description.fault()->message,
                                      .effect = LoadEffect::Ignored,
                                      .in_description = is_text_});
-    return seen ? check_sections(Vmdesc::read_front(record.json), record.offset) : seen;
+    return seen ? check_sections(description, record.offset) : seen;
   }
-  if (ram_.knows_page_size() && description->page_size() != ram_.page_size()) {
+  if (ram_.knows_page_size() && description.page_size() != ram_.page_size()) {
     auto seen = visitor_.on_problem(
         {.offset = record.offset,
          .message = fmt::format("vmdesc gives target pages of {} bytes, the stream has {}",
-                                description->page_size(), ram_.page_size()),
+                                description.page_size(), ram_.page_size()),
          .effect = LoadEffect::Ignored,
          .in_description = true});
     if (!seen) return seen;
   }
-  return check_sections(*description, record.offset);
+  return check_sections(description, record.offset);
 }
 
 Result<Step> StreamTail::take_trailing(const Window& window) {

@@ -49,6 +49,7 @@ class StreamTail {
   Result<Step> take_vmdesc(const Window& window);
   Result<Step> take_trailing(const Window& window);
   Status show_front(const Window& window, ByteReader text);
+  VmdescRecord read_description(uint64_t offset, std::span<const std::byte> text) const;
   Status check_description(const VmdescRecord& record);
   Status check_sections(const Vmdesc& description, uint64_t offset);
 

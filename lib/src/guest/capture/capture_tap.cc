@@ -3,7 +3,7 @@
 
 #include <fmt/chrono.h>
 
-#include <vmstream/version.h>
+#include <vmstream/codec.h>
 
 namespace vmstream {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <vmstream/capture.h>
 #include <vmstream/indexing.h>
-#include <vmstream/visitor_list.h>
+#include <vmstream/visitor.h>
 #include "guest/capture/page_tally.h"
 #include "guest/capture/pass_meter.h"
 #include "guest/stream_tap.h"

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <vector>
 
+#include <vmstream/codec.h>
 #include <vmstream/digest.h>
 #include <vmstream/indexing.h>
 #include <vmstream/random_source.h>
 #include <vmstream/text.h>
-#include <vmstream/version.h>
-#include <vmstream/visitor_list.h>
+#include <vmstream/visitor.h>
 #include "format/stream/stream_counter.h"
 #include "io/wait.h"
 #include "pipeline/ordered_pipeline.h"

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// What belongs to a state file, for people and for programs: the containers around its stream, the
+// disks that were saved with it, an index beside it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <vmstream/saved_disk.h>
+#include <vmstream/state_file.h>
+#include "common/tool.h"
+
+namespace vmtools {
+
+/// [{"type": "zstd"}, ...], outermost first; of "openpgp" with recipients and signatures, which are
+/// null until the stream has been read to its end.
+nlohmann::ordered_json containers_json(const std::vector<vmstream::Container>& containers);
+
+/// "good signature of Jo <jo@example.org> (ABCD...), made 2026-11-21 10:00:00 UTC, as
+/// 'guest.zst.gpg', trust full".
+std::string signature_text(const vmstream::OpenPgpSignature& signature);
+
+/// "encrypted to 0123456789ABCDEF", "encrypted to a passphrase", "not encrypted".
+std::string encryption_text(const vmstream::OpenPgpFacts& facts);
+
+/// [{"device": ..., "base": ..., "overlay": ...}, ...].
+nlohmann::ordered_json disks_json(const std::vector<vmstream::SavedDisk>& disks);
+
+/// "virtio0: as saved in /img/a.qcow2 (qcow2)".
+std::string disk_text(const vmstream::SavedDisk& disk);
+/// "the guest goes on in /img/b.qcow2".
+std::string overlay_text(const vmstream::SavedDisk& disk);
+
+/// Warns of those that somebody has written to since the save of `file`: its memory does not fit
+/// them any more.
+void warn_of_changed_disks(Session& session, const std::string& file,
+                           const std::vector<vmstream::SavedDisk>& disks);
+
+/// Warns if an index of earlier content lies beside `file`, which has just been written. It is
+/// left: nobody asked for it to go, and readers see that it is of another file.
+void warn_of_stale_index(Session& session, const std::string& file);
+
+}  // namespace vmtools
