@@ -2,11 +2,10 @@
 // Files with an index of the caller's choice.
 #include <vmstream/codec.h>
 #include <vmstream/output_file.h>
-#include <vmstream/random_decoder.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/sidecar.h>
-
 #include "codec/indexed_encoder.h"
+#include "codec/random_decoder.h"
 #include "support/forged_index.h"
 
 namespace testing {

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/block_table.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/state_index.h>
 #include <vmstream/visitor.h>

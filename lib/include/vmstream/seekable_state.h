@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <vmstream/codec.h>
 #include <vmstream/piece_digests.h>
-#include <vmstream/random_decoder.h>
 #include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/state_index.h>

@@ -7,8 +7,8 @@
 #include <algorithm>
 
 #include "base/hash.h"
-#include "codec/blocks/block_codec.h"
-#include "codec/little_endian.h"
+#include "base/little_endian.h"
+#include "codec/codecs.h"
 #include "codec/trailer/trailer.h"
 #include "io/wait.h"
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/openpgp.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

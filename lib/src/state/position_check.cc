@@ -6,8 +6,8 @@
 
 #include <vmstream/digest.h>
 #include <vmstream/index_comparison.h>
-#include <vmstream/random_decoder.h>
-#include <vmstream/trailer.h>
+#include "codec/random_decoder.h"
+#include "codec/trailer/trailer.h"
 
 namespace vmstream {
 namespace {

@@ -12,7 +12,7 @@
 #include "format/ram/compressed_page.h"
 #include "format/ram/ram_records.h"
 #include "format/ram/xbzrle.h"
-#include "format/stream/window.h"
+#include "format/records/window.h"
 #include "format/wire.h"
 
 namespace vmstream {

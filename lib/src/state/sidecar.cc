@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <utility>
 
-#include <vmstream/random_decoder.h>
-#include <vmstream/resume_points.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/text.h>
+#include "codec/gzip/resume_points.h"
+#include "codec/random_decoder.h"
 #include "state/recognise.h"
 
 namespace vmstream {

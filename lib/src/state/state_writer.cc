@@ -6,11 +6,11 @@
 #include <utility>
 
 #include <vmstream/command.h>
-#include <vmstream/digesting_sink.h>
 #include <vmstream/seekable_state.h>
 #include <vmstream/sidecar.h>
 #include <vmstream/text.h>
 #include "codec/indexed_encoder.h"
+#include "pipeline/digesting_sink.h"
 
 namespace vmstream {
 namespace {

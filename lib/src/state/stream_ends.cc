@@ -9,9 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/parser.h>
 #include <vmstream/vmdesc.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

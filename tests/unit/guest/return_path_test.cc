@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "support/catch.h"
 
 using namespace vmstream;

@@ -6,7 +6,7 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/sidecar.h>
-
+#include "codec/random_decoder.h"
 #include "support/catch.h"
 #include "support/state_files.h"
 #include "support/stream_builder.h"

@@ -7,9 +7,8 @@
 #include <array>
 
 #include "analysis/names/flag_names.h"
+#include "base/byte_reader.h"
 #include "format/wire.h"
-
-#include <vmstream/byte_reader.h>
 
 namespace vmstream::analysis {
 namespace {

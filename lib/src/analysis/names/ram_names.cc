@@ -6,12 +6,11 @@
 #include <array>
 #include <utility>
 
+#include <vmstream/text.h>
 #include "analysis/names/flag_names.h"
+#include "base/byte_reader.h"
 #include "format/ram/ram_records.h"
 #include "format/wire.h"
-
-#include <vmstream/byte_reader.h>
-#include <vmstream/text.h>
 
 namespace vmstream::analysis {
 namespace {

@@ -8,7 +8,7 @@
 #include <bit>
 #include <optional>
 
-#include "format/stream/window.h"
+#include "format/records/window.h"
 
 namespace vmstream::analysis {
 namespace {

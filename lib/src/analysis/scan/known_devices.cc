@@ -7,7 +7,7 @@
 #include <string>
 
 #include "analysis/scan/plausible_names.h"
-#include "format/stream/window.h"
+#include "format/records/window.h"
 
 namespace vmstream::analysis {
 namespace {

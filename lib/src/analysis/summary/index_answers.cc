@@ -7,7 +7,7 @@
 
 #include <vmstream/ram_image.h>
 #include "analysis/summary/qemu_clues.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 
 namespace vmstream {
 namespace {

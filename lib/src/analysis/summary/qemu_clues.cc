@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <array>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
 
 namespace vmstream::analysis {
 namespace {

@@ -8,9 +8,9 @@
 #include <bit>
 #include <utility>
 
-#include "codec/crc32.h"
-#include "codec/damage.h"
-#include "codec/little_endian.h"
+#include "base/hash.h"
+#include "base/little_endian.h"
+#include "codec/trailer/trailer_wrap.h"
 
 namespace vmstream {
 namespace {

@@ -13,9 +13,9 @@
 #include <span>
 #include <vector>
 
-#include <vmstream/block_table.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
+#include "codec/trailer/block_table.h"
 
 namespace vmstream {
 

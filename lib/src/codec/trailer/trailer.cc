@@ -5,10 +5,8 @@
 
 #include <algorithm>
 
-#include <vmstream/trailer.h>
-#include "codec/crc32.h"
-#include "codec/damage.h"
-#include "codec/little_endian.h"
+#include "base/hash.h"
+#include "base/little_endian.h"
 #include "codec/trailer/seek_table.h"
 #include "codec/trailer/trailer_wrap.h"
 

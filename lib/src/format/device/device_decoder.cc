@@ -6,12 +6,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "format/device/device_value.h"
-#include "format/layout/known_layout.h"
-
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
+#include "format/description/device_value.h"
+#include "format/layout/known_layout.h"
 
 namespace vmstream {
 namespace {

@@ -9,7 +9,7 @@
 #include <array>
 #include <map>
 
-#include "format/device/device_value.h"
+#include "format/description/device_value.h"
 #include "format/layout/layout_writer.h"
 
 namespace vmstream {

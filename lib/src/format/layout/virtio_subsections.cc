@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "format/stream/window.h"
+#include "format/records/window.h"
 
 namespace vmstream {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <vmstream/byte_reader.h>
+#include "base/byte_reader.h"
 #include "format/malformed.h"
 
 namespace vmstream {

@@ -5,10 +5,9 @@
 #include <bit>
 #include <cstdint>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
-
-#include "format/stream/records.h"
+#include "base/byte_reader.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {

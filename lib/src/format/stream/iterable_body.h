@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/zero.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {

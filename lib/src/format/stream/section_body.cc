@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "format/malformed.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {

@@ -5,11 +5,10 @@
 #include <cstdint>
 
 #include <vmstream/visitor.h>
-
 #include "format/ram/ram_body.h"
+#include "format/records/window.h"
 #include "format/stream/iterable_body.h"
 #include "format/stream/section_bounds.h"
-#include "format/stream/window.h"
 
 namespace vmstream {
 

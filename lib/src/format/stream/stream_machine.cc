@@ -3,11 +3,10 @@
 
 #include <fmt/format.h>
 
-#include "format/malformed.h"
-#include "format/stream/records.h"
-#include "format/wire.h"
-
 #include <vmstream/text.h>
+#include "format/malformed.h"
+#include "format/records/records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

@@ -6,10 +6,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "format/stream/records.h"
-#include "format/wire.h"
-
 #include <vmstream/text.h>
+#include "format/records/records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

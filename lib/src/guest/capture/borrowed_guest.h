@@ -10,8 +10,8 @@
 #include "guest/capture/guest_state.h"
 #include "guest/capture/lent_file.h"
 #include "guest/capture/survivor.h"
-#include "guest/migration_link.h"
-#include "guest/migration_settings.h"
+#include "guest/migration/migration_link.h"
+#include "guest/migration/migration_settings.h"
 
 namespace vmstream {
 

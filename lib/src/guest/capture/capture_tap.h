@@ -9,7 +9,7 @@
 #include <vmstream/visitor_list.h>
 #include "guest/capture/page_tally.h"
 #include "guest/capture/pass_meter.h"
-#include "guest/stream_tap.h"
+#include "guest/migration/stream_tap.h"
 
 namespace vmstream {
 

@@ -13,7 +13,7 @@
 #include "guest/lazy/postcopy_opening.h"
 #include "guest/lazy/postcopy_recovery.h"
 #include "guest/lazy/working_set.h"
-#include "guest/migration_link.h"
+#include "guest/migration/migration_link.h"
 #include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
 

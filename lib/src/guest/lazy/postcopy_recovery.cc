@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include <vmstream/text.h>
-#include "format/stream/records.h"
+#include "format/records/records.h"
 
 namespace vmstream {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include <vmstream/text.h>
-#include "guest/peer_user.h"
+#include "io/peer_user.h"
 
 namespace vmstream {
 

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include <vmstream/byte_sink.h>
-#include "guest/migration_link.h"
+#include "guest/migration/migration_link.h"
 #include "guest/monitor/monitored_io.h"
 
 namespace vmstream {

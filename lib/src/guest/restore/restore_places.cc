@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
 #include "format/malformed.h"
 
 namespace vmstream {

@@ -9,8 +9,8 @@
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/restore.h>
+#include "guest/migration/stream_tap.h"
 #include "guest/restore/stream_router.h"
-#include "guest/stream_tap.h"
 
 namespace vmstream {
 

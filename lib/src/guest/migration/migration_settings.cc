@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/migration_settings.h"
+#include "guest/migration/migration_settings.h"
 
 #include "guest/monitor/query.h"
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Blocks that a table describes.
-#include <vmstream/random_decoder.h>
+#include "codec/random_decoder.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "codec/blocks/block_codec.h"
 #include "codec/blocks/piece_cache.h"
+#include "codec/codecs.h"
 
 namespace vmstream {
 namespace {

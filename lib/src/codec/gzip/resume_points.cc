@@ -7,11 +7,11 @@
 //                   le32 CRC-32   varint window bytes   varint deflated window bytes, and those
 //
 // A varint is LEB128: seven bits a byte, the lowest first, bit 7 set where another byte follows.
-#include "codec/trailer/resume_points.h"
+#include "codec/gzip/resume_points.h"
 
 #include <fmt/format.h>
 
-#include "codec/little_endian.h"
+#include "base/little_endian.h"
 
 namespace vmstream {
 namespace {

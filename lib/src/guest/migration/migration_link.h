@@ -9,7 +9,7 @@
 
 #include <vmstream/qmp.h>
 #include "base/unique_fd.h"
-#include "guest/socket_folder.h"
+#include "guest/migration/socket_folder.h"
 
 namespace vmstream {
 

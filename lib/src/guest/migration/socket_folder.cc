@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/socket_folder.h"
+#include "guest/migration/socket_folder.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -2,14 +2,13 @@
 // The plain bytes of a compressed file, readable at any place.
 #pragma once
 
-#include <cstddef>
 #include <memory>
 #include <optional>
 
-#include <vmstream/block_table.h>
 #include <vmstream/codec.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
+#include "codec/trailer/block_table.h"
 
 namespace vmstream {
 
@@ -18,11 +17,6 @@ namespace vmstream {
 /// that way or are too large to be decoded whole: foreign gzip, bzip2, `zstd -T0`. An error where
 /// the file is damaged or cut off.
 Result<std::optional<BlockTable>> find_blocks(Coding coding, RandomSource& file);
-
-/// How to decompress by position.
-struct RandomDecodeOptions {
-  size_t cache_bytes = 16 * 1024 * 1024;  ///< decoded pieces that are kept; one is in any case
-};
 
 /// The plain bytes of `file` (borrowed), whose pieces lie where `blocks` says. The table need not
 /// be trusted: a piece is decoded whole, its checksum verified and its length and checksum compared

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/peer_user.h"
+#include "io/peer_user.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

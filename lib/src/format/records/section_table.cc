@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "format/stream/section_table.h"
+#include "format/records/section_table.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "format/malformed.h"
-#include "format/stream/records.h"
-#include "format/wire.h"
-
 #include <vmstream/text.h>
+#include "format/malformed.h"
+#include "format/records/records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
 #include <vmstream/parser.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 

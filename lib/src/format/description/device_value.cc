@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/device/device_value.h"
+#include "format/description/device_value.h"
 
 #include <fmt/format.h>
 

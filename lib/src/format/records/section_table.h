@@ -12,8 +12,7 @@
 
 #include <vmstream/parser.h>
 #include <vmstream/vmdesc.h>
-
-#include "format/stream/window.h"
+#include "format/records/window.h"
 
 namespace vmstream {
 

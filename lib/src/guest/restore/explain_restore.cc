@@ -4,7 +4,8 @@
 
 #include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
-#include "guest/explain_text.h"
+#include "guest/monitor/qmp_address.h"
+#include "guest/monitor/qmp_command.h"
 
 namespace vmstream {
 namespace {

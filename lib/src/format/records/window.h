@@ -9,8 +9,8 @@
 #include <cstring>
 #include <span>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/result.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 

@@ -7,10 +7,9 @@
 #include <algorithm>
 #include <array>
 
-#include <vmstream/random_decoder.h>
-#include "codec/blocks/block_codec.h"
-#include "codec/gzip/gzip_member.h"
-#include "codec/little_endian.h"
+#include "base/little_endian.h"
+#include "codec/codecs.h"
+#include "codec/random_decoder.h"
 
 namespace vmstream {
 namespace {

@@ -6,8 +6,8 @@
 #include <vmstream/command.h>
 #include <vmstream/text.h>
 #include "guest/capture/capture_mode.h"
-#include "guest/explain_text.h"
 #include "guest/monitor/qmp_address.h"
+#include "guest/monitor/qmp_command.h"
 
 namespace vmstream {
 namespace {

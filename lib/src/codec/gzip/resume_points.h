@@ -10,11 +10,16 @@
 #include <vector>
 
 #include <vmstream/byte_source.h>
-#include <vmstream/random_decoder.h>
+#include <vmstream/codec.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
+
+inline constexpr size_t kMostResumePoints = 2048;
+inline constexpr size_t kMostResumePieceBytes = 64 * 1024 * 1024;
+inline constexpr size_t kWindowBytes = 32 * 1024;
+inline constexpr size_t kMostPackedWindowBytes = kWindowBytes + 1024;
 
 /// A place at which decoding can begin: a member's first byte, or a bit within its data.
 struct ResumePoint {
@@ -33,6 +38,10 @@ struct ResumePoints {
   uint64_t file_length = 0;
   std::vector<ResumePoint> points;
 };
+
+/// Whether the points are in order, within the lengths of their file, and no more and no further
+/// apart than they may be. A file too long to have points fails this too.
+Status check_points(const ResumePoints& all);
 
 /// How densely to note points.
 struct NotingOptions {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "format/stream/records.h"
+#include "format/records/records.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <string>
 
-#include "format/stream/window.h"
-#include "format/wire.h"
-
 #include <vmstream/text.h>
+#include "format/records/window.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/stream_tap.h"
+#include "guest/migration/stream_tap.h"
 
 #include "pipeline/lane_digest.h"
 

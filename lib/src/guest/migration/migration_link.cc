@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/migration_link.h"
+#include "guest/migration/migration_link.h"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "guest/monitor/qmp_address.h"
 #include "guest/monitor/query.h"
-#include "guest/peer_user.h"
+#include "io/peer_user.h"
 #include "io/wait.h"
 
 namespace vmstream {

@@ -7,10 +7,9 @@
 #include <numeric>
 #include <utility>
 
-#include "format/device/device_value.h"
-#include "format/device/vmdesc_builder.h"
-
 #include <vmstream/text.h>
+#include "format/description/device_value.h"
+#include "format/description/vmdesc_builder.h"
 
 namespace vmstream {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/peer_user.h"
+#include "io/peer_user.h"
 
 #include <fmt/format.h>
 #include <netinet/in.h>

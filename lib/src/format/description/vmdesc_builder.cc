@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/device/vmdesc_builder.h"
+#include "format/description/vmdesc_builder.h"
 
 #include <fmt/format.h>
 
