@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 
-#include "base/little_endian.h"
+#include "base/endian.h"
 #include "codec/codecs.h"
 #include "codec/random_decoder.h"
 

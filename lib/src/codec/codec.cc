@@ -8,7 +8,7 @@
 #include <array>
 #include <cstring>
 
-#include "base/little_endian.h"
+#include "base/endian.h"
 #include "codec/bzip2_split.h"
 #include "codec/codecs.h"
 #include "codec/indexed_encoder.h"

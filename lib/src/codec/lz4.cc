@@ -9,7 +9,7 @@
 
 #include <algorithm>
 
-#include "base/little_endian.h"
+#include "base/endian.h"
 #include "codec/codecs.h"
 
 namespace vmstream {

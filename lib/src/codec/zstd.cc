@@ -6,8 +6,8 @@
 
 #include <algorithm>
 
+#include "base/endian.h"
 #include "base/hash.h"
-#include "base/little_endian.h"
 #include "codec/codecs.h"
 #include "codec/trailer/trailer.h"
 #include "io/wait.h"

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Constants and sizes of the wire, shared by readers and writers. No logic. docs/format.md
-// explains.
+// Constants and sizes of the wire, once for all readers and writers (docs/format.md explains them),
+// and the errors of bytes that break its rules.
+//
+// The constants have a namespace of their own because their names are short, and so that each use
+// shows that the number is of the format and no choice of ours.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <utility>
+
+#include <vmstream/error.h>
 
 namespace vmstream::wire {
 
@@ -84,3 +91,24 @@ inline constexpr uint32_t kMultifdMethodMask = 0x3e;
 inline constexpr uint32_t kMultifdDevice = 0x40;
 
 }  // namespace vmstream::wire
+
+namespace vmstream {
+
+/// Bytes that no QEMU would have written. `at` is an offset in the plain stream.
+inline Error malformed(uint64_t at, std::string message) {
+  return Error{Errc::Malformed, std::move(message), at};
+}
+
+/// Whether the bytes of the stream are at fault. Errors of other kinds come from its visitor.
+inline bool is_of_stream(const Error& fault) {
+  return fault.code == Errc::Malformed || fault.code == Errc::Truncated ||
+         fault.code == Errc::Unsupported;
+}
+
+/// A fault that hurts the description alone, with a hint how to restore without it.
+inline Error with_description_hint(Error fault) {
+  fault.hint = "--accept-damaged-description restores the guest without the description";
+  return fault;
+}
+
+}  // namespace vmstream

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "base/endian.h"
 #include "base/hash.h"
-#include "base/little_endian.h"
 #include "codec/trailer/seek_table.h"
 #include "codec/trailer/trailer_wrap.h"
 #include "unit/codec/trailer_fixture.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/capture/page_tally.h"
+#include "guest/capture/page_counts.h"
 
 #include "support/catch.h"
 

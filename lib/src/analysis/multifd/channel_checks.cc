@@ -8,8 +8,6 @@
 #include <vector>
 
 #include <vmstream/text.h>
-
-#include "format/malformed.h"
 #include "format/wire.h"
 
 namespace vmstream::analysis {

@@ -8,9 +8,7 @@
 #include <utility>
 
 #include <vmstream/text.h>
-
 #include "analysis/multifd/channel_checks.h"
-#include "format/malformed.h"
 #include "format/wire.h"
 
 namespace vmstream {

@@ -10,7 +10,7 @@
 
 #include "analysis/ram/page_table.h"
 #include "analysis/ram/pass_finder.h"
-#include "format/ram/ram_discard.h"
+#include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
 
 namespace vmstream {

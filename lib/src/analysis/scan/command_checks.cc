@@ -8,7 +8,7 @@
 #include <bit>
 #include <optional>
 
-#include "format/records/window.h"
+#include "base/endian.h"
 
 namespace vmstream::analysis {
 namespace {

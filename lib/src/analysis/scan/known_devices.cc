@@ -7,7 +7,7 @@
 #include <string>
 
 #include "analysis/scan/plausible_names.h"
-#include "format/records/window.h"
+#include "base/endian.h"
 
 namespace vmstream::analysis {
 namespace {

@@ -22,7 +22,7 @@
 #include <span>
 #include <string_view>
 
-#include "base/little_endian.h"
+#include "base/endian.h"
 #include "codec/blocks/block_codec.h"
 #include "codec/trailer/trailer_wrap.h"
 

@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-#include "base/little_endian.h"
+#include "base/endian.h"
 
 namespace vmstream {
 namespace {

@@ -8,8 +8,8 @@
 #include <bit>
 #include <utility>
 
+#include "base/endian.h"
 #include "base/hash.h"
-#include "base/little_endian.h"
 #include "codec/trailer/trailer_wrap.h"
 
 namespace vmstream {

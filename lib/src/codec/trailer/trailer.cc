@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "base/endian.h"
 #include "base/hash.h"
-#include "base/little_endian.h"
 #include "codec/trailer/seek_table.h"
 #include "codec/trailer/trailer_wrap.h"
 

@@ -7,7 +7,7 @@
 #include <bit>
 #include <optional>
 
-#include "base/little_endian.h"
+#include "base/endian.h"
 
 namespace vmstream {
 namespace {

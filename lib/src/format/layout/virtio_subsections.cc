@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "format/records/window.h"
+#include "base/endian.h"
 
 namespace vmstream {
 namespace {

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/byte_reader.h"
-#include "format/malformed.h"
 #include "format/wire.h"
 
 namespace vmstream {

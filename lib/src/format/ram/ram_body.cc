@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "format/malformed.h"
+#include <vmstream/text.h>
+#include "base/endian.h"
 #include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
-
-#include <vmstream/text.h>
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

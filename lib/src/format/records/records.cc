@@ -7,7 +7,7 @@
 #include <string>
 
 #include <vmstream/text.h>
-#include "format/records/window.h"
+#include "base/endian.h"
 #include "format/wire.h"
 
 namespace vmstream {

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include <vmstream/text.h>
-#include "format/malformed.h"
+#include "base/endian.h"
 #include "format/records/records.h"
 #include "format/wire.h"
 

@@ -2,11 +2,8 @@
 // The stretch of a stream that a reader sees at one time, and what it says after a look at it.
 #pragma once
 
-#include <bit>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 
 #include <vmstream/result.h>
@@ -45,23 +42,6 @@ inline size_t consumed_by(const ByteReader& in, const Window& window) {
 inline Result<Step> short_read(const ByteReader& in, const Window& window) {
   if (in.missing() == 0 || window.last) return in.error();
   return Step{0, window.bytes.size() + in.missing()};
-}
-
-/// The big-endian number at `at`, which the caller has checked to be within the bytes.
-template <std::unsigned_integral T>
-T load_be(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  if constexpr (std::endian::native == std::endian::big) {
-    return value;
-  } else if constexpr (sizeof(T) == 8) {
-    return __builtin_bswap64(value);
-  } else if constexpr (sizeof(T) == 4) {
-    return __builtin_bswap32(value);
-  } else {
-    static_assert(sizeof(T) == 2);
-    return __builtin_bswap16(value);
-  }
 }
 
 }  // namespace vmstream

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/endian.h"
 #include "base/zero.h"
 #include "format/records/records.h"
 #include "format/wire.h"

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "format/malformed.h"
 #include "format/records/records.h"
 #include "format/wire.h"
 

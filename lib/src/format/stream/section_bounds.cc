@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include <vmstream/text.h>
-#include "format/malformed.h"
+#include "base/endian.h"
 #include "format/records/records.h"
 #include "format/wire.h"
 

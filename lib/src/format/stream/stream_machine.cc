@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include <vmstream/text.h>
-#include "format/malformed.h"
+#include "base/endian.h"
 #include "format/records/records.h"
 #include "format/wire.h"
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <vmstream/text.h>
+#include "base/endian.h"
 #include "format/records/records.h"
 #include "format/wire.h"
 

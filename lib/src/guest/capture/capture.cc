@@ -15,7 +15,7 @@
 #include "guest/capture/capture_tap.h"
 #include "guest/capture/disk_moment.h"
 #include "guest/capture/mapped_save.h"
-#include "guest/disks/output_rule.h"
+#include "guest/disks/disk_rules.h"
 #include "guest/monitor/monitored_io.h"
 
 namespace vmstream {

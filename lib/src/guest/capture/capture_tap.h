@@ -7,8 +7,7 @@
 #include <vmstream/capture.h>
 #include <vmstream/index_builder.h>
 #include <vmstream/visitor_list.h>
-#include "guest/capture/page_tally.h"
-#include "guest/capture/pass_meter.h"
+#include "guest/capture/page_counts.h"
 #include "guest/migration/stream_tap.h"
 
 namespace vmstream {

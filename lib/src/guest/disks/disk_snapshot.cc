@@ -14,8 +14,8 @@
 #include <vmstream/text.h>
 #include "base/json.h"
 #include "guest/disks/block_commit.h"
+#include "guest/disks/disk_rules.h"
 #include "guest/disks/drive_argument.h"
-#include "guest/disks/snapshot_rules.h"
 
 namespace vmstream {
 namespace {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The connection between the source of a postcopy migration, which is this process, and QEMU.
+// The connection between the source of a postcopy migration, which is this process, and QEMU; and
+// taking the migration up over a new one.
 #pragma once
+
+#include <vector>
 
 #include <vmstream/cancellation.h>
 #include "guest/lazy/return_path.h"
+#include "guest/lazy/served_blocks.h"
 #include "io/fd.h"
 
 namespace vmstream {
@@ -36,5 +40,10 @@ class PostcopyChannel {
   int socket_;
   ReturnPathReader reader_;
 };
+
+/// Asks QEMU over a new connection which pages it has, enters them into the ledger, and lets it go
+/// on. Requests that were open come again and are taken by whoever reads the channel next.
+Status recover_postcopy(PostcopyChannel& channel, const std::vector<ServedBlock>& blocks,
+                        DeliveryLedger& ledger, const WaitLimits& limits);
 
 }  // namespace vmstream

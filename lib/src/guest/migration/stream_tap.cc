@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guest/migration/stream_tap.h"
 
-#include "pipeline/lane_digest.h"
+#include "pipeline/digesting_sink.h"
 
 namespace vmstream {
 namespace {

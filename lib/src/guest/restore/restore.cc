@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include "guest/monitor/monitored_io.h"
-#include "guest/monitor/qemu_log.h"
 #include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
 #include "guest/restore/incoming_sink.h"

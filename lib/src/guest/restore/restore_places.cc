@@ -7,7 +7,7 @@
 
 #include <vmstream/text.h>
 #include "base/byte_reader.h"
-#include "format/malformed.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "format/malformed.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

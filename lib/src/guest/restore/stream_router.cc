@@ -7,7 +7,6 @@
 
 #include <vmstream/text.h>
 #include "base/byte_reader.h"
-#include "format/malformed.h"
 #include "format/ram/target_page.h"
 #include "format/wire.h"
 

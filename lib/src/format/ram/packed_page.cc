@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "format/ram/xbzrle.h"
+#include "format/ram/packed_page.h"
+
+#include <zlib.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -24,6 +26,17 @@ std::optional<size_t> take_length(std::span<const std::byte>& delta) {
 }
 
 }  // namespace
+
+std::optional<size_t> inflate_front(std::span<const std::byte> packed, std::span<std::byte> page) {
+  auto length = static_cast<uLongf>(page.size());
+  int done = ::uncompress(reinterpret_cast<Bytef*>(page.data()), &length,
+                          reinterpret_cast<const Bytef*>(packed.data()), packed.size());
+  return done == Z_OK ? std::optional<size_t>(length) : std::nullopt;
+}
+
+bool inflate_page(std::span<const std::byte> packed, std::span<std::byte> page) {
+  return inflate_front(packed, page) == page.size();
+}
 
 bool apply_xbzrle(std::span<const std::byte> delta, std::span<std::byte> page) {
   if (delta.empty()) return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/disks/snapshot_rules.h"
+#include "guest/disks/disk_rules.h"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -10,6 +10,7 @@
 #include <vmstream/saved_disk.h>
 #include <vmstream/text.h>
 #include "guest/monitor/query.h"
+#include "io/same_file.h"
 
 namespace vmstream {
 namespace {
@@ -89,6 +90,20 @@ Status check_owner(QmpClient& qmp, const std::vector<GuestDrive>& drives) {
                .hint =
                    "let it snapshot the disks: virsh snapshot-create-as DOMAIN NAME --memspec "
                    "FILE,snapshot=external; or save without --disk-snapshot"};
+}
+
+// The node of the file itself has its plain name, whatever stands above it.
+Status require_no_medium(QmpClient& qmp, const std::string& output) {
+  auto nodes = ask(qmp, "query-named-block-nodes");
+  if (!nodes) return nodes.error();
+  if (!nodes->is_array()) return ok();
+  for (const Json& node : *nodes) {
+    std::string file = text_member(node, "file");
+    if (!is_same_file(file, output)) continue;
+    return Error{Errc::Refused,
+                 fmt::format("the guest has the output open as its disk: {}", escape(file))};
+  }
+  return ok();
 }
 
 }  // namespace vmstream

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The payload of a COMPRESS_PAGE record.
+// What the payloads of packed pages stand for: a zlib stream (COMPRESS_PAGE), or a delta of runs of
+// bytes that stay and of bytes that are new, in turn (XBZRLE).
 #pragma once
 
 #include <cstddef>
@@ -14,5 +15,9 @@ namespace vmstream {
                                                   std::span<std::byte> page);
 /// The same of a whole page. False where the stream holds less, too.
 [[nodiscard]] bool inflate_page(std::span<const std::byte> packed, std::span<std::byte> page);
+
+/// Turns `page`, as the stream described it last, into what it is now. False, with `page` in an
+/// undefined state, for a delta that no sender writes.
+[[nodiscard]] bool apply_xbzrle(std::span<const std::byte> delta, std::span<std::byte> page);
 
 }  // namespace vmstream
