@@ -15,11 +15,22 @@
 
 namespace vmstream::wire {
 
+inline constexpr uint32_t kSectionedVersion = 3;  ///< of streams made of sections; older: records
+
 inline constexpr size_t kHeaderBytes = 8;
 inline constexpr size_t kFooterBytes = 5;         ///< 0x7e, be32 section id
 inline constexpr size_t kVmdescHeaderBytes = 5;   ///< 0x06, be32 length
 inline constexpr size_t kCommandHeaderBytes = 5;  ///< 0x08, be16 command, be16 length
-inline constexpr size_t kMaxSectionHeaderBytes = 1 + 4 + 1 + 255 + 4 + 4;
+/// Type, section id, length of the name, instance id, version; the name not counted.
+inline constexpr size_t kSectionHeaderBytes = 1 + 4 + 1 + 4 + 4;
+inline constexpr size_t kMaxSectionHeaderBytes = kSectionHeaderBytes + 255;
+inline constexpr size_t kSectionVersionBytes = 4;  ///< the last of a section's header
+/// Mark, length of the name, version; the name not counted.
+inline constexpr size_t kSubsectionHeaderBytes = 1 + 1 + 4;
+
+// Versions of the ram section.
+inline constexpr uint32_t kRamVersionFlat = 3;   ///< pages by address, no block list
+inline constexpr uint32_t kRamVersionNamed = 4;  ///< pages by block and offset
 
 // The word that opens each record of the ram section: offset | flags.
 inline constexpr uint64_t kRamFull = 0x001;  ///< receivers of 0.10 only; no release sends it
@@ -97,12 +108,6 @@ namespace vmstream {
 /// Bytes that no QEMU would have written. `at` is an offset in the plain stream.
 inline Error malformed(uint64_t at, std::string message) {
   return Error{Errc::Malformed, std::move(message), at};
-}
-
-/// Whether the bytes of the stream are at fault. Errors of other kinds come from its visitor.
-inline bool is_of_stream(const Error& fault) {
-  return fault.code == Errc::Malformed || fault.code == Errc::Truncated ||
-         fault.code == Errc::Unsupported;
 }
 
 /// A fault that hurts the description alone, with a hint how to restore without it.

@@ -10,6 +10,7 @@
 
 #include <vmstream/device_state.h>
 #include <vmstream/text.h>
+#include "format/wire.h"
 
 namespace vmstream::analysis {
 namespace {
@@ -62,10 +63,10 @@ void FieldNames::name_field(const std::string& prefix, const DeviceField& field)
 
 void FieldNames::name_subsections(const std::string& prefix,
                                   const std::vector<DeviceSubsection>& list) {
-  constexpr size_t kHeadBytes = 1 + 1 + 4;  // and the name
   for (const DeviceSubsection& subsection : list) {
     std::string path = prefix + escape(subsection.name);
-    out_.bytes(body_.subspan(position(subsection.offset), kHeadBytes + subsection.name.size()),
+    out_.bytes(body_.subspan(position(subsection.offset),
+                             wire::kSubsectionHeaderBytes + subsection.name.size()),
                ByteKind::Frame, path + " (subsection)");
     for (const DeviceField& field : subsection.fields) name_field(path + ": ", field);
     name_subsections(prefix, subsection.subsections);

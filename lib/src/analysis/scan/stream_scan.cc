@@ -6,6 +6,7 @@
 
 #include <vmstream/visitor_list.h>
 #include "format/stream/stream_counter.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
@@ -138,15 +139,10 @@ ScanResult Scan::finish() {
 }  // namespace
 
 LoadEffect effect_of_fault(const ScanResult& scan) {
-  constexpr uint64_t kHeaderBytes = 8;
   if (scan.ended) return LoadEffect::Ignored;
   bool limit = scan.fault && scan.fault->code == Errc::Unsupported;
-  return limit && scan.parsed_bytes > kHeaderBytes ? LoadEffect::Depends : LoadEffect::Refused;
-}
-
-bool is_stream_fault(const Error& error) {
-  return error.code == Errc::Malformed || error.code == Errc::Truncated ||
-         error.code == Errc::Unsupported;
+  return limit && scan.parsed_bytes > wire::kHeaderBytes ? LoadEffect::Depends
+                                                         : LoadEffect::Refused;
 }
 
 ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options) {

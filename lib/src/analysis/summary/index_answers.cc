@@ -8,14 +8,11 @@
 #include <vmstream/ram_image.h>
 #include "analysis/summary/qemu_clues.h"
 #include "format/records/records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
 
-constexpr uint64_t kHeaderBytes = 8;
-constexpr uint64_t kFooterBytes = 5;
-constexpr uint32_t kUsualVersion = 3;  // the others have records of another form
-constexpr uint32_t kNamedBlocks = 4;   // version of the ram section
 // The RAM's slices lie in all blocks of a compressed file: a few of them, spread over it, stand for
 // all. The records in front of the RAM and behind it lie in a few blocks anyway.
 constexpr uint64_t kSlicesTried = 4;
@@ -37,7 +34,7 @@ SectionHeader header_of(const IndexedRecord& record, uint64_t number) {
                        .instance_id = record.instance_id,
                        .version_id = record.version_id};
   header.body_offset =
-      header.offset + record.length - record.body_length - (record.footer ? kFooterBytes : 0);
+      header.offset + record.length - record.body_length - (record.footer ? wire::kFooterBytes : 0);
   return header;
 }
 
@@ -61,7 +58,7 @@ bool begins_at(RandomSource& plain, uint64_t offset, const Bytes& front) {
 }
 
 bool covers_stream(const StateIndex& index) {
-  uint64_t end = kHeaderBytes;
+  uint64_t end = wire::kHeaderBytes;
   for (const IndexedRecord& record : *index.records) {
     if (record.offset != end || record.count == 0 || record.length == 0) return false;
     if (end > index.facts.stream_bytes) return false;
@@ -154,7 +151,7 @@ void add_records(StreamSummary& summary, const std::vector<IndexedRecord>& recor
 
 bool confirm_records(const StateIndex& index, RandomSource* plain) {
   const StateFacts& facts = index.facts;
-  if (!index.records || facts.stream_version != kUsualVersion || facts.problems != 0 ||
+  if (!index.records || facts.stream_version != wire::kSectionedVersion || facts.problems != 0 ||
       !facts.complete || !covers_stream(index)) {
     return false;
   }
@@ -192,7 +189,7 @@ bool confirm_pages(const StateIndex& index, RandomSource* plain) {
 }
 
 Status list_records(const StateIndex& index, const RecordLister::Receiver& receiver) {
-  auto told = receiver({.kind = RecordKind::Header, .offset = 0, .length = kHeaderBytes});
+  auto told = receiver({.kind = RecordKind::Header, .offset = 0, .length = wire::kHeaderBytes});
   for (const IndexedRecord& record : *index.records) {
     for (uint64_t number = 0; told && number < record.count; ++number) {
       told = receiver(to_stream_record(record, number));
@@ -213,7 +210,7 @@ struct Stretch {
 
 // Those that are to be read, in order; neighbours are one.
 std::vector<Stretch> stretches_of(const StateIndex& index, const SliceChoice& wanted) {
-  std::vector<Stretch> stretches{{0, kHeaderBytes}};
+  std::vector<Stretch> stretches{{0, wire::kHeaderBytes}};
   for (const IndexedRecord& record : *index.records) {
     if (is_slice(record) && (!wanted || !wanted(header_of(record, 0)))) continue;
     uint64_t length = record.end() - record.offset;
@@ -251,7 +248,7 @@ std::optional<StreamEnds> read_records(const StateIndex& index, RandomSource& pl
 std::optional<RamUsage> usage_from(const StateIndex& index) {
   const StateFacts& facts = index.facts;
   bool simple = index.pages && facts.complete && facts.problems == 0 && !facts.postcopy &&
-                facts.ram_version == kNamedBlocks && facts.page_record_bytes > 0 &&
+                facts.ram_version == wire::kRamVersionNamed && facts.page_record_bytes > 0 &&
                 index.pages->block_count() == facts.blocks.size();
   if (!simple || !is_one_pass(index)) return std::nullopt;
   RamUsageCollector collector;

@@ -10,12 +10,12 @@
 #include <vmstream/text.h>
 #include "format/description/device_value.h"
 #include "format/description/vmdesc_builder.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
 
 // type byte, name length, name, version
-constexpr uint64_t kSubsectionFrameBytes = 1 + 1 + 4;
 
 // Adds to a sum of sizes; false once it no longer fits 64 bits.
 class CheckedSum {
@@ -40,7 +40,7 @@ void add_fields(CheckedSum& sum, const std::vector<VmdescField>& fields) {
 
 void add_subsections(CheckedSum& sum, const std::vector<VmdescSubsection>& subsections) {
   for (const VmdescSubsection& subsection : subsections) {
-    sum.add(kSubsectionFrameBytes + subsection.vmsd_name.size());
+    sum.add(wire::kSubsectionHeaderBytes + subsection.vmsd_name.size());
     add_fields(sum, subsection.fields);
     add_subsections(sum, subsection.subsections);
   }

@@ -13,7 +13,7 @@
 namespace vmstream {
 namespace {
 
-StreamTap::OnProgress progress_to(RestoreObserver* observer) {
+ProgressTap::OnProgress progress_to(RestoreObserver* observer) {
   if (!observer) return {};
   return [observer](const StreamCounts& counts) { observer->on_progress(counts); };
 }

@@ -13,8 +13,6 @@
 namespace vmstream {
 namespace {
 
-constexpr uint32_t kSectionVersion = 3;
-
 std::string name_of_command(const Command& command) {
   return fmt::format("command {} ({})", static_cast<unsigned>(command.type), name_of(command.type));
 }
@@ -34,7 +32,7 @@ Error differs_about_shared(uint64_t offset) {
 // Older streams are no sections: QEMU would read all of them as it comes.
 Status StreamRouter::on_header(const StreamHeader& header) {
   page_bytes_ = certain_page_bytes(nullptr, options_.target);
-  if (header.version == kSectionVersion) return ok();
+  if (header.version == wire::kSectionedVersion) return ok();
   in_order_ = true;
   turn(wire::kHeaderBytes, options_.hold_back == HoldBack::End ? Route::Decide : Route::Hold);
   return ok();

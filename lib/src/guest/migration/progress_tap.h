@@ -18,12 +18,12 @@ class LaneDigest;
 enum class DigestMode { None, Inline, Beside };
 
 /// A StatisticsTap that reports progress several times a second and computes the digest.
-class StreamTap final : public ByteTap {
+class ProgressTap final : public ByteTap {
  public:
   using OnProgress = std::function<void(const StreamCounts&)>;
   /// `also` (borrowed; may be null) is shown everything the parser finds.
-  StreamTap(DigestMode digest, OnProgress on_progress, StreamVisitor* also = nullptr);
-  ~StreamTap() override;
+  ProgressTap(DigestMode digest, OnProgress on_progress, StreamVisitor* also = nullptr);
+  ~ProgressTap() override;
 
   Status on_bytes(std::span<const std::byte> bytes) override;
   /// Reports progress although nothing moves.

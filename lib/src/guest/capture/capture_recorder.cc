@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/capture/capture_tap.h"
+#include "guest/capture/capture_recorder.h"
 
 #include <fmt/chrono.h>
 
@@ -13,7 +13,7 @@ DigestMode digest_mode(const CaptureOptions& options) {
   return options.threads == 1 ? DigestMode::Inline : DigestMode::Beside;
 }
 
-StreamTap::OnProgress progress_to(CaptureObserver* observer) {
+ProgressTap::OnProgress progress_to(CaptureObserver* observer) {
   if (!observer) return {};
   return [observer](const StreamCounts& counts) { observer->on_progress(counts); };
 }
@@ -25,25 +25,26 @@ std::string current_time() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
 }
 
-CaptureTap::CaptureTap(CaptureMode mode, const CaptureOptions& options, CaptureObserver* observer)
+CaptureRecorder::CaptureRecorder(CaptureMode mode, const CaptureOptions& options,
+                                 CaptureObserver* observer)
     : options_(options),
       time_(current_time()),
       passes_(mode == CaptureMode::Live),
       visitors_{&passes_, &tally_, options.index ? &builder_ : nullptr},
-      stream_(digest_mode(options), progress_to(observer), &visitors_) {}
+      tap_(digest_mode(options), progress_to(observer), &visitors_) {}
 
-Status CaptureTap::finish() {
-  auto whole = stream_.finish();
+Status CaptureRecorder::finish() {
+  auto whole = tap_.finish();
   finished_passes_ = passes_.passes();
   return whole;
 }
 
-void CaptureTap::give_index(CaptureCircumstances how) {
+void CaptureRecorder::give_index(CaptureCircumstances how) {
   if (!options_.index) return;
   StateIndex index =
-      builder_.finish(stream_.counts().stream_bytes, stream_.parser().stream_length(), true);
+      builder_.finish(tap_.counts().stream_bytes, tap_.parser().stream_length(), true);
   how.vmstream_version = version();
-  index.facts.sha256 = stream_.sha256();
+  index.facts.sha256 = tap_.sha256();
   for (const CapturePass& pass : finished_passes_) {
     index.facts.passes.push_back({pass.pages, pass.bytes, how.time.empty() ? 0 : pass.seconds});
   }
@@ -51,11 +52,11 @@ void CaptureTap::give_index(CaptureCircumstances how) {
   options_.index(std::move(index));
 }
 
-CaptureSummary CaptureTap::summary() const {
+CaptureSummary CaptureRecorder::summary() const {
   CaptureSummary summary;
-  summary.counts = stream_.counts();
-  summary.machine = stream_.machine();
-  summary.sha256 = stream_.sha256();
+  summary.counts = tap_.counts();
+  summary.machine = tap_.machine();
+  summary.sha256 = tap_.sha256();
   summary.passes = finished_passes_;
   summary.total_seconds = std::chrono::duration<double>(Clock::now() - start_).count();
   return summary;

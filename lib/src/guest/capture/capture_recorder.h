@@ -8,7 +8,7 @@
 #include <vmstream/index_builder.h>
 #include <vmstream/visitor_list.h>
 #include "guest/capture/page_counts.h"
-#include "guest/migration/stream_tap.h"
+#include "guest/migration/progress_tap.h"
 
 namespace vmstream {
 
@@ -16,12 +16,12 @@ namespace vmstream {
 std::string current_time();
 
 /// Counts, passes, digest, and the index where one is asked for. Borrows options and observer.
-class CaptureTap {
+class CaptureRecorder {
  public:
   /// Only a live save is known to make passes.
-  CaptureTap(CaptureMode mode, const CaptureOptions& options, CaptureObserver* observer);
+  CaptureRecorder(CaptureMode mode, const CaptureOptions& options, CaptureObserver* observer);
 
-  StreamTap& stream() { return stream_; }
+  ProgressTap& tap() { return tap_; }
   /// The stream has ended: complete, or Errc::Truncated.
   Status finish();
 
@@ -44,7 +44,7 @@ class CaptureTap {
   PassMeter passes_;
   PageTally tally_;
   VisitorList visitors_;
-  StreamTap stream_;
+  ProgressTap tap_;
   std::vector<CapturePass> finished_passes_;
 };
 

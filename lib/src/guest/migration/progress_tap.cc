@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/migration/stream_tap.h"
+#include "guest/migration/progress_tap.h"
 
 #include "pipeline/digesting_sink.h"
 
@@ -10,27 +10,27 @@ constexpr auto kReportInterval = std::chrono::milliseconds(100);
 
 }  // namespace
 
-StreamTap::StreamTap(DigestMode digest, OnProgress on_progress, StreamVisitor* also)
+ProgressTap::ProgressTap(DigestMode digest, OnProgress on_progress, StreamVisitor* also)
     : statistics_({}, also), on_progress_(std::move(on_progress)) {
   if (digest != DigestMode::None) {
     digest_ = std::make_unique<LaneDigest>(digest == DigestMode::Beside);
   }
 }
-StreamTap::~StreamTap() = default;
+ProgressTap::~ProgressTap() = default;
 
-Status StreamTap::on_bytes(std::span<const std::byte> bytes) {
+Status ProgressTap::on_bytes(std::span<const std::byte> bytes) {
   if (digest_) digest_->update(bytes);
   if (auto parsed = statistics_.on_bytes(bytes); !parsed) return parsed;
   if (Clock::now() >= next_report_) report();
   return ok();
 }
 
-void StreamTap::report() {
+void ProgressTap::report() {
   next_report_ = Clock::now() + kReportInterval;
   if (on_progress_) on_progress_(statistics_.counts());
 }
 
-Status StreamTap::finish() {
+Status ProgressTap::finish() {
   if (digest_) sha256_ = digest_->finish();
   auto complete = statistics_.finish();
   report();
