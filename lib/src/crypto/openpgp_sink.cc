@@ -9,7 +9,6 @@
 #include "crypto/gpg_keys.h"
 #include "crypto/gpg_transfer.h"
 #include "crypto/openpgp_packets.h"
-#include "crypto/writing_keys.h"
 
 namespace vmstream {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "base/endian.h"
 #include "base/hash.h"
-#include "codec/trailer/seek_table.h"
+#include "codec/trailer/block_table.h"
 #include "codec/trailer/trailer_wrap.h"
 #include "unit/codec/trailer_fixture.h"
 

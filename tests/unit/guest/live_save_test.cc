@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "guest/capture/capture_listener.h"
-#include "guest/capture/page_counts.h"
+#include "guest/capture/capture_recorder.h"
 #include "support/catch.h"
 #include "unit/guest/scripted_monitor.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/lazy/return_path.h"
+#include "guest/lazy/postcopy_channel.h"
 
 #include <algorithm>
 

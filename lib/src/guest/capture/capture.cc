@@ -13,7 +13,6 @@
 #include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_recorder.h"
-#include "guest/capture/disk_moment.h"
 #include "guest/capture/mapped_save.h"
 #include "guest/disks/disk_rules.h"
 #include "guest/monitor/monitored_io.h"

@@ -7,7 +7,6 @@
 #include "guest/monitor/monitored_io.h"
 #include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
-#include "guest/restore/incoming_sink.h"
 #include "guest/restore/stream_guard.h"
 
 namespace vmstream {

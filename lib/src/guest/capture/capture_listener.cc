@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/capture/disk_moment.h"
+#include "guest/capture/capture_listener.h"
 
 #include "base/json.h"
 
