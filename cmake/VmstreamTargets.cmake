@@ -61,3 +61,25 @@ function(vmstream_unite_folders target)
     endif()
   endforeach()
 endfunction()
+
+# vmstream_add_twin(NAME TYPE): the library once more from the same objects, STATIC or SHARED. Built
+# where it is needed.
+function(vmstream_add_twin name type)
+  add_library(${name} ${type} EXCLUDE_FROM_ALL $<TARGET_OBJECTS:vmstream>)
+  get_target_property(libraries vmstream LINK_LIBRARIES)
+  target_link_libraries(${name} PRIVATE ${libraries})
+  target_include_directories(${name}
+    INTERFACE $<TARGET_PROPERTY:vmstream,INTERFACE_INCLUDE_DIRECTORIES>)
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
+endfunction()
+
+# vmstream_export_public_api(TARGET): of the library as a shared one. What no public header declares
+# stays inside.
+function(vmstream_export_public_api target)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  set(map ${CMAKE_CURRENT_BINARY_DIR}/${target}.map)
+  add_custom_command(TARGET ${target} PRE_LINK VERBATIM
+    COMMAND Python3::Interpreter ${PROJECT_SOURCE_DIR}/cmake/public_api.py
+      ${PROJECT_SOURCE_DIR}/lib/include ${map})
+  target_link_options(${target} PRIVATE LINKER:--version-script=${map})
+endfunction()

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/byte_reader.h>
+#include "base/byte_reader.h"
 #include "fuzz_input.h"
 #include "guest/restore/stream_guard.h"
 #include "support/fake_qemu.h"

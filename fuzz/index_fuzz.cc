@@ -5,6 +5,8 @@
 
 #include <vector>
 
+#include "codec/gzip/resume_points.h"
+#include "codec/trailer/block_table.h"
 #include "fuzz_input.h"
 #include "mended_index.h"
 

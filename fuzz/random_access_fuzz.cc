@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Any bytes as a compressed file that is read by position: trailer, seek table, walk over the
 // blocks, resume points. What is read that way is what a decoder gives from front to end.
-#include <vmstream/random_decoder.h>
-#include <vmstream/resume_points.h>
-#include <vmstream/trailer.h>
+#include "codec/gzip/resume_points.h"
+#include "codec/random_decoder.h"
+#include "codec/trailer/trailer.h"
 #include "state/index_comparison.h"
 
 #include <algorithm>

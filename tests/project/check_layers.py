@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Checks that the layers of the project include each other in one direction only.
+"""Checks that the layers of the project include each other in one direction only, and the folders of a
+layer likewise.
 
     base < io < { pipeline, format } ;  pipeline < { codec, crypto } ;
     { format, codec, crypto } < state < { guest, analysis } < tools ;  door: one header that
@@ -31,11 +32,10 @@ BELOW = {
 # The layer that each public header belongs to. A new header must be entered here.
 PUBLIC = {
     "door": "vmstream",
-    "base": "byte_reader cancellation digest result text",
-    "io": "byte_sink byte_source command file_claim output_file random_source secret",
+    "base": "cancellation digest result text",
+    "io": "byte_sink byte_source command file_claim file_digest output_file random_source secret",
     "format": "device_state format multifd parser stream_statistics visitor vmdesc writer",
-    "pipeline": "digesting",
-    "codec": "block_table codec random_decoder resume_points trailer",
+    "codec": "codec",
     "crypto": "openpgp",
     "state": "compact guest_memory indexing page_map ram_image saved_disk state_file state_index state_writer",
     "guest": "capture convergence lazy_file lazy_restore qmp restore",
@@ -139,6 +139,47 @@ def check_tool_file(path, tool):
             yield number, f'"{name}": tools include <vmstream/...>, tools/common and their own folder'
 
 
+def folder_of(name):
+    """The folder of a file that is spelled from its layer."""
+    return name.rpartition("/")[0]
+
+
+def folder_includes(root):
+    """For each folder of the library: the folders that it includes from, and where first."""
+    reach = {}
+    for path in sources(root / "lib/src"):
+        folder = folder_of(path.relative_to(root / "lib/src").as_posix())
+        for number, quoted, name in includes(path):
+            if quoted and folder_of(name) != folder:
+                place = f"{path.relative_to(root)}:{number}"
+                reach.setdefault(folder, {}).setdefault(folder_of(name), place)
+    return reach
+
+
+def find_circle(reach, start):
+    """The shortest way from `start` back to it over folders that come after it by name, or None: each
+    circle is found from the first of its folders."""
+    ways = [[start]]
+    seen = set()
+    for way in ways:
+        for folder in sorted(reach.get(way[-1], {})):
+            if folder == start:
+                return [*way, start]
+            if folder > start and folder not in seen:
+                seen.add(folder)
+                ways.append([*way, folder])
+    return None
+
+
+def check_folders(root):
+    """Yields 'file:line: problem' for each circle of folders, at one include of it."""
+    reach = folder_includes(root)
+    for start in sorted(reach):
+        circle = find_circle(reach, start)
+        if circle:
+            yield f"{reach[start][circle[1]]}: a circle of folders: {' > '.join(circle)}"
+
+
 def sources(folder):
     return sorted(p for p in folder.rglob("*") if p.suffix in {".h", ".cc"})
 
@@ -155,6 +196,7 @@ def check_tree(root):
             continue
         for number, problem in check_library_file(path, layer, root):
             yield f"{path.relative_to(root)}:{number}: {problem}"
+    yield from check_folders(root)
     for path in sources(root / "tools"):
         tool = path.relative_to(root / "tools").parts[0]
         for number, problem in check_tool_file(path, tool):
@@ -186,18 +228,41 @@ SELF_TESTS = [
     ("tools/vmdump/main.cc", '#include "format/parser.h"\n', "tools include"),
 ]
 
+# What each folder of codec includes from, by letter; the circle that must be found (None: none)
+FOLDER_SELF_TESTS = [
+    ({"a": "b", "b": "c", "c": ""}, None),
+    ({"a": "bc", "b": "c", "c": ""}, None),
+    ({"a": "b", "b": "a"}, "codec/a > codec/b > codec/a"),
+    ({"a": "b", "b": "c", "c": "a"}, "codec/a > codec/b > codec/c > codec/a"),
+    ({"a": "b", "b": "c", "c": "b"}, "codec/b > codec/c > codec/b"),
+]
+
+
+def check_files(files):
+    """What is found in a project of these files, each with its text."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, text in files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text, encoding="utf-8")
+        return list(check_tree(root))
+
+
+def is_as_expected(found, expected):
+    return not found if expected is None else len(found) == 1 and expected in found[0]
+
 
 def self_test():
     for file_name, text, expected in SELF_TESTS:
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            for wanted in ("lib/include/vmstream/command.h", file_name):
-                (root / wanted).parent.mkdir(parents=True, exist_ok=True)
-                (root / wanted).write_text(text if wanted == file_name else "", encoding="utf-8")
-            found = list(check_tree(root))
-        good = not found if expected is None else len(found) == 1 and expected in found[0]
-        if not good:
+        found = check_files({"lib/include/vmstream/command.h": "", file_name: text})
+        if not is_as_expected(found, expected):
             print(f"self-test: {file_name} with {text!r}: found {found}, wanted {expected!r}")
+            return 1
+    for reach, expected in FOLDER_SELF_TESTS:
+        found = check_files({f"lib/src/codec/{one}/x.h": "".join(
+            f'#include "codec/{other}/x.h"\n' for other in others) for one, others in reach.items()})
+        if not is_as_expected(found, expected):
+            print(f"self-test: folders {reach}: found {found}, wanted {expected!r}")
             return 1
     return 0
 

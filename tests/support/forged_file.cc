@@ -3,10 +3,10 @@
 #include <vmstream/codec.h>
 #include <vmstream/indexing.h>
 #include <vmstream/output_file.h>
-#include <vmstream/random_decoder.h>
 #include <vmstream/state_file.h>
 
 #include "codec/indexed_encoder.h"
+#include "codec/random_decoder.h"
 #include "support/forged_index.h"
 
 namespace testing {

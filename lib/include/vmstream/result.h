@@ -39,6 +39,10 @@ struct Error {
   std::string hint = {};
 };
 
+/// Whether the bytes of a stream are at fault, and not the world around it (I/O, interruption) or
+/// who asked.
+bool is_stream_fault(const Error& error);
+
 /// An Errc::Environment error for a failed system call: "`what`: strerror(`error_number`)".
 Error system_error(std::string what, int error_number);
 

@@ -11,15 +11,16 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/block_table.h>
 #include <vmstream/format.h>
 #include <vmstream/page_map.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
-#include <vmstream/resume_points.h>
 #include <vmstream/saved_disk.h>
 
 namespace vmstream {
+
+class BlockTable;
+struct ResumePoints;
 
 /// Every page of a RAM block, as a page map has them: `sent` and `absent` are all of the block.
 struct PageAccount {

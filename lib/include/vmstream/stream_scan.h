@@ -61,9 +61,6 @@ ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOpt
 ScanResult scan_seekable(RandomSource& plain, StreamVisitor& visitor,
                          const ScanOptions& options = {});
 
-/// True for the faults of a stream, false for those of the world around it (I/O, interruption).
-bool is_stream_fault(const Error& error);
-
 /// What QEMU makes of the fault that ended a scan. Behind EOF it reads nothing that matters to it,
 /// and what was too large for this reader it may load.
 LoadEffect effect_of_fault(const ScanResult& scan);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/byte_reader.h>
+#include "base/byte_reader.h"
 
 #include <fmt/format.h>
 

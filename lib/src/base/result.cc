@@ -7,6 +7,11 @@
 
 namespace vmstream {
 
+bool is_stream_fault(const Error& error) {
+  return error.code == Errc::Malformed || error.code == Errc::Truncated ||
+         error.code == Errc::Unsupported;
+}
+
 Error system_error(std::string what, int error_number) {
   return Error{Errc::Environment,
                fmt::format("{}: {}", what, std::generic_category().message(error_number))};

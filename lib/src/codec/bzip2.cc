@@ -8,7 +8,7 @@
 #include <array>
 #include <limits>
 
-#include "codec/blocks/block_codec.h"
+#include "codec/codecs.h"
 
 namespace vmstream {
 namespace {

@@ -8,12 +8,10 @@
 #include <array>
 #include <cstring>
 
-#include "codec/blocks/block_codec.h"
-#include "codec/blocks/block_decoder.h"
-#include "codec/blocks/block_encoder.h"
+#include "base/endian.h"
 #include "codec/bzip2_split.h"
+#include "codec/codecs.h"
 #include "codec/indexed_encoder.h"
-#include "codec/little_endian.h"
 #include "codec/trailer/trailer.h"
 
 namespace vmstream {

@@ -9,8 +9,8 @@
 
 #include <algorithm>
 
-#include "codec/blocks/stream_only_codec.h"
-#include "codec/little_endian.h"
+#include "base/endian.h"
+#include "codec/codecs.h"
 
 namespace vmstream {
 namespace {

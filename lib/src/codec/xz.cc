@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <array>
 
-#include "codec/blocks/stream_only_codec.h"
+#include "codec/codecs.h"
 
 namespace vmstream {
 namespace {

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 
+#include "base/endian.h"
 #include "base/hash.h"
-#include "codec/blocks/block_codec.h"
-#include "codec/little_endian.h"
+#include "codec/codecs.h"
 #include "codec/trailer/trailer.h"
 #include "io/wait.h"
 

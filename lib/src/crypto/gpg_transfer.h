@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One run of gpg with bytes going through it.
+// One run of gpg with bytes going through it: pulled through it, or pushed into it.
 #pragma once
 
 #include <functional>
@@ -92,6 +92,28 @@ class GpgTransfer {
   GpgData input_;
   GpgData output_;
   GpgContext context_;  // last: while it goes it still takes watches away
+};
+
+/// Takes bytes as they come; `accept` gets what gpg makes of them, from within write() and
+/// finish(). `what` stands before gpg's errors: "encryption".
+class GpgFeed {
+ public:
+  GpgFeed(GpgContext context, std::string what, GpgTransfer::Accept accept, WaitLimits limits);
+
+  Status begin(const GpgTransfer::Begin& begin) { return transfer_.begin(begin); }
+  Status write(std::span<const std::byte> bytes);
+  /// Ends the input and waits for gpg's end.
+  Status finish();
+
+  gpgme_ctx_t context() const { return transfer_.context(); }
+
+ private:
+  Result<size_t> supply(std::span<std::byte> into);
+
+  std::string what_;
+  std::span<const std::byte> pending_;  // of the write under way
+  bool ended_ = false;
+  GpgTransfer transfer_;  // last: it calls back
 };
 
 }  // namespace vmstream

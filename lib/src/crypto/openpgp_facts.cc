@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string_view>
 
+#include <vmstream/openpgp.h>
 #include <vmstream/text.h>
 #include "crypto/gpg_keys.h"
-#include "crypto/writing_keys.h"
 
 namespace vmstream {
 namespace {
@@ -89,6 +92,28 @@ OpenPgpSignature signature_of(const _gpgme_signature& found, WaitLimits limits) 
   return signature;
 }
 
+// The places in gpg whose errors tell of a key, and not of what it opens.
+constexpr std::array<std::string_view, 3> kKeyPlaces{"pkdecrypt_failed", "get_passphrase",
+                                                     "symkey_decrypt.maybe_error"};
+
+// What GPGME says where a key or a passphrase may be at fault, or else the content.
+constexpr std::array kBlamesKeys{GPG_ERR_NO_SECKEY, GPG_ERR_DECRYPT_FAILED, GPG_ERR_CANCELED,
+                                 GPG_ERR_FULLY_CANCELED, GPG_ERR_BAD_PASSPHRASE};
+
+// "pkdecrypt_failed 16777226", "symkey_decrypt.maybe_error 11_BAD_PASSPHRASE"
+gpgme_error_t key_error_in(std::string_view arguments) {
+  size_t end = arguments.find(' ');
+  if (end == std::string_view::npos) return 0;
+  std::string_view place = arguments.substr(0, end);
+  for (std::string_view known : kKeyPlaces) {
+    if (place == known) {
+      std::string number(arguments.substr(end + 1));
+      return static_cast<gpgme_error_t>(std::strtoul(number.c_str(), nullptr, 10));
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 std::string_view name_of(SignatureStatus status) {
@@ -133,6 +158,66 @@ Status check_signatures(const OpenPgpFacts& facts) {
                  fmt::format("bad signature of {}: the content is not what was signed", who)};
   }
   return ok();
+}
+
+Status DecryptionNotes::listen(gpgme_ctx_t context) {
+  if (auto error = gpgme_set_ctx_flag(context, "full-status", "1")) {
+    return openpgp_error("OpenPGP", error);
+  }
+  gpgme_set_status_cb(context, on_status, this);
+  return ok();
+}
+
+gpgme_error_t DecryptionNotes::correct(gpgme_error_t verdict) const {
+  auto code = gpgme_err_code(verdict);
+  bool blames_keys = std::find(kBlamesKeys.begin(), kBlamesKeys.end(), code) != kBlamesKeys.end();
+  if (!blames_keys) return verdict;
+  if (content_key_found_) return gpgme_error(GPG_ERR_DECRYPT_FAILED);
+  return key_error_ != 0 ? key_error_ : verdict;
+}
+
+gpgme_error_t DecryptionNotes::on_status(void* self, const char* keyword, const char* arguments) {
+  auto& notes = *static_cast<DecryptionNotes*>(self);
+  std::string_view word = keyword;
+  if (word == "DECRYPTION_KEY") notes.secret_key_found_ = true;
+  if (word == "DECRYPTION_INFO") notes.content_key_found_ = true;
+  // Bad content can look like one more message, for which gpg asks for a passphrase.
+  if (word == "ERROR" && !notes.secret_key_found_) {
+    if (auto error = key_error_in(arguments)) {
+      notes.key_error_ = error;
+      notes.content_key_found_ = false;  // a wrong passphrase gives a key as well
+    }
+  }
+  return 0;
+}
+
+Result<RequiredSigner> RequiredSigner::find(const std::string& name, WaitLimits limits) {
+  auto key = find_key(name, KeyUse::Verify, limits);
+  if (!key) return key.error();
+  RequiredSigner signer;
+  signer.fingerprints_.emplace_back((*key)->fpr);
+  for (auto* subkey = (*key)->subkeys; subkey; subkey = subkey->next) {
+    signer.fingerprints_.emplace_back(subkey->fpr);
+  }
+  return signer;
+}
+
+Status RequiredSigner::check(std::span<const std::shared_ptr<const OpenPgpFacts>> messages) const {
+  std::string found;
+  for (const auto& message : messages) {
+    for (const auto& signature : message->signatures) {
+      if (made(signature)) return ok();
+      found += fmt::format("{}signature of {} ({})", found.empty() ? "" : ", ",
+                           signature.fingerprint, name_of(signature.status));
+    }
+  }
+  return Error{Errc::Refused, fmt::format("no good signature of key {}: found {}", fingerprint(),
+                                          found.empty() ? "none at all" : found)};
+}
+
+bool RequiredSigner::made(const OpenPgpSignature& signature) const {
+  return signature.status == SignatureStatus::Good &&
+         std::ranges::find(fingerprints_, signature.fingerprint) != fingerprints_.end();
 }
 
 }  // namespace vmstream

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What GPGME says of a message that has been read, in this library's words.
+// What gpg says of a message while and after it is read, in this library's words.
 #pragma once
 
 #include <vmstream/openpgp.h>
@@ -13,5 +13,28 @@ OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind, WaitLimits lim
 
 /// Success unless a signature is bad.
 Status check_signatures(const OpenPgpFacts& facts);
+
+/// Knows why a decryption failed. GPGME's verdict is "no secret key" whenever a recipient's is not
+/// here, be it that the content of the message is damaged, and "decryption failed" where gpg-agent
+/// could not ask for a passphrase.
+class DecryptionNotes {
+ public:
+  DecryptionNotes() = default;
+  DecryptionNotes(const DecryptionNotes&) = delete;
+  DecryptionNotes& operator=(const DecryptionNotes&) = delete;
+
+  /// Listens to what is done in `context` from now on. Must outlive that.
+  Status listen(gpgme_ctx_t context);
+
+  /// `verdict` is GPGME's on the whole operation.
+  gpgme_error_t correct(gpgme_error_t verdict) const;
+
+ private:
+  static gpgme_error_t on_status(void* self, const char* keyword, const char* arguments);
+
+  bool secret_key_found_ = false;  // and it has opened the message
+  bool content_key_found_ = false;
+  gpgme_error_t key_error_ = 0;  // why a secret key or a passphrase that is here was of no use
+};
 
 }  // namespace vmstream

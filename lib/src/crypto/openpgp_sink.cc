@@ -6,10 +6,9 @@
 #include <array>
 
 #include <vmstream/openpgp.h>
-#include "crypto/detached_signer.h"
 #include "crypto/gpg_keys.h"
+#include "crypto/gpg_transfer.h"
 #include "crypto/openpgp_packets.h"
-#include "crypto/packet_frames.h"
 
 namespace vmstream {
 namespace {
@@ -71,6 +70,58 @@ class EncryptingSink final : public ByteSink {
   std::shared_ptr<const Secret> passphrase_;  // asked for while gpg runs
   GpgFeed feed_;                              // last: it calls back
 };
+
+constexpr size_t kMostSignatureBytes = 64 * 1024;
+
+// Has gpg make a signature over what it is shown, which goes elsewhere.
+class DetachedSigner {
+ public:
+  static Result<std::unique_ptr<DetachedSigner>> start(const WritingKeys& keys);
+  DetachedSigner(GpgContext context, WaitLimits limits);
+
+  Status update(std::span<const std::byte> bytes) { return feed_.write(bytes); }
+  Result<SignaturePacket> finish();
+
+ private:
+  Status accept(std::span<const std::byte> bytes);
+
+  std::vector<std::byte> signature_;
+  GpgFeed feed_;  // last: it calls back
+};
+
+DetachedSigner::DetachedSigner(GpgContext context, WaitLimits limits)
+    : feed_(
+          std::move(context), "signing",
+          [this](std::span<const std::byte> bytes) { return accept(bytes); }, limits) {}
+
+Result<std::unique_ptr<DetachedSigner>> DetachedSigner::start(const WritingKeys& keys) {
+  auto context = make_writing_context(keys);
+  if (!context) return context.error();
+  auto signer = std::make_unique<DetachedSigner>(std::move(*context), keys.limits);
+  auto begun =
+      signer->feed_.begin([](gpgme_ctx_t gpg, gpgme_data_t content, gpgme_data_t signature) {
+        return gpgme_op_sign_start(gpg, content, signature, GPGME_SIG_MODE_DETACH);
+      });
+  if (!begun) return begun.error();
+  return signer;
+}
+
+Result<SignaturePacket> DetachedSigner::finish() {
+  if (auto finished = feed_.finish(); !finished) return finished.error();
+  auto* result = gpgme_op_sign_result(feed_.context());
+  if (!result || !result->signatures || !result->signatures->fpr) {
+    return Error{Errc::Environment, "signing: gpg made no signature"};
+  }
+  return parse_signature(std::move(signature_), result->signatures->fpr);
+}
+
+Status DetachedSigner::accept(std::span<const std::byte> bytes) {
+  if (bytes.size() > kMostSignatureBytes - signature_.size()) {
+    return Error{Errc::Environment, "signing: gpg's signature does not end"};
+  }
+  signature_.insert(signature_.end(), bytes.begin(), bytes.end());
+  return ok();
+}
 
 // Signs without encrypting. gpg would compress such a message and cannot be told through GPGME not
 // to; so the packets around the content are written here, and gpg makes the signature over it.

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include <vmstream/openpgp.h>
-#include "crypto/decryption_notes.h"
 #include "crypto/gpg_transfer.h"
 #include "crypto/openpgp_facts.h"
 

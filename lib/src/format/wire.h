@@ -1,18 +1,36 @@
 // SPDX-License-Identifier: MIT
-// Constants and sizes of the wire, shared by readers and writers. No logic. docs/format.md
-// explains.
+// Constants and sizes of the wire, once for all readers and writers (docs/format.md explains them),
+// and the errors of bytes that break its rules.
+//
+// The constants have a namespace of their own because their names are short, and so that each use
+// shows that the number is of the format and no choice of ours.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <utility>
+
+#include <vmstream/result.h>
 
 namespace vmstream::wire {
+
+inline constexpr uint32_t kSectionedVersion = 3;  ///< of streams made of sections; older: records
 
 inline constexpr size_t kHeaderBytes = 8;
 inline constexpr size_t kFooterBytes = 5;         ///< 0x7e, be32 section id
 inline constexpr size_t kVmdescHeaderBytes = 5;   ///< 0x06, be32 length
 inline constexpr size_t kCommandHeaderBytes = 5;  ///< 0x08, be16 command, be16 length
-inline constexpr size_t kMaxSectionHeaderBytes = 1 + 4 + 1 + 255 + 4 + 4;
+/// Type, section id, length of the name, instance id, version; the name not counted.
+inline constexpr size_t kSectionHeaderBytes = 1 + 4 + 1 + 4 + 4;
+inline constexpr size_t kMaxSectionHeaderBytes = kSectionHeaderBytes + 255;
+inline constexpr size_t kSectionVersionBytes = 4;  ///< the last of a section's header
+/// Mark, length of the name, version; the name not counted.
+inline constexpr size_t kSubsectionHeaderBytes = 1 + 1 + 4;
+
+// Versions of the ram section.
+inline constexpr uint32_t kRamVersionFlat = 3;   ///< pages by address, no block list
+inline constexpr uint32_t kRamVersionNamed = 4;  ///< pages by block and offset
 
 // The word that opens each record of the ram section: offset | flags.
 inline constexpr uint64_t kRamFull = 0x001;  ///< receivers of 0.10 only; no release sends it
@@ -84,3 +102,18 @@ inline constexpr uint32_t kMultifdMethodMask = 0x3e;
 inline constexpr uint32_t kMultifdDevice = 0x40;
 
 }  // namespace vmstream::wire
+
+namespace vmstream {
+
+/// Bytes that no QEMU would have written. `at` is an offset in the plain stream.
+inline Error malformed(uint64_t at, std::string message) {
+  return Error{Errc::Malformed, std::move(message), at};
+}
+
+/// A fault that hurts the description alone, with a hint how to restore without it.
+inline Error with_description_hint(Error fault) {
+  fault.hint = "--accept-damaged-description restores the guest without the description";
+  return fault;
+}
+
+}  // namespace vmstream

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "guest/capture/capture_mode.h"
 #include "guest/monitor/qmp_address.h"
+#include "guest/monitor/qmp_command.h"
 
 namespace vmstream {
 namespace {
@@ -21,11 +22,6 @@ namespace {
 std::string qmp_line(const char* name, const Json& arguments = {}) {
   if (arguments.is_null()) return fmt::format("{{\"execute\": \"{}\"}}\n", name);
   return fmt::format("{{\"execute\": \"{}\", \"arguments\": {}}}\n", name, to_text(arguments));
-}
-
-// Whether the monitor there can hand QEMU a descriptor.
-bool passes_fds(const QmpAddress& address) {
-  return address.kind == QmpAddress::Kind::Unix;
 }
 
 // As QEMU is set if nobody has changed it; capabilities are off.

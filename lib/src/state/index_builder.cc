@@ -8,7 +8,7 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/vmdesc.h>
-#include "format/ram/ram_discard.h"
+#include "format/ram/ram_records.h"
 #include "state/page_account.h"
 #include "state/page_collector.h"
 #include "state/record_collector.h"

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/block_table.h>
 #include <vmstream/state_index.h>
 #include <vmstream/visitor.h>
 #include "state/seekable_state.h"

@@ -5,8 +5,8 @@
 
 #include <vmstream/indexing.h>
 #include <vmstream/parser.h>
-#include <vmstream/random_decoder.h>
-#include <vmstream/resume_points.h>
+#include "codec/gzip/resume_points.h"
+#include "codec/random_decoder.h"
 #include "io/wait.h"
 #include "state/recognise.h"
 #include "state/state_file_state.h"

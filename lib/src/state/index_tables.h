@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <vmstream/state_index.h>
+#include "codec/trailer/block_table.h"
 
 namespace vmstream {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 
 #include <vmstream/digest.h>
-#include <vmstream/random_decoder.h>
-#include <vmstream/trailer.h>
+#include "codec/random_decoder.h"
+#include "codec/trailer/trailer.h"
 #include "state/index_comparison.h"
 
 namespace vmstream {

@@ -9,10 +9,9 @@
 #include <utility>
 
 #include <vmstream/text.h>
-#include "format/ram/compressed_page.h"
+#include "base/endian.h"
+#include "format/ram/packed_page.h"
 #include "format/ram/ram_records.h"
-#include "format/ram/xbzrle.h"
-#include "format/stream/window.h"
 #include "format/wire.h"
 
 namespace vmstream {

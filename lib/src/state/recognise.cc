@@ -7,8 +7,8 @@
 #include <array>
 #include <string_view>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

@@ -7,8 +7,7 @@
 
 #include <vmstream/random_source.h>
 #include <vmstream/state_index.h>
-
-#include "format/stream/records.h"
+#include "format/records/records.h"
 
 namespace vmstream {
 

@@ -5,8 +5,9 @@
 
 #include <algorithm>
 
-#include <vmstream/random_decoder.h>
-#include <vmstream/trailer.h>
+#include "codec/gzip/resume_points.h"
+#include "codec/random_decoder.h"
+#include "codec/trailer/trailer.h"
 #include "state/recognise.h"
 #include "state/sidecar_trust.h"
 

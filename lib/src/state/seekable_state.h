@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/random_decoder.h>
 #include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/state_index.h>

@@ -11,6 +11,7 @@
 
 #include <vmstream/text.h>
 #include "base/hash.h"
+#include "codec/gzip/resume_points.h"
 #include "state/index_tables.h"
 #include "state/page_account.h"
 #include "state/table_coding.h"

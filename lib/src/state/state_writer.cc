@@ -6,10 +6,10 @@
 #include <utility>
 
 #include <vmstream/command.h>
-#include <vmstream/digesting.h>
 #include <vmstream/indexing.h>
 #include <vmstream/text.h>
 #include "codec/indexed_encoder.h"
+#include "pipeline/digesting_sink.h"
 
 namespace vmstream {
 namespace {

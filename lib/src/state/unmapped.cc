@@ -7,7 +7,7 @@
 #include <vmstream/indexing.h>
 #include <vmstream/parser.h>
 #include "format/ram/ram_records.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "io/piecewise_source.h"
 #include "state/rewriting.h"
 #include "state/wanted_feed.h"

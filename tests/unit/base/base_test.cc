@@ -3,10 +3,10 @@
 
 #include <thread>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/cancellation.h>
 #include <vmstream/digest.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
 #include "base/unique_fd.h"
 #include "support/catch.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/block_table.h>
+#include "codec/trailer/block_table.h"
 
 #include "support/catch.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Plain bytes by position, from files good and bad.
-#include <vmstream/random_decoder.h>
+#include "codec/random_decoder.h"
 
 #include "unit/codec/trailer_fixture.h"
 

@@ -2,7 +2,7 @@
 // xz and lz4, which are read and not written: files of the stock tools, and damaged ones.
 #include <algorithm>
 
-#include "codec/crc32.h"
+#include "base/hash.h"
 #include "unit/codec/codec_fixture.h"
 
 using namespace vmstream;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Places inside gzip members at which decoding begins.
-#include <vmstream/resume_points.h>
+#include "codec/gzip/resume_points.h"
 
 #include <fmt/format.h>
 

@@ -2,8 +2,8 @@
 // Verbs for files with a trailer.
 #pragma once
 
-#include <vmstream/random_decoder.h>
-#include <vmstream/trailer.h>
+#include "codec/random_decoder.h"
+#include "codec/trailer/trailer.h"
 #include "unit/codec/codec_fixture.h"
 
 namespace testing {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The trailer: written behind the blocks, found from the end, passed over by stock tools.
-#include <vmstream/trailer.h>
+#include "codec/trailer/trailer.h"
 
 #include <fmt/format.h>
 
-#include "codec/crc32.h"
-#include "codec/little_endian.h"
-#include "codec/trailer/seek_table.h"
+#include "base/endian.h"
+#include "base/hash.h"
+#include "codec/trailer/block_table.h"
 #include "codec/trailer/trailer_wrap.h"
 #include "unit/codec/trailer_fixture.h"
 

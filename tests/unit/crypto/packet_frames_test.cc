@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "crypto/packet_frames.h"
+#include "crypto/openpgp_packets.h"
 #include "support/catch.h"
 
 using namespace vmstream;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/ram/xbzrle.h"
+#include "format/ram/packed_page.h"
 
 #include <string>
 #include <string_view>

@@ -4,9 +4,8 @@
 
 #include <vmstream/codec.h>
 #include <vmstream/ram_image.h>
-#include <vmstream/random_decoder.h>
-#include <vmstream/trailer.h>
-
+#include "codec/random_decoder.h"
+#include "codec/trailer/trailer.h"
 #include "support/catch.h"
 #include "support/stream_builder.h"
 #include "unit/guest/indexed_file.h"

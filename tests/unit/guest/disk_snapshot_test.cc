@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "base/json.h"
-#include "guest/capture/disk_moment.h"
+#include "guest/capture/capture_listener.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 #include "unit/guest/answering.h"

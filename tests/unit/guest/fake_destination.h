@@ -12,7 +12,7 @@
 
 #include <vmstream/parser.h>
 #include "base/unique_fd.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "support/catch.h"
 
 namespace testing {

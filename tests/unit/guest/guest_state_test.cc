@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/capture/guest_state.h"
+#include "guest/capture/borrowed_guest.h"
 
 #include <fmt/format.h>
 

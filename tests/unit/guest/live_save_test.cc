@@ -7,8 +7,8 @@
 #include <atomic>
 #include <thread>
 
-#include "guest/capture/pass_meter.h"
-#include "guest/capture/pause_clock.h"
+#include "guest/capture/capture_listener.h"
+#include "guest/capture/capture_recorder.h"
 #include "support/catch.h"
 #include "unit/guest/scripted_monitor.h"
 

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <thread>
 
-#include "guest/lazy/postcopy_recovery.h"
+#include "guest/lazy/postcopy_channel.h"
 #include "support/stream_builder.h"
 #include "support/temp_dir.h"
 #include "unit/guest/fake_destination.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/capture/page_tally.h"
+#include "guest/capture/capture_recorder.h"
 
 #include "support/catch.h"
 

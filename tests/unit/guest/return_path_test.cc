@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "guest/lazy/return_path.h"
+#include "guest/lazy/postcopy_channel.h"
 
 #include <algorithm>
 
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "support/catch.h"
 
 using namespace vmstream;

@@ -147,7 +147,7 @@ TEST_CASE("the digest is the same beside the stream and inline", "[tap]") {
   std::string digest = wanted.finish();
   for (DigestMode mode : {DigestMode::Inline, DigestMode::Beside}) {
     int reports = 0;
-    StreamTap tap(mode, [&](const StreamCounts&) { ++reports; });
+    ProgressTap tap(mode, [&](const StreamCounts&) { ++reports; });
     for (auto rest = std::span<const std::byte>(stream.bytes); !rest.empty();) {
       auto piece = rest.first(std::min<size_t>(rest.size(), 100'001));
       REQUIRE(tap.on_bytes(piece));
@@ -161,6 +161,6 @@ TEST_CASE("the digest is the same beside the stream and inline", "[tap]") {
 
 TEST_CASE("a digest that is given up does not hang", "[tap]") {
   std::vector<std::byte> bytes(4u << 20);
-  StreamTap tap(DigestMode::Beside, {});
+  ProgressTap tap(DigestMode::Beside, {});
   CHECK_FALSE(tap.on_bytes(bytes));  // zeros are no stream
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/digesting.h>
+#include "pipeline/digesting_sink.h"
 
 #include <algorithm>
 #include <array>

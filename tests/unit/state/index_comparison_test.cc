@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "codec/trailer/block_table.h"
 #include "support/catch.h"
 #include "support/forged_index.h"
 #include "support/state_files.h"

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include <vmstream/codec.h>
-
+#include "codec/random_decoder.h"
 #include "support/catch.h"
 #include "support/state_files.h"
 #include "support/stream_builder.h"

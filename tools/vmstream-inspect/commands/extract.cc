@@ -8,8 +8,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include <vmstream/digesting.h>
 #include <vmstream/extract.h>
+#include <vmstream/file_digest.h>
 #include <vmstream/output_file.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/text.h>

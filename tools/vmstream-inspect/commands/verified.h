@@ -9,7 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include <vmstream/digesting.h>
+#include <vmstream/file_digest.h>
 #include <vmstream/verification.h>
 #include "common/tool.h"
 #include "vmstream-inspect/commands/answer.h"

@@ -13,8 +13,6 @@
 namespace vmstream {
 namespace {
 
-constexpr uint64_t kVersionBytes = 4;
-
 // What the parser's messages about a section begin with.
 std::string front_of(const std::string& idstr) {
   return fmt::format("section '{}' ", escape(idstr));
@@ -117,7 +115,7 @@ void MessageExplainer::version(const Words& words) {
               }) != named.end();
   for (const SectionHeader* header : named) {
     if (same && header->version_id != version) continue;
-    say(header->body_offset - kVersionBytes,
+    say(header->body_offset - wire::kSectionVersionBytes,
         fmt::format(
             "The section '{}' at {:#x} has version {}, given here; {}.", escape(header->idstr),
             header->offset, header->version_id,
@@ -144,14 +142,13 @@ void MessageExplainer::say_footer(const KeptDevice& device) {
 // Where by the description the footer stands of a section that was lost for the want of it.
 std::optional<uint64_t> MessageExplainer::lost_footer(const Damage& damage,
                                                       const std::string& idstr) const {
-  constexpr uint64_t kHeadBytes = 1 + 4 + 1 + 4 + 4;  // and the name
   for (size_t i = 0; damage.to && found_.vmdesc && i < found_.vmdesc->devices().size(); ++i) {
     const VmdescDevice& one = found_.vmdesc->devices()[i];
     if (one.idstr != idstr) continue;
     bool is_here = std::ranges::any_of(found_.devices.devices(), [&](const KeptDevice& device) {
       return described(device) == &one;
     });
-    uint64_t at = damage.from + kHeadBytes + idstr.size() + one.body_length();
+    uint64_t at = damage.from + wire::kSectionHeaderBytes + idstr.size() + one.body_length();
     if (!is_here && at + wire::kFooterBytes <= *damage.to) return at;
   }
   return std::nullopt;
@@ -183,7 +180,7 @@ bool MessageExplainer::say_other_version(const KeptDevice& device) {
       description->version == header.version_id) {
     return false;
   }
-  say(header.body_offset - kVersionBytes,
+  say(header.body_offset - wire::kSectionVersionBytes,
       fmt::format(
           "The version of the section '{}' instance {} stands here: {}, but the description "
           "has {}. It is damaged.",

@@ -8,11 +8,10 @@
 #include <algorithm>
 #include <set>
 
-#include "analysis/extract/sparse_writer.h"
-#include "format/wire.h"
-
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
+#include "analysis/extract/sparse_writer.h"
+#include "base/byte_reader.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

@@ -6,15 +6,13 @@
 #include <algorithm>
 #include <vector>
 
+#include <vmstream/text.h>
 #include "analysis/extract/sparse_writer.h"
 #include "analysis/ram/page_table.h"
-#include "format/ram/compressed_page.h"
 #include "format/ram/list_progress.h"
-#include "format/ram/ram_discard.h"
+#include "format/ram/packed_page.h"
+#include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
-#include "format/ram/xbzrle.h"
-
-#include <vmstream/text.h>
 
 namespace vmstream {
 namespace {

@@ -8,8 +8,6 @@
 #include <vector>
 
 #include <vmstream/text.h>
-
-#include "format/malformed.h"
 #include "format/wire.h"
 
 namespace vmstream {
@@ -136,7 +134,7 @@ Status ChannelChecks::on_data(uint64_t offset, std::span<const std::byte> bytes)
   auto plain = unpacker_->unpack(bytes, plain_wanted_ - plain_found_);
   if (!plain) {
     Error fault = plain.error();
-    if (is_of_stream(fault)) fault.offset = offset;
+    if (is_stream_fault(fault)) fault.offset = offset;
     return fault;
   }
   plain_found_ += *plain;

@@ -8,9 +8,7 @@
 #include <utility>
 
 #include <vmstream/text.h>
-
 #include "analysis/multifd/channel_checks.h"
-#include "format/malformed.h"
 #include "format/wire.h"
 
 namespace vmstream {
@@ -86,7 +84,7 @@ Status MultifdGuest::read_channel(ByteSource& source, const ChannelOptions& opti
   }
   if (!common.main.within_limit()) return common.main.within_limit();
   if (!channel.fault) return ok();
-  if (!is_of_stream(*channel.fault)) return *channel.fault;
+  if (!is_stream_fault(*channel.fault)) return *channel.fault;
   channel.problems.add(*channel.fault, channel.plain_bytes);
   return ok();
 }

@@ -10,12 +10,12 @@
 
 #include <vmstream/device_state.h>
 #include <vmstream/text.h>
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
 
 constexpr std::string_view kBetweenRecords = "between records";
-constexpr uint32_t kSectionVersion = 3;  // of streams made of sections
 
 void name_identity(StretchWriter& out, std::string_view what, const SectionHeader& header) {
   out.counted(what, header.idstr);
@@ -67,7 +67,7 @@ void name_section_head(StretchWriter& out, const SectionHeader& header, uint32_t
   out.advance_to(header.offset, kBetweenRecords);
   out.set_section(&header);
   if (header.body_offset == header.offset) return;
-  if (stream_version < kSectionVersion) {
+  if (stream_version < wire::kSectionedVersion) {
     name_identity(out, "record name", header);
     out.count(header.body_offset - out.offset(), ByteKind::Number, "length of the body");
     return;

@@ -14,8 +14,8 @@
 #include "format/ram/ram_records.h"
 #include "format/wire.h"
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "analysis/ram/page_table.h"
-#include "format/ram/ram_discard.h"
+#include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
 
 namespace vmstream {

@@ -8,7 +8,7 @@
 #include <bit>
 #include <optional>
 
-#include "format/stream/window.h"
+#include "base/endian.h"
 
 namespace vmstream {
 namespace {

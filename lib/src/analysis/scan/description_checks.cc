@@ -7,6 +7,7 @@
 
 #include "analysis/scan/known_names.h"
 #include "format/layout/virtio_subsections.h"
+#include "format/wire.h"
 
 #include <vmstream/text.h>
 
@@ -76,7 +77,6 @@ void DescriptionChecks::check_device(const KeptDevice& device, const Vmdesc& vmd
 }
 
 void DescriptionChecks::check_version(const SectionHeader& header, const VmdescDevice& described) {
-  constexpr uint64_t kVersionBytes = 4;
   if (described.vmsd_name.empty() || described.version == header.version_id) return;
   std::string message = fmt::format("section '{}' has version {}, vmdesc says {}",
                                     escape(header.idstr), header.version_id, described.version);
@@ -84,7 +84,7 @@ void DescriptionChecks::check_version(const SectionHeader& header, const VmdescD
     message += fmt::format("; QEMU says \"unsupported version {} for '{}' v{}\"", header.version_id,
                            escape(header.idstr), described.version);
   }
-  log_.tell(header.body_offset - kVersionBytes, std::move(message));
+  log_.tell(header.body_offset - wire::kSectionVersionBytes, std::move(message));
 }
 
 void DescriptionChecks::check_virtio(const SectionHeader& header, const DeviceState& state) {

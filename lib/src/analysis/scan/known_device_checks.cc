@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/zero.h"
+#include "format/wire.h"
 
 #include <vmstream/text.h>
 
@@ -84,11 +85,10 @@ void KnownDeviceChecks::check_known(const KeptDevice& section, const KnownDevice
 }
 
 void KnownDeviceChecks::check_version(const SectionHeader& header, const KnownDevice& device) {
-  constexpr uint64_t kVersionBytes = 4;
   bool is_old = header.version_id < device.lowest_version;
   bool is_new = header.version_id > device.highest_version + spare_versions_;
   if (!is_old && !is_new) return;
-  log_.tell(header.body_offset - kVersionBytes,
+  log_.tell(header.body_offset - wire::kSectionVersionBytes,
             fmt::format("{} has version {}, QEMU knows {} to {}", name_of_section(header),
                         header.version_id, device.lowest_version, device.highest_version));
 }

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "format/stream/window.h"
+#include "base/endian.h"
 
 namespace vmstream {
 namespace {

@@ -5,12 +5,10 @@
 
 #include <utility>
 
-#include "analysis/scan/known_names.h"
-#include "format/ram/compressed_page.h"
-#include "format/ram/target_page.h"
-#include "format/ram/xbzrle.h"
-
 #include <vmstream/text.h>
+#include "analysis/scan/known_names.h"
+#include "format/ram/packed_page.h"
+#include "format/ram/target_page.h"
 
 namespace vmstream {
 

@@ -145,11 +145,6 @@ LoadEffect effect_of_fault(const ScanResult& scan) {
                                                          : LoadEffect::Refused;
 }
 
-bool is_stream_fault(const Error& error) {
-  return error.code == Errc::Malformed || error.code == Errc::Truncated ||
-         error.code == Errc::Unsupported;
-}
-
 ScanResult scan_stream(ByteSource& source, StreamVisitor& visitor, const ScanOptions& options) {
   Scan scan(visitor, options, {.resume = true});
   scan.read(source);

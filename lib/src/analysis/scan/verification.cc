@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "analysis/scan/stream_checks.h"
-#include "format/malformed.h"
+#include "format/wire.h"
 
 namespace vmstream {
 

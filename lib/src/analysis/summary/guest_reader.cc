@@ -6,7 +6,7 @@
 #include <chrono>
 #include <string_view>
 
-#include <vmstream/byte_reader.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

@@ -7,14 +7,12 @@
 
 #include <vmstream/ram_image.h>
 #include "analysis/summary/qemu_clues.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {
 namespace {
 
-constexpr uint32_t kUsualVersion = 3;  // the others have records of another form
-constexpr uint32_t kNamedBlocks = 4;   // version of the ram section
 // The RAM's slices lie in all blocks of a compressed file: a few of them, spread over it, stand for
 // all. The records in front of the RAM and behind it lie in a few blocks anyway.
 constexpr uint64_t kSlicesTried = 4;
@@ -153,7 +151,7 @@ void add_records(StreamSummary& summary, const std::vector<IndexedRecord>& recor
 
 bool confirm_records(const StateIndex& index, RandomSource* plain) {
   const StateFacts& facts = index.facts;
-  if (!index.records || facts.stream_version != kUsualVersion || facts.problems != 0 ||
+  if (!index.records || facts.stream_version != wire::kSectionedVersion || facts.problems != 0 ||
       !facts.complete || !covers_stream(index)) {
     return false;
   }
@@ -250,7 +248,7 @@ std::optional<StreamEnds> read_records(const StateIndex& index, RandomSource& pl
 std::optional<RamUsage> usage_from(const StateIndex& index) {
   const StateFacts& facts = index.facts;
   bool simple = index.pages && facts.complete && facts.problems == 0 && !facts.postcopy &&
-                facts.ram_version == kNamedBlocks && facts.page_record_bytes > 0 &&
+                facts.ram_version == wire::kRamVersionNamed && facts.page_record_bytes > 0 &&
                 index.pages->block_count() == facts.blocks.size();
   if (!simple || !is_one_pass(index)) return std::nullopt;
   RamUsageCollector collector;

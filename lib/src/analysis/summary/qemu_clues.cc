@@ -9,9 +9,9 @@
 #include <array>
 #include <charconv>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

@@ -9,12 +9,9 @@
 #include <string_view>
 #include <vector>
 
-#include "format/stream/records.h"
-#include "format/wire.h"
-
-#include <vmstream/byte_reader.h>
 #include <vmstream/parser.h>
 #include <vmstream/vmdesc.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 namespace {

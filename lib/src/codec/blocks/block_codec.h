@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the block encoder and the block decoder need to know about a compression format.
+// Compressing and decompressing on all cores, and what both need to know of a compression format.
 //
 // A compressed file is a row of units (gzip members, bzip2 streams, zstd frames) that can be
 // decoded each by itself. We write one unit a block; other programs write whatever they like.
@@ -13,7 +13,10 @@
 #include <string_view>
 #include <vector>
 
+#include <vmstream/byte_sink.h>
+#include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
+#include "codec/trailer/trailer.h"
 #include "pipeline/buffer.h"
 
 namespace vmstream {
@@ -107,13 +110,25 @@ class BlockCodec {
   virtual void list_engines(std::vector<std::string>& names) const = 0;
 };
 
-/// Null for Coding::None, which has no units.
-const BlockCodec* find_codec(Coding coding);
+/// A format that is read, not written, and whose units are all decoded as streams.
+class StreamOnlyCodec : public BlockCodec {
+ public:
+  size_t block_bytes(int) const final { return 0; }
+  std::unique_ptr<BlockCompressor> make_compressor(int, const WaitLimits&) const final {
+    return nullptr;
+  }
+  std::unique_ptr<UnitDecoder> make_unit_decoder() const final { return nullptr; }
+};
 
-const BlockCodec& gzip_codec();
-const BlockCodec& bzip2_codec();
-const BlockCodec& zstd_codec();
-const BlockCodec& xz_codec();
-const BlockCodec& lz4_codec();
+/// A sink that compresses block by block. `write_trailer` (may be empty) is called by finish(),
+/// after the last block.
+Result<std::unique_ptr<ByteSink>> make_block_encoder(const BlockCodec& codec, ByteSink& next,
+                                                     int level, const EncodeOptions& options,
+                                                     TrailerWriter write_trailer);
+
+/// A source that decompresses unit by unit.
+Result<std::unique_ptr<ByteSource>> make_block_decoder(const BlockCodec& codec,
+                                                       std::unique_ptr<ByteSource> compressed,
+                                                       DecodeOptions options);
 
 }  // namespace vmstream

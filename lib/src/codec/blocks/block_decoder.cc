@@ -3,16 +3,14 @@
 // one comes up that cannot (too long, of unknown size, or found by a guess that was wrong), the
 // pipeline runs empty and that unit is decoded as a stream on the caller's thread. Both kinds may
 // follow each other in one file.
-#include "codec/blocks/block_decoder.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <optional>
 
+#include "codec/blocks/block_codec.h"
 #include "codec/blocks/input_window.h"
 #include "codec/blocks/long_unit.h"
-#include "codec/trailer/trailer.h"
 #include "io/wait.h"
 #include "pipeline/ordered_pipeline.h"
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The caller's thread fills blocks and writes units, both in order; workers compress. A block and
 // its unit travel together and are used again, so that a long stream allocates nothing.
-#include "codec/blocks/block_encoder.h"
-
 #include <algorithm>
 #include <optional>
 
-#include "codec/crc32.h"
+#include "base/hash.h"
+#include "codec/blocks/block_codec.h"
 #include "pipeline/ordered_pipeline.h"
 
 namespace vmstream {

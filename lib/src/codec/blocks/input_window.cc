@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "codec/crc32.h"
+#include "base/hash.h"
 
 namespace vmstream {
 namespace {

@@ -4,7 +4,6 @@
 
 #include <array>
 
-#include "codec/crc32.h"
 #include "codec/gzip/deflate_engines.h"
 
 namespace vmstream {
@@ -87,15 +86,6 @@ std::unique_ptr<StreamInflater> make_stream_inflater() {
   return make_isal_stream_inflater();
 #else
   return make_zlib_stream_inflater();
-#endif
-}
-
-uint32_t crc32_of(std::span<const std::byte> bytes, uint32_t so_far) {
-  if (bytes.empty()) return so_far;  // the libraries take a null pointer for a new start
-#ifdef VMSTREAM_HAVE_LIBDEFLATE
-  return libdeflate_crc32_of(bytes, so_far);
-#else
-  return zlib_crc32(bytes, so_far);
 #endif
 }
 

@@ -2,8 +2,6 @@
 // What each deflate library offers. Functions of a library that is not built in do not exist.
 #pragma once
 
-#include <cstdint>
-
 #include "codec/gzip/deflate.h"
 
 namespace vmstream {
@@ -11,12 +9,10 @@ namespace vmstream {
 std::unique_ptr<Deflater> make_zlib_deflater(int level);
 std::unique_ptr<BlockInflater> make_zlib_block_inflater();
 std::unique_ptr<StreamInflater> make_zlib_stream_inflater();
-uint32_t zlib_crc32(std::span<const std::byte> bytes, uint32_t so_far);
 std::string zlib_name();
 
 std::unique_ptr<Deflater> make_libdeflate_deflater(int level);
 std::unique_ptr<BlockInflater> make_libdeflate_block_inflater();
-uint32_t libdeflate_crc32_of(std::span<const std::byte> bytes, uint32_t so_far);
 std::string libdeflate_name();
 
 std::unique_ptr<Deflater> make_isal_deflater(int level);

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 
+#include "base/hash.h"
 #include "codec/blocks/block_codec.h"
-#include "codec/crc32.h"
-#include "codec/damage.h"
 #include "codec/gzip/deflate.h"
 #include "codec/gzip/gzip_member.h"
 #include "codec/trailer/trailer.h"

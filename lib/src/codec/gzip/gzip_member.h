@@ -14,6 +14,7 @@
 // field). The check covers the bits that neither deflate nor the trailer look at.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -21,13 +22,19 @@
 #include <span>
 #include <string_view>
 
+#include "base/endian.h"
 #include "codec/blocks/block_codec.h"
-#include "codec/little_endian.h"
+#include "codec/trailer/trailer_wrap.h"
 
 namespace vmstream {
 
-constexpr std::array<uint8_t, 16> kMemberStart{0x1f, 0x8b, 0x08, 0x04, 0,   0,   0, 0,
-                                               0,    0xff, 0x0c, 0,    'V', 'S', 8, 0};
+/// Up to the member's length: kGzipFront, and the head of the extra field.
+inline constexpr auto kMemberStart = [] {
+  constexpr std::array<uint8_t, 6> kField{0x0c, 0, 'V', 'S', 8, 0};
+  std::array<uint8_t, kGzipFront.size() + kField.size()> start{};
+  std::ranges::copy(kField, std::ranges::copy(kGzipFront, start.begin()).out);
+  return start;
+}();
 constexpr size_t kMemberLengthAt = 16;
 constexpr size_t kMemberCheckAt = 20;
 constexpr size_t kMemberHeaderBytes = 24;
@@ -40,5 +47,7 @@ Error malformed_member(std::string_view what);
 Status check_member_trailer(std::span<const std::byte> trailer, uint32_t crc, uint64_t plain_bytes);
 
 std::unique_ptr<StreamDecoder> make_gzip_stream_decoder();
+
+const BlockCodec& gzip_codec();
 
 }  // namespace vmstream

@@ -10,12 +10,12 @@
 #include <optional>
 #include <utility>
 
+#include "base/hash.h"
 #include "codec/blocks/input_window.h"
 #include "codec/blocks/piece_cache.h"
-#include "codec/crc32.h"
 #include "codec/gzip/deflate.h"
 #include "codec/gzip/gzip_member.h"
-#include "codec/trailer/resume_points.h"
+#include "codec/gzip/resume_points.h"
 #include "io/wait.h"
 
 namespace vmstream {

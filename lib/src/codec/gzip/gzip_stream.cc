@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "codec/crc32.h"
+#include "base/hash.h"
 #include "codec/gzip/deflate.h"
 #include "codec/gzip/gzip_member.h"
 

@@ -54,9 +54,6 @@ std::unique_ptr<Deflater> make_libdeflate_deflater(int level) {
 std::unique_ptr<BlockInflater> make_libdeflate_block_inflater() {
   return std::make_unique<LibdeflateBlockInflater>();
 }
-uint32_t libdeflate_crc32_of(std::span<const std::byte> bytes, uint32_t so_far) {
-  return libdeflate_crc32(so_far, bytes.data(), bytes.size());
-}
 std::string libdeflate_name() {
   return fmt::format("libdeflate {}", LIBDEFLATE_VERSION_STRING);
 }

@@ -100,9 +100,6 @@ std::unique_ptr<BlockInflater> make_zlib_block_inflater() {
 std::unique_ptr<StreamInflater> make_zlib_stream_inflater() {
   return std::make_unique<ZlibStreamInflater>();
 }
-uint32_t zlib_crc32(std::span<const std::byte> bytes, uint32_t so_far) {
-  return static_cast<uint32_t>(crc32_z(so_far, input(bytes), bytes.size()));
-}
 std::string zlib_name() {
   return fmt::format("zlib {}", zlibVersion());
 }

@@ -5,11 +5,9 @@
 
 #include <algorithm>
 
-#include <vmstream/trailer.h>
-#include "codec/crc32.h"
-#include "codec/damage.h"
-#include "codec/little_endian.h"
-#include "codec/trailer/seek_table.h"
+#include "base/endian.h"
+#include "base/hash.h"
+#include "codec/trailer/block_table.h"
 #include "codec/trailer/trailer_wrap.h"
 
 namespace vmstream {

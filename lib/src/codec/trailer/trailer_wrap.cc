@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <bit>
 #include <optional>
 
-#include "codec/gzip/gzip_member.h"
-#include "codec/little_endian.h"
+#include "base/endian.h"
 
 namespace vmstream {
 namespace {
@@ -17,7 +16,6 @@ constexpr uint32_t kSkippableMagic = 0x184d2a56;
 constexpr size_t kZstdPrefixBytes = 12;
 constexpr size_t kZstdTagBytes = 4;
 
-constexpr size_t kGzipFixedBytes = 10;  // of a member's header
 constexpr size_t kGzipPrefixBytes = 16;
 constexpr size_t kSubfieldHeaderBytes = 4;
 constexpr std::array<uint8_t, 10> kGzipSuffix{0x03, 0x00};
@@ -89,6 +87,14 @@ class UnwrappingSource final : public RandomSource {
 
 }  // namespace
 
+int count_wrong_bits(std::span<const std::byte> found, std::span<const std::byte> wanted) {
+  int bits = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    bits += std::popcount(std::to_integer<uint8_t>(found[i] ^ wanted[i]));
+  }
+  return bits;
+}
+
 std::vector<std::byte> TrailerWrap::prefix(WrapKind kind, size_t content_bytes) const {
   std::vector<std::byte> bytes;
   if (coding_ == Coding::Zstd) {
@@ -98,8 +104,8 @@ std::vector<std::byte> TrailerWrap::prefix(WrapKind kind, size_t content_bytes) 
     bytes.push_back(static_cast<std::byte>(kind));
     return bytes;
   }
-  auto start = std::as_bytes(std::span(kMemberStart)).first(kGzipFixedBytes);
-  bytes.assign(start.begin(), start.end());
+  auto front = std::as_bytes(std::span(kGzipFront));
+  bytes.assign(front.begin(), front.end());
   append_le(bytes, content_bytes + kSubfieldHeaderBytes, 2);
   bytes.push_back(std::byte{'V'});
   bytes.push_back(static_cast<std::byte>(kind));

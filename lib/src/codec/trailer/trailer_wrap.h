@@ -2,15 +2,18 @@
 // Bytes of ours in a place that every gzip and zstd decoder passes over.
 //
 //   gzip: an empty member whose extra field holds one subfield, named by what it holds
-//           1f 8b 08 04  00 00 00 00 00 ff      as in gzip_member.h
+//           1f 8b 08 04  00 00 00 00 00 ff      kGzipFront
 //           le16 length + 4                     of the extra field
 //           'V' kind  le16 length  bytes
 //           03 00  00 00 00 00  00 00 00 00     no data, their checksum, their number
 //   zstd: a skippable frame
 //           le32 184d2a56  le32 length + 4
 //           'V' 'S' 'T' kind  bytes
+//
+// Bytes of ours that are damaged are told here from those that are something else, too.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -21,6 +24,17 @@
 #include <vmstream/random_source.h>
 
 namespace vmstream {
+
+/// How each gzip member of ours begins: magic, deflate, "there is an extra field"; no time, no
+/// hints, unknown system.
+inline constexpr std::array<uint8_t, 10> kGzipFront{0x1f, 0x8b, 0x08, 0x04, 0, 0, 0, 0, 0, 0xff};
+
+/// Bytes that differ in so few bits from what they would be are that, damaged: by chance this does
+/// not happen.
+inline constexpr int kDamageBits = 2;
+
+/// Bits in which the front of `found` differs from all of `wanted`, which is not longer.
+int count_wrong_bits(std::span<const std::byte> found, std::span<const std::byte> wanted);
 
 /// What a wrapping holds.
 enum class WrapKind : char { Index = 'I', Locator = 'L' };

@@ -6,17 +6,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "format/device/device_value.h"
-#include "format/layout/known_layout.h"
-
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
 #include <vmstream/text.h>
+#include "base/byte_reader.h"
+#include "format/description/device_value.h"
+#include "format/layout/known_layout.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
 
-constexpr uint64_t kSubsectionFrameBytes = 1 + 1 + 4;  // type byte, length of the name, version
 constexpr uint8_t kMoreElements = 1;
 constexpr uint8_t kNoMoreElements = 0;
 
@@ -53,24 +52,24 @@ DeviceState DeviceDecoder::decode() {
   return std::move(state_);
 }
 
-std::optional<uint64_t> DeviceDecoder::described_size(const Declaration& declaration) {
+std::optional<uint64_t> DeviceDecoder::described_size(const FieldGroup& group) {
   uint64_t sum = 0;
-  nodes_ += declaration.fields.size() + declaration.subsections.size();
-  for (const VmdescField& field : declaration.fields) {
+  nodes_ += group.fields.size() + group.subsections.size();
+  for (const VmdescField& field : group.fields) {
     uint64_t size = 0;
     if (__builtin_mul_overflow(field.size, field.array_len, &size)) return std::nullopt;
     if (__builtin_add_overflow(sum, size, &sum)) return std::nullopt;
   }
-  for (const VmdescSubsection& subsection : declaration.subsections) {
+  for (const VmdescSubsection& subsection : group.subsections) {
     auto size = described_size({subsection.fields, subsection.subsections});
     if (!size || __builtin_add_overflow(sum, *size, &sum)) return std::nullopt;
-    uint64_t frame = kSubsectionFrameBytes + subsection.vmsd_name.size();
+    uint64_t frame = wire::kSubsectionHeaderBytes + subsection.vmsd_name.size();
     if (__builtin_add_overflow(sum, frame, &sum)) return std::nullopt;
   }
   return sum;
 }
 
-DeviceDecoder::Declaration DeviceDecoder::element_of(const VmdescField& field, size_t number) {
+DeviceDecoder::FieldGroup DeviceDecoder::element_of(const VmdescField& field, size_t number) {
   const VmdescElement& first = field.elements[number];
   VmdescElement behind{field.fields.size(), field.subsections.size()};
   if (number + 1 < field.elements.size()) behind = field.elements[number + 1];
@@ -80,13 +79,13 @@ DeviceDecoder::Declaration DeviceDecoder::element_of(const VmdescField& field, s
           .subspan(first.first_subsection, behind.first_subsection - first.first_subsection)};
 }
 
-void DeviceDecoder::walk(const Declaration& declaration, std::vector<DeviceField>& fields,
+void DeviceDecoder::walk(const FieldGroup& group, std::vector<DeviceField>& fields,
                          std::vector<DeviceSubsection>& subsections) {
   RestSize rest;
-  for (size_t i = 0; i < declaration.fields.size(); ++i) {
-    const VmdescField& field = declaration.fields[i];
+  for (size_t i = 0; i < group.fields.size(); ++i) {
+    const VmdescField& field = group.fields[i];
     if (may_hide_elements(field) && !rest.known) {
-      rest = {true, described_size({declaration.fields.subspan(i), declaration.subsections})};
+      rest = {true, described_size({group.fields.subspan(i), group.subsections})};
     }
     path_.push_back(field.name);
     bool whole = walk_hidden_elements(field, rest.bytes, fields) || walk_field(field, fields);
@@ -94,7 +93,7 @@ void DeviceDecoder::walk(const Declaration& declaration, std::vector<DeviceField
     if (!whole) return;
     if (rest.bytes) *rest.bytes -= field.size * field.array_len;
   }
-  for (const VmdescSubsection& subsection : declaration.subsections) {
+  for (const VmdescSubsection& subsection : group.subsections) {
     walk_subsection(subsection, subsections);
   }
 }
@@ -281,14 +280,14 @@ DeviceField DeviceDecoder::decode_tree(const VmdescField& field) {
 }
 
 bool DeviceDecoder::take_element(const VmdescField& field, size_t number, DeviceField& list) {
-  Declaration declaration = element_of(field, number);
-  auto size = described_size(declaration);
+  FieldGroup group = element_of(field, number);
+  auto size = described_size(group);
   if (!size || *size > left()) return false;
   uint64_t start = pos_;
   DeviceField element = node(field, 0);
   element.kind = ValueKind::Struct;
   element.type = "struct";
-  walk(declaration, element.fields, element.subsections);
+  walk(group, element.fields, element.subsections);
   element.bytes = between(start, pos_);
   append_elements(list, std::move(element));
   return true;

@@ -25,7 +25,7 @@ class DeviceDecoder {
 
  private:
   // Fields and subsections that belong together: of a device, a struct, an element.
-  struct Declaration {
+  struct FieldGroup {
     std::span<const VmdescField> fields;
     std::span<const VmdescSubsection> subsections;
   };
@@ -37,10 +37,10 @@ class DeviceDecoder {
   };
   // Bytes that `declaration` describes; nothing where they overflow. What it looks at counts as
   // nodes: elements of an array share their declaration, which is looked at for each.
-  std::optional<uint64_t> described_size(const Declaration& declaration);
-  static Declaration element_of(const VmdescField& field, size_t number);
+  std::optional<uint64_t> described_size(const FieldGroup& group);
+  static FieldGroup element_of(const VmdescField& field, size_t number);
 
-  void walk(const Declaration& declaration, std::vector<DeviceField>& fields,
+  void walk(const FieldGroup& group, std::vector<DeviceField>& fields,
             std::vector<DeviceSubsection>& subsections);
   bool walk_field(const VmdescField& field, std::vector<DeviceField>& into);
   bool walk_array(const VmdescField& field, std::vector<DeviceField>& into);

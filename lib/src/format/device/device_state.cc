@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "format/description/device_value.h"
 #include "format/device/device_decoder.h"
-#include "format/device/device_value.h"
 
 namespace vmstream {
 namespace {

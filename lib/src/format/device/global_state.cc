@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "format/device/global_state.h"
 
-#include <vmstream/byte_reader.h>
+#include "base/byte_reader.h"
 
 namespace vmstream {
 

@@ -5,9 +5,7 @@
 #include <array>
 
 #include "format/layout/layout_writer.h"
-#include "format/layout/pci_layout.h"
-#include "format/layout/virtio_devices.h"
-#include "format/layout/virtio_layout.h"
+#include "format/layout/layouts.h"
 
 namespace vmstream {
 namespace {

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "format/device/device_value.h"
-
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
+#include "base/byte_reader.h"
+#include "format/description/device_value.h"
 
 namespace vmstream {
 namespace {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Registers as the PCI specifications have them: little endian, at fixed places; capabilities are a
 // list that leads from one place to the next, drawn up here in the order of their places.
-#include "format/layout/pci_layout.h"
+#include "format/layout/layouts.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include <array>
 #include <map>
 
-#include "format/device/device_value.h"
+#include "format/description/device_value.h"
 #include "format/layout/layout_writer.h"
 
 namespace vmstream {

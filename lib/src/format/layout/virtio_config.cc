@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/layout/virtio_config.h"
+#include "format/layout/layouts.h"
 
 #include <algorithm>
 #include <array>
@@ -7,10 +7,9 @@
 #include <optional>
 #include <span>
 
-#include "format/device/device_value.h"
+#include "base/byte_reader.h"
+#include "format/description/device_value.h"
 #include "format/layout/layout_writer.h"
-
-#include <vmstream/byte_reader.h>
 
 namespace vmstream {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/layout/virtio_devices.h"
+#include "format/layout/layouts.h"
 
 #include <algorithm>
 #include <array>

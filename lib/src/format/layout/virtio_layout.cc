@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Transport, common state, the device's own state, subsections. What a device adds has no length:
 // it ends where the first subsection of `virtio` begins.
-#include "format/layout/virtio_layout.h"
+#include "format/layout/layouts.h"
 
 #include <algorithm>
 #include <span>
 
 #include "format/layout/layout_writer.h"
-#include "format/layout/virtio_config.h"
-#include "format/layout/virtio_devices.h"
 
 namespace vmstream {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "format/stream/window.h"
+#include "base/endian.h"
 
 namespace vmstream {
 namespace {

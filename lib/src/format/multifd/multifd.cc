@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "format/malformed.h"
 #include "format/multifd/packet_header.h"
 #include "format/wire.h"
 

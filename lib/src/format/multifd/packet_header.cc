@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <vmstream/byte_reader.h>
-
-#include "format/malformed.h"
+#include "base/byte_reader.h"
 #include "format/wire.h"
 
 namespace vmstream {

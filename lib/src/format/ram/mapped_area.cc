@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <bit>
 
-#include "base/zero.h"
-#include "format/malformed.h"
-
 #include <vmstream/text.h>
+#include "base/endian.h"
+#include "base/zero.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

@@ -6,8 +6,7 @@
 #include <vector>
 
 #include <vmstream/parser.h>
-
-#include "format/stream/window.h"
+#include "format/records/window.h"
 
 namespace vmstream {
 

@@ -5,17 +5,14 @@
 
 #include <algorithm>
 
-#include "format/malformed.h"
+#include <vmstream/text.h>
+#include "base/endian.h"
 #include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
-
-#include <vmstream/text.h>
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
-
-constexpr uint32_t kVersionFlat = 3;   // pages by address, no block list
-constexpr uint32_t kVersionNamed = 4;  // pages by block and offset
 
 // A Step that asks for `bytes` in all from `at` on.
 Step more(size_t at, size_t bytes) {
@@ -49,7 +46,7 @@ void RamBody::set_page_size(uint32_t bytes) {
 
 Status RamBody::begin(const SectionHeader& header) {
   done_ = false;
-  if (header.version_id != kVersionFlat && header.version_id != kVersionNamed) {
+  if (header.version_id != wire::kRamVersionFlat && header.version_id != wire::kRamVersionNamed) {
     return Error{Errc::Unsupported,
                  fmt::format("ram section has version {}, wanted 3 or 4", header.version_id),
                  header.offset};
@@ -115,7 +112,7 @@ Result<Step> RamBody::fail_behind(size_t consumed, const Error& error) {
 inline Result<Step> RamBody::begin_page(const Window& window, Record& record, uint64_t word) {
   page_.block_offset = word & ~flag_mask_;
   page_.continued = (word & wire::kRamContinue) != 0;
-  if (version_ == kVersionFlat) {
+  if (version_ == wire::kRamVersionFlat) {
     if (page_.continued) {
       return malformed(window.offset + record.start, "a page without a block continues a block");
     }
@@ -206,7 +203,7 @@ inline Result<Step> RamBody::emit_page(const Window& window, const Record& recor
   if (window.bytes.size() - record.payload < skip + length) {
     return more(record.start, payload - record.start + length);
   }
-  page_.block = version_ == kVersionFlat ? nullptr : block_;
+  page_.block = version_ == wire::kRamVersionFlat ? nullptr : block_;
   page_.offset = window.offset + record.start;
   page_.payload_offset = window.offset + payload;
   page_.size = page_bytes_;
@@ -224,7 +221,7 @@ Result<Step> RamBody::take_mark(const Window& window, size_t at, uint64_t word) 
     index_.clear();
     block_ = nullptr;
     at_ = At::BlockList;
-    if (version_ == kVersionFlat || list_left_ == 0) {
+    if (version_ == wire::kRamVersionFlat || list_left_ == 0) {
       if (auto status = finish_block_list(); !status) return status.error();
     }
     return Step{behind, 0};
@@ -357,7 +354,7 @@ RamBody::Plausible RamBody::check_record(const Window& window, uint64_t page_byt
   if (!is_page_kind(word & mask & ~wire::kRamContinue) || offset % page_bytes != 0) {
     return Plausible::No;
   }
-  if (version_ == kVersionFlat) {
+  if (version_ == wire::kRamVersionFlat) {
     return offset < list_.total_bytes ? Plausible::Yes : Plausible::No;
   }
   const RamBlock* block = block_;
@@ -396,7 +393,7 @@ RamBody::Plausible RamBody::check_row(Window window, const SectionTable& table) 
     if (word == wire::kRamEos) return check_end_of_slice(window, table);
     if (word == wire::kRamMultifdFlush) continue;
     uint64_t offset = word & ~flag_mask_;
-    bool named = version_ == kVersionNamed && (word & wire::kRamContinue) == 0;
+    bool named = version_ == wire::kRamVersionNamed && (word & wire::kRamContinue) == 0;
     if (!named && last_offset && offset <= *last_offset) return Plausible::No;
     last_offset = offset;
   }
@@ -423,7 +420,8 @@ size_t RamBody::record_length(const Window& window) const {
   auto word = in.be<uint64_t>("record");
   uint64_t kind = word & flag_mask_ & ~wire::kRamContinue;
   if (!is_page_kind(kind)) return wire::kRamWordBytes;
-  if (version_ == kVersionNamed && (word & wire::kRamContinue) == 0) in.counted_string("name");
+  if (version_ == wire::kRamVersionNamed && (word & wire::kRamContinue) == 0)
+    in.counted_string("name");
   size_t payload = page_bytes_;
   if (kind == wire::kRamZero) payload = 1;
   if (kind == wire::kRamXbzrle) {

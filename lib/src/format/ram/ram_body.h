@@ -7,10 +7,9 @@
 #include <string>
 
 #include <vmstream/parser.h>
-
 #include "format/ram/mapped_area.h"
-#include "format/stream/section_table.h"
-#include "format/stream/window.h"
+#include "format/records/section_table.h"
+#include "format/records/window.h"
 #include "format/wire.h"
 
 namespace vmstream {

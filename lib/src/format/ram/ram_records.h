@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The records of the ram section, read and written: entries of the block list, and pages.
+// The records of the ram section, read and written: entries of the block list, and pages; and the
+// command that takes pages back.
 #pragma once
 
 #include <bit>
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/format.h>
-
-#include "format/stream/records.h"
+#include <vmstream/result.h>
+#include "base/byte_reader.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {
@@ -35,5 +38,17 @@ uint64_t page_flags(const Page& page);
 /// A page record with its payload.
 Status append_page(Bytes& out, const Page& page);
 void append_ram_mark(Bytes& out, RamMark mark);
+
+/// The command's content. QEMU's migration/savevm.c: a version of 0, the block's name with a zero
+/// behind it, then a start and a length a range, in bytes.
+struct RamDiscard {
+  struct Range {
+    uint64_t start = 0;
+    uint64_t length = 0;
+  };
+  std::string_view block;  ///< views the command's payload
+  std::vector<Range> ranges;
+};
+Result<RamDiscard> read_ram_discard(const Command& command);
 
 }  // namespace vmstream

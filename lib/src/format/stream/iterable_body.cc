@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "format/stream/iterable_body.h"
+#include "format/stream/section_body.h"
 
 #include <fmt/format.h>
 

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/endian.h"
 #include "base/zero.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {

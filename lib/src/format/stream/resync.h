@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "format/ram/ram_body.h"
-#include "format/stream/section_table.h"
-#include "format/stream/window.h"
+#include "format/records/section_table.h"
+#include "format/records/window.h"
 
 namespace vmstream {
 

@@ -5,8 +5,7 @@
 
 #include <algorithm>
 
-#include "format/malformed.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {
@@ -64,7 +63,7 @@ Result<Step> SectionBody::take_ram(const Window& window) {
   if (step && window.last && step->consumed > 0) step->wanted = 0;
   if (!step) {
     Error fault = step.error();
-    if (is_of_stream(fault)) {
+    if (is_stream_fault(fault)) {
       fault.message = fmt::format("{}: {}", place_of(*section_), fault.message);
     }
     return fault;

@@ -5,13 +5,25 @@
 #include <cstdint>
 
 #include <vmstream/visitor.h>
-
+#include "base/byte_reader.h"
 #include "format/ram/ram_body.h"
-#include "format/stream/iterable_body.h"
+#include "format/records/window.h"
 #include "format/stream/section_bounds.h"
-#include "format/stream/window.h"
 
 namespace vmstream {
+
+/// What one record of such a body tells of the bytes behind it.
+struct BodyRecord {
+  uint64_t payload_bytes = 0;  ///< that follow the record and hold no structure
+  bool last = false;           ///< the body ends behind them
+  bool opaque = false;         ///< the rest of the body has no marks: find its footer
+};
+
+/// Reads the record of a body that `in` stands at. `first` is true at the start of the body.
+using RecordReader = BodyRecord (*)(ByteReader& in, SectionType section, bool first);
+
+/// The reader for a section's records; null when the format is not known.
+RecordReader find_record_reader(std::string_view idstr);
 
 /// Reads one body after the other, each with the footer behind it. The form of the section decides
 /// where a body ends; a body without a known form ends with its footer.

@@ -8,9 +8,8 @@
 
 #include <vmstream/parser.h>
 #include <vmstream/vmdesc.h>
-
-#include "format/stream/section_table.h"
-#include "format/stream/window.h"
+#include "format/records/section_table.h"
+#include "format/records/window.h"
 
 namespace vmstream {
 

@@ -3,18 +3,13 @@
 
 #include <fmt/format.h>
 
-#include "format/malformed.h"
-#include "format/stream/records.h"
+#include <vmstream/text.h>
+#include "base/endian.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
-#include <vmstream/text.h>
-
 namespace vmstream {
-namespace {
-
-constexpr uint32_t kSectionVersion = 3;  // streams made of sections; older ones of counted records
-
-}  // namespace
+namespace {}  // namespace
 
 StreamMachine::StreamMachine(StreamVisitor& visitor, const ParseLimits& limits,
                              const ParseContext& context)
@@ -48,7 +43,7 @@ Result<Step> StreamMachine::step(const Window& window) {
 
 bool StreamMachine::may_take_up(const Error& fault) const {
   bool among_records = at_ != At::Header && at_ < At::Tail;
-  return resume_ && among_records && is_of_stream(fault) && !table_.is_full();
+  return resume_ && among_records && is_stream_fault(fault) && !table_.is_full();
 }
 
 Result<Step> StreamMachine::search(const Window& window) {
@@ -154,12 +149,12 @@ Result<Step> StreamMachine::take_header(const Window& window) {
   ByteReader in(window.bytes, window.offset);
   StreamHeader header = read_stream_header(in);
   // Of a version that cannot be read it is known at least which one that is.
-  bool is_told = in.ok() || (in.missing() == 0 && header.version > kSectionVersion);
+  bool is_told = in.ok() || (in.missing() == 0 && header.version > wire::kSectionedVersion);
   if (is_told) {
     if (auto status = visitor_.on_header(header); !status) return status.error();
   }
   if (!in.ok()) return short_read(in, window);
-  at_ = header.version == kSectionVersion ? At::BehindHeader : At::LegacyRecord;
+  at_ = header.version == wire::kSectionedVersion ? At::BehindHeader : At::LegacyRecord;
   if (header.record_bytes) {
     if (*header.record_bytes > UINT64_MAX - in.offset()) {
       return malformed(in.last_offset(),

@@ -5,14 +5,13 @@
 #include <optional>
 
 #include <vmstream/parser.h>
-
 #include "format/ram/ram_body.h"
+#include "format/records/section_table.h"
+#include "format/records/window.h"
 #include "format/stream/resync.h"
 #include "format/stream/section_body.h"
 #include "format/stream/section_bounds.h"
-#include "format/stream/section_table.h"
 #include "format/stream/stream_tail.h"
-#include "format/stream/window.h"
 
 namespace vmstream {
 

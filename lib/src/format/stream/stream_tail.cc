@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "format/stream/records.h"
-#include "format/wire.h"
-
 #include <vmstream/text.h>
+#include "base/endian.h"
+#include "format/records/records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

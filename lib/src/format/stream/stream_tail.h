@@ -6,10 +6,9 @@
 #include <optional>
 
 #include <vmstream/parser.h>
-
 #include "format/ram/ram_body.h"
+#include "format/records/window.h"
 #include "format/stream/section_bounds.h"
-#include "format/stream/window.h"
 
 namespace vmstream {
 

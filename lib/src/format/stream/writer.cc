@@ -2,7 +2,7 @@
 #include <vmstream/writer.h>
 
 #include "format/ram/ram_records.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 
 namespace vmstream {

@@ -7,13 +7,28 @@
 #include <vector>
 
 #include "base/json.h"
-#include "guest/capture/last_will.h"
 #include "guest/capture/refusal_hints.h"
+#include "guest/capture/survivor.h"
 #include "guest/monitor/query.h"
 #include "io/fd.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {
+
+constexpr auto kSwitchPatience = std::chrono::seconds(5);
+constexpr auto kSwitchInterval = std::chrono::milliseconds(2);
+
+// QEMU says completed a moment before it lets the guest go on.
+Result<RunStatus> await_finished(QmpClient& qmp) {
+  WaitLimits limits{.deadline = Clock::now() + kSwitchPatience};
+  for (;;) {
+    auto status = query_run_status(qmp);
+    if (!status || status->name != "finish-migrate") return status;
+    auto waited = pause_within(kSwitchInterval, limits, "QEMU to finish the migration");
+    if (!waited) return waited.error();
+  }
+}
 
 // Whether that save became a file is not QEMU's to know.
 constexpr const char* kWantsToRun =
@@ -39,6 +54,29 @@ Error another_migration(const MigrationStatus& status) {
 }
 
 }  // namespace
+
+Result<GuestState> GuestState::read(QmpClient& qmp) {
+  auto status = query_run_status(qmp);
+  if (!status) return status.error();
+  GuestState state;
+  state.found_ = std::move(*status);
+  return state;
+}
+
+Status GuestState::stop(QmpClient& qmp) {
+  if (!was_running()) return ok();
+  if (auto done = qmp.execute("stop"); !done) return done.error();
+  return ok();
+}
+
+Status GuestState::resume(QmpClient& qmp) {
+  if (!was_running()) return ok();
+  auto now = await_finished(qmp);
+  if (!now) return now.error();
+  if (now->running) return ok();
+  if (auto done = qmp.execute("cont"); !done) return done.error();
+  return ok();
+}
 
 WaitLimits fresh_limits(Clock::duration patience) {
   return {.deadline = Clock::now() + patience};

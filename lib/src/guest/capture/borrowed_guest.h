@@ -7,13 +7,30 @@
 
 #include <vmstream/output_file.h>
 #include <vmstream/qmp.h>
-#include "guest/capture/guest_state.h"
 #include "guest/capture/lent_file.h"
 #include "guest/capture/survivor.h"
-#include "guest/migration_link.h"
-#include "guest/migration_settings.h"
+#include "guest/migration/migration_link.h"
+#include "guest/migration/migration_settings.h"
+#include "guest/monitor/query.h"
 
 namespace vmstream {
+
+/// How the guest was found.
+class GuestState {
+ public:
+  static Result<GuestState> read(QmpClient& qmp);
+
+  bool was_running() const { return found_.running; }
+  const std::string& found_name() const { return found_.name; }
+
+  /// Stops a guest that was found running.
+  Status stop(QmpClient& qmp);
+  /// Lets a guest that was found running run again; leaves any other as it is.
+  Status resume(QmpClient& qmp);
+
+ private:
+  RunStatus found_;
+};
 
 /// Limits of its own for what comes after a save: those of the save may be what has failed.
 WaitLimits fresh_limits(Clock::duration patience);

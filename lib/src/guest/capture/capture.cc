@@ -12,10 +12,9 @@
 #include "guest/capture/borrowed_guest.h"
 #include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
-#include "guest/capture/capture_tap.h"
-#include "guest/capture/disk_moment.h"
+#include "guest/capture/capture_recorder.h"
 #include "guest/capture/mapped_save.h"
-#include "guest/disks/output_rule.h"
+#include "guest/disks/disk_rules.h"
 #include "guest/monitor/monitored_io.h"
 
 namespace vmstream {
@@ -55,9 +54,9 @@ struct GuestCapture::State {
   bool must_end_well();
   void begin_live();
   std::unique_ptr<MonitorListener> disk_moment(std::function<bool()> page_seen);
-  Status transfer(ByteSink& sink, StreamTap& tap);
+  Status transfer(ByteSink& sink, ProgressTap& tap);
   std::optional<Pace> pace() const;
-  Status migrate(CaptureTap& tap, ByteSink& sink);
+  Status migrate(CaptureRecorder& recorder, ByteSink& sink);
   Status expect_completed();
   Status settle_guest();
   void hear_events();
@@ -183,7 +182,7 @@ void GuestCapture::State::begin_live() {
   if (chosen.mode == CaptureMode::Live) live.emplace(qmp(), options, observer);
 }
 
-Status GuestCapture::State::transfer(ByteSink& sink, StreamTap& tap) {
+Status GuestCapture::State::transfer(ByteSink& sink, ProgressTap& tap) {
   begin_live();
   auto moment = disk_moment([&tap] { return tap.counts().pages > 0; });
   CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
@@ -221,14 +220,14 @@ Status GuestCapture::State::settle_guest() {
   return ok();
 }
 
-Status GuestCapture::State::migrate(CaptureTap& tap, ByteSink& sink) {
-  if (auto planned = plan_disks(tap.time()); !planned) return planned;
+Status GuestCapture::State::migrate(CaptureRecorder& recorder, ByteSink& sink) {
+  if (auto planned = plan_disks(recorder.time()); !planned) return planned;
   if (auto begun = begin(); !begun) return begun;
-  if (auto moved = transfer(sink, tap.stream()); !moved) return moved;
-  if (auto whole = tap.finish(); !whole) return whole;
-  if (auto same = tap.compare(sent.value_or(RamProgress())); !same) return same;
+  if (auto moved = transfer(sink, recorder.tap()); !moved) return moved;
+  if (auto whole = recorder.finish(); !whole) return whole;
+  if (auto same = recorder.compare(sent.value_or(RamProgress())); !same) return same;
   if (auto settled = settle_guest(); !settled) return settled;
-  tap.give_index(circumstances(tap.time()));
+  recorder.give_index(circumstances(recorder.time()));
   return sink.finish();
 }
 
@@ -263,14 +262,14 @@ Result<CaptureSummary> GuestCapture::State::rehearse() {
 
 Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
   auto done = choose_mode();
-  CaptureTap tap(chosen.mode, options, observer);
-  if (done) done = migrate(tap, sink);
+  CaptureRecorder recorder(chosen.mode, options, observer);
+  if (done) done = migrate(recorder, sink);
   if (!done) {
     abandon();
     return done.error();
   }
   saved = true;
-  return summarize(tap.summary());
+  return summarize(recorder.summary());
 }
 
 // Until QEMU has written the file, and the guest goes on.
@@ -455,12 +454,12 @@ std::string_view name_of(GuestFate fate) {
 
 Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink,
                                       const CaptureOptions& options, CaptureObserver* observer) {
-  CaptureTap tap(CaptureMode::Stop, options, observer);
-  if (auto moved = pump(source, sink, &tap.stream()); !moved) return moved.error();
-  if (auto whole = tap.finish(); !whole) return whole.error();
-  tap.give_index({.mode = "stream"});
+  CaptureRecorder recorder(CaptureMode::Stop, options, observer);
+  if (auto moved = pump(source, sink, &recorder.tap()); !moved) return moved.error();
+  if (auto whole = recorder.finish(); !whole) return whole.error();
+  recorder.give_index({.mode = "stream"});
   if (auto finished = sink.finish(); !finished) return finished.error();
-  return tap.summary();
+  return recorder.summary();
 }
 
 }  // namespace vmstream

@@ -5,7 +5,7 @@
 #include <string>
 
 #include <vmstream/capture.h>
-#include "guest/migration_settings.h"
+#include "guest/migration/migration_settings.h"
 
 namespace vmstream {
 

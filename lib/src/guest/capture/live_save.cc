@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "guest/migration_settings.h"
+#include "guest/migration/migration_settings.h"
 
 namespace vmstream {
 namespace {

@@ -9,7 +9,7 @@
 #include <vmstream/capture.h>
 #include <vmstream/output_file.h>
 #include "guest/capture/live_save.h"
-#include "guest/migration_settings.h"
+#include "guest/migration/migration_settings.h"
 #include "guest/monitor/monitored_io.h"
 
 namespace vmstream {

@@ -7,7 +7,6 @@
 #include <array>
 
 #include <vmstream/text.h>
-#include "guest/monitor/qemu_log.h"
 #include "guest/monitor/query.h"
 
 namespace vmstream {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Who acts when this process cannot any more.
+// Who acts when this process cannot any more, and what QEMU is told then.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include <vmstream/cancellation.h>
+#include <vmstream/qmp.h>
 #include "base/unique_fd.h"
+#include "guest/monitor/qmp_command.h"
 #include "io/child_process.h"
 
 namespace vmstream {
@@ -32,5 +34,10 @@ class Survivor {
   UniqueFd alive_;  // its close, by us or by the kernel, is the sign
   ChildProcess shell_;
 };
+
+/// To act is to give QEMU the commands, each until QEMU takes it, but none before `delay` is over.
+/// `qmp` is borrowed; while the survivor is there its session stays open.
+Result<Survivor> leave_last_will(const QmpClient& qmp, const std::vector<QmpCommand>& commands,
+                                 Clock::duration delay);
 
 }  // namespace vmstream

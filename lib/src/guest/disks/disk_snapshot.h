@@ -18,7 +18,7 @@ class DiskSnapshot {
   /// Names an overlay in `folder` for each writable disk; QEMU is only asked. `time` ("...T...Z")
   /// and `tag` make the names new: no other save may have both, as many guests are saved into one
   /// folder at once and an overlay that is given up is removed. A file that exists is
-  /// Errc::Refused, a disk against snapshot_rules.h Errc::Unsupported.
+  /// Errc::Refused, a disk against disk_rules.h Errc::Unsupported.
   static Result<DiskSnapshot> plan(QmpClient& qmp, const std::string& folder,
                                    const std::string& time, const std::string& tag);
 

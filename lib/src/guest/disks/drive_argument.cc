@@ -11,7 +11,7 @@
 #include <vmstream/command.h>
 #include <vmstream/saved_disk.h>
 #include "guest/monitor/query.h"
-#include "guest/peer_user.h"
+#include "io/peer_user.h"
 #include "state/medium_options.h"
 
 namespace vmstream {

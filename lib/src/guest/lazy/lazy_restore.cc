@@ -10,10 +10,10 @@
 #include "base/json.h"
 #include "guest/lazy/page_server.h"
 #include "guest/lazy/postcopy_capability.h"
+#include "guest/lazy/postcopy_channel.h"
 #include "guest/lazy/postcopy_opening.h"
-#include "guest/lazy/postcopy_recovery.h"
 #include "guest/lazy/working_set.h"
-#include "guest/migration_link.h"
+#include "guest/migration/migration_link.h"
 #include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <vmstream/format.h>
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "guest/lazy/postcopy_opening.h"
 #include "guest/lazy/served_blocks.h"
 

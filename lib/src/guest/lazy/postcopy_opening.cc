@@ -8,7 +8,7 @@
 
 #include <vmstream/text.h>
 #include "format/device/global_state.h"
-#include "format/stream/records.h"
+#include "format/records/records.h"
 #include "format/wire.h"
 #include "state/rewriting.h"
 

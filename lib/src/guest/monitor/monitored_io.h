@@ -2,13 +2,17 @@
 // Moving a stream while an eye is kept on the monitor and on the clock.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
+#include <vmstream/cancellation.h>
 #include <vmstream/qmp.h>
-#include "guest/capture/pace.h"
 #include "io/fd.h"
 
 namespace vmstream {
@@ -46,6 +50,25 @@ class MonitorWatch {
   std::function<void()> on_silence_;
   MonitorListener* listener_;
   bool heard_ = false;  // what came before this wait, between a command and its answer
+};
+
+/// A limit of bytes a second. Says when the next slice of a stream may be taken. What was not taken
+/// in time is not made up for: the rate is never exceeded for longer than a slice.
+class Pace {
+ public:
+  explicit Pace(uint64_t bytes_per_second) : rate_(static_cast<double>(bytes_per_second)) {}
+
+  /// The most to take at once: a twentieth of a second's worth.
+  size_t slice() const { return static_cast<size_t>(std::max(1.0, rate_ / 20)); }
+  Clock::duration delay() const { return std::max(next_ - Clock::now(), Clock::duration::zero()); }
+  void took(size_t bytes) {
+    std::chrono::duration<double> cost(static_cast<double>(bytes) / rate_);
+    next_ = std::max(next_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(cost);
+  }
+
+ private:
+  double rate_;
+  Clock::time_point next_ = Clock::now();
 };
 
 /// What QEMU writes into its end of a link.

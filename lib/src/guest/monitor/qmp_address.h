@@ -14,6 +14,11 @@ namespace vmstream {
 /// "unix:PATH" or "tcp:HOST:PORT", escaped for messages.
 std::string to_text(const QmpAddress& address);
 
+/// Whether the monitor there can hand QEMU a descriptor.
+inline bool passes_fds(const QmpAddress& address) {
+  return address.kind == QmpAddress::Kind::Unix;
+}
+
 /// The sockaddr of a unix socket's path; Errc::Usage if the path is too long for one.
 Result<sockaddr_un> unix_address(const std::string& path);
 

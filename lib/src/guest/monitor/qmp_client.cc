@@ -15,7 +15,6 @@
 #include "base/json.h"
 #include "guest/monitor/message_framer.h"
 #include "guest/monitor/qmp_address.h"
-#include "io/long_wait.h"
 #include "io/wait.h"
 
 namespace vmstream {

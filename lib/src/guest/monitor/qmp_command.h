@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A command of QMP that has not been sent yet.
+// Commands of QMP before they are sent.
 #pragma once
 
 #include <string>
@@ -8,6 +8,7 @@
 
 namespace vmstream {
 
+/// One that a later moment or another process will send.
 struct QmpCommand {
   std::string name;
   Json arguments = Json::object();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What QEMU says of itself, of its guest and of its migration.
+// What QEMU says of itself, of its guest and of its migration, and where it says the rest.
 #pragma once
 
 #include <cstdint>
@@ -68,5 +68,9 @@ std::optional<bool> query_capability(QmpClient& qmp, std::string_view name);
 
 /// Whether the guest's processors are the host's own, by KVM, instead of emulated.
 Result<bool> query_kvm(QmpClient& qmp);
+
+/// The file that QEMU's standard error goes to, escaped; empty where it goes elsewhere, or that
+/// cannot be told: by TCP, and of a QEMU of another user. To be asked while QEMU lives.
+std::string find_qemu_log(const QmpClient& qmp);
 
 }  // namespace vmstream

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include <vmstream/text.h>
-#include "format/malformed.h"
-#include "format/ram/ram_discard.h"
+#include "format/ram/ram_records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

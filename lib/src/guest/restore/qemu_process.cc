@@ -13,7 +13,7 @@
 
 #include "base/unique_fd.h"
 #include "io/child_process.h"
-#include "io/long_wait.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {

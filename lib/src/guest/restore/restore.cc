@@ -5,16 +5,14 @@
 #include <fmt/format.h>
 
 #include "guest/monitor/monitored_io.h"
-#include "guest/monitor/qemu_log.h"
 #include "guest/monitor/query.h"
 #include "guest/restore/incoming_guest.h"
-#include "guest/restore/incoming_sink.h"
 #include "guest/restore/stream_guard.h"
 
 namespace vmstream {
 namespace {
 
-StreamTap::OnProgress progress_to(RestoreObserver* observer) {
+ProgressTap::OnProgress progress_to(RestoreObserver* observer) {
   if (!observer) return {};
   return [observer](const StreamCounts& counts) { observer->on_progress(counts); };
 }

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
-#include "format/malformed.h"
+#include "base/byte_reader.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "format/malformed.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
@@ -39,7 +39,7 @@ uint64_t StreamGuard::decided_offset() const {
 
 // Where the parser stops. Behind the sections stands nothing that QEMU loads.
 Status StreamGuard::judge(const Error& fault) {
-  bool sections_are_read = tap_.parser().is_in_description() && is_of_stream(fault);
+  bool sections_are_read = tap_.parser().is_in_description() && is_stream_fault(fault);
   return sections_are_read ? leave_out_description(fault) : Status(fault);
 }
 

@@ -9,8 +9,8 @@
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/restore.h>
+#include "guest/migration/progress_tap.h"
 #include "guest/restore/stream_router.h"
-#include "guest/stream_tap.h"
 
 namespace vmstream {
 
@@ -25,7 +25,7 @@ class StreamGuard {
 
   /// `next` is borrowed. `on_decision` (may be empty) is called once, before the first byte that
   /// can start the guest or touch its disks is handed on.
-  StreamGuard(ByteSink& next, RouteOptions options, StreamTap::OnProgress on_progress = {},
+  StreamGuard(ByteSink& next, RouteOptions options, ProgressTap::OnProgress on_progress = {},
               std::function<void()> on_decision = {})
       : accept_damaged_description_(options.accept_damaged_description),
         router_(std::move(options)),
@@ -37,7 +37,7 @@ class StreamGuard {
   /// The source has ended cleanly: checks that the stream is whole and releases the rest.
   Status finish();
 
-  StreamTap& tap() { return tap_; }
+  ProgressTap& tap() { return tap_; }
   /// Whether the point of no return has been passed.
   bool is_decided() const { return decided_; }
   /// Whether a postcopy stream was put together as a plain one.
@@ -64,7 +64,7 @@ class StreamGuard {
 
   bool accept_damaged_description_;
   StreamRouter router_;
-  StreamTap tap_;
+  ProgressTap tap_;
   ByteSink& next_;
   std::function<void()> on_decision_;
   std::optional<Error> description_fault_;

@@ -5,16 +5,13 @@
 
 #include <algorithm>
 
-#include <vmstream/byte_reader.h>
 #include <vmstream/text.h>
-#include "format/malformed.h"
+#include "base/byte_reader.h"
 #include "format/ram/target_page.h"
 #include "format/wire.h"
 
 namespace vmstream {
 namespace {
-
-constexpr uint32_t kSectionVersion = 3;
 
 std::string name_of_command(const Command& command) {
   return fmt::format("command {} ({})", static_cast<unsigned>(command.type), name_of(command.type));
@@ -35,7 +32,7 @@ Error differs_about_shared(uint64_t offset) {
 // Older streams are no sections: QEMU would read all of them as it comes.
 Status StreamRouter::on_header(const StreamHeader& header) {
   page_bytes_ = certain_page_bytes(nullptr, options_.target);
-  if (header.version == kSectionVersion) return ok();
+  if (header.version == wire::kSectionedVersion) return ok();
   in_order_ = true;
   turn(wire::kHeaderBytes, options_.hold_back == HoldBack::End ? Route::Decide : Route::Hold);
   return ok();
