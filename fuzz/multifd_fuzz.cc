@@ -3,6 +3,7 @@
 // Beyond not crashing: what is told of a channel does not depend on the size of its pieces, no
 // packet speaks of more than a packet holds, and data has the length that its header gave.
 #include <vmstream/multifd_guest.h>
+#include "format/multifd/multifd.h"
 
 #include <string>
 #include <vector>

@@ -33,12 +33,12 @@ BELOW = {
 PUBLIC = {
     "door": "vmstream",
     "base": "cancellation digest result text",
-    "io": "byte_sink byte_source command file_claim file_digest output_file random_source secret",
-    "format": "device_state format multifd parser stream_statistics visitor vmdesc writer",
+    "io": "byte_sink byte_source command file_claim file_digest output_file random_source",
+    "format": "device_state format parser stream_statistics visitor vmdesc writer",
     "codec": "codec",
     "crypto": "openpgp",
-    "state": "compact guest_memory indexing page_map ram_image saved_disk state_file state_index state_writer",
-    "guest": "capture convergence lazy_file lazy_restore qmp restore",
+    "state": "guest_memory indexing page_map ram_image saved_disk state_file state_index state_writer",
+    "guest": "capture lazy_restore qmp restore",
     "analysis": "byte_names device_collector extract load_advice multifd_guest partial_reading problems ram_usage"
                 " record_list stream_scan stream_summary verification",
 }

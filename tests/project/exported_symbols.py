@@ -33,7 +33,8 @@ def declared_words(folder):
     return set(re.findall(r"\w+", text))
 
 
-def main(nm, library, folder, *objects):
+def main(nm, library, folder, *files):
+    objects = [file for file in files if file.endswith(".o")]  # and precompiled headers
     exported = symbols(nm, "--dynamic", "--defined-only", library)
     declared = declared_words(Path(folder))
     strange = {symbol for symbol in exported if not declared.issuperset(words_of(symbol) or [""])}

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include <vmstream/secret.h>
+#include <vmstream/openpgp.h>
 #include "common/messages.h"
 #include "common/terminal.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmdump/compaction.h"
 
-#include <vmstream/compact.h>
+#include <vmstream/state_writer.h>
 
 namespace vmdump {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/lazy_file.h>
+#include <vmstream/lazy_restore.h>
 #include <vmstream/restore.h>
 #include <vmstream/saved_disk.h>
 #include <vmstream/state_file.h>

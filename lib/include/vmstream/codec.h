@@ -68,10 +68,6 @@ Result<std::unique_ptr<ByteSink>> make_encoder(Coding coding, ByteSink& next,
 /// How to decompress.
 struct DecodeOptions {
   unsigned threads = 0;  ///< 0: one a core
-  /// For the library itself. Where given (borrowed, and empty), gets the pieces of the file as they
-  /// are decoded, so that it can be read by position. Left empty when a piece comes up that is too
-  /// long for that.
-  BlockTable* blocks = nullptr;
   /// Looked at between the pieces, of which a file of a few MiB may give any number.
   WaitLimits limits = {};
 };
@@ -91,11 +87,6 @@ struct DecodeOptions {
 Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  std::unique_ptr<ByteSource> compressed,
                                                  DecodeOptions options = {});
-
-/// How to decompress by position.
-struct RandomDecodeOptions {
-  size_t cache_bytes = 16 * 1024 * 1024;  ///< decoded pieces that are kept; one is in any case
-};
 
 /// Tells the coding of a file from its first bytes (6 suffice, but where a skippable frame of zstd
 /// or lz4 stands in front: then it is zstd unless the next frame is in sight). Empty: none of ours.

@@ -172,4 +172,22 @@ struct VmdescRecord {
   std::shared_ptr<const Vmdesc> description = nullptr;
 };
 
+/// How the pages of a packet of a multifd channel are packed.
+enum class MultifdMethod {
+  None,    ///< not at all: one page behind the other
+  Zlib,    ///< one zlib stream for all packets of a channel, flushed after each
+  Zstd,    ///< likewise, one zstd frame
+  Qpl,     ///< by Intel's IAA, each page alone
+  Uadk,    ///< by Kunpeng's accelerator, each page alone
+  Qatzip,  ///< by Intel's QAT, each packet alone
+};
+/// "none", "zlib", "zstd", "qpl", "uadk", "qatzip": QEMU's own words.
+std::string_view name_of(MultifdMethod method);
+
+/// The packet that a multifd channel begins with, at offset 0.
+struct MultifdInitial {
+  std::array<std::byte, 16> uuid{};  ///< of the guest; zeros where it was given none
+  uint8_t channel = 0;               ///< its id: 0 to the number of channels less one
+};
+
 }  // namespace vmstream

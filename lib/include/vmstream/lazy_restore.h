@@ -2,16 +2,62 @@
 // Bringing a guest back at once: it runs while its memory is still on its way.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <vmstream/lazy_file.h>
 #include <vmstream/qmp.h>
+#include <vmstream/ram_image.h>
+#include <vmstream/random_source.h>
 #include <vmstream/restore.h>
+#include <vmstream/state_file.h>
+#include <vmstream/state_index.h>
 
 namespace vmstream {
+
+struct LazyReader;
+
+/// How a lazy file is opened.
+struct LazyFileOptions {
+  IndexingObserver observer = {};
+  /// Reads all of the stream first, judges it and gives its index. Nothing that the file says of
+  /// itself is believed then, and readers give what was judged, or an error.
+  std::function<Result<StateIndex>(ByteSource& stream)> judge = {};
+};
+
+/// A state file that can be read by position and whose index says where each page stands. A plain
+/// value; all readers share the descriptor of the file.
+class LazyFile {
+ public:
+  /// A file without an index is read through, and the index is kept in memory.
+  ///
+  /// Errc::Unsupported for files that cannot be read by position (encrypted, a container within
+  /// another) and for streams that QEMU cannot take this way, Errc::Malformed or Errc::Truncated
+  /// for those that are not whole as far as the index says.
+  static Result<LazyFile> open(StateFile file, const LazyFileOptions& options = {});
+
+  const std::vector<Container>& containers() const { return file_->containers(); }
+  /// With records and a page map.
+  const StateIndex& index() const { return *index_; }
+  /// See StateFile::new_sidecar().
+  std::shared_ptr<const std::vector<std::byte>> new_sidecar() const { return file_->new_sidecar(); }
+
+  /// For the library: one more reader of the file, which keeps at most `cache_bytes` of decoded
+  /// blocks and reads within `limits`. Errc::Environment where the file can no longer be read as it
+  /// was.
+  Result<LazyReader> open_reader(size_t cache_bytes, WaitLimits limits = {}) const;
+
+ private:
+  LazyFile(StateFile file, std::shared_ptr<const StateIndex> index)
+      : file_(std::make_shared<const StateFile>(std::move(file))), index_(std::move(index)) {}
+
+  std::shared_ptr<const StateFile> file_;
+  std::shared_ptr<const StateIndex> index_;
+};
 
 /// Pages of a guest that one run asked for, in that order, for the next run to have them early.
 struct WorkingSet {

@@ -11,7 +11,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/digest.h>
-#include <vmstream/multifd.h>
+#include <vmstream/format.h>
 #include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/visitor.h>

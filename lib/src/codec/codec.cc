@@ -134,8 +134,7 @@ Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  DecodeOptions options) {
   const BlockCodec* codec = find_codec(coding);
   if (!codec) return compressed;
-  // Blocks that are noted are wanted as they lie in the file.
-  if (coding != Coding::Bzip2 || options.blocks) {
+  if (coding != Coding::Bzip2) {
     return make_block_decoder(*codec, std::move(compressed), options);
   }
   auto splitter = std::make_unique<Bzip2Splitter>(std::move(compressed));

@@ -8,6 +8,7 @@
 #include <vmstream/codec.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
+#include "codec/blocks/piece_cache.h"
 #include "codec/trailer/block_table.h"
 
 namespace vmstream {

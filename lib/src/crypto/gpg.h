@@ -8,7 +8,7 @@
 #include <string>
 #include <type_traits>
 
-#include <vmstream/secret.h>
+#include <vmstream/openpgp.h>
 
 namespace vmstream {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/compact.h>
+#include <vmstream/state_writer.h>
 
 #include <algorithm>
 

@@ -11,6 +11,7 @@
 #include <vmstream/random_source.h>
 #include <vmstream/state_file.h>
 #include <vmstream/state_index.h>
+#include "codec/random_decoder.h"
 #include "io/piece_digests.h"
 
 namespace vmstream {

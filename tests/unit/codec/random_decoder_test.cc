@@ -194,28 +194,3 @@ TEST_CASE("an error at one place leaves the others readable", "[codec]") {
     }
   }
 }
-
-TEST_CASE("a decoder notes the pieces that it decodes", "[codec]") {
-  Bytes plain = sample(3 * kMiB + 100);
-  auto note = [&](Coding coding, const Bytes& packed) {
-    BlockTable noted;
-    auto source =
-        make_decoder(coding, make_memory_source(packed), {.threads = 2, .blocks = &noted});
-    REQUIRE(source);
-    CHECK((drain(**source).bytes == plain));
-    return noted;
-  };
-  for (Coding coding : kPackingCodings) {
-    CAPTURE(traits_of(coding).name);
-    Bytes packed = encode_indexed(coding, plain, sample(1000, 2));
-    BlockTable noted = note(coding, packed);
-    if (coding != Coding::Bzip2) CHECK(same_blocks(noted, blocks_of(coding, packed)));
-    auto file = make_random_memory(packed);
-    auto source = make_random_decoder(coding, *file, noted);
-    REQUIRE(source);
-    CHECK((read_all(**source) == plain));
-  }
-  Bytes foreign = run("lbzip2 -c", plain);
-  CHECK(note(Coding::Bzip2, foreign).plain_length() == plain.size());
-  CHECK(note(Coding::Gzip, run("gzip -1c", plain)).empty());
-}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Page channels: every field, every header that no QEMU writes, pieces of any size.
-#include <vmstream/multifd.h>
+#include "format/multifd/multifd.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/lazy_file.h>
+#include <vmstream/lazy_restore.h>
+#include "guest/lazy/lazy_reader.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -16,9 +16,9 @@
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
 #include <vmstream/command.h>
+#include <vmstream/openpgp.h>
 #include <vmstream/output_file.h>
 #include <vmstream/random_source.h>
-#include <vmstream/secret.h>
 #include "base/unique_fd.h"
 #include "io/child_process.h"
 #include "io/fd.h"

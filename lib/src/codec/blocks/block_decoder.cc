@@ -56,7 +56,6 @@ class BlockDecoder final : public ByteSource {
   BlockDecoder(const BlockCodec& codec, std::unique_ptr<ByteSource> compressed, unsigned threads,
                const DecodeOptions& options)
       : codec_(codec),
-        noted_(options.blocks),
         limits_(options.limits),
         window_(std::move(compressed), codec.has_trailer()),
         long_reader_(codec, window_, threads),
@@ -265,22 +264,7 @@ class BlockDecoder final : public ByteSource {
     if (!unit) return unit.error();
     in_flight_ -= unit->cost;
     shown_ = std::move(*unit);
-    if (shown_.whole) note(shown_);
     return ok();
-  }
-
-  void note(const Unit& unit) {
-    if (!noted_ || unit.plain.empty()) return;
-    bool noted = noted_->size() < kMaxPackedBlocks &&
-                 noted_->append_gap(unit.file_offset - noted_->file_length()) &&
-                 noted_->append(static_cast<uint32_t>(unit.plain.size()),
-                                static_cast<uint32_t>(unit.packed.size()),
-                                codec_.check_of(unit.packed.view()));
-    if (!noted) stop_noting();
-  }
-  void stop_noting() {
-    if (noted_) *noted_ = {};
-    noted_ = nullptr;
   }
 
   void recycle(Unit unit) {
@@ -307,7 +291,6 @@ class BlockDecoder final : public ByteSource {
   }
 
   Status begin_long_unit() {
-    stop_noting();
     begin_unit();
     in_long_unit_ = true;
     long_unit_offset_ = window_.file_offset();
@@ -328,7 +311,6 @@ class BlockDecoder final : public ByteSource {
   }
 
   const BlockCodec& codec_;
-  BlockTable* noted_;
   WaitLimits limits_;
   InputWindow window_;
   Front front_ = Front::Units;

@@ -11,6 +11,11 @@
 
 namespace vmstream {
 
+/// How to decompress by position.
+struct RandomDecodeOptions {
+  size_t cache_bytes = 16 * 1024 * 1024;  ///< decoded pieces that are kept; one is in any case
+};
+
 /// A stretch of the plain stream that is decoded as one.
 struct Piece {
   size_t number = 0;

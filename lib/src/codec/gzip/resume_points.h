@@ -13,6 +13,7 @@
 #include <vmstream/codec.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
+#include "codec/blocks/piece_cache.h"
 
 namespace vmstream {
 

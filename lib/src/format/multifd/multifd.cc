@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/multifd.h>
+#include "format/multifd/multifd.h"
 
 #include <fmt/format.h>
 

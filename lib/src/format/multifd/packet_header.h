@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <vmstream/multifd.h>
+#include "format/multifd/multifd.h"
 
 namespace vmstream {
 

@@ -7,7 +7,7 @@
 #include <memory>
 #include <span>
 
-#include <vmstream/multifd.h>
+#include "format/multifd/multifd.h"
 
 namespace vmstream {
 

@@ -9,7 +9,6 @@
 
 #include <vmstream/cancellation.h>
 #include <vmstream/capture.h>
-#include <vmstream/convergence.h>
 #include <vmstream/indexing.h>
 #include <vmstream/visitor.h>
 #include "guest/migration/progress_tap.h"

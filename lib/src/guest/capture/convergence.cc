@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/convergence.h>
+#include <vmstream/capture.h>
 
 #include <fmt/format.h>
 

@@ -6,7 +6,8 @@
 #include <optional>
 #include <vector>
 
-#include <vmstream/lazy_file.h>
+#include <vmstream/lazy_restore.h>
+#include "guest/lazy/lazy_reader.h"
 #include "guest/lazy/served_blocks.h"
 #include "pipeline/ordered_pipeline.h"
 

@@ -11,6 +11,7 @@
 
 #include <vmstream/lazy_restore.h>
 #include "guest/lazy/latency_histogram.h"
+#include "guest/lazy/lazy_reader.h"
 #include "guest/lazy/page_readahead.h"
 #include "guest/lazy/part_writer.h"
 #include "guest/lazy/postcopy_channel.h"

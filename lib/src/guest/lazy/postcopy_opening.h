@@ -5,7 +5,8 @@
 #include <vector>
 
 #include <vmstream/byte_sink.h>
-#include <vmstream/lazy_file.h>
+#include <vmstream/lazy_restore.h>
+#include "guest/lazy/lazy_reader.h"
 #include "guest/lazy/served_blocks.h"
 
 namespace vmstream {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <vmstream/secret.h>
+#include <vmstream/openpgp.h>
 
 #include <fcntl.h>
 #include <fmt/format.h>
