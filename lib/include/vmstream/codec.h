@@ -16,8 +16,6 @@
 
 namespace vmstream {
 
-class BlockTable;
-
 /// A way to store the plain stream. The names are those of the command line.
 enum class Coding { None, Gzip, Bzip2, Zstd, Xz, Lz4 };
 

@@ -10,6 +10,7 @@
 
 #include <vmstream/text.h>
 #include "guest/capture/borrowed_guest.h"
+#include "guest/capture/capture_disks.h"
 #include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_recorder.h"
@@ -27,14 +28,6 @@ double system_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::string unsaved_disks(const std::vector<std::string>& devices) {
-  return fmt::format(
-      "the guest goes on writing to disks that are not saved ({}): --disk-snapshot or --after "
-      "pause "
-      "keeps them as they are now",
-      escape(fmt::format("{}", fmt::join(devices, ", "))));
-}
-
 }  // namespace
 
 struct GuestCapture::State {
@@ -46,14 +39,14 @@ struct GuestCapture::State {
 
   QmpClient& qmp() { return borrowed.qmp(); }
   Status choose_mode();
-  Status note_disks();
-  Status plan_disks(const std::string& time);
+  Status plan_disks(const std::string& time) {
+    return disks.plan(borrowed, options, chosen.mode, time, observer);
+  }
   Status begin();
   Status set_parameters();
   Status stop_guest();
   bool must_end_well();
   void begin_live();
-  std::unique_ptr<MonitorListener> disk_moment(std::function<bool()> page_seen);
   Status transfer(ByteSink& sink, ProgressTap& tap);
   std::optional<Pace> pace() const;
   Status migrate(CaptureRecorder& recorder, ByteSink& sink);
@@ -73,14 +66,12 @@ struct GuestCapture::State {
   void abandon();
   GuestFate fate() const;
   void note_failure(Error error);
-  Status undo_disks();
 
   BorrowedGuest borrowed;
   CaptureOptions options;
   CaptureObserver* observer;
   std::optional<LiveSave> live = std::nullopt;
-  std::optional<DiskSnapshot> disks = std::nullopt;
-  std::vector<std::string> disks_not_saved = {};
+  CaptureDisks disks = {};
   ChosenMode chosen = {};
   PauseClock pause_clock = {};
   double pause_seconds = 0;
@@ -104,38 +95,6 @@ Status GuestCapture::State::choose_mode() {
   return ok();
 }
 
-// A guest that goes on writes to disks that its saved memory takes for unchanged.
-Status GuestCapture::State::note_disks() {
-  if (options.after != After::Keep || !borrowed.state().was_running()) return ok();
-  auto drives = list_drives(qmp());
-  if (!drives) return drives.error();
-  for (const GuestDrive& drive : *drives) {
-    if (drive.is_writable()) disks_not_saved.push_back(drive.device);
-  }
-  if (!disks_not_saved.empty() && observer) observer->on_warning(unsaved_disks(disks_not_saved));
-  return ok();
-}
-
-// After this QEMU has only been asked.
-Status GuestCapture::State::plan_disks(const std::string& time) {
-  if (!options.disk_folder) return note_disks();
-  if (chosen.mode != CaptureMode::Background &&
-      !borrowed.settings().knows_capability(kPauseAtEnd)) {
-    return Error{Errc::Unsupported,
-                 fmt::format("QEMU {} does not pause for its disks at the end of a save",
-                             qmp().qemu_version())};
-  }
-  auto tag = DiskSnapshot::new_tag();
-  if (!tag) return tag.error();
-  auto planned = DiskSnapshot::plan(qmp(), *options.disk_folder, time, *tag);
-  if (!planned) return planned.error();
-  disks.emplace(std::move(*planned));
-  if (chosen.mode != CaptureMode::Background) borrowed.expect_pause();
-  if (disks->disks().empty() && observer)
-    observer->on_warning("the guest has no disk that it can write to");
-  return ok();
-}
-
 Status GuestCapture::State::set_parameters() {
   auto set = borrowed.settings().set_parameters(qmp(), parameters_for(chosen.mode, options));
   if (!set || chosen.mode != CaptureMode::Live) return set;
@@ -154,18 +113,9 @@ Status GuestCapture::State::begin() {
 
 // QEMU itself stops a guest that is saved live or in the background, the latter too late for disks.
 Status GuestCapture::State::stop_guest() {
-  bool disks_first = disks && chosen.mode == CaptureMode::Background;
-  if (chosen.mode != CaptureMode::Stop && !disks_first) return ok();
+  if (chosen.mode != CaptureMode::Stop && !disks.come_first()) return ok();
   if (auto done = borrowed.state().stop(qmp()); !done) return done;
-  return disks_first ? disks->take(qmp()) : ok();
-}
-
-std::unique_ptr<MonitorListener> GuestCapture::State::disk_moment(std::function<bool()> page_seen) {
-  if (!disks) return nullptr;
-  if (chosen.mode != CaptureMode::Background) {
-    return std::make_unique<SnapshotAtSwitchover>(qmp(), *disks);
-  }
-  return std::make_unique<GoOnOnceProtected>(qmp(), std::move(page_seen));
+  return disks.come_first() ? disks.take(qmp()) : ok();
 }
 
 bool GuestCapture::State::must_end_well() {
@@ -184,7 +134,7 @@ void GuestCapture::State::begin_live() {
 
 Status GuestCapture::State::transfer(ByteSink& sink, ProgressTap& tap) {
   begin_live();
-  auto moment = disk_moment([&tap] { return tap.counts().pages > 0; });
+  auto moment = disks.moment(qmp(), [&tap] { return tap.counts().pages > 0; });
   CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
   MonitorWatch watch(
       qmp(), options.limits, [&tap] { tap.report(); }, &listener);
@@ -197,7 +147,7 @@ Status GuestCapture::State::expect_completed() {
   auto completed = borrowed.await_completed(options.limits);
   if (!completed) return completed.error();
   sent = completed->ram;
-  if (!disks || disks->is_done()) return ok();
+  if (disks.are_done()) return ok();
   return Error{Errc::Environment, "QEMU finished the stream without a pause for its disks"};
 }
 
@@ -232,12 +182,11 @@ Status GuestCapture::State::migrate(CaptureRecorder& recorder, ByteSink& sink) {
 }
 
 CaptureCircumstances GuestCapture::State::circumstances(const std::string& time) {
-  CaptureCircumstances how{.mode = std::string(name_of(chosen.mode)),
-                           .time = time,
-                           .qemu_version = qmp().qemu_version(),
-                           .run_state = borrowed.state().found_name()};
-  if (disks) how.disks = disks->disks();
-  return how;
+  return {.mode = std::string(name_of(chosen.mode)),
+          .time = time,
+          .qemu_version = qmp().qemu_version(),
+          .run_state = borrowed.state().found_name(),
+          .disks = disks.saved()};
 }
 
 Status GuestCapture::State::look_ahead() {
@@ -281,7 +230,7 @@ Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& fil
   if (auto stopped = stop_guest(); !stopped) return stopped;
   if (auto begun = borrowed.migrate_to_file(); !begun) return begun;
   begin_live();
-  auto moment = disk_moment({});
+  auto moment = disks.moment(qmp(), {});
   CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
   if (auto ended = save.await_end(listener); !ended) return ended;
   if (auto completed = expect_completed(); !completed) return completed;
@@ -313,11 +262,7 @@ CaptureSummary GuestCapture::State::summarize(CaptureSummary summary) {
   summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp().qemu_version();
   summary.pause_seconds = pause_seconds;
-  summary.disks_not_saved = disks_not_saved;
-  if (disks) {
-    summary.disks = disks->disks();
-    summary.left_out_disks = disks->left_out();
-  }
+  disks.tell(summary);
   if (chosen.mode == CaptureMode::Background) summary.ended_by = EndedBy::Background;
   if (!live) return summary;
   summary.ended_by = live->ended_by();
@@ -351,7 +296,8 @@ void GuestCapture::State::abandon() {
                      : "if QEMU still runs: type migrate_cancel into its human monitor";
     note_failure(std::move(error));
   }
-  if (auto undone = undo_disks(); !undone) note_failure(undone.error());
+  // Last, with the guest running if it did: merging takes as long as there is something to merge.
+  if (auto undone = disks.undo(borrowed.surviving_qmp()); !undone) note_failure(undone.error());
 }
 
 GuestFate GuestCapture::State::fate() const {
@@ -367,11 +313,6 @@ void GuestCapture::State::note_failure(Error error) {
   }
   error.message = "the guest could not be put back as it was found: " + error.message;
   recovery_error = std::move(error);
-}
-
-// Last, with the guest running if it did: merging takes as long as there is something to merge.
-Status GuestCapture::State::undo_disks() {
-  return disks ? disks->undo(borrowed.surviving_qmp()) : ok();
 }
 
 GuestCapture::GuestCapture(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -20,8 +20,6 @@ constexpr auto kReportInterval = std::chrono::milliseconds(100);
 constexpr size_t kMostRequests = 1u << 14;
 // What a guest asks for in the time to record; 26 a millisecond for ten seconds.
 constexpr size_t kMostAsked = 1u << 18;
-// A file may be damaged all over.
-constexpr size_t kMostFaults = 100;
 // Workers have no descriptor to wait for.
 constexpr auto kWorkersInterval = std::chrono::milliseconds(1);
 
@@ -31,11 +29,12 @@ PageServer::PageServer(const PageServing& serving, PageServerOptions options)
     : serving_(serving),
       options_(std::move(options)),
       writer_(out_, serving.section, serving.reader.image.page_size()),
+      lost_(serving.blocks, serving.ledger),
       loaded_(options_.loaded) {
+  if (options_.max_push_bandwidth) pace_.emplace(*options_.max_push_bandwidth);
   if (loaded_) record_until_ = Clock::now() + options_.record_time;
   for (const ServedBlock& block : serving_.blocks) {
-    numbers_.emplace(block.name, lost_.size());
-    lost_.emplace_back(block.unit_count());
+    numbers_.emplace(block.name, numbers_.size());
   }
   serving_.channel.limit_bitmaps(0);  // nobody asked for one
 }
@@ -47,7 +46,7 @@ Status PageServer::serve() {
       if (auto filled = refill(); !filled) return filled;
     }
     if (auto spoken = speak(); !spoken) return spoken;
-    if (has_all() && lost_units_ > 0 && sent_ == out_.size()) return loss();
+    if (has_all() && !lost_.empty() && sent_ == out_.size()) return lost_.first_fault();
     if (!shut_) {
       if (auto waited = await(); !waited) return waited;
     }
@@ -59,6 +58,7 @@ Status PageServer::serve() {
 LazyCounts PageServer::counts() const {
   LazyCounts counts = counts_;
   counts.left_bytes = serving_.ledger.left_bytes();
+  counts.lost_pages = lost_.pages();
   counts.median_service_seconds = service_.quantile(0.5).count();
   counts.p99_service_seconds = service_.quantile(0.99).count();
   counts.worst_service_seconds = service_.worst().count();
@@ -151,7 +151,7 @@ Status PageServer::refill() {
   Status filled = !requests_.empty() ? answer_requests() : may_push() ? push_some() : ok();
   if (!filled) return filled;
   writer_.close();
-  if (out_.empty() && has_all() && lost_units_ == 0 && !ended_) {
+  if (out_.empty() && has_all() && lost_.empty() && !ended_) {
     writer_.end_stream();
     ended_ = true;
   }
@@ -183,62 +183,36 @@ Status PageServer::answer_requests() {
 
 // A unit that cannot be read is left out.
 Status PageServer::read_and_add(size_t block, uint64_t unit, uint64_t& count) {
-  if (lost_[block][unit]) return ok();
+  if (lost_.has(block, unit)) return ok();
   const ServedBlock& shape = serving_.blocks[block];
   unit_.resize(static_cast<size_t>(shape.pages_of(unit)) * serving_.reader.image.page_size());
   auto read = serving_.reader.image.read(block, unit * shape.unit_pages, unit_);
   if (read) return add(block, unit, unit_, count);
   if (auto within = check_limits(options_.limits, "input"); !within) return within;
-  lose(block, unit, read.error());
+  lost_.add(block, unit, read.error());
   return ok();
 }
 
 Status PageServer::add(size_t block, uint64_t unit, std::span<const std::byte> pages,
                        uint64_t& count) {
   const ServedBlock& shape = serving_.blocks[block];
-  find_again(block, unit);
+  lost_.remove(block, unit);  // what failed for the one who asked may have been read ahead
   serving_.ledger.mark(block, unit);
   count += shape.pages_of(unit);
   return writer_.add(shape, unit, pages);
 }
 
-void PageServer::lose(size_t block, uint64_t unit, const Error& fault) {
-  const ServedBlock& shape = serving_.blocks[block];
-  Error told = fault;
-  std::string where =
-      fault.file_offset ? fmt::format(" (file offset {:#x})", *fault.file_offset) : std::string();
-  told.message = fmt::format("the page at {:#x} of RAM block '{}' cannot be delivered: {}{}",
-                             unit * shape.unit_bytes, escape(shape.name), fault.message, where);
-  lost_[block][unit] = true;
-  ++lost_units_;
-  if (faults_.size() < kMostFaults) faults_.emplace(std::pair(block, unit), std::move(told));
-  counts_.lost_pages += shape.pages_of(unit);
-  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ += shape.unit_bytes;
-}
-
-Error PageServer::loss() const {
-  if (!faults_.empty()) return faults_.begin()->second;
-  return Error{Errc::Malformed, fmt::format("{} pages cannot be delivered", counts_.lost_pages)};
-}
-
-// What failed for the one who asked may have been read ahead.
-void PageServer::find_again(size_t block, uint64_t unit) {
-  if (!lost_[block][unit]) return;
-  lost_[block][unit] = false;
-  --lost_units_;
-  faults_.erase({block, unit});
-  const ServedBlock& shape = serving_.blocks[block];
-  counts_.lost_pages -= shape.pages_of(unit);
-  if (serving_.ledger.is_wanted(block, unit)) lost_bytes_ -= shape.unit_bytes;
-}
-
 // Everything but zeros and what cannot be read.
 bool PageServer::has_all() const {
-  return loaded_ && serving_.ledger.left_bytes() == lost_bytes_;
+  return loaded_ && serving_.ledger.left_bytes() == lost_.wanted_bytes();
+}
+
+Clock::duration PageServer::push_delay() const {
+  return pace_ ? pace_->delay() : Clock::duration::zero();
 }
 
 bool PageServer::may_push() const {
-  return serving_.push && Clock::now() >= next_push_;
+  return serving_.push && push_delay() == Clock::duration::zero();
 }
 
 Status PageServer::push_some() {
@@ -246,8 +220,8 @@ Status PageServer::push_some() {
     if (auto taken = take_batch(); !taken) return taken;
   }
   // What cannot be read takes its time too: requests are looked at behind each such unit.
-  uint64_t lost = lost_units_;
-  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes && lost_units_ == lost) {
+  uint64_t lost = lost_.units();
+  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes && lost_.units() == lost) {
     if (part_units_ == batch_.parts[part_].range.count) {
       ++part_;
       part_units_ = 0;
@@ -255,11 +229,7 @@ Status PageServer::push_some() {
       return pushed;
     }
   }
-  if (!options_.max_push_bandwidth) return ok();
-  std::chrono::duration<double> taken(static_cast<double>(out_.size()) /
-                                      static_cast<double>(*options_.max_push_bandwidth));
-  next_push_ =
-      std::max(next_push_, Clock::now()) + std::chrono::duration_cast<Clock::duration>(taken);
+  if (pace_) pace_->took(out_.size());
   return ok();
 }
 
@@ -314,7 +284,9 @@ Clock::time_point PageServer::wake_time(Clock::time_point now) {
   if (!serving_.push || has_all()) return next_report_;
   bool has_batch = part_ < batch_.parts.size();
   if (!has_batch && serving_.push->done()) return next_report_;
-  if (now < next_push_) return std::min(next_push_, next_report_);
+  if (auto delay = push_delay(); delay > Clock::duration::zero()) {
+    return std::min(now + delay, next_report_);
+  }
   return has_batch || serving_.push->ready() ? now : now + kWorkersInterval;
 }
 

@@ -4,17 +4,17 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <string_view>
 #include <unordered_map>
-#include <utility>
 
 #include <vmstream/lazy_restore.h>
 #include "guest/lazy/latency_histogram.h"
 #include "guest/lazy/lazy_reader.h"
+#include "guest/lazy/lost_units.h"
 #include "guest/lazy/page_readahead.h"
 #include "guest/lazy/part_writer.h"
 #include "guest/lazy/postcopy_channel.h"
+#include "guest/monitor/monitored_io.h"
 
 namespace vmstream {
 
@@ -75,10 +75,8 @@ class PageServer {
   Status push_unit(const PageBatch::Part& part, uint64_t index);
   Status read_and_add(size_t block, uint64_t unit, uint64_t& count);
   Status add(size_t block, uint64_t unit, std::span<const std::byte> pages, uint64_t& count);
-  void find_again(size_t block, uint64_t unit);
-  void lose(size_t block, uint64_t unit, const Error& fault);
-  Error loss() const;
   bool has_all() const;
+  Clock::duration push_delay() const;
   bool may_push() const;
   Status speak();
   Status await();
@@ -102,12 +100,8 @@ class PageServer {
   PageBatch batch_;  // being pushed, from here on:
   size_t part_ = 0;
   uint64_t part_units_ = 0;
-  Clock::time_point next_push_ = Clock::time_point::min();
-
-  std::vector<std::vector<bool>> lost_;  // by block and unit; one may be read later after all
-  uint64_t lost_units_ = 0;
-  uint64_t lost_bytes_ = 0;                              // of those that have to be delivered
-  std::map<std::pair<size_t, uint64_t>, Error> faults_;  // of lost units, a few of them
+  std::optional<Pace> pace_;  // of what nobody asked for
+  LostUnits lost_;
 
   bool loaded_;
   bool ended_ = false;  // the stream's end has been written
