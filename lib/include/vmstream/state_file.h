@@ -24,7 +24,8 @@ namespace vmstream {
 
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
-  /// "gzip", "bzip2", "zstd", "openpgp", "qevm"; "multifd" for a page channel; "offset" for a file
+  /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4"), "openpgp", "qevm"; "multifd" for a page
+  /// channel; "offset" for a file
   /// whose owner has put bytes of its own in front of the stream, as QEMU's "file:NAME,offset=N"
   /// lets them.
   std::string type;
@@ -45,8 +46,9 @@ struct OpenOptions {
   /// signature of the key. A file without such a container is Errc::Refused at once, and no file is
   /// read by position.
   std::optional<RequiredSigner> required_signer = std::nullopt;
-  /// Where to look for the index of a file that carries none. Default: at sidecar_path() of the
-  /// path that is opened, nowhere for what is opened without one.
+  /// Where to look, when it is first wanted, for the index of a file that carries none. Default: at
+  /// sidecar_path() (indexing.h) of the path that is opened, nowhere for what is opened without
+  /// one.
   std::optional<std::string> sidecar = std::nullopt;
   size_t cache_bytes = 16 * 1024 * 1024;  ///< decoded blocks that random() keeps, at most
 };
@@ -60,27 +62,31 @@ struct IndexingObserver {
 
 /// How an index is made.
 struct IndexingOptions {
-  /// Reads the stream to its end and gives its index, as an IndexBuilder makes it. Default: a
-  /// reader for which a stream that breaks off or is damaged is an error.
+  /// Reads the stream to its end and gives its index, as an IndexBuilder makes it; Errc::Usage
+  /// where bytes are left. Default: a reader for which a stream that breaks off or is damaged is an
+  /// error, and whose index has no SHA-256.
   std::function<Result<StateIndex>(ByteSource& stream)> read = {};
   /// A file that no index makes readable by position is Errc::Unsupported, as early as can be; and
   /// gpg is not run.
   bool for_positions = false;
-  /// From then on random() and ram() give nothing but what was read for the index.
+  /// From then on stream(), random() and ram() give nothing but what was read for the index.
+  /// Implies for_positions.
   bool prove = false;
 };
 
 /// An index that was made.
 struct MadeIndex {
   std::shared_ptr<const StateIndex> index;
-  /// The same as bytes to be kept beside the file, see publish_sidecar(). With the places from
-  /// which a packed file can be decoded.
+  /// The same as bytes, with the places from which a packed file can be decoded. To be kept beside
+  /// the file: publish_sidecar(sidecar_path(path), *bytes, ...), of indexing.h.
   std::shared_ptr<const std::vector<std::byte>> bytes;
   bool by_position = false;  ///< the file can be read by position with it
 };
 
 /// A state file, opened once; all that is asked of it is asked of what was opened, whatever becomes
-/// of its name. Used by one thread at a time; again() is for others.
+/// of its name (a sidecar has a name only). Used by one thread at a time; again() is for others.
+/// What random(), index() and ram() have given stays valid, and as it was, as long as the
+/// StateFile; after make_index() and prove() they give anew, by what those have read.
 ///
 ///   StateFile::open(path) -> stream(): from front to end, any file
 ///                         -> random(), ram(): by position, at once where the file has an index
@@ -104,7 +110,7 @@ class StateFile {
 
   /// Whether it is a file or a block device; anything else gives its stream once.
   bool can_be_reread() const;
-  /// The layers, as the last call of a function below found them.
+  /// The layers, as functions below have found them; empty before.
   const std::vector<Container>& containers() const;
 
   /// Puts something between the file's own bytes and what unwraps them.
@@ -116,12 +122,14 @@ class StateFile {
   /// the head of a stream is searched, at multiples of 512 within the first 16 MiB. Fails with
   /// Errc::Malformed for bytes that are no state file (saying what was found), Errc::Truncated for
   /// an empty one, Errc::Unsupported for a container that is known but not read, with a hint what
-  /// to do. The message of a failure inside a container names it: "gzip holds …".
+  /// to do. The message of a failure inside a container names it: "gzip holds …". Decoded and
+  /// checked are the containers: that the stream is whole is for verify_stream() to say.
   Result<std::unique_ptr<ByteSource>> stream(const ByteFilter& filter = {});
 
   /// The stream as QEMU sends it over a connection: that of a mapped-ram file, which QEMU takes
   /// from a file only and of 9.0 at least, is written anew without places in the file. Any QEMU
   /// that knows the machine takes it through a pipe. Lives on without the StateFile.
+  /// Errc::Unsupported for a mapped-ram stream in a file for which is_mapped_ram() is false.
   Result<std::unique_ptr<ByteSource>> piped_stream();
 
   /// The stream by position, decoded and checked where it is read. Belongs to the StateFile.
@@ -132,7 +140,8 @@ class StateFile {
   /// Whether random() decodes blocks.
   bool is_packed();
   /// Whether each page has a place of its own in the file (capability mapped-ram). False where
-  /// random() fails, and where the tables of a packed file do not lead to what the file holds.
+  /// random() fails, and where its own tables or a sidecar alone tell where the blocks of a packed
+  /// file lie; make_index() finds that out.
   bool is_mapped_ram();
 
   /// The index that the file carries, or that lies beside it; null where there is none that can be
@@ -143,7 +152,8 @@ class StateFile {
 
   /// What the file says otherwise than `scanned`, which an IndexBuilder made while the whole stream
   /// was read, with its SHA-256: in the index that it carries or that lies beside it, a fault of
-  /// that index included, and in what is read by position. None where all agree.
+  /// that index included, and in the tables by which it is read by position. None where all agree,
+  /// and where the file has neither.
   ///
   /// Compared is everything that the stream tells: lengths, digest, facts, RAM blocks, counts of
   /// pages, the table of records, and the place of every page and delta. Of each table the first
@@ -164,8 +174,10 @@ class StateFile {
   /// The memory of the guest, by page_index(); belongs to the StateFile.
   Result<RamImage> ram(const IndexingObserver& observer = {});
 
-  /// Lets `judge` read the stream to its end. What stream() or piped_stream() gives from then on is
-  /// what was judged, or an error; other ways of reading end. Errc::Usage for bytes that come once.
+  /// Lets `judge` read the stream to its end; Errc::Usage where it leaves bytes. What stream() or
+  /// piped_stream() gives from then on is what was judged, or an error. Of a mapped-ram file that
+  /// holds for all reading, any other is no longer read by position. Errc::Usage for bytes that
+  /// come once.
   Status prove(const std::function<Status(ByteSource& stream)>& judge);
 
   struct State;  ///< of the library alone

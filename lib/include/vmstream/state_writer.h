@@ -69,13 +69,15 @@ class StateWriter {
   /// Nothing of that name is replaced but, where that is wanted, an index.
   Status leave_index_beside(Overwrite overwrite) const;
 
-  /// After entrance().finish(): the file as it is on the disk. Errc::Unsupported without a file.
+  /// After entrance().finish(): the file as it is on the disk, to be read once from front to end.
+  /// Errc::Unsupported without a file.
   Result<StateFile> read_back();
-  /// After entrance().finish(): makes a file durable and visible. For other sinks that is the
-  /// caller's affair.
+  /// After entrance().finish(): makes a file durable and visible. Errc::Usage where that has not
+  /// been called or has failed, and where the file is empty. For other sinks that is the caller's
+  /// affair.
   Status publish();
 
-  /// Bytes that have arrived at the far end.
+  /// Bytes on their way to the far end; all of them have arrived once entrance().finish() is ok.
   uint64_t bytes_written() const;
   /// Their SHA-256, in hexadecimal, after entrance().finish(); empty unless it was asked for.
   std::string sha256() const;

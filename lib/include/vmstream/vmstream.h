@@ -6,6 +6,7 @@
 //   stream_summary.h  scan_stream() with a SummaryCollector: machine, RAM blocks, devices
 //   guest_memory.h    GuestMemory: the guest's memory, at any address
 //   visitor.h         StreamVisitor: every record, as parse_stream() and scan_stream() show it
+//   indexing.h        the index of a file that has none: made with it, kept beside it
 //   verification.h    verify_stream(): whether it is whole and agrees with itself
 //
 // Writing one:
@@ -23,6 +24,7 @@
 #include <vmstream/capture.h>
 #include <vmstream/codec.h>
 #include <vmstream/guest_memory.h>
+#include <vmstream/indexing.h>
 #include <vmstream/parser.h>
 #include <vmstream/restore.h>
 #include <vmstream/result.h>

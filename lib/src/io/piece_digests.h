@@ -36,6 +36,10 @@ class PieceDigests {
   Status seal();
 
   uint64_t length() const { return length_; }
+  /// Whether another reading, sealed too, gave the same bytes.
+  bool agrees_with(const PieceDigests& other) const {
+    return length_ == other.length_ && pieces_ == other.pieces_;
+  }
   /// Whether `bytes` are piece `number` as it was read, the last one being shorter. Else
   /// Errc::Malformed, with the place.
   Status check(uint64_t number, std::span<const std::byte> bytes) const;

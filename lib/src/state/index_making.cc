@@ -11,6 +11,7 @@
 #include "state/recognise.h"
 #include "state/state_file_state.h"
 #include "state/unwrapping.h"
+#include "state/watched_source.h"
 
 namespace vmstream {
 namespace {
@@ -45,6 +46,12 @@ class WholeReading {
   static Result<WholeReading> open(std::unique_ptr<RandomSource> file, const OpenOptions& options);
   WholeReading(WholeReading&&) = default;
 
+  /// Whether the file's own form may allow positions, or what is noted on the way.
+  bool allows_positions() const {
+    bool is_plain = containers().size() == 1 || containers().front().type == "offset";
+    return is_plain || (is_packed_once(containers()) && (blocks_ || notes_));
+  }
+
   const std::vector<Container>& containers() const { return stream_.containers; }
   /// Once; the source may be wrapped.
   std::unique_ptr<ByteSource> take_stream() { return std::move(stream_.plain); }
@@ -62,6 +69,7 @@ class WholeReading {
   std::unique_ptr<RandomSource> file_;
   FileMark mark_;
   std::optional<BlockTable> blocks_;
+  bool notes_ = false;
   std::unique_ptr<ResumePoints> points_ = std::make_unique<ResumePoints>();  // the stream fills it
   UnwrappedStream stream_;
 };
@@ -73,68 +81,98 @@ Result<WholeReading> WholeReading::open(std::unique_ptr<RandomSource> file,
   auto mark = FileMark::of(*reading.file_);
   if (!mark) return mark.error();
   reading.mark_ = *mark;
-  std::vector<std::byte> head(
-      static_cast<size_t>(std::min<uint64_t>(mark->bytes, kRecogniseBytes)));
-  if (auto read = reading.file_->read_at(0, head); !read) return read.error();
-  auto coding = recognise_coding(head);
+  auto coding = recognise_coding(read_head(*reading.file_));
   if (coding) {
     auto blocks = find_blocks(*coding, *reading.file_);
     if (blocks) reading.blocks_ = std::move(*blocks);
   }
   auto bytes = make_stretch_source(*reading.file_, 0, mark->bytes);
-  bool note = coding == Coding::Gzip && !reading.blocks_;
-  if (note) {
+  reading.notes_ = coding == Coding::Gzip && !reading.blocks_;
+  std::vector<Container> outer;
+  if (reading.notes_) {
+    outer.push_back({"gzip"});
     bytes =
         make_noting_decoder(std::move(bytes), *reading.points_, {.limits = options.decode.limits});
   }
-  auto stream = unwrap(std::move(bytes), options);
+  auto stream = unwrap(std::move(bytes), options, std::move(outer));
   if (!stream) return stream.error();
   reading.stream_ = std::move(*stream);
-  if (note) reading.stream_.containers.insert(reading.stream_.containers.begin(), {"gzip"});
   return reading;
 }
 
 std::string reason_of(const SeekableState* file) {
   if (file && file->index_fault) return describe(*file->index_fault);
-  return file && file->index ? "the index lacks the places of pages" : "it carries no index";
+  if (!file || !file->index) return "it carries no index";
+  return file->plain() ? "the index lacks the places of pages"
+                       : "the index lacks the places of the file's blocks";
+}
+
+}  // namespace
+
+namespace {
+
+// What was proved before must come again.
+Status seal_and_compare(PieceDigests& digests, const PieceDigests* before) {
+  if (auto sealed = digests.seal(); !sealed) return sealed;
+  if (!before || before->agrees_with(digests)) return ok();
+  return Error{Errc::Malformed, "the file has changed since it was proved"};
 }
 
 }  // namespace
 
 Result<MadeIndex> StateFile::make_index(const IndexingOptions& options) {
   if (!can_be_reread()) return Error{Errc::Unsupported, "cannot be read by position"};
+  bool for_positions = options.for_positions || options.prove;
   OpenOptions how = state_->options;
-  if (options.for_positions) how.decrypt = false;
-  auto reading = WholeReading::open(state_->reader(), how);
-  if (!reading && options.for_positions && reading.error().code == Errc::Unsupported) {
+  if (for_positions) how.decrypt = false;
+  auto reading = WholeReading::open(state_->proved_reader(), how);
+  if (!reading && for_positions && reading.error().code == Errc::Unsupported) {
     return no_positions(reading.error().message);
   }
   if (!reading) return reading.error();
-  if (options.for_positions && !is_packed_once(reading->containers())) return no_positions();
+  // A table of another program may tell what the frames do not.
+  bool may_have_positions = reading->allows_positions() || bool(random());
+  if (for_positions && !may_have_positions) return no_positions();
   auto stream = reading->take_stream();
   auto digests = std::make_shared<PieceDigests>(PieceDigests::Of::Stream);
-  if (options.prove) stream = make_noting_source(std::move(stream), digests);
-  auto index = options.read ? options.read(*stream) : read_index(*stream);
-  stream.reset();
+  bool note = options.prove || state_->stream_digests;
+  if (note) stream = make_noting_source(std::move(stream), digests);
+  WatchedSource watched(*stream);
+  auto index = options.read ? options.read(watched) : read_index(watched);
   if (!index) return index.error();
-  if (options.prove) {
-    if (auto sealed = digests->seal(); !sealed) return sealed.error();
-    state_->stream_digests = std::move(digests);
+  if (auto whole = watched.require_end(); !whole) return whole.error();
+  stream.reset();
+  if (note) {
+    auto same = seal_and_compare(*digests, state_->stream_digests.get());
+    if (!same) return same.error();
   }
   auto bytes = reading->serialise(*index);
   if (!bytes) return bytes.error();
   MadeIndex made{.index = std::make_shared<const StateIndex>(std::move(*index)),
                  .bytes = std::make_shared<const std::vector<std::byte>>(std::move(*bytes))};
   state_->containers = reading->containers();
-  state_->made = made;
-  state_->page_index = made.index;
-  state_->seek_anew();
-  state_->made->by_position = made.by_position = bool(random());
-  if (options.for_positions && !made.by_position) {
-    if (auto within = check_limits(state_->limits(), "input"); !within) return within.error();
-    return no_positions();
+  return state_->use(std::move(made), options.prove ? std::move(digests) : nullptr, for_positions);
+}
+
+// Where the file cannot be read by it, nothing changes that is asked by position.
+Result<MadeIndex> StateFile::State::use(MadeIndex index,
+                                        std::shared_ptr<const PieceDigests> digests,
+                                        bool for_positions) {
+  auto before = std::exchange(made, index);
+  auto proved_before = stream_digests;
+  if (digests) stream_digests = std::move(digests);
+  seek_anew();
+  SeekableState* file = seek();
+  made->by_position = file && file->plain();
+  if (made->by_position || !for_positions) {
+    if (made->by_position) page_index = made->index;
+    return *made;
   }
-  return made;
+  if (auto within = check_limits(limits(), "input"); !within) return within.error();
+  made = std::move(before);
+  stream_digests = std::move(proved_before);
+  seek_anew();
+  return no_positions();
 }
 
 Result<std::shared_ptr<const StateIndex>> StateFile::page_index(const IndexingObserver& observer) {

@@ -53,6 +53,13 @@ const Foreign* find_foreign(std::span<const std::byte> head) {
 
 }  // namespace
 
+std::vector<std::byte> read_head(RandomSource& file) {
+  std::vector<std::byte> head(
+      static_cast<size_t>(std::min<uint64_t>(file.length(), kRecogniseBytes)));
+  if (!file.read_at(0, head)) head.clear();
+  return head;
+}
+
 bool is_plain_stream(std::span<const std::byte> head) {
   return text_of(head).starts_with(kMagicText);
 }

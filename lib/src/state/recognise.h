@@ -10,12 +10,16 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/openpgp.h>
+#include <vmstream/random_source.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
 
 /// Bytes that suffice to tell everything known.
 constexpr size_t kRecogniseBytes = kOpenPgpHeadBytes;
+
+/// The first bytes of a file, as far as it has them; none where they cannot be read.
+std::vector<std::byte> read_head(RandomSource& file);
 
 /// Whether `head` begins a plain stream.
 bool is_plain_stream(std::span<const std::byte> head);

@@ -29,13 +29,6 @@ class RestOfFile final : public RandomSource {
   uint64_t start_;
 };
 
-std::vector<std::byte> read_head(RandomSource& source) {
-  std::vector<std::byte> head(
-      static_cast<size_t>(std::min<uint64_t>(source.length(), kRecogniseBytes)));
-  if (!source.read_at(0, head)) head.clear();
-  return head;
-}
-
 // An index may be older than its file, or of another: then it is as good as none.
 Status check_mark(const IndexReader& index, RandomSource& file) {
   auto mark = index.read_mark();
@@ -157,6 +150,7 @@ class Opener {
     if (!facts) return drop_index(facts.error());
     RandomSource* plain = state_.plain();
     if (!plain || plain->length() == facts->plain_bytes) return;
+    if (options_.index) state_.unpacked.reset();  // the index is right, the places are not
     drop_index({Errc::Malformed, fmt::format("index: of a stream of {} bytes, this one has {}",
                                              facts->plain_bytes, plain->length())});
   }

@@ -6,12 +6,17 @@
 #include <vmstream/indexing.h>
 #include "io/wait.h"
 #include "state/index_comparison.h"
+#include "state/recognise.h"
 #include "state/state_file_state.h"
 #include "state/unmapped.h"
 #include "state/unwrapping.h"
+#include "state/watched_source.h"
 
 namespace vmstream {
 namespace {
+
+// Enough for the header and a configuration.
+constexpr size_t kConfigurationBytes = 4096;
 
 // A stream that is read by position, and what it is read from.
 class StreamOfFile final : public ByteSource {
@@ -19,6 +24,7 @@ class StreamOfFile final : public ByteSource {
   using Make = Result<std::unique_ptr<ByteSource>> (*)(RandomSource& plain);
 
   static Result<std::unique_ptr<ByteSource>> open(std::unique_ptr<SeekableState> file, Make make) {
+    if (!file || !file->plain()) return no_positions();
     auto stream = make(*file->plain());
     if (!stream) return stream.error();
     return std::unique_ptr<ByteSource>(new StreamOfFile(std::move(file), std::move(*stream)));
@@ -38,6 +44,21 @@ Result<std::unique_ptr<ByteSource>> make_whole_stream(RandomSource& plain) {
   return make_stretch_source(plain, 0, plain.length());
 }
 
+// Pages that have their places in the file are of no use to who reads a pipe.
+Result<std::unique_ptr<ByteSource>> refuse_mapped_ram(std::unique_ptr<ByteSource> plain) {
+  std::vector<std::byte> head(kConfigurationBytes);
+  auto count = read_fully(*plain, head);
+  if (!count) return count.error();
+  head.resize(*count);
+  if (is_mapped_ram(*make_random_memory(head))) {
+    return Error{
+        .code = Errc::Unsupported,
+        .message = "a mapped-ram stream must be read by position",
+        .hint = "unpack it first: vmstream-inspect extract stream FILE -o X, then restore X"};
+  }
+  return make_prefixed_source(std::move(head), std::move(plain));
+}
+
 Error read_already() {
   return Error{Errc::Usage, "what is no file can be read once only"};
 }
@@ -48,29 +69,43 @@ Error no_positions(const std::string& reason) {
   return Error{Errc::Unsupported, "the file cannot be read by position: " + reason};
 }
 
+std::unique_ptr<SeekableState> StateFile::State::open_seekable() const {
+  auto opened = open_seekable_state(reader(), {.decode = {.cache_bytes = options.cache_bytes},
+                                               .sidecar = sidecar,
+                                               .limits = limits(),
+                                               .index = made ? made->bytes : nullptr,
+                                               .digests = stream_digests});
+  return opened ? std::make_unique<SeekableState>(std::move(*opened)) : nullptr;
+}
+
 SeekableState* StateFile::State::seek() {
   if (!sought && may_be_sought()) {
-    auto opened = open_seekable_state(reader(), {.decode = {.cache_bytes = options.cache_bytes},
-                                                 .sidecar = sidecar,
-                                                 .limits = limits(),
-                                                 .index = made ? made->bytes : nullptr,
-                                                 .digests = stream_digests});
+    seekable = open_seekable();
     sought = true;
-    if (opened) seekable = std::make_unique<SeekableState>(std::move(*opened));
     if (seekable && containers.empty()) containers = seekable->containers;
   }
   return seekable.get();
 }
 
 void StateFile::State::seek_anew() {
-  seekable.reset();
+  if (seekable) earlier.push_back(std::move(seekable));
   sought = false;
 }
 
-std::unique_ptr<SeekableState> StateFile::State::take_seekable() {
-  seek();
-  sought = false;
-  return std::exchange(seekable, nullptr);
+std::unique_ptr<RandomSource> StateFile::State::proved_reader() const {
+  auto file = reader();
+  return file_digests ? make_proved_source(std::move(file), file_digests) : std::move(file);
+}
+
+// Of what begins with nothing known it is said what that is.
+Error StateFile::State::why_not() const {
+  if (!input.file) return no_positions("it is no file");
+  if (options.required_signer)
+    return no_positions("a signature is demanded, which is its last word");
+  if (file_digests) return no_positions("it was proved from front to end");
+  auto head = read_head(*reader());
+  bool is_known = recognise_coding(head) || recognise_openpgp(head) || is_plain_stream(head);
+  return is_known ? no_positions() : explain_unrecognised(head, "");
 }
 
 StateFile::StateFile(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -122,14 +157,9 @@ Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) 
   auto bytes = std::exchange(state_->input.stream, nullptr);
   if (can_be_reread()) {
     if (state_->stream_digests) {
-      if (auto file = state_->take_seekable(); file && file->plain()) {
-        return StreamOfFile::open(std::move(file), make_whole_stream);
-      }
-      return no_positions();
+      return StreamOfFile::open(state_->open_seekable(), make_whole_stream);
     }
-    auto file = state_->reader();
-    if (state_->file_digests) file = make_proved_source(std::move(file), state_->file_digests);
-    bytes = make_whole_source(std::move(file));
+    bytes = make_whole_source(state_->proved_reader());
   }
   if (!bytes) return read_already();
   if (filter) bytes = filter(std::move(bytes));
@@ -140,15 +170,17 @@ Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) 
 }
 
 Result<std::unique_ptr<ByteSource>> StateFile::piped_stream() {
-  if (!is_mapped_ram()) return stream();
-  return StreamOfFile::open(state_->take_seekable(), make_unmapped_source);
+  if (is_mapped_ram()) return StreamOfFile::open(state_->open_seekable(), make_unmapped_source);
+  auto plain = stream();
+  if (!plain) return plain;
+  return refuse_mapped_ram(std::move(*plain));
 }
 
 Result<RandomSource*> StateFile::random() {
   SeekableState* file = state_->seek();
   if (file && file->plain()) return file->plain();
   if (auto within = check_limits(state_->limits(), "input"); !within) return within.error();
-  return no_positions();
+  return state_->why_not();
 }
 
 bool StateFile::is_packed() {
@@ -160,7 +192,7 @@ bool StateFile::is_packed() {
 bool StateFile::is_mapped_ram() {
   SeekableState* file = state_->seek();
   return file && file->plain() && vmstream::is_mapped_ram(*file->plain()) &&
-         has_sure_positions(*file);
+         (state_->made || has_sure_positions(*file));
 }
 
 const IndexReader* StateFile::index() {
@@ -207,6 +239,7 @@ Result<RamImage> StateFile::ram(const IndexingObserver& observer) {
 // behind the stream belongs to it.
 Status StateFile::prove(const std::function<Status(ByteSource& stream)>& judge) {
   if (!can_be_reread()) return read_already();
+  if (!judge) return Error{Errc::Usage, "prove() wants a judge"};
   bool by_position = is_mapped_ram();
   auto digests = std::make_shared<PieceDigests>(by_position ? PieceDigests::Of::Stream
                                                             : PieceDigests::Of::File);
@@ -216,7 +249,9 @@ Status StateFile::prove(const std::function<Status(ByteSource& stream)>& judge) 
   auto judged = by_position ? stream() : stream(note);
   if (!judged) return judged.error();
   if (by_position) *judged = note(std::move(*judged));
-  if (auto good = judge(**judged); !good) return good;
+  WatchedSource watched(**judged);
+  if (auto good = judge(watched); !good) return good;
+  if (auto whole = watched.require_end(); !whole) return whole;
   if (!by_position) {
     if (auto rest = digests->append_rest(*state_->reader()); !rest) return rest;
   }

@@ -25,13 +25,23 @@ struct StateFile::State {
   std::shared_ptr<const PieceDigests> stream_digests = nullptr;
   std::unique_ptr<SeekableState> seekable = nullptr;  // see seek()
   bool sought = false;
+  std::vector<std::unique_ptr<SeekableState>> earlier = {};  // callers may still read them
 
   /// The file by position, opened when it is first asked for. Null where that is not possible.
   SeekableState* seek();
   /// What has been learnt of the file is used from now on.
   void seek_anew();
-  /// The same for who keeps it.
-  std::unique_ptr<SeekableState> take_seekable();
+  /// The same as seek() for who keeps it.
+  std::unique_ptr<SeekableState> open_seekable() const;
+  /// The file's bytes, those that were proved where they were.
+  std::unique_ptr<RandomSource> proved_reader() const;
+
+  /// Reads by an index that was made from now on; with `digests` nothing but what they are of. An
+  /// error, and nothing has changed, where it must allow positions and does not.
+  Result<MadeIndex> use(MadeIndex index, std::shared_ptr<const PieceDigests> digests,
+                        bool for_positions);
+  /// Why seek() gives no stream.
+  Error why_not() const;
 
   WaitLimits limits() const { return options.decode.limits; }
   std::unique_ptr<RandomSource> reader() const { return input.file->reader(limits()); }

@@ -45,6 +45,37 @@ class CountingSink final : public ByteSink {
   uint64_t count_ = 0;
 };
 
+// Where the stream comes in: remembers whether all of it has gone through.
+class Entrance final : public ByteSink {
+ public:
+  explicit Entrance(ByteSink& next) : next_(next) {}
+
+  Status write(std::span<const std::byte> bytes) override { return note(next_.write(bytes)); }
+  std::span<std::byte> lend() override { return next_.lend(); }
+  Status commit(size_t count) override { return note(next_.commit(count)); }
+  Status finish() override {
+    if (finished_) return Error{Errc::Usage, "the stream has been finished already"};
+    finished_ = true;
+    return note(next_.finish());
+  }
+
+  bool is_untouched() const { return !used_; }
+  /// All of the stream was written, and nothing of it failed.
+  bool is_done() const { return finished_ && !failed_; }
+
+ private:
+  Status note(Status done) {
+    used_ = true;
+    if (!done) failed_ = true;
+    return done;
+  }
+
+  ByteSink& next_;
+  bool used_ = false;
+  bool finished_ = false;
+  bool failed_ = false;
+};
+
 }  // namespace
 
 // entrance -> coder -> OpenPGP -> counted -> digest -> file or another sink
@@ -59,12 +90,13 @@ struct StateWriter::State {
   std::unique_ptr<CountingSink> counted = nullptr;
   std::unique_ptr<ByteSink> openpgp = nullptr;
   std::unique_ptr<ByteSink> coder = nullptr;
+  std::unique_ptr<Entrance> entrance = nullptr;
 
   bool has_place_for_index() const {
     bool coded = options.coding == Coding::Gzip || options.coding == Coding::Zstd;
     return options.indexed && !options.filter && coded;
   }
-  ByteSink& entrance() {
+  ByteSink& last_stage() {
     if (coder) return *coder;
     if (openpgp) return *openpgp;
     return *counted;
@@ -81,7 +113,9 @@ Status StateWriter::State::open_stages(ByteSink& far_end) {
   ByteSink& next = digest ? static_cast<ByteSink&>(*digest) : far_end;
   counted = std::make_unique<CountingSink>(next, options.most_bytes);
   if (auto opened = open_openpgp(); !opened) return opened;
-  return open_coder();
+  if (auto opened = open_coder(); !opened) return opened;
+  entrance = std::make_unique<Entrance>(last_stage());
+  return ok();
 }
 
 Status StateWriter::State::open_openpgp() {
@@ -100,8 +134,8 @@ Status StateWriter::State::open_coder() {
   }
   EncodeOptions encode{
       .level = options.level, .threads = options.threads, .limits = options.limits};
-  auto opened = options.filter ? make_filter_sink(*options.filter, entrance(), options.limits)
-                               : make_indexed_encoder(options.coding, entrance(), encode, maker);
+  auto opened = options.filter ? make_filter_sink(*options.filter, last_stage(), options.limits)
+                               : make_indexed_encoder(options.coding, last_stage(), encode, maker);
   if (!opened) return opened.error();
   coder = std::move(*opened);
   return ok();
@@ -139,7 +173,7 @@ Result<StateWriter> StateWriter::create(std::unique_ptr<ByteSink> target, WriteO
 }
 
 ByteSink& StateWriter::entrance() {
-  return state_->entrance();
+  return *state_->entrance;
 }
 OutputFile* StateWriter::file() {
   return state_->file.get();
@@ -173,8 +207,15 @@ Result<StateFile> StateWriter::read_back() {
   return StateFile::open({.stream = std::move(*bytes)}, std::move(how));
 }
 
+// A file may also have been written by who took file(), past the entrance.
 Status StateWriter::publish() {
-  return state_->file ? state_->file->commit_file() : ok();
+  if (!state_->file) return ok();
+  const Entrance& entrance = *state_->entrance;
+  bool by_other_way = entrance.is_untouched() && state_->file->disk_bytes() > 0;
+  if (!entrance.is_done() && !by_other_way) {
+    return Error{Errc::Usage, "what is not finished gets no name"};
+  }
+  return state_->file->commit_file();
 }
 uint64_t StateWriter::bytes_written() const {
   return state_->counted->count();

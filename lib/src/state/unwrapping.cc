@@ -100,9 +100,9 @@ Status find_plain(UnwrappedStream& state, const OpenOptions& options) {
 
 }  // namespace
 
-Result<UnwrappedStream> unwrap(std::unique_ptr<ByteSource> file, const OpenOptions& options) {
-  UnwrappedStream state;
-  state.plain = std::move(file);
+Result<UnwrappedStream> unwrap(std::unique_ptr<ByteSource> file, const OpenOptions& options,
+                               std::vector<Container> outer) {
+  UnwrappedStream state{std::move(outer), std::move(file)};
   if (auto found = find_plain(state, options); !found) return found.error();
   if (options.required_signer) {
     auto demanded = demand_signature(state, *options.required_signer);

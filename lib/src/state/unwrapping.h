@@ -16,7 +16,8 @@ struct UnwrappedStream {
 };
 
 /// Unwraps `file` until the stream's magic appears, see StateFile::stream(). Of the options those
-/// that tell of positions have no part in it.
-Result<UnwrappedStream> unwrap(std::unique_ptr<ByteSource> file, const OpenOptions& options = {});
+/// that tell of positions have no part in it. `outer`: layers that have been taken off already.
+Result<UnwrappedStream> unwrap(std::unique_ptr<ByteSource> file, const OpenOptions& options = {},
+                               std::vector<Container> outer = {});
 
 }  // namespace vmstream

@@ -302,6 +302,22 @@ TEST_CASE("sizes in a locator that cannot be are refused", "[codec]") {
   }
 }
 
+TEST_CASE("a seek table leaves out no frame that holds something", "[codec]") {
+  Bytes plain = sample(3 * kMiB);
+  Bytes packed = encode(Coding::Zstd, plain);
+  BlockTable blocks = **find_blocks(Coding::Zstd, *make_random_memory(packed));
+  REQUIRE(blocks.size() == 3);
+  Bytes frames(packed.begin(), packed.begin() + static_cast<ptrdiff_t>(blocks.file_length()));
+  BlockTable lying;
+  REQUIRE(lying.append(blocks[0].plain_length, blocks[0].packed_length));
+  REQUIRE(lying.append_gap(blocks[1].packed_length));
+  REQUIRE(lying.append(blocks[2].plain_length, blocks[2].packed_length));
+  Bytes file = concatenated({frames, make_seek_table(lying, {})});
+  auto trailer = read_trailer(Coding::Zstd, *make_random_memory(file));
+  REQUIRE_FALSE(trailer);
+  CHECK(trailer.error().message.find("is said to hold nothing") != std::string::npos);
+}
+
 TEST_CASE("seek tables of other programs are read", "[codec]") {
   Bytes plain = sample(2 * kMiB);
   Bytes frames = concatenated({run("head -c 1M | zstd -c --stream-size=1M", plain),

@@ -33,8 +33,9 @@ TEST_CASE("lost units count as long as nobody reads them", "[guest][lazy]") {
   CHECK(lost.wanted_bytes() == 8192);
   CHECK(lost.has(1, 1));
   CHECK_FALSE(lost.has(1, 0));
-  CHECK(lost.first_fault().message ==
-        "the page at 0x4000 of RAM block 'pc.ram' cannot be delivered: checksum (file offset 0x20)");
+  CHECK(
+      lost.first_fault().message ==
+      "the page at 0x4000 of RAM block 'pc.ram' cannot be delivered: checksum (file offset 0x20)");
   lost.remove(0, 2);
   lost.remove(0, 3);
   CHECK(lost.first_fault().message.find("'rom'") != std::string::npos);

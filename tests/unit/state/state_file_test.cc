@@ -107,7 +107,6 @@ TEST_CASE_METHOD(Fixture, "opening fails for what cannot be opened", "[state]") 
   CHECK_FALSE(StateFile::open(folder.path()));
   StateFile text = open(Bytes(1000, std::byte{'.'}));
   CHECK(text.stream().error().code == Errc::Malformed);
-  CHECK(text.random().error().code == Errc::Unsupported);
   CHECK(open({}).stream().error().code == Errc::Truncated);
 }
 
@@ -178,6 +177,93 @@ TEST_CASE_METHOD(Fixture, "an index that was made is the file's from then on", "
   auto other = file->again();
   REQUIRE(other);
   CHECK(page_byte(*other, 1) == std::byte{2});
+}
+
+TEST_CASE_METHOD(Fixture, "what was given by position stays valid", "[state]") {
+  for (Coding coding : {Coding::None, Coding::Gzip, Coding::Zstd}) {
+    INFO(traits_of(coding).name);
+    StateFile file = open(pack(coding, two_pages().bytes()));
+    auto plain = file.random();
+    REQUIRE(plain);
+    auto image = file.ram();
+    REQUIRE(image);
+    REQUIRE(file.make_index());
+    REQUIRE(file.prove([](ByteSource& stream) -> Status {
+      auto all = testing::read_all(stream, kPage);
+      return all ? ok() : Status(all.error());
+    }));
+    Bytes content(kPage);
+    CHECK((*plain)->read_at(0, std::span(content).first(100)));
+    CHECK(image->read(0, 1, content));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "whoever judges or indexes reads all of it", "[state]") {
+  StateFile file = open(two_pages().bytes());
+  auto lazy = file.prove([](ByteSource& stream) -> Status {
+    auto some = stream.next();
+    return some ? ok() : Status(some.error());
+  });
+  REQUIRE_FALSE(lazy);
+  CHECK(lazy.error().code == Errc::Usage);
+  auto made = file.make_index({.read = [](ByteSource&) -> Result<StateIndex> {
+    return testing::index_of(two_pages().bytes());
+  }});
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == Errc::Usage);
+  CHECK(file.prove({}).error().code == Errc::Usage);
+  CHECK(read(file.stream()) == two_pages().bytes());
+}
+
+TEST_CASE_METHOD(Fixture, "what was proved once is proved for every later reading", "[state]") {
+  auto judge = [](ByteSource& stream) -> Status {
+    auto all = testing::read_all(stream, kPage);
+    return all ? ok() : Status(all.error());
+  };
+  bool mapped = GENERATE(false, true);
+  Bytes content = mapped ? mapped_pages().bytes() : two_pages().bytes();
+  StateFile file = open(content);
+  bool by_index = GENERATE(false, true);
+  if (by_index) {
+    REQUIRE(file.make_index({.prove = true}));
+  } else {
+    REQUIRE(file.prove(judge));
+  }
+  content[content.size() - 12] ^= std::byte{1};
+  write(content);
+  CHECK_FALSE(file.make_index({.prove = true}));
+  CHECK_FALSE(file.make_index());
+  CHECK_FALSE(file.prove(judge));
+}
+
+TEST_CASE_METHOD(Fixture, "an index without positions is none to read by", "[state]") {
+  StateFile file = open(pack(Coding::Bzip2, two_pages().bytes()));
+  auto made = file.make_index();
+  REQUIRE(made);
+  CHECK_FALSE(made->by_position);
+  size_t begun = 0;
+  IndexingObserver observer{.on_begin = [&](const std::string&) { ++begun; }};
+  CHECK(file.page_index(observer).error().code == Errc::Unsupported);
+  CHECK(file.page_index(observer).error().code == Errc::Unsupported);
+  CHECK(begun == 0);  // it is known before
+  CHECK_FALSE(file.make_index({.prove = true}));
+  CHECK(read(file.stream()) == two_pages().bytes());
+}
+
+TEST_CASE_METHOD(Fixture, "why a file cannot be read by position is said", "[state]") {
+  CHECK(open({}).random().error().code == Errc::Truncated);
+  CHECK(open(Bytes(1000, std::byte{'.'})).random().error().code == Errc::Malformed);
+  auto pipe = StateFile::open({.stream = make_memory_source({})});
+  CHECK(pipe.random().error().message == "the file cannot be read by position: it is no file");
+}
+
+TEST_CASE_METHOD(Fixture, "a mapped-ram file that is no file has no form for pipes", "[state]") {
+  Bytes content = mapped_pages().bytes();
+  auto pipe = StateFile::open({.stream = make_memory_source(content)});
+  auto stream = pipe.piped_stream();
+  REQUIRE_FALSE(stream);
+  CHECK(stream.error().code == Errc::Unsupported);
+  CHECK(stream.error().message == "a mapped-ram stream must be read by position");
 }
 
 TEST_CASE_METHOD(Fixture, "a mapped-ram file has a form for pipes", "[state]") {

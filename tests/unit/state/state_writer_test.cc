@@ -67,6 +67,50 @@ TEST_CASE("a writer that is not published leaves nothing", "[state]") {
   CHECK(std::filesystem::is_empty(folder.path()));
 }
 
+TEST_CASE("what is not finished, or has failed, gets no name", "[state]") {
+  testing::TempDir folder;
+  std::string path = folder / "guest";
+  auto stream = testing::small_stream().bytes();
+  auto expect_refused = [&](StateWriter& writer) {
+    auto published = writer.publish();
+    REQUIRE_FALSE(published);
+    CHECK(published.error().code == Errc::Usage);
+    CHECK_FALSE(std::filesystem::exists(path));
+  };
+  SECTION("nothing was written") {
+    auto writer = StateWriter::create(path, Overwrite::Refuse);
+    REQUIRE(writer);
+    expect_refused(*writer);
+  }
+  SECTION("it was not finished") {
+    auto writer = StateWriter::create(path, Overwrite::Refuse, {.coding = Coding::None});
+    REQUIRE(writer);
+    REQUIRE(writer->entrance().write(stream));
+    expect_refused(*writer);
+  }
+  SECTION("it became too large") {
+    auto writer =
+        StateWriter::create(path, Overwrite::Refuse, {.coding = Coding::None, .most_bytes = 100});
+    REQUIRE(writer);
+    CHECK_FALSE(writer->entrance().write(stream));
+    expect_refused(*writer);
+  }
+  SECTION("a filter failed") {
+    auto writer = StateWriter::create(path, Overwrite::Refuse, {.filter = "cat; exit 3"});
+    REQUIRE(writer);
+    REQUIRE(writer->entrance().write(stream));
+    CHECK_FALSE(writer->entrance().finish());
+    expect_refused(*writer);
+  }
+  SECTION("twice finished is once too many") {
+    auto writer = StateWriter::create(path, Overwrite::Refuse, {.coding = Coding::None});
+    REQUIRE(writer);
+    REQUIRE(write_all(*writer, stream));
+    CHECK(writer->entrance().finish().error().code == Errc::Usage);
+    CHECK(writer->publish());
+  }
+}
+
 TEST_CASE("a file that has a place for an index is not finished without one", "[state]") {
   Bytes file;
   auto writer = StateWriter::create(make_memory_sink(file));

@@ -8,6 +8,8 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/text.h>
+#include <vmstream/verification.h>
+#include <vmstream/visitor.h>
 #include <vmstream/vmdesc.h>
 #include "common/output.h"
 #include "vmstream-inspect/commands/answer.h"
@@ -30,11 +32,15 @@ vmstream::Result<DeviceReading> read_devices(Session& session, const InspectOpti
                                              const std::optional<vmstream::DeviceSchema>& schema,
                                              const DeviceCollector::Wanted& wanted) {
   std::unique_ptr<DeviceCollector> collector;
+  std::optional<vmstream::Verifier> verifier;
+  std::optional<vmstream::VisitorList> both;
   vmstream::StreamSummary summary;
   auto start = [&]() -> vmstream::StreamVisitor& {
     collector = std::make_unique<DeviceCollector>(wanted);
     if (schema) collector->use_schema(*schema);
-    return *collector;
+    both.emplace(
+        std::initializer_list<vmstream::StreamVisitor*>{collector.get(), &verifier.emplace()});
+    return *both;
   };
   auto is_sound = [&](const vmstream::ScanResult& scan) {
     summary = collector->finish(scan);
@@ -44,6 +50,7 @@ vmstream::Result<DeviceReading> read_devices(Session& session, const InspectOpti
   if (!reading) return reading.error();
   if (reading->ram_read) summary = collector->finish(reading->scan);
   summary.ram_read = reading->ram_read;
+  summary.load = verifier->finish(reading->scan).load;  // what verify says
   return DeviceReading{std::move(*reading), std::move(collector), std::move(summary)};
 }
 

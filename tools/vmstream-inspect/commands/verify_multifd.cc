@@ -162,6 +162,9 @@ class GuestReader {
     one_.file = file;
     auto part = open_subject(session_, one_, true);
     if (!part) return fail(file, part.error());
+    if (!part->can_be_reread()) {
+      return fail(file, {Errc::Usage, "a part must be a file: it is read twice"});
+    }
     if (auto stream = part->stream(); !stream) return fail(file, stream.error());
     if (part->containers().back().type == "multifd") {
       parts.channels.push_back(file);

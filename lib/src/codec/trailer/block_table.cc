@@ -15,7 +15,21 @@
 namespace vmstream {
 namespace {
 
-constexpr uint32_t kSkippableMagic = 0x184d2a5e;
+constexpr uint32_t kSkippableMagic = 0x184d2a5e;  // the one of the table
+
+bool is_skippable(uint32_t magic) {
+  return magic >> 4 == kSkippableMagic >> 4;
+}
+
+// A frame whose header says that it has no content, as the encoder writes it for an empty stream.
+bool is_empty_frame(std::span<const std::byte> front) {
+  constexpr uint32_t kFrameMagic = 0xfd2fb528;
+  constexpr std::byte kSizeAndDictionary{0xe3};
+  constexpr std::byte kSizeOfOneByte{0x20};
+  return read_le32(front, 0) == kFrameMagic && (front[4] & kSizeAndDictionary) == kSizeOfOneByte &&
+         front[5] == std::byte{0};
+}
+
 constexpr uint32_t kSeekableMagic = 0x8f92eab1;
 constexpr size_t kHeaderBytes = 8;
 constexpr size_t kFooterBytes = 9;
@@ -59,6 +73,7 @@ class SeekTableReader {
       return malformed(start(), fmt::format("its frames make {} bytes, {} stand before it",
                                             frames_end_, start()));
     }
+    if (fault_) return *fault_;
     return std::optional(std::move(table_));
   }
 
@@ -126,11 +141,11 @@ class SeekTableReader {
         return malformed(at, fmt::format("a frame of {} bytes at {:#x}, the table is at {:#x}",
                                          packed, frames_end_, start()));
       }
-      frames_end_ += packed;
       if (plain == 0) {
-        gap_ += packed;
+        if (auto skipped = skip(packed, at); !skipped) return skipped;
         continue;
       }
+      frames_end_ += packed;
       uint32_t check = frame_.entry_bytes == 12 ? read_le32(bytes, 8) : 0;
       if (!table_.blocks.append_gap(std::exchange(gap_, 0)) ||
           !table_.blocks.append(plain, packed, check)) {
@@ -140,10 +155,34 @@ class SeekTableReader {
     return ok();
   }
 
+  // What is said to hold nothing must be frames that every reader skips, or an empty one: else a
+  // reader by position would leave out what one from front to end meets. Told once it is known that
+  // the table is of this file at all.
+  Status skip(uint32_t packed, uint64_t at) {
+    uint64_t end = frames_end_ + packed;
+    while (frames_end_ < end && !fault_) {
+      std::array<std::byte, kHeaderBytes> header;
+      if (auto got = file_.read_at(frames_end_, header); !got) return got;
+      uint64_t length = kHeaderBytes + uint64_t{read_le32(header, 4)};
+      if (is_empty_frame(header)) length = end - frames_end_;
+      bool is_skipped = is_empty_frame(header) || is_skippable(read_le32(header, 0));
+      if (!is_skipped || length > end - frames_end_) {
+        fault_ = malformed(at, fmt::format("the frame at {:#x} is said to hold nothing, and is "
+                                           "none that is skipped",
+                                           frames_end_));
+      }
+      frames_end_ += length;
+    }
+    frames_end_ = end;
+    gap_ += packed;
+    return ok();
+  }
+
   RandomSource& file_;
   Frame frame_;
   SeekTable table_;
   uint64_t frames_end_ = 0;
+  std::optional<Error> fault_;
   uint64_t gap_ = 0;  // bytes since the last frame that holds something
 };
 
