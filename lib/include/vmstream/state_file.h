@@ -25,9 +25,8 @@ namespace vmstream {
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
   /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4"), "openpgp", "qevm"; "multifd" for a page
-  /// channel; "offset" for a file
-  /// whose owner has put bytes of its own in front of the stream, as QEMU's "file:NAME,offset=N"
-  /// lets them.
+  /// channel; "offset" for a file whose owner has put bytes of its own in front of the stream, as
+  /// QEMU's "file:NAME,offset=N" lets them.
   std::string type;
   uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
   /// Of "openpgp" only. Complete once the stream has been read to its end.
@@ -135,7 +134,7 @@ class StateFile {
   /// The stream by position, decoded and checked where it is read. Belongs to the StateFile.
   /// Errc::Unsupported where the file's form does not allow it: a container within another, an
   /// encrypted file, bytes that come once, and foreign files whose blocks cannot be found without
-  /// decoding, as long as they have no index.
+  /// decoding, as long as they have no index. Errc::Malformed and Errc::Truncated as in stream().
   Result<RandomSource*> random();
   /// Whether random() decodes blocks.
   bool is_packed();
@@ -151,15 +150,16 @@ class StateFile {
   std::optional<Error> index_fault();
 
   /// What the file says otherwise than `scanned`, which an IndexBuilder made while the whole stream
-  /// was read, with its SHA-256: in the index that it carries or that lies beside it, a fault of
+  /// was read: in the index that it carries or that lies beside it, a fault of
   /// that index included, and in the tables by which it is read by position. None where all agree,
   /// and where the file has neither.
   ///
-  /// Compared is everything that the stream tells: lengths, digest, facts, RAM blocks, counts of
-  /// pages, the table of records, and the place of every page and delta. Of each table the first
-  /// entry that differs is named, of the page map the first page of each block, with both places.
-  /// What only the sender knew (passes by time, circumstances of the capture) is not compared, nor
-  /// are tables that the index left out. Of a stream that is not complete only the facts are.
+  /// Compared is everything that the stream tells: lengths, SHA-256 where both have one, facts, RAM
+  /// blocks, counts of pages, the table of records, and the place of every page and delta. Of each
+  /// table the first entry that differs is named, of the page map the first page of each block,
+  /// with both places. What only the sender knew (passes by time, circumstances of the capture) is
+  /// not compared, nor are tables that the index left out. Of a stream that is not complete only
+  /// the facts are.
   std::vector<Problem> check_index(const StateIndex& scanned);
 
   /// Reads the stream once, whole, and makes its index. The file is read by it from then on; the

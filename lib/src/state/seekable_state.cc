@@ -150,9 +150,9 @@ class Opener {
     if (!facts) return drop_index(facts.error());
     RandomSource* plain = state_.plain();
     if (!plain || plain->length() == facts->plain_bytes) return;
-    if (options_.index) state_.unpacked.reset();  // the index is right, the places are not
     drop_index({Errc::Malformed, fmt::format("index: of a stream of {} bytes, this one has {}",
                                              facts->plain_bytes, plain->length())});
+    if (options_.index) state_.unpacked.reset();  // the index is right, the places are not
   }
 
   void drop_index(const Error& fault) {

@@ -237,7 +237,9 @@ TEST_CASE_METHOD(Fixture, "what was proved once is proved for every later readin
 }
 
 TEST_CASE_METHOD(Fixture, "an index without positions is none to read by", "[state]") {
-  StateFile file = open(pack(Coding::Bzip2, two_pages().bytes()));
+  bool nested = GENERATE(false, true);
+  Bytes inner = nested ? pack(Coding::Zstd, two_pages().bytes()) : two_pages().bytes();
+  StateFile file = open(pack(nested ? Coding::Gzip : Coding::Bzip2, inner));
   auto made = file.make_index();
   REQUIRE(made);
   CHECK_FALSE(made->by_position);
