@@ -59,13 +59,15 @@ class Damaged(unittest.TestCase):
                 messages = [problem["message"] for problem in verified.json["problems"]]
                 self.assertEqual(any(told in message for message in messages), told != "", messages)
 
-    def test_info_and_explain_say_what_verify_says(self):
+    def test_info_explain_and_dump_say_what_verify_says(self):
         for name, (status, verdict, _, _) in WANTED.items():
             with self.subTest(name):
                 verified = Run("verify", "--json", path_of(name)).json
                 info = Run("info", "--json", path_of(name))
                 explained = Run("explain", "--json", path_of(name))
-                self.assertEqual({answer["verdict"] for answer in (verified, info.json, explained.json)}, {verdict})
+                dumped = Run("dump", "--full-scan", path_of(name))  # not of the ends alone
+                answers = (verified, info.json, explained.json, dumped.json)
+                self.assertEqual({answer["verdict"] for answer in answers}, {verdict})
                 self.assertEqual(info.json["problems"], verified["problems"])
                 self.assertEqual(explained.json["problems"], verified["problems"])
                 self.assertEqual(info.status, status)

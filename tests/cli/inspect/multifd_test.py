@@ -51,6 +51,15 @@ class MultifdTest(unittest.TestCase):
         return run.json
 
 
+class Pipes(MultifdTest):
+    def test_a_part_that_can_be_read_once_is_refused(self):
+        os.unlink(self.path("chan1.bin"))
+        os.mkfifo(self.path("chan1.bin"))
+        run = self.verify(*NAMES)  # nobody writes into it
+        self.assertEqual(run.status, 2)
+        self.assertIn(b"read twice", run.err)
+
+
 class Whole(MultifdTest):
     def check(self, answer):
         self.assertEqual(answer["schema"], "vmstream.verify/1")
