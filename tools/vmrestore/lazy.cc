@@ -26,7 +26,6 @@ using vmstream::LazyFile;
 using vmstream::LazyOptions;
 using vmstream::LazySummary;
 using vmstream::QmpClient;
-using vmstream::Result;
 using vmtools::ExitStatus;
 using vmtools::Session;
 

@@ -176,7 +176,8 @@ std::vector<Advice> most_telling(const vmstream::LoadAdviser& adviser,
 std::string shortened(std::string text) {
   constexpr size_t kMost = 160;
   size_t comma = text.rfind(", ", kMost);
-  if (text.size() > kMost && comma != std::string::npos) text.replace(comma, text.npos, ", ...");
+  if (text.size() > kMost && comma != std::string::npos)
+    text.replace(comma, std::string::npos, ", ...");
   return text;
 }
 

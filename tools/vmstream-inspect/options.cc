@@ -119,6 +119,7 @@ const PartWord* find_part(std::string_view word) {
 template <typename Table>
 std::vector<std::string> words_of(const Table& table) {
   std::vector<std::string> words;
+  words.reserve(std::size(table));
   for (const auto& entry : table) words.emplace_back(entry.word);
   return words;
 }

@@ -151,11 +151,11 @@ Result<MadeIndex> StateFile::make_index(const IndexingOptions& options) {
   MadeIndex made{.index = std::make_shared<const StateIndex>(std::move(*index)),
                  .bytes = std::make_shared<const std::vector<std::byte>>(std::move(*bytes))};
   state_->containers = reading->containers();
-  return state_->use(std::move(made), options.prove ? std::move(digests) : nullptr, for_positions);
+  return state_->use(made, options.prove ? std::move(digests) : nullptr, for_positions);
 }
 
 // Where the file cannot be read by it, nothing changes that is asked by position.
-Result<MadeIndex> StateFile::State::use(MadeIndex index,
+Result<MadeIndex> StateFile::State::use(const MadeIndex& index,
                                         std::shared_ptr<const PieceDigests> digests,
                                         bool for_positions) {
   auto before = std::exchange(made, index);

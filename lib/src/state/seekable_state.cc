@@ -119,9 +119,10 @@ class Opener {
     if (!blocks_ && state_.index) blocks_ = from_index(&IndexReader::read_blocks);
     if (!blocks_ && coding_ == Coding::Gzip && state_.index) {
       auto points = from_index(&IndexReader::read_points);
-      if (points)
+      if (points) {
         return unpack_with(
             make_resuming_decoder(*state_.file, std::move(*points), options_.decode));
+      }
     }
     if (!blocks_) {
       auto found = find_blocks(coding_, *state_.file);

@@ -38,7 +38,7 @@ struct StateFile::State {
 
   /// Reads by an index that was made from now on; with `digests` nothing but what they are of. An
   /// error, and nothing has changed, where it must allow positions and does not.
-  Result<MadeIndex> use(MadeIndex index, std::shared_ptr<const PieceDigests> digests,
+  Result<MadeIndex> use(const MadeIndex& index, std::shared_ptr<const PieceDigests> digests,
                         bool for_positions);
   /// Why seek() gives no stream.
   Error why_not() const;

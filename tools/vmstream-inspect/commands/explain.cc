@@ -20,7 +20,6 @@
 namespace vminspect {
 
 using vmstream::Advice;
-using vmstream::AdviceKind;
 using vmtools::ExitStatus;
 using vmtools::print;
 using vmtools::print_json;
