@@ -23,4 +23,4 @@ build asan fuzz_replays tools_common_test "${tools[@]}" "${layers[@]/%/_test}"
 if [ "${1:-}" = --build ]; then exit; fi
 say "testing build/asan"
 pattern="^(tools_common|$(alternatives "${layers[@]}")|cli_($(alternatives "${cli[@]}")))_test$|_replay$"
-(cd "$root" && run ctest --preset asan -j2 -R "$pattern")
+(cd "$root" && run ctest --preset asan -j3 -R "$pattern")
