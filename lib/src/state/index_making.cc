@@ -107,10 +107,6 @@ std::string reason_of(const SeekableState* file) {
                        : "the index lacks the places of the file's blocks";
 }
 
-}  // namespace
-
-namespace {
-
 // What was proved before must come again.
 Status seal_and_compare(PieceDigests& digests, const PieceDigests* before) {
   if (auto sealed = digests.seal(); !sealed) return sealed;

@@ -100,8 +100,9 @@ std::unique_ptr<RandomSource> StateFile::State::proved_reader() const {
 // Of what begins with nothing known it is said what that is.
 Error StateFile::State::why_not() const {
   if (!input.file) return no_positions("it is no file");
-  if (options.required_signer)
+  if (options.required_signer) {
     return no_positions("a signature is demanded, which is its last word");
+  }
   if (file_digests) return no_positions("it was proved from front to end");
   auto head = read_head(*reader());
   bool is_known = recognise_coding(head) || recognise_openpgp(head) || is_plain_stream(head);
