@@ -36,18 +36,22 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES CXX)
 
-# vmstream_unite_folders(TARGET [ALONE...] [HEADERS HEADER...]): with VMSTREAM_UNITED the sources of a
-# folder are compiled as one, which reads once what they all include, and the HEADERS, which nearly all
-# of them need, are read once for the target. Those of ALONE stay alone: each has a name of its own that
-# another file of its folder has, too.
+# vmstream_unite_folders(TARGET [ALONE...] [HEADERS HEADER... | HEADERS_OF OTHER]): with VMSTREAM_UNITED
+# the sources of a folder are compiled as one, which reads once what they all include, and the HEADERS,
+# which nearly all of them need, are read once for the target, or once for it and the OTHER one. Those of
+# ALONE stay alone: each has a name of its own that another file of its folder has, too.
 function(vmstream_unite_folders target)
   if(NOT VMSTREAM_UNITED)
     return()
   endif()
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" HEADERS)
-  target_precompile_headers(${target} PRIVATE
-    <algorithm> <functional> <map> <memory> <optional> <string> <vector> <fmt/format.h>
-    ${arg_HEADERS})
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" HEADERS_OF HEADERS)
+  if(arg_HEADERS_OF)
+    target_precompile_headers(${target} REUSE_FROM ${arg_HEADERS_OF})
+  else()
+    target_precompile_headers(${target} PRIVATE
+      <algorithm> <functional> <map> <memory> <optional> <string> <vector> <fmt/format.h>
+      ${arg_HEADERS})
+  endif()
   set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
   get_target_property(sources ${target} SOURCES)
   foreach(source ${sources})

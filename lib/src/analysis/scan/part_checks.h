@@ -18,6 +18,7 @@
 #include "analysis/scan/check_log.h"
 #include "analysis/scan/device_keeper.h"
 #include "analysis/scan/known_names.h"
+#include "format/ram/list_progress.h"
 #include "format/ram/sent_memory.h"
 
 namespace vmstream {
@@ -79,7 +80,7 @@ class RamChecks {
   bool has_configuration_ = false;
   SentMemory memory_;
   std::optional<uint64_t> page_bytes_;
-  size_t blocks_seen_ = 0;
+  ListProgress list_;
   std::vector<Problem> fills_;      // zero pages with a value
   std::vector<std::byte> scratch_;  // a page that nobody wants
 };

@@ -18,11 +18,9 @@ void RamChecks::on_configuration(const Configuration& configuration) {
   page_bytes_ = certain_page_bytes(&configuration, "");
 }
 
-// The list of a mapped-ram stream is shown again with each of its blocks.
 void RamChecks::on_ram_blocks(const RamBlockList& list) {
   memory_.on_ram_blocks(list);
-  for (; blocks_seen_ < list.blocks.size(); ++blocks_seen_) {
-    const RamBlock& block = list.blocks[blocks_seen_];
+  for (const RamBlock& block : list_.new_entries(list)) {
     if (!is_printable(block.name)) {
       log_.tell(block.offset, fmt::format("the name of RAM block '{}' holds characters that no "
                                           "QEMU uses",

@@ -219,7 +219,7 @@ Status StreamChecks::on_ram_blocks(const RamBlockList& list) {
   auto is_of_pc = [](const RamBlock& block) {
     return block.name == "pc.bios" || block.name == "pc.rom";
   };
-  if (std::ranges::any_of(list.blocks, is_of_pc)) known_.take_for_pc();
+  if (std::ranges::any_of(list_.new_entries(list), is_of_pc)) known_.take_for_pc();
   ram_.on_ram_blocks(list);
   return ok();
 }

@@ -16,6 +16,7 @@
 #include "analysis/scan/check_log.h"
 #include "analysis/scan/device_keeper.h"
 #include "analysis/scan/part_checks.h"
+#include "format/ram/list_progress.h"
 
 namespace vmstream {
 
@@ -79,6 +80,7 @@ class StreamChecks final : public StreamVisitor {
   CheckLog log_;
   DeviceKeeper keeper_;
   CommandChecks commands_{log_};
+  ListProgress list_;
   RamChecks ram_{log_};
   DescriptionChecks description_{log_, keeper_};
   KnownDeviceChecks known_{log_, keeper_};

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <vmstream/format.h>
+#include "format/ram/list_progress.h"
 
 namespace vmstream {
 
@@ -19,9 +20,10 @@ class SentMemory {
   }
   void on_ram_blocks(const RamBlockList& list) {
     if (list.blocks.empty()) return;
+    auto added = list_.new_entries(list);
+    if (added.size() == list.blocks.size()) announced_bytes_ = 0;
+    for (const RamBlock& block : added) announced_bytes_ += block.used_length;
     offset_ = list.offset;
-    announced_bytes_ = 0;
-    for (const RamBlock& block : list.blocks) announced_bytes_ += block.used_length;
   }
   void on_page(const Page& page) {
     has_content_ |= page.kind != PageKind::Zero;
@@ -38,6 +40,7 @@ class SentMemory {
  private:
   bool stays_outside_ = false;  // in memory that is shared
   bool has_content_ = false;
+  ListProgress list_;
   uint64_t zero_bytes_ = 0;
   uint64_t announced_bytes_ = 0;
   uint64_t offset_ = 0;
