@@ -217,7 +217,7 @@ std::vector<Problem> StateFile::check_index(const StateIndex& scanned) {
     if (!claimed) fault = claimed.error();
   }
   if (fault) problems.push_back({.offset = 0, .message = describe(*fault)});
-  for (Problem& problem : check_positions(*file, scanned.facts.sha256)) {
+  for (Problem& problem : check_positions(*file, scanned.facts)) {
     problems.push_back(std::move(problem));
   }
   return problems;
