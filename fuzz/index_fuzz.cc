@@ -39,8 +39,8 @@ void read_all(std::span<const std::byte> bytes) {
   auto index = IndexReader::open(*file);
   if (!index) return;
   (void)index->read_mark();
-  (void)index->read_points();
-  (void)index->read_blocks();
+  (void)read_points(*index);
+  (void)read_blocks(*index);
   auto whole = index->read();
   if (whole) require(static_cast<bool>(serialise(*whole)));
 }

@@ -12,6 +12,7 @@
 #include <vmstream/indexing.h>
 #include <vmstream/ram_image.h>
 
+#include "state/index_tables.h"
 #include "support/event_log.h"
 #include "support/round_trip.h"
 #include "support/zstd_file.h"

@@ -7,6 +7,7 @@
 
 #include "codec/indexed_encoder.h"
 #include "codec/random_decoder.h"
+#include "state/index_tables.h"
 #include "support/forged_index.h"
 
 namespace testing {

@@ -118,8 +118,8 @@ void add_live(vmtools::CommandLine& line, Options& options) {
   line.group("Live saves (need --mode live or auto)");
   line.value(
       "--converge", "RULES",
-      "when to stop the guest and send the rest: so many pages left, so many passes that fall "
-      "behind the guest, so many passes (dirty-pages=50,stalls=2,passes=30)",
+      "when to stop the guest and send the rest: when so many pages are left, when so many passes "
+      "fell behind the guest, or after so many passes (dirty-pages=50,stalls=2,passes=30)",
       [&options](const std::string& text) { return read_rules(text, options.converge); });
   line.value("--max-passes", "N", "the same as passes=N among the rules",
              [&options](const std::string& text) { return read_passes(text, options.max_passes); });
@@ -154,14 +154,14 @@ void add_target(vmtools::CommandLine& line, Options& options) {
               {{"finish", OverSize::Finish}, {"fail", OverSize::Fail}},
               "finish: a live save stops the guest early, so that the rest fits (finish)");
   line.flag("--compact", options.compact,
-            "write each page once, in the order of the memory; keeps the plain stream beside FILE "
-            "meanwhile");
+            "write each page once, in the order of the memory; during the save the plain stream is "
+            "kept beside FILE");
   line.flag("--mapped-ram", options.mapped_ram,
             "let QEMU (9.0) write FILE itself, uncompressed, with a place for each page; --threads "
             "says by how many channels");
   line.flag("--direct-io", options.direct_io, "let it write pages past the page cache (9.1)");
   line.flag("--no-index", options.no_index,
-            "leave out the index behind the blocks of gzip and zstd files, or beside a file of "
+            "leave out the index after the blocks of gzip and zstd files, or beside a file of "
             "--mapped-ram");
   line.flag("--verify", options.verify,
             "read the finished file back from the disk before success is reported");

@@ -40,7 +40,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.group("Where it goes (default: stdout)");
   line.text(
       "-o,--output", "PLAIN", options.output,
-      "write the plain stream to PLAIN, without bytes behind its end; postcopy and mapped-ram "
+      "write the plain stream to PLAIN, without what follows its end; postcopy and mapped-ram "
       "files are put together anew");
   line.text("--qmp", "ADDRESS", options.qmp,
             "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
@@ -73,8 +73,9 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
 
 void add_lazy(vmtools::CommandLine& line, Options& options) {
   line.group("Before the memory is there (with --qmp or --)");
-  line.flag("--lazy", options.lazy,
-            "let the guest run at once; pages are sent when it asks for them, and the rest behind");
+  line.flag(
+      "--lazy", options.lazy,
+      "let the guest run at once; pages are sent when it asks for them, the others after these");
   line.flag("--resume-lazy", options.resume_lazy,
             "go on with a --lazy restore whose vmrestore ended (with --qmp)");
   line.exclusive("--lazy", "--resume-lazy");

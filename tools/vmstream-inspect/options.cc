@@ -267,7 +267,7 @@ Status check_options(const CommandLine& line, const InspectOptions& options) {
 
 ToolText tool_text() {
   return {.name = "vmstream-inspect",
-          .purpose = "Read the saved state of a QEMU guest without QEMU.",
+          .purpose = "read the saved state of a QEMU guest without QEMU",
           .synopsis =
               "vmstream-inspect [OPTIONS] [COMMAND] FILE [ARGUMENT...]\n"
               "vmstream-inspect [OPTIONS] FILE COMMAND [ARGUMENT...]",
@@ -310,7 +310,8 @@ void add_options(CommandLine& line, InspectOptions& options) {
             scoped("--section", "this section only, by its name or id"));
   line.size("--offset", options.offset,
             scoped("--offset", "from this offset of the plain stream on"));
-  line.size("--length", options.length, scoped("--length", "so many bytes, each of them"));
+  line.size("--length", options.length,
+            scoped("--length", "exactly so many bytes, none shortened"));
   line.text("--error", "TEXT", options.error,
             scoped("--error",
                    "what QEMU said, - reads it from stdin; shows the section, field and bytes it "

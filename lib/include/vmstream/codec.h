@@ -38,9 +38,6 @@ const CodingTraits& traits_of(Coding coding);
 std::optional<Coding> find_coding(std::string_view name);
 std::optional<Coding> find_coding_by_suffix(std::string_view file_name);
 
-/// The version of this library, such as "0.1.0".
-std::string_view version();
-
 /// "zlib 1.2.13", "libdeflate 1.14", …: engines that are built in, for --version.
 std::vector<std::string> codec_engines();
 

@@ -60,7 +60,8 @@ std::string sidecar_path(const std::string& file);
 
 /// Gives the bytes of an index (MadeIndex::bytes) their name, mode 0600, when they are whole and on
 /// the disk. Follows no link and replaces nothing, with Overwrite::Replace nothing but an index:
-/// Errc::Refused where anything else has that name.
+/// Errc::Refused where anything else has that name, Errc::Usage for bytes that are no index with a
+/// FileMark.
 Status publish_sidecar(const std::string& path, std::span<const std::byte> bytes,
                        Overwrite overwrite, WaitLimits limits = {});
 

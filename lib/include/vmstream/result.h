@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A value or the reason why there is none. Expected failures travel this way; nothing throws.
+// A value or the reason why there is none. Expected failures travel this way; nothing throws. As
+// every other header includes this one, the library's version stands here too.
 #pragma once
 
 #if __cplusplus < 202002L
@@ -9,10 +10,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 namespace vmstream {
+
+/// The version of this library, such as "0.1.0".
+std::string_view version();
 
 /// The kind of a failure. It decides what a caller does next, and the exit status of the tools.
 enum class Errc {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <vmstream/format.h>
@@ -18,9 +19,6 @@
 #include <vmstream/saved_disk.h>
 
 namespace vmstream {
-
-class BlockTable;
-struct ResumePoints;
 
 /// Every page of a RAM block, as a page map has them: `sent` and `absent` are all of the block.
 struct PageAccount {
@@ -123,16 +121,6 @@ struct StateIndex {
   std::optional<PageMap> pages = std::nullopt;
 };
 
-/// What an index may say of the file besides, each borrowed or null.
-struct FileTables {
-  const BlockTable* blocks = nullptr;    ///< where the file's own form does not tell it
-  const ResumePoints* points = nullptr;  ///< of long gzip members
-  const FileMark* mark = nullptr;        ///< where the index is a file of its own
-};
-
-/// The index as bytes.
-Result<std::vector<std::byte>> serialise(const StateIndex& index, const FileTables& file = {});
-
 /// Reads an index part by part. Nothing in it is trusted: each part has a checksum, each count and
 /// size is held against the bytes that are there, tables must be in order. That the index belongs
 /// to its file is for the caller to see, by StateFacts and by the framing of what it points at.
@@ -152,13 +140,13 @@ class IndexReader {
   Result<StateFacts> read_facts() const;
   // Empty where the index has no such part.
   Result<std::optional<FileMark>> read_mark() const;
-  Result<std::optional<ResumePoints>> read_points() const;
-  Result<std::optional<BlockTable>> read_blocks() const;
   Result<std::optional<std::vector<IndexedRecord>>> read_records() const;
   /// Errc::Malformed where the map leaves out pages that the facts count, or has others.
   Result<std::optional<PageMap>> read_pages() const;
-  /// All of it.
+  /// All of these but the mark.
   Result<StateIndex> read() const;
+  /// The bytes of any part, by its name in docs/state-file.md, with a good checksum.
+  Result<std::optional<std::vector<std::byte>>> read_part(std::string_view name) const;
 
  private:
   struct State;

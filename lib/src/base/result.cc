@@ -7,6 +7,10 @@
 
 namespace vmstream {
 
+std::string_view version() {
+  return VMSTREAM_VERSION;
+}
+
 bool is_stream_fault(const Error& error) {
   return error.code == Errc::Malformed || error.code == Errc::Truncated ||
          error.code == Errc::Unsupported;

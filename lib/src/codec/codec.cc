@@ -55,10 +55,6 @@ std::span<const std::byte> behind_skippable_frames(std::span<const std::byte> he
 
 }  // namespace
 
-std::string_view version() {
-  return VMSTREAM_VERSION;
-}
-
 const BlockCodec* find_codec(Coding coding) {
   switch (coding) {
     case Coding::None:

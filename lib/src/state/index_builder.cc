@@ -6,7 +6,6 @@
 #include <map>
 #include <utility>
 
-#include <vmstream/codec.h>
 #include <vmstream/vmdesc.h>
 #include "format/ram/ram_records.h"
 #include "state/page_account.h"

@@ -31,10 +31,10 @@ std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable&
 /// Reads the heads of the pieces. Whoever hands out a guest by position asks this first.
 bool has_sure_positions(const SeekableState& state);
 
-/// Whether what is read of `state` by position is what a reading from front to end gave, whose
-/// bytes have the digest `sha256`: by compare_blocks() where the pieces can be found without a
-/// table, else (foreign gzip with resume points) by reading all of it by position, which an empty
-/// digest saves.
-std::vector<Problem> check_positions(const SeekableState& state, const std::string& sha256);
+/// Whether what is read of `state` by position is what a reading from front to end gave: by
+/// compare_blocks() where the pieces can be found without a table, by their lengths where there is
+/// no table, else (foreign gzip with resume points) by reading all of it by position, which an
+/// empty digest saves.
+std::vector<Problem> check_positions(const SeekableState& state, const StateFacts& scanned);
 
 }  // namespace vmstream

@@ -8,6 +8,7 @@
 #include "codec/gzip/resume_points.h"
 #include "codec/random_decoder.h"
 #include "io/wait.h"
+#include "state/index_tables.h"
 #include "state/recognise.h"
 #include "state/state_file_state.h"
 #include "state/unwrapping.h"

@@ -3,12 +3,15 @@
 // explains.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include <vmstream/state_index.h>
 #include "codec/trailer/block_table.h"
 
 namespace vmstream {
+
+struct ResumePoints;
 
 inline constexpr std::string_view kFactsPart = "meta";
 inline constexpr std::string_view kMarkPart = "file";
@@ -25,6 +28,20 @@ inline constexpr size_t kMostIndexedRecords = 2u << 20;
 inline constexpr size_t kMostIndexedBlocks = 1u << 16;
 
 using Bytes = std::vector<std::byte>;
+
+/// What an index may say of its file besides the stream in it, each borrowed or null.
+struct FileTables {
+  const BlockTable* blocks = nullptr;    ///< where the file's own form does not tell it
+  const ResumePoints* points = nullptr;  ///< of long gzip members
+  const FileMark* mark = nullptr;        ///< where the index is a file of its own
+};
+
+/// The index as bytes.
+Result<Bytes> serialise(const StateIndex& index, const FileTables& file = {});
+
+/// What it says of its file; empty where it has no such part.
+Result<std::optional<BlockTable>> read_blocks(const IndexReader& index);
+Result<std::optional<ResumePoints>> read_points(const IndexReader& index);
 
 Bytes write_facts(const StateFacts& facts);
 Result<StateFacts> parse_facts(std::span<const std::byte> bytes);

@@ -8,6 +8,7 @@
 #include "codec/random_decoder.h"
 #include "codec/trailer/trailer.h"
 #include "state/index_comparison.h"
+#include "state/index_tables.h"
 
 namespace vmstream {
 namespace {
@@ -24,7 +25,7 @@ Result<std::optional<BlockTable>> read_claim(const SeekableState& state, Coding 
   auto trailer = read_trailer(coding, *state.file);
   if (trailer && *trailer && (*trailer)->blocks) return std::move((*trailer)->blocks);
   if (!state.index) return std::optional<BlockTable>();
-  return state.index->read_blocks();
+  return read_blocks(*state.index);
 }
 
 std::vector<Problem> compare_digests(RandomSource& plain, const std::string& sha256) {
@@ -40,6 +41,14 @@ std::vector<Problem> compare_digests(RandomSource& plain, const std::string& sha
   if (found == sha256) return {};
   return {{0, fmt::format("index: read by its positions the stream has SHA-256 {}, wanted {}",
                           found, sha256)}};
+}
+
+// Pieces that no table names are found by what they say of their lengths.
+std::vector<Problem> compare_length(const BlockTable& found, const StateFacts& scanned) {
+  if (!scanned.complete || found.plain_length() == scanned.plain_bytes) return {};
+  return {{std::min(found.plain_length(), scanned.plain_bytes),
+           fmt::format("the pieces of the file say that they hold {} bytes, the stream has {}",
+                       found.plain_length(), scanned.plain_bytes)}};
 }
 
 // A reader by position holds each piece against the table's checksum, where there is one.
@@ -79,17 +88,18 @@ bool has_sure_positions(const SeekableState& state) {
   return claimed && (!*claimed || compare_blocks(**claimed, **found).empty());
 }
 
-std::vector<Problem> check_positions(const SeekableState& state, const std::string& sha256) {
+std::vector<Problem> check_positions(const SeekableState& state, const StateFacts& scanned) {
   if (!state.is_packed || !state.plain()) return {};
   auto coding = find_coding(state.containers.front().type);
   if (!coding) return {};
   auto found = find_blocks(*coding, *state.file);
   if (!found || !*found || (*found)->empty()) {
-    return sha256.empty() ? std::vector<Problem>() : compare_digests(*state.plain(), sha256);
+    return scanned.sha256.empty() ? std::vector<Problem>()
+                                  : compare_digests(*state.plain(), scanned.sha256);
   }
   auto claimed = read_claim(state, *coding);
   if (!claimed) return {{0, claimed.error().message}};
-  if (!*claimed) return {};  // the pieces are found by nothing else
+  if (!*claimed) return compare_length(**found, scanned);
   return compare_blocks(**claimed, **found);
 }
 

@@ -13,6 +13,7 @@
 #include "format/ram/packed_page.h"
 #include "format/ram/ram_records.h"
 #include "format/wire.h"
+#include "pipeline/buffer.h"
 
 namespace vmstream {
 namespace {
@@ -58,7 +59,7 @@ struct RamImage::State {
   RandomSource* plain;
   std::shared_ptr<const StateIndex> index;
   std::vector<uint64_t> entry_ends;  // of the blocks whose entry has been seen; else 0
-  std::vector<std::byte> stretch{};  // of the stream, with the records at work
+  Buffer stretch{};                  // of the stream, with the records at work
 
   const PageMap& map() const { return *index->pages; }
   const RamBlock& block(size_t number) const { return index->facts.blocks[number].block; }
@@ -72,6 +73,7 @@ struct RamImage::State {
                std::span<const std::byte> before) const;
   uint64_t head_bytes(size_t number, uint64_t offset) const;
 
+  Result<std::span<const std::byte>> read_stretch(uint64_t offset, uint64_t length);
   Status read_run(size_t number, const PageRun& run, std::span<std::byte> into);
   Status read_mapped(size_t number, const PageRun& run, std::span<std::byte> into);
   Status check_bitmap(size_t number, const PageRun& run);
@@ -187,13 +189,14 @@ Status RamImage::State::read_mapped(size_t number, const PageRun& run, std::span
 // index says if it is so in either order.
 Status RamImage::State::check_bitmap(size_t number, const PageRun& run) {
   uint64_t first_word = run.page / kBitsPerWord;
-  stretch.resize(static_cast<size_t>((run.end() - 1) / kBitsPerWord - first_word + 1) * 8);
-  if (auto read = plain->read_at(entry_ends[number] + first_word * 8, stretch); !read) return read;
+  uint64_t words = (run.end() - 1) / kBitsPerWord - first_word + 1;
+  auto bitmap = read_stretch(entry_ends[number] + first_word * 8, words * 8);
+  if (!bitmap) return bitmap.error();
   bool wanted = run.place.kind() == PageKind::Data;
   for (uint64_t page = run.page; page < run.end(); ++page) {
     auto byte = static_cast<size_t>(page / 8 - first_word * 8);
     auto is_stored = [&](size_t i) {
-      return (std::to_integer<unsigned>(stretch[i]) >> page % 8 & 1) != 0;
+      return (std::to_integer<unsigned>((*bitmap)[i]) >> page % 8 & 1) != 0;
     };
     if (is_stored(byte) != wanted && is_stored(byte ^ 7) != wanted) {
       return not_there(number, page, run.place_of(page));
@@ -202,18 +205,28 @@ Status RamImage::State::check_bitmap(size_t number, const PageRun& run) {
   return ok();
 }
 
+// Lives until the next call.
+Result<std::span<const std::byte>> RamImage::State::read_stretch(uint64_t offset, uint64_t length) {
+  auto count = static_cast<size_t>(length);
+  stretch.clear();
+  stretch.reserve(count);
+  auto bytes = stretch.room().first(count);
+  if (auto read = plain->read_at(offset, bytes); !read) return read.error();
+  return std::span<const std::byte>(bytes);
+}
+
 // Records of one length, one behind the other.
 Status RamImage::State::read_records(size_t number, const PageRun& run, std::span<std::byte> into) {
   bool is_data = run.place.kind() == PageKind::Data;
   size_t length = is_data ? page_size() : 1;
   uint64_t front = head_bytes(number, run.place.offset());
   uint64_t last = uint64_t{run.count - 1} * run.stride;
-  stretch.resize(static_cast<size_t>(front + last + length));
-  if (auto read = plain->read_at(run.place.offset() - front, stretch); !read) return read;
+  auto records = read_stretch(run.place.offset() - front, front + last + length);
+  if (!records) return records.error();
   for (uint32_t i = 0; i < run.count; ++i) {
     size_t at = static_cast<size_t>(front) + size_t{i} * run.stride;
-    auto before = std::span(stretch).first(at);
-    auto fields = std::span(stretch).subspan(at, length);
+    auto before = records->first(at);
+    auto fields = records->subspan(at, length);
     bool fits = is_head(number, run.page + i, run.place.kind(), before) &&
                 (is_data || fields[0] == std::byte{run.place.fill()});
     if (!fits) return not_there(number, run.page + i, run.place_of(run.page + i));
@@ -228,11 +241,11 @@ Status RamImage::State::read_records(size_t number, const PageRun& run, std::spa
 Result<std::span<const std::byte>> RamImage::State::read_fields(size_t number, uint64_t page,
                                                                 PagePlace place, uint64_t length) {
   uint64_t front = head_bytes(number, place.offset());
-  stretch.resize(static_cast<size_t>(front + length));
-  if (auto read = plain->read_at(place.offset() - front, stretch); !read) return read.error();
-  auto before = std::span(stretch).first(static_cast<size_t>(front));
+  auto record = read_stretch(place.offset() - front, front + length);
+  if (!record) return record.error();
+  auto before = record->first(static_cast<size_t>(front));
   if (!is_head(number, page, place.kind(), before)) return not_there(number, page, place);
-  return std::span<const std::byte>(stretch).subspan(static_cast<size_t>(front));
+  return record->subspan(static_cast<size_t>(front));
 }
 
 // A page that is a delta, or deltas on a delta, down to a record that holds it whole.

@@ -8,6 +8,7 @@
 #include "codec/gzip/resume_points.h"
 #include "codec/random_decoder.h"
 #include "codec/trailer/trailer.h"
+#include "state/index_tables.h"
 #include "state/recognise.h"
 #include "state/sidecar_trust.h"
 
@@ -100,6 +101,7 @@ class Opener {
                             : ok();
     if (!checked) {
       state_.index_fault = checked.error();
+      if (beside) state_.index_fault->code = Errc::Refused;  // the file is none the worse
       return;
     }
     state_.index_bytes = std::move(bytes);
@@ -116,9 +118,9 @@ class Opener {
   }
 
   void unpack() {
-    if (!blocks_ && state_.index) blocks_ = from_index(&IndexReader::read_blocks);
+    if (!blocks_ && state_.index) blocks_ = from_index(read_blocks);
     if (!blocks_ && coding_ == Coding::Gzip && state_.index) {
-      auto points = from_index(&IndexReader::read_points);
+      auto points = from_index(read_points);
       if (points) {
         return unpack_with(
             make_resuming_decoder(*state_.file, std::move(*points), options_.decode));
@@ -139,8 +141,8 @@ class Opener {
   }
 
   template <typename T>
-  std::optional<T> from_index(Result<std::optional<T>> (IndexReader::*read)() const) {
-    auto part = ((*state_.index).*read)();
+  std::optional<T> from_index(Result<std::optional<T>> (*read)(const IndexReader&)) {
+    auto part = read(*state_.index);
     if (part) return std::move(*part);
     drop_index(part.error());
     return std::nullopt;

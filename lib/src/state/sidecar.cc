@@ -14,6 +14,16 @@ bool is_index(const std::string& path) {
   return file && IndexReader::open(**file);
 }
 
+// Without a mark no reader could tell whose index it is.
+Status require_marked_index(std::span<const std::byte> bytes) {
+  auto source = make_random_memory(bytes);
+  auto index = IndexReader::open(*source);
+  auto mark = index ? index->read_mark() : Result<std::optional<FileMark>>(index.error());
+  if (!mark) return Error{Errc::Usage, "no index for a file: " + mark.error().message};
+  if (!*mark) return Error{Errc::Usage, "the index does not tell of which file it is"};
+  return ok();
+}
+
 }  // namespace
 
 std::string sidecar_path(const std::string& file) {
@@ -23,6 +33,7 @@ std::string sidecar_path(const std::string& file) {
 // Left to OutputFile, a link would be followed, and a device or a FIFO of that name written into.
 Status publish_sidecar(const std::string& path, std::span<const std::byte> bytes,
                        Overwrite overwrite, WaitLimits limits) {
+  if (auto good = require_marked_index(bytes); !good) return good;
   struct stat status {};
   bool is_there = ::lstat(path.c_str(), &status) == 0;
   bool may_go = overwrite == Overwrite::Replace && S_ISREG(status.st_mode) && is_index(path);

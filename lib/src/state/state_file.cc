@@ -216,8 +216,10 @@ std::vector<Problem> StateFile::check_index(const StateIndex& scanned) {
     if (claimed) problems = compare_index(*claimed, scanned);
     if (!claimed) fault = claimed.error();
   }
-  if (fault) problems.push_back({.offset = 0, .message = describe(*fault)});
-  for (Problem& problem : check_positions(*file, scanned.facts.sha256)) {
+  // Else it is an index beside the file that is not believed or cannot be opened.
+  bool is_of_file = fault && is_stream_fault(*fault);
+  if (is_of_file) problems.push_back({.offset = 0, .message = describe(*fault)});
+  for (Problem& problem : check_positions(*file, scanned.facts)) {
     problems.push_back(std::move(problem));
   }
   return problems;

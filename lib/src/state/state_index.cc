@@ -108,7 +108,7 @@ Result<std::vector<Part>> parse_directory(std::span<const std::byte> bytes, uint
 
 }  // namespace
 
-Result<std::vector<std::byte>> serialise(const StateIndex& index, const FileTables& file) {
+Result<Bytes> serialise(const StateIndex& index, const FileTables& file) {
   IndexWriter writer;
   if (file.mark) writer.add(kMarkPart, write_mark(*file.mark));
   writer.add(kFactsPart, write_facts(index.facts));
@@ -121,6 +121,22 @@ Result<std::vector<std::byte>> serialise(const StateIndex& index, const FileTabl
   }
   return writer.finish();
 }
+
+namespace {
+
+// What `parse` makes of a part, if it is there.
+template <typename T>
+Result<std::optional<T>> parse_part(const IndexReader& index, std::string_view name,
+                                    Result<T> (*parse)(std::span<const std::byte>)) {
+  auto content = index.read_part(name);
+  if (!content) return content.error();
+  if (!*content) return std::optional<T>();
+  auto value = parse(**content);
+  if (!value) return value.error();
+  return std::optional<T>(std::move(*value));
+}
+
+}  // namespace
 
 struct IndexReader::State {
   RandomSource* bytes;
@@ -138,18 +154,6 @@ struct IndexReader::State {
                                escape(part.name), part.length, kMostPartBytes)};
     }
     return read_piece(*bytes, part.offset, part.length, part.checksum, part.name);
-  }
-  /// What `parse` makes of a part, if it is there.
-  template <typename T>
-  Result<std::optional<T>> read(std::string_view name,
-                                Result<T> (*parse)(std::span<const std::byte>)) const {
-    const Part* part = find(name);
-    if (!part) return std::optional<T>();
-    auto content = read(*part);
-    if (!content) return content.error();
-    auto value = parse(*content);
-    if (!value) return value.error();
-    return std::optional<T>(std::move(*value));
   }
 };
 
@@ -197,48 +201,50 @@ Result<IndexReader> IndexReader::open(RandomSource& bytes) {
   return IndexReader(std::make_unique<State>(State{&bytes, std::move(*parts)}));
 }
 
+Result<std::optional<Bytes>> IndexReader::read_part(std::string_view name) const {
+  const Part* part = state_->find(name);
+  if (!part) return std::optional<Bytes>();
+  auto bytes = state_->read(*part);
+  if (!bytes) return bytes.error();
+  return std::optional<Bytes>(std::move(*bytes));
+}
+
 Result<StateFacts> IndexReader::read_facts() const {
-  auto facts = state_->read<StateFacts>(kFactsPart, parse_facts);
+  auto facts = parse_part(*this, kFactsPart, parse_facts);
   if (!facts) return facts.error();
   if (!*facts) return malformed("has no part 'meta'");
   return std::move(**facts);
 }
 
 Result<std::optional<FileMark>> IndexReader::read_mark() const {
-  return state_->read<FileMark>(kMarkPart, parse_mark);
+  return parse_part(*this, kMarkPart, parse_mark);
 }
 
-Result<std::optional<ResumePoints>> IndexReader::read_points() const {
-  return state_->read<ResumePoints>(kPointsPart, parse_resume_points);
+Result<std::optional<ResumePoints>> read_points(const IndexReader& index) {
+  return parse_part(index, kPointsPart, parse_resume_points);
 }
 
-Result<std::optional<BlockTable>> IndexReader::read_blocks() const {
-  return state_->read<BlockTable>(kBlocksPart, parse_blocks);
+Result<std::optional<BlockTable>> read_blocks(const IndexReader& index) {
+  return parse_part(index, kBlocksPart, parse_blocks);
 }
 
 Result<std::optional<std::vector<IndexedRecord>>> IndexReader::read_records() const {
-  return state_->read<std::vector<IndexedRecord>>(kRecordsPart, parse_records);
+  return parse_part(*this, kRecordsPart, parse_records);
 }
 
 Result<std::optional<PageMap>> IndexReader::read_pages() const {
-  const Part* pages = state_->find(kPagesPart);
-  if (!pages) return std::optional<PageMap>();
-  auto page_bytes = state_->read(*pages);
-  if (!page_bytes) return page_bytes.error();
-  Bytes delta_bytes;
-  if (const Part* deltas = state_->find(kDeltasPart)) {
-    auto read = state_->read(*deltas);
-    if (!read) return read.error();
-    delta_bytes = std::move(*read);
-  }
-  auto map = parse_pages(*page_bytes, delta_bytes);
+  auto pages = read_part(kPagesPart);
+  if (!pages) return pages.error();
+  if (!*pages) return std::optional<PageMap>();
+  auto deltas = read_part(kDeltasPart);
+  if (!deltas) return deltas.error();
+  Bytes delta_bytes = std::move(*deltas).value_or(Bytes());
+  auto map = parse_pages(**pages, delta_bytes);
   if (!map) return map.error();
   auto facts = read_facts();
   if (!facts) return facts.error();
-  if (auto agrees = check_account(*facts, *map, page_map_sha256(*page_bytes, delta_bytes));
-      !agrees) {
-    return agrees.error();
-  }
+  auto agrees = check_account(*facts, *map, page_map_sha256(**pages, delta_bytes));
+  if (!agrees) return agrees.error();
   return std::optional<PageMap>(std::move(*map));
 }
 

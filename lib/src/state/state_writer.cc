@@ -10,6 +10,7 @@
 #include <vmstream/text.h>
 #include "codec/indexed_encoder.h"
 #include "pipeline/digesting_sink.h"
+#include "state/index_tables.h"
 
 namespace vmstream {
 namespace {

@@ -250,8 +250,9 @@ class Owners(ForgedTest):
         run = Run("sections", "--json", self.file)
         self.assertEqual((run.status, run.json["source"]), (0, "stream"))
         self.assertIn(b"is not believed: " + reason, run.err)
-        verified = Run("verify", self.file)
-        self.assertEqual(verified.status, 3)
+        verified = Run("verify", "--json", self.file)
+        self.assertEqual((verified.status, verified.json["ok"], verified.json["problems"]), (0, True, []))
+        self.assertIn(b"verified without its index: ", verified.err)
         self.assertIn(b"is not believed: " + reason, verified.err)
         self.assert_extracts_the_truth(self.file)
 

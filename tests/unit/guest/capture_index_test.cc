@@ -6,6 +6,7 @@
 #include <vmstream/ram_image.h>
 #include "codec/random_decoder.h"
 #include "codec/trailer/trailer.h"
+#include "state/index_tables.h"
 #include "support/catch.h"
 #include "support/stream_builder.h"
 #include "unit/guest/indexed_file.h"
@@ -30,7 +31,7 @@ TEST_CASE("a capture leaves an index that leads to the guest's memory", "[guest]
   REQUIRE((*trailer)->index);
   auto reader = IndexReader::open(*(*trailer)->index);
   REQUIRE(reader);
-  auto listed = reader->read_blocks();
+  auto listed = read_blocks(*reader);
   REQUIRE(listed);
   auto blocks = coding == Coding::Zstd ? (*trailer)->blocks : *listed;
   REQUIRE(blocks);

@@ -13,6 +13,7 @@
 #include <vmstream/parser.h>
 #include "codec/indexed_encoder.h"
 #include "guest/lazy/postcopy_opening.h"
+#include "state/index_tables.h"
 #include "support/event_log.h"
 #include "support/state_files.h"
 #include "support/stream_builder.h"

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "codec/trailer/block_table.h"
+#include "state/index_tables.h"
 #include "support/catch.h"
 #include "support/forged_index.h"
 #include "support/state_files.h"

@@ -6,6 +6,7 @@
 #include <vmstream/indexing.h>
 #include <vmstream/state_file.h>
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -13,6 +14,7 @@
 #include <functional>
 
 #include "codec/indexed_encoder.h"
+#include "state/index_tables.h"
 #include "support/catch.h"
 #include "support/forged_index.h"
 #include "support/state_files.h"
@@ -56,11 +58,18 @@ struct Fixture {
                static_cast<std::streamsize>(bytes.size()));
   }
   std::vector<Problem> problems_of(const std::string& path) {
-    Sha256 digest;
-    digest.update(stream);
     auto state = open_by_position(path);
     REQUIRE(state);
-    return check_positions(*state, digest.finish());
+    return check_positions(*state, facts());
+  }
+  StateFacts facts() const {
+    Sha256 digest;
+    digest.update(stream);
+    StateFacts facts;
+    facts.plain_bytes = stream.size();
+    facts.sha256 = digest.finish();
+    facts.complete = true;
+    return facts;
   }
   // A gzip file whose table says something else of the second of its blocks.
   Bytes file_with(const std::function<bool(BlockTable&, const PackedBlock&)>& add_second) {
@@ -121,6 +130,30 @@ TEST_CASE_METHOD(Fixture, "a table with a wrong checksum is told of", "[state]")
   CHECK(problems[0].message.starts_with("index: the checksum of piece 1 of the file is"));
 }
 
+TEST_CASE_METHOD(Fixture, "without a table the lengths of the pieces are compared", "[state]") {
+  std::string path = folder / "guest.zst";
+  Bytes packed;
+  auto sink = make_memory_sink(packed);
+  auto encoder = make_encoder(Coding::Zstd, *sink, {.threads = 1});
+  REQUIRE(encoder);
+  REQUIRE((*encoder)->write(stream));
+  REQUIRE((*encoder)->finish());
+  write(path, packed);
+  CHECK(problems_of(path).empty());
+  auto state = open_by_position(path);
+  REQUIRE((state && state->plain()));
+  StateFacts longer = facts();
+  ++longer.plain_bytes;
+  auto problems = check_positions(*state, longer);
+  REQUIRE(problems.size() == 1);
+  CHECK(problems[0].offset == stream.size());
+  CHECK(problems[0].message == fmt::format("the pieces of the file say that they hold {} bytes, "
+                                           "the stream has {}",
+                                           stream.size(), longer.plain_bytes));
+  longer.complete = false;
+  CHECK(check_positions(*state, longer).empty());
+}
+
 TEST_CASE_METHOD(Fixture, "positions are sure only where no table is needed", "[state]") {
   auto is_sure = [](const std::string& path) {
     auto state = open_by_position(path);
@@ -156,7 +189,9 @@ TEST_CASE_METHOD(Fixture, "resume points are held against the stream", "[state]"
   auto state = open_by_position(path);
   REQUIRE((state && state->plain()));
   CHECK_FALSE(has_sure_positions(*state));
-  auto problems = check_positions(*state, std::string(64, '0'));
+  StateFacts wrong = facts();
+  wrong.sha256 = std::string(64, '0');
+  auto problems = check_positions(*state, wrong);
   REQUIRE(problems.size() == 1);
   CHECK(problems[0].message.find("read by its positions the stream has SHA-256") !=
         std::string::npos);

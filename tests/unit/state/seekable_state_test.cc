@@ -6,6 +6,7 @@
 
 #include <vmstream/codec.h>
 #include "codec/random_decoder.h"
+#include "state/index_tables.h"
 #include "support/catch.h"
 #include "support/state_files.h"
 #include "support/stream_builder.h"

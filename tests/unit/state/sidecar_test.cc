@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "state/index_tables.h"
 #include "state/seekable_state.h"
 
 #include "support/catch.h"
@@ -34,7 +35,10 @@ Bytes bytes_of(std::string_view text) {
 
 // A state file, and what may lie beside it already.
 struct Fixture {
-  Fixture() { write_file(path, stream); }
+  Fixture() {
+    write_file(path, stream);
+    fresh = index("live");
+  }
 
   Bytes content(const std::string& of) const {
     auto file = open_random_file(of);
@@ -43,11 +47,13 @@ struct Fixture {
     REQUIRE((*file)->read_at(0, bytes));
     return bytes;
   }
-  Bytes index() const {
+  Bytes index(const std::string& mode = "stop") const {
     auto file = open_random_file(path);
     auto mark = FileMark::of(**file);
     REQUIRE(mark);
-    return *serialise(testing::index_of(stream), {.mark = &*mark});
+    StateIndex made = testing::index_of(stream);
+    made.facts.capture.mode = mode;
+    return *serialise(made, {.mark = &*mark});
   }
   void expect_refused(Overwrite overwrite) const {
     auto published = publish_sidecar(beside, fresh, overwrite);
@@ -64,8 +70,21 @@ struct Fixture {
   std::string path = folder / "guest";
   std::string beside = sidecar_path(path);
   Bytes stream = testing::small_stream().bytes();
-  Bytes fresh = bytes_of("a new index");
+  Bytes fresh;  // another index of the file
 };
+
+TEST_CASE_METHOD(Fixture, "what is no index of a file gets no name as one", "[state]") {
+  auto expect_usage = [&](const Bytes& bytes, const std::string& message) {
+    auto published = publish_sidecar(beside, bytes, Overwrite::Refuse);
+    REQUIRE_FALSE(published);
+    CHECK(published.error().code == Errc::Usage);
+    CHECK(published.error().message == message);
+    CHECK(file_count() == 1);
+  };
+  expect_usage(bytes_of("precious"), "no index for a file: index: has 8 bytes, wanted 56 at least");
+  expect_usage(*serialise(testing::index_of(stream)),
+               "the index does not tell of which file it is");
+}
 
 TEST_CASE_METHOD(Fixture, "a sidecar gets a name that is free", "[state]") {
   REQUIRE(publish_sidecar(beside, fresh, Overwrite::Refuse));

@@ -101,7 +101,7 @@ Result<StateIndex> read_all(std::span<const std::byte> bytes) {
   auto source = make_random_memory(bytes);
   auto reader = IndexReader::open(*source);
   if (!reader) return reader.error();
-  if (auto blocks = reader->read_blocks(); !blocks) return blocks.error();
+  if (auto blocks = read_blocks(*reader); !blocks) return blocks.error();
   return reader->read();
 }
 
@@ -141,7 +141,7 @@ TEST_CASE("an index may hold the table of compressed blocks", "[state]") {
   auto source = make_random_memory(bytes);
   auto reader = IndexReader::open(*source);
   REQUIRE(reader);
-  auto read = reader->read_blocks();
+  auto read = read_blocks(*reader);
   REQUIRE(read);
   REQUIRE(*read);
   REQUIRE((*read)->size() == table.size());

@@ -79,8 +79,8 @@ bool answered_by_ends(Session& session, const InspectOptions& options, StateFile
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
   vmstream::Verifier verifier;
-  vmstream::scan_ends(*ends, verifier);
-  auto scan = vmstream::scan_ends(*ends, collector);
+  vmstream::VisitorList both{&collector, &verifier};
+  auto scan = vmstream::scan_ends(*ends, both);
   auto summary = summarise(collector, verifier, scan);
   if (!scan.complete() || summary.problems.damage() > 0) return false;
   auto index = read_index(session, options, file, IndexTables::Records);

@@ -115,9 +115,15 @@ uint64_t absent_pages(const vmstream::StateFacts& facts) {
   return absent;
 }
 
-// An index that cannot be read is a problem too.
-void check_index(vmstream::StateFile& file, const vmstream::StateIndex& made,
-                 vmstream::ProblemLog& problems) {
+// An index that cannot be read is a problem too. One that no tool believes says nothing of the
+// file.
+void check_index(Session& session, const InspectOptions& options, vmstream::StateFile& file,
+                 const vmstream::StateIndex& made, vmstream::ProblemLog& problems) {
+  auto fault = file.index_fault();
+  if (fault && !vmstream::is_stream_fault(*fault)) {
+    session.messages().warning(shown_name(options),
+                               "verified without its index: " + vmstream::describe(*fault));
+  }
   for (auto& problem : file.check_index(made)) {
     problem.effect = vmstream::LoadEffect::Ignored;  // QEMU reads no index
     problems.add(std::move(problem));
@@ -174,7 +180,7 @@ vmstream::Result<Verified> examine(Session& session, const InspectOptions& optio
   auto found = verifier.finish(scan);
   auto index = indexer.finish(scan.plain_bytes, scan.stream_bytes, scan.complete());
   index.facts.sha256 = *subject.sha256;
-  check_index(*file, index, found.problems);
+  check_index(session, options, *file, index, found.problems);
   if (auto going = session.check_interrupted(); !going) return going.error();
   uint64_t absent = scan.complete() ? absent_pages(index.facts) : 0;
   return Verified{std::move(subject), std::move(scan), std::move(found), std::move(*file_sha256),

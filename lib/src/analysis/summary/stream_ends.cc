@@ -19,7 +19,8 @@ namespace {
 // The block list of a guest with thousands of blocks stays below; page records in the first section
 // (QEMU before 1.2) do not, and such files are read as a whole.
 constexpr uint64_t kMostHeadBytes = 1u << 20;
-constexpr uint64_t kFirstTailBytes = 1u << 20;
+// Holds the description of a common guest, and seldom reaches into the block before the last one.
+constexpr uint64_t kFirstTailBytes = 128u << 10;
 constexpr uint64_t kMostDescriptionBytes = 64u << 20;
 constexpr uint64_t kMostDeviceBytes = 32u << 20;
 

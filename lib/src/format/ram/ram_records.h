@@ -3,7 +3,6 @@
 // command that takes pages back.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -29,9 +28,8 @@ Status append_block_entry(Bytes& out, const RamBlock& block);
 
 /// Whether the flags of a record, wire::kRamContinue apart, are those of one kind of page.
 constexpr bool is_page_kind(uint64_t flags) {
-  constexpr uint64_t kKinds =
-      wire::kRamZero | wire::kRamPage | wire::kRamXbzrle | wire::kRamCompressPage;
-  return (flags & kKinds) != 0 && std::has_single_bit(flags);
+  return flags == wire::kRamZero || flags == wire::kRamPage || flags == wire::kRamXbzrle ||
+         flags == wire::kRamCompressPage;
 }
 /// The flags of a page's record.
 uint64_t page_flags(const Page& page);

@@ -6,7 +6,6 @@
 
 #include <tuple>
 
-#include <vmstream/codec.h>
 
 namespace vmstream {
 namespace {

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <vector>
 
-#include <vmstream/codec.h>
 #include <vmstream/digest.h>
 #include <vmstream/indexing.h>
 #include <vmstream/random_source.h>

@@ -14,16 +14,18 @@ uint64_t pages_in(const ServedBlock& block, const UnitRange& range) {
 // What one thread does. A part that cannot be read is a result too: the others are none the worse.
 PageBatch read_batch(LazyReader& reader, const std::vector<ServedBlock>& blocks,
                      const std::vector<UnitRange>& ranges) {
+  auto bytes_in = [&](const UnitRange& range) {
+    return static_cast<size_t>(pages_in(blocks[range.block], range)) * reader.image.page_size();
+  };
   PageBatch batch;
-  size_t page_size = reader.image.page_size();
+  size_t whole = 0;
+  for (const UnitRange& range : ranges) whole += bytes_in(range);
+  batch.bytes.reserve(whole);
   for (const UnitRange& range : ranges) {
-    const ServedBlock& block = blocks[range.block];
-    size_t begin = batch.bytes.size();
-    batch.bytes.resize(begin + static_cast<size_t>(pages_in(block, range)) * page_size);
-    auto read = reader.image.read(range.block, range.unit * block.unit_pages,
-                                  std::span(batch.bytes).subspan(begin));
-    batch.parts.push_back({range, begin, {}});
-    if (!read) batch.parts.back().fault = read.error();
+    auto pages = batch.bytes.room().first(bytes_in(range));
+    auto read = reader.image.read(range.block, range.unit * blocks[range.block].unit_pages, pages);
+    batch.parts.push_back({range, batch.bytes.size(), bool(read)});
+    batch.bytes.extend(pages.size());
   }
   return batch;
 }
@@ -41,7 +43,8 @@ Result<std::unique_ptr<PageReadahead>> PageReadahead::open(const LazyFile& file,
     if (!reader) return reader.error();
     readers.push_back(std::make_shared<LazyReader>(std::move(*reader)));
   }
-  std::unique_ptr<PageReadahead> ahead(new PageReadahead(blocks, std::move(order)));
+  std::unique_ptr<PageReadahead> ahead(
+      new PageReadahead(blocks, std::move(order), readers.front()->image.page_size()));
   // Where fewer threads start than were asked for, one more piece of work may be wanted.
   size_t given = 0;
   ahead->pipeline_ = std::make_unique<Pipeline>(threads, [&]() -> Pipeline::Work {
@@ -77,11 +80,41 @@ std::vector<UnitRange> PageReadahead::next_batch(const DeliveryLedger& ledger) {
   return batch;
 }
 
-void PageReadahead::advance(const DeliveryLedger& ledger) {
+void PageReadahead::set_going(const DeliveryLedger& ledger) {
   while (!pipeline_->full() && next_ < order_.size()) {
     auto batch = next_batch(ledger);
     if (!batch.empty()) pipeline_->push(std::move(batch));
   }
+}
+
+Status PageReadahead::advance(const DeliveryLedger& ledger) {
+  set_going(ledger);
+  if (has_units() || pipeline_->empty() || !pipeline_->ready()) return ok();
+  auto batch = pipeline_->pop();
+  if (!batch) return batch.error();
+  batch_ = std::move(*batch);
+  part_ = 0;
+  part_units_ = 0;
+  set_going(ledger);
+  return ok();
+}
+
+std::optional<ReadUnit> PageReadahead::next() {
+  if (!has_units()) return std::nullopt;
+  const PageBatch::Part& part = batch_.parts[part_];
+  const ServedBlock& block = blocks_[part.range.block];
+  uint64_t index = part_units_++;
+  ReadUnit unit{part.range.block, part.range.unit + index};
+  if (part.is_whole) {
+    size_t begin = part.begin + static_cast<size_t>(index * block.unit_pages) * page_size_;
+    unit.pages = batch_.bytes.view().subspan(
+        begin, static_cast<size_t>(block.pages_of(unit.unit)) * page_size_);
+  }
+  if (part_units_ == part.range.count) {
+    ++part_;
+    part_units_ = 0;
+  }
+  return unit;
 }
 
 }  // namespace vmstream

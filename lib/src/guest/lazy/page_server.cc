@@ -216,47 +216,23 @@ bool PageServer::may_push() const {
 }
 
 Status PageServer::push_some() {
-  if (part_ == batch_.parts.size()) {
-    if (auto taken = take_batch(); !taken) return taken;
-  }
-  // What cannot be read takes its time too: requests are looked at behind each such unit.
+  if (auto advanced = serving_.push->advance(serving_.ledger); !advanced) return advanced;
+  // What cannot be read takes its time too: requests are looked at after each such unit.
   uint64_t lost = lost_.units();
-  while (part_ < batch_.parts.size() && out_.size() < kSliceBytes && lost_.units() == lost) {
-    if (part_units_ == batch_.parts[part_].range.count) {
-      ++part_;
-      part_units_ = 0;
-    } else if (auto pushed = push_unit(batch_.parts[part_], part_units_++); !pushed) {
-      return pushed;
-    }
+  while (out_.size() < kSliceBytes && lost_.units() == lost) {
+    auto unit = serving_.push->next();
+    if (!unit) break;
+    if (auto pushed = push_unit(*unit); !pushed) return pushed;
   }
   if (pace_) pace_->took(out_.size());
   return ok();
 }
 
-// Of a part that could not be read as a whole each unit is tried by itself.
-Status PageServer::push_unit(const PageBatch::Part& part, uint64_t index) {
-  size_t number = part.range.block;
-  const ServedBlock& block = serving_.blocks[number];
-  uint64_t unit = part.range.unit + index;
-  if (serving_.ledger.is_delivered(number, unit)) return ok();
-  if (part.fault) return read_and_add(number, unit, counts_.pushed_pages);
-  uint64_t page_size = serving_.reader.image.page_size();
-  auto pages = std::span(batch_.bytes)
-                   .subspan(part.begin + static_cast<size_t>(index * block.unit_pages * page_size),
-                            static_cast<size_t>(block.pages_of(unit) * page_size));
-  return add(number, unit, pages, counts_.pushed_pages);
-}
-
-Status PageServer::take_batch() {
-  serving_.push->advance(serving_.ledger);
-  if (serving_.push->done() || !serving_.push->ready()) return ok();
-  auto batch = serving_.push->take();
-  if (!batch) return batch.error();
-  batch_ = std::move(*batch);
-  part_ = 0;
-  part_units_ = 0;
-  serving_.push->advance(serving_.ledger);
-  return ok();
+// What could not be read together with others is tried by itself.
+Status PageServer::push_unit(const ReadUnit& read) {
+  if (serving_.ledger.is_delivered(read.block, read.unit)) return ok();
+  if (read.pages.empty()) return read_and_add(read.block, read.unit, counts_.pushed_pages);
+  return add(read.block, read.unit, read.pages, counts_.pushed_pages);
 }
 
 Status PageServer::speak() {
@@ -282,12 +258,11 @@ Clock::time_point PageServer::wake_time(Clock::time_point now) {
   if (!requests_.empty()) return now;
   if (has_all() && !ended_) return now;
   if (!serving_.push || has_all()) return next_report_;
-  bool has_batch = part_ < batch_.parts.size();
-  if (!has_batch && serving_.push->done()) return next_report_;
+  if (serving_.push->done()) return next_report_;
   if (auto delay = push_delay(); delay > Clock::duration::zero()) {
     return std::min(now + delay, next_report_);
   }
-  return has_batch || serving_.push->ready() ? now : now + kWorkersInterval;
+  return serving_.push->ready() ? now : now + kWorkersInterval;
 }
 
 Status PageServer::await() {

@@ -71,8 +71,7 @@ class PageServer {
   Status refill();
   Status answer_requests();
   Status push_some();
-  Status take_batch();
-  Status push_unit(const PageBatch::Part& part, uint64_t index);
+  Status push_unit(const ReadUnit& read);
   Status read_and_add(size_t block, uint64_t unit, uint64_t& count);
   Status add(size_t block, uint64_t unit, std::span<const std::byte> pages, uint64_t& count);
   bool has_all() const;
@@ -97,9 +96,6 @@ class PageServer {
   LatencyHistogram service_;
   LazyCounts counts_;
 
-  PageBatch batch_;  // being pushed, from here on:
-  size_t part_ = 0;
-  uint64_t part_units_ = 0;
   std::optional<Pace> pace_;  // of what nobody asked for
   LostUnits lost_;
 
