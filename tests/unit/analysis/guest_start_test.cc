@@ -149,8 +149,8 @@ TEST_CASE("devices behind a controller, and those without a place, have options"
   CHECK(arguments(guest.start()) ==
         std::vector<std::string>{"-device qemu-xhci,addr=0x4", "-device usb-storage,port=4.1",
                                  "-device usb-tablet,port=1",
-                                 "-device scsi-hd,channel=0,scsi-id=12,lun=3", "-netdev user,id=net",
-                                 "-device sb16"});
+                                 "-device scsi-hd,channel=0,scsi-id=12,lun=3",
+                                 "-netdev user,id=net", "-device sb16"});
   CHECK(arguments(Guest().machine("virt-7.2").device("slirp").start()).empty());
 }
 
