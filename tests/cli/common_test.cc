@@ -113,6 +113,34 @@ TEST_CASE("options of each kind are read", "[tools]") {
   CHECK_FALSE(toy.force);
 }
 
+TEST_CASE("two dashes end the options of a tool that starts no command", "[tools]") {
+  auto parse = [](std::vector<std::string> words) {
+    CommandLine line{{"toy", "a toy", "toy FILE", "toy x"}};
+    std::vector<std::string> files;
+    bool force = false;
+    line.flag("--force", force, "go on");
+    line.positionals(files);
+    words.insert(words.begin(), "toy");
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    REQUIRE(line.parse(static_cast<int>(argv.size()), argv.data()));
+    return std::pair(force, files);
+  };
+  using Files = std::vector<std::string>;
+  CHECK(parse({"--force", "--", "a", "--force"}) == std::pair(true, Files{"a", "--force"}));
+  CHECK(parse({"a", "--", "-b"}) == std::pair(false, Files{"a", "-b"}));
+  CHECK(parse({"a", "--"}) == std::pair(false, Files{"a"}));
+
+  // A tool without positionals names what is too much.
+  CommandLine line{{"toy", "a toy", "toy", "toy"}};
+  std::vector<char*> argv;
+  std::vector<std::string> words{"toy", "--", "--x"};
+  for (auto& word : words) argv.push_back(word.data());
+  auto parsed = line.parse(static_cast<int>(argv.size()), argv.data());
+  REQUIRE_FALSE(parsed);
+  CHECK(parsed.error().message.find("'--x'") != std::string::npos);
+}
+
 TEST_CASE("what stands behind two dashes is left alone", "[tools]") {
   Toy toy;
   REQUIRE_FALSE(*toy.parse({"a", "--force", "--", "qemu", "--size", "-m", "--", "1G"}));

@@ -91,6 +91,24 @@ class Interruptions(LazyTest):
         self.assertIn("a.zst.restored", self.files())
         self.assertNotIn("a.zst.restoring", self.files())
 
+    def test_the_file_of_another_save_is_refused(self):
+        expected = self.saved("a.zst")
+        self.saved("b.zst")
+        with self.start("second", "-incoming", "defer") as second:
+            restore = self.start_lazily("a.zst", second, *SLOW)
+            restore.kill()
+            restore.wait()
+            self.await_paused(second)
+            ran = self.run_tool("vmrestore", "--resume-lazy", "--qmp", second.qmp, "b.zst")
+            self.assert_fails(REFUSED, ran, "the guest that waits is of another save")
+            self.await_paused(second)
+            # A copy that is packed in another way is the same save.
+            self.assert_status(0, self.run_tool("vmrestore", "a.zst", "-o", "a.qevm"))
+            self.resume(second, "a.qevm")
+            self.assert_whole(second, expected)
+            objects = second.monitor.ask("qom-list", path="/objects")
+            self.assertNotIn("vmstream-lazy", json.dumps(objects))
+
     def test_killed_qemu(self):
         self.saved("a.zst")
         second = self.start("second", "-incoming", "defer")

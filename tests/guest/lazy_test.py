@@ -227,7 +227,8 @@ class EncryptedFiles(GpgHomeTest, LazyTest):
             self.assertEqual(
                 "vmrestore: a.zst.gpg: the file cannot be read by position: an OpenPGP message, "
                 "which is not to be decrypted\n"
-                "hint: restore it without --lazy, or unpack it with vmrestore -o first\n", message)
+                "hint: restore it without --lazy, or unpack it first: vmstream-inspect extract stream FILE "
+                "-o X\n", message)
             self.assertEqual("inmigrate", second.monitor.status())
             self.assert_status(0, self.run_tool("vmrestore", "-o", "plain", "a.zst.gpg"))
             self.restore("--cont", "--qmp", second.qmp, "plain")

@@ -66,6 +66,12 @@ struct CommandLine::State {
     return names;
   }
 
+  Error wrong(std::string message) const {
+    return {.code = Errc::Usage,
+            .message = std::move(message),
+            .hint = fmt::format("{} --help lists the options", tool.name)};
+  }
+
   Status read(std::vector<std::string> words);
 };
 
@@ -100,11 +106,6 @@ CommandLine::Take keep(std::optional<T>& into, vmstream::Result<T> (*parse)(std:
 }  // namespace
 
 Status CommandLine::State::read(std::vector<std::string> words) {
-  auto wrong = [this](std::string message) {
-    return Error{.code = Errc::Usage,
-                 .message = std::move(message),
-                 .hint = fmt::format("{} --help lists the options", tool.name)};
-  };
   std::reverse(words.begin(), words.end());  // as CLI11 wants them
   try {
     app.parse(std::move(words));
@@ -119,6 +120,9 @@ Status CommandLine::State::read(std::vector<std::string> words) {
     return wrong(tidy(error.what()));
   }
   auto unknown = app.remaining();
+  // CLI11 has taken it for the end of options, and lists it here as well.
+  auto dashes = std::ranges::find(unknown, "--");
+  if (dashes != unknown.end()) unknown.erase(dashes);
   if (unknown.empty()) return vmstream::ok();
   bool is_option = unknown[0].starts_with('-');
   Error error = wrong(fmt::format("{} '{}'", is_option ? "unknown option" : "unexpected argument",
@@ -251,7 +255,7 @@ vmstream::Result<std::optional<ExitStatus>> CommandLine::parse(int argc, char** 
   if (state_->behind_dashes && dashes != words.end()) {
     state_->behind_dashes->assign(std::next(dashes), words.end());
     words.erase(dashes, words.end());
-    if (state_->behind_dashes->empty()) words.emplace_back("--");  // nobody wants it: an error
+    if (state_->behind_dashes->empty()) return state_->wrong("a command is missing behind --");
   }
   if (auto read = state_->read(std::move(words)); !read) return read.error();
   if (!short_help && !help && !version) return std::optional<ExitStatus>();

@@ -87,7 +87,8 @@ class CommandLine {
   /// Arguments that are no options, in order. `positionals` takes all that are left.
   void positional(std::string_view name, std::optional<std::string>& into);
   void positionals(std::vector<std::string>& into);
-  /// Takes everything behind a lone "--".
+  /// Takes everything behind a lone "--". Without it, what stands there is no option but
+  /// positional.
   void behind_dashes(std::vector<std::string>& into);
 
   /// The two options (long names) cannot be used together.

@@ -142,8 +142,10 @@ struct LazySummary {
 Result<LazySummary> restore_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
                                    LazyObserver* observer = nullptr);
 
-/// Goes on with a guest that restore_lazily() left behind, from the same file or a copy of it. The
-/// run state is left as it is.
+/// Goes on with a guest that restore_lazily() left behind, from the same file or a copy of it, be
+/// it packed in another way. Errc::Refused if the file is another save: restore_lazily() leaves a
+/// mark in QEMU, the name of an object, and takes it away at the end. The run state is left as it
+/// is.
 Result<LazySummary> resume_lazily(const LazyFile& file, QmpClient& qmp, const LazyOptions& options,
                                   LazyObserver* observer = nullptr);
 

@@ -55,6 +55,8 @@ struct VmdescSubsection {
 struct VmdescDevice {
   std::string idstr;
   uint32_t instance_id = 0;
+  bool numbered = false;  ///< the description gives the instance id
+  bool flawed = false;    ///< one of Vmdesc::flaws() is in it
   std::string vmsd_name;  ///< empty for old-style devices, one opaque buffer
   uint64_t version = 0;
   std::vector<VmdescField> fields;
@@ -67,8 +69,8 @@ struct VmdescDevice {
   /// Whether body_length() is known to be wrong: releases from 2.3 to 9.2 describe an array of
   /// pointers by its first element, and where that is NULL nothing tells the size of the others.
   bool hides_elements() const;
-  /// Whether a field has no size, or another than its type: then the description is damaged,
-  /// whatever the section is like.
+  /// Whether it is flawed, has no fields, or has a field without a size or with another than its
+  /// type or its own fields: then the description is damaged, whatever the section is like.
   bool contradicts_itself() const;
 };
 
@@ -83,6 +85,11 @@ class Vmdesc {
   /// Why the text was not read to its end; nothing if it was.
   const std::optional<Error>& fault() const { return fault_; }
 
+  /// What no QEMU writes and can be read all the same, such as a damaged letter in the name of a
+  /// type or a key; each with its device. The first kFlawsKept of them.
+  const std::vector<std::string>& flaws() const { return flaws_; }
+  static constexpr size_t kFlawsKept = 16;
+
   /// Bytes of a target page; 0 where the description does not say.
   uint32_t page_size() const { return page_size_; }
   const std::vector<VmdescDevice>& devices() const { return devices_; }
@@ -93,6 +100,7 @@ class Vmdesc {
   Status take(VmdescBuilder builder);
 
   std::optional<Error> fault_;
+  std::vector<std::string> flaws_;
   uint32_t page_size_ = 0;
   std::vector<VmdescDevice> devices_;
   std::vector<uint32_t> by_key_;  // indices into devices_, by idstr and instance id

@@ -12,6 +12,7 @@
 #include <vmstream/text.h>
 #include "base/json.h"
 #include "guest/capture/capture_mode.h"
+#include "guest/lazy/save_mark.h"
 #include "guest/monitor/qmp_address.h"
 #include "guest/monitor/qmp_command.h"
 
@@ -246,6 +247,10 @@ std::string explain_lazy_restore(const QmpAddress* address, RunState run_state) 
   text += qmp_line("migrate-set-capabilities", on);
   if (run_state == RunState::AsSaved) text += "# if the guest was saved paused:\n";
   text += qmp_line(run_state == RunState::Running ? "cont" : "stop");
+  text += "# a mark of the save, for --resume-lazy; object-del takes it away at the end:\n";
+  text += qmp_line("qom-list", {{"path", "/objects"}});
+  text += qmp_line("object-add", {{"qom-type", SaveMark::kType},
+                                  {"id", std::string(SaveMark::kFront) + "DIGEST"}});
   text += load("migrate-incoming", !address || passes_fds(*address));
   return text + kNoRecipe;
 }
@@ -253,6 +258,7 @@ std::string explain_lazy_restore(const QmpAddress* address, RunState run_state) 
 std::string explain_lazy_recovery(const QmpAddress& address) {
   std::string text = "# Of a QEMU that waits in postcopy-paused it is asked:\n";
   text += qmp_line("qmp_capabilities") + qmp_line("query-migrate") + query_blocks();
+  text += qmp_line("qom-list", {{"path", "/objects"}});
   return text + load("migrate-recover", passes_fds(address)) + kNoRecipe;
 }
 

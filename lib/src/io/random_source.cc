@@ -114,6 +114,7 @@ Error no_positions() {
 Result<OpenedFile> OpenedFile::open(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return system_error("open", errno);
+  if (S_ISDIR(status.st_mode)) return system_error("open", EISDIR);
   // Opening a FIFO would take bytes from another reader.
   if (!has_positions(status)) return no_positions();
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));

@@ -13,7 +13,7 @@
 namespace vmstream {
 namespace {
 
-constexpr const char* kWayOut = "unpack it first: vmrestore -o PLAIN FILE";
+constexpr const char* kWayOut = "unpack it first: vmstream-inspect extract stream FILE -o X";
 
 Error no_block(std::string_view name, const std::vector<IndexedBlock>& blocks) {
   std::string names;

@@ -136,7 +136,22 @@ TEST_CASE("what a machine has of itself needs no option", "[analysis]") {
   CHECK(start.text() == "-machine pc-q35-7.2 -m 2G -smp 2 -nodefaults");
   CHECK(arguments(start) ==
         std::vector<std::string>{"-device virtio-net-pci,addr=0x3", "-device i82559er,addr=0x7",
-                                 "-device usb-ehci,addr=0x14.7", "-device e1000", ""});
+                                 "-device usb-ehci,addr=0x14.7", "-device e1000", "",
+                                 "-device scsi-hd,channel=0,scsi-id=0,lun=0"});
+}
+
+TEST_CASE("devices behind a controller, and those without a place, have options", "[analysis]") {
+  Guest guest;
+  guest.machine("pc-i440fx-7.2").device("0000:00:04.0/xhci").device("0000:00:04.0/4.1/usb-storage");
+  guest.device("0000:00:04.0/4.1/0:0:0/scsi-disk").device("0000:00:04.0/1/usb-ptr");
+  guest.device("0000:00:05.0/0:12:3/scsi-disk").device("0000:00:04.0/x/usb-kbd").device("slirp");
+  guest.device("sb16").device("novelty");
+  CHECK(arguments(guest.start()) ==
+        std::vector<std::string>{"-device qemu-xhci,addr=0x4", "-device usb-storage,port=4.1",
+                                 "-device usb-tablet,port=1",
+                                 "-device scsi-hd,channel=0,scsi-id=12,lun=3",
+                                 "-netdev user,id=net", "-device sb16"});
+  CHECK(arguments(Guest().machine("virt-7.2").device("slirp").start()).empty());
 }
 
 TEST_CASE("a PC with a parallel port has been started with its defaults", "[analysis]") {

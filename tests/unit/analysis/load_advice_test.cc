@@ -45,6 +45,14 @@ TEST_CASE("capabilities and machine are wanted of the destination", "[analysis]"
   CHECK(find(advice, AdviceKind::Fails, "does not know mapped-ram"));
 }
 
+TEST_CASE("what the machine does not have of itself comes by an option", "[analysis]") {
+  StreamBuilder stream;
+  stream.header().configuration("pc-i440fx-7.2");
+  stream.device(3, "0000:00:04.0/1/usb-kbd", "abcd").device(4, "slirp", "ab").eof();
+  CHECK(find(advise(stream), AdviceKind::Needs,
+             "0000:00:04.0/1/usb-kbd (-device usb-kbd,port=1), slirp (-netdev user,id=net)."));
+}
+
 TEST_CASE("pages of old kinds are told of", "[analysis]") {
   StreamBuilder stream;
   stream.header().start(2, "ram", 4).ram_blocks({{"pc.ram", 0x8000}}).eos().footer().part(2);

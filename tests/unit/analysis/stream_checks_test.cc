@@ -95,6 +95,10 @@ TEST_CASE("names one letter off are damage, others may be new", "[analysis]") {
   CHECK(effect("pc-q45-7.2", "x-ignore-shared", "novelty") == Verdict::Refused);
   CHECK(effect("pc-q35-7.6", "x-ignore-shared", "novelty") == Verdict::Refused);
   CHECK(effect("pc-q35-11.6", "x-ignore-shared", "novelty") == Verdict::Loads);
+  CHECK(effect("pc-q35-7n2", "x-ignore-shared", "novelty") == Verdict::Refused);
+  CHECK(effect("pc-q35-7.2+pve0", "x-ignore-shared", "novelty") == Verdict::Loads);
+  CHECK(effect("pc-q35-rhel8.6.0", "x-ignore-shared", "novelty") == Verdict::Loads);
+  CHECK(effect("pc-i440fx-2.11-sata", "x-ignore-shared", "novelty") == Verdict::Loads);
   CHECK(effect("pc q35", "x-ignore-shared", "novelty") == Verdict::Refused);
   CHECK(effect("pc-q35-7.2", "x-ignore-shaped", "novelty") == Verdict::Refused);
   CHECK(effect("pc-q35-7.2", "x-ignore-shared", "dirty-bitmaq") == Verdict::Refused);
@@ -129,6 +133,19 @@ TEST_CASE("sections in parts have versions that QEMU knows", "[analysis]") {
     CHECK(verdict(idstr, 0) == Verdict::Loads);
     CHECK(verdict(idstr, 2) == Verdict::Refused);
   }
+}
+
+TEST_CASE("the version of slirp is libslirp's, within reason", "[analysis]") {
+  auto verdict = [](uint32_t version) {
+    return check_with([&](StreamBuilder& stream) {
+             stream.full(4, "slirp", 0, version).text("x").footer();
+           })
+        .verdict.verdict;
+  };
+  CHECK(verdict(4) == verdict(5));
+  auto found =
+      check_with([](StreamBuilder& stream) { stream.full(4, "slirp", 0, 260).text("x").footer(); });
+  CHECK(tells(found.problems, "section 'slirp' (id 4) has version 260, which no libslirp has"));
 }
 
 TEST_CASE("of a version of a subsection QEMU looks at the low byte", "[analysis]") {
@@ -245,6 +262,79 @@ TEST_CASE("a stream without its memory depends on other connections", "[analysis
   CHECK(verdict(0) == Verdict::Depends);
   CHECK(verdict(1) == Verdict::Depends);
   CHECK(verdict(2) == Verdict::Loads);
+}
+
+TEST_CASE("memory without its END is missed if pages are", "[analysis]") {
+  auto verify = [](int pages, const std::string& device, bool has_end) {
+    StreamBuilder stream;
+    stream.header().configuration("pc-q35-7.2");
+    stream.start(2, "ram", 4).ram_blocks({{"pc.ram", 0x2000}}).eos().footer().part(2);
+    for (int i = 0; i < pages; ++i) stream.page(i == 0 ? "pc.ram" : "", i * 0x1000ull, 0x5a);
+    stream.eos().footer();
+    if (has_end) stream.end(2).eos().footer();
+    return check(stream.device(3, device, "abcd").eof());
+  };
+  auto found = verify(1, "timer", false);
+  CHECK(tells(found.problems, "'ram' has no END, and at least 4096 bytes of memory have not come"));
+  CHECK(found.verdict.verdict == Verdict::Loads);
+  CHECK(verify(2, "novelty", false).problems.empty());  // as of a background snapshot
+  CHECK(verify(1, "novelty", true).problems.empty());
+  CHECK(verify(1, "0000:00:03.0/virtio-mem", false).problems.empty());
+}
+
+TEST_CASE("a bit in the name that a section or its description has tells which is hurt",
+          "[analysis]") {
+  auto verdict = [](const std::string& name, uint32_t instance, const std::string& described,
+                    const std::string& vmsd) {
+    StreamBuilder stream;
+    stream.header().configuration("microvm").start(2, "ram", 4);
+    stream.ram_blocks({{"pc.ram", 0x1000}}).eos().footer().end(2).page("pc.ram", 0, 0x5a);
+    stream.eos().footer().full(3, name, instance, 2).text(std::string(24, 'x')).footer();
+    std::string json = testing::make_vmdesc({{described, 24}});
+    std::string front = "\"instance_id\"";
+    json.insert(json.find(front), "\"vmsd_name\": \"" + vmsd + "\", \"version\": 2, ");
+    return check(stream.eof().vmdesc(json)).verdict.verdict;
+  };
+  std::string path = "0000:00:03.0/";
+  CHECK(verdict("novelty", 0, "noveltx", "novelty") == Verdict::Loads);
+  CHECK(verdict("noveltx", 0, "novelty", "novelty") == Verdict::Refused);
+  CHECK(verdict(path + "novelty", 0, "0000:0z:03.0/novelty", "novelty") == Verdict::Loads);
+  CHECK(verdict("0000:0z:03.0/novelty", 0, path + "novelty", "novelty") == Verdict::Refused);
+  CHECK(verdict(path + "novelty", 0, "0000:00:07.0/novelty", "novelty") == Verdict::Refused);
+}
+
+TEST_CASE("a description that has a flaw is the one that is hurt", "[analysis]") {
+  auto verdict = [](const std::string& from, const std::string& to) {
+    StreamBuilder stream;
+    stream.header().configuration("microvm").start(2, "ram", 4);
+    stream.ram_blocks({{"pc.ram", 0x1000}}).eos().footer().end(2).page("pc.ram", 0, 0x5a);
+    stream.eos().footer().full(3, "novelty", 0, 2).text("abcdabcd").footer();
+    std::string json =
+        R"({"page_size": 4096, "devices": [{"name": "novelty", "instance_id": 0, "vmsd_name": )"
+        R"("novelty", "version": 2, "fields": [{"name": "s", "type": "struct", "struct": )"
+        R"({"vmsd_name": "in", "version": 1, "fields": [{"name": "a", "array_len": 2, "type": )"
+        R"("uint32", "size": 4}]}, "size": 8}]}]})";
+    json.replace(json.find(from), from.size(), to);
+    auto found = check(stream.eof().vmdesc(json));
+    CHECK(found.problems.damage() == (from == to ? 0 : found.problems.total()));
+    CHECK((from == to || found.problems.damage() > 0));
+    return found.verdict.verdict;
+  };
+  CHECK(verdict("page_size", "page_size") == Verdict::Loads);
+  for (auto [from, to] : {std::pair("\"devices", "\"devicer"),
+                          {"\"fields", "\"fiemds"},
+                          {"\"version", "\"wersion"},
+                          {"\"array_len", "\"arrax_len"},
+                          {"\"struct\":", "\"strucu\":"},
+                          {"\"size\": 4", "\"sizd\": 4"},
+                          {"len\": 2", "len\": 3"},
+                          {"\"uint32", "\"uint3r"},
+                          {"\"instance_id", "\"instance_ie"}}) {
+    INFO(to);
+    CHECK(verdict(from, to) == Verdict::Loads);
+  }
+  CHECK(verdict("\"size\": 8", "\"size\": 9") == Verdict::Loads);
+  CHECK(verdict("\"version\": 2", "\"version\": 1") == Verdict::Refused);
 }
 
 TEST_CASE("a known device that the description calls otherwise is loaded", "[analysis]") {

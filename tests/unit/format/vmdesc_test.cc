@@ -53,6 +53,46 @@ TEST_CASE("devices are found by name and instance") {
   CHECK_FALSE(description->find("dm", 0));
 }
 
+TEST_CASE("words that no QEMU writes are flaws, and new ones are not") {
+  auto flaws = [](const std::string& json) {
+    auto description = Vmdesc::parse(json);
+    INFO(json);
+    REQUIRE(description);
+    return fmt::format("{}", fmt::join(description->flaws(), "; "));
+  };
+  auto field = [&](std::string_view text) { return flaws(with_fields(text)); };
+  CHECK(field(R"({"name": "a[1].b-c", "type": "uint32", "size": 4, "array_len": 2})") == "");
+  CHECK(field(R"({"name": "a", "type": "novelty", "size": 4, "unit": 3})") == "");
+  CHECK(field(R"({"name": "a", "type": "uint36", "size": 4})") ==
+        "'d': field 'a' has the type 'uint36', which no QEMU has");
+  CHECK(field(R"({"name": "a", "type": "buffdr", "size": 4})") ==
+        "'d': field 'a' has the type 'buffdr', which no QEMU has");
+  CHECK(field(R"({"namd": "a", "type": "buffer", "size": 4})") ==
+        "'d': no QEMU writes the key 'namd'");
+  CHECK(field(R"({"name": "a{", "type": "buffer", "size": 4})") ==
+        "'d': the name of field 'a{' holds characters that no QEMU uses");
+  CHECK(
+      field(R"({"name": "a", "type": "struct", "strucu": {"fields": []}, "size": 4})") ==
+      "'d': no QEMU writes the key 'strucu'; 'd': field 'a' is a struct of 4 bytes without fields");
+  // A pointer that is null, and a struct of nothing.
+  CHECK(field(R"({"name": "a", "type": "struct", "struct": {"fields": []}, "size": 1})") == "");
+  CHECK(field(R"({"name": "a", "type": "struct", "struct": {"fields": []}, "size": 0})") == "");
+
+  auto device = [&](std::string_view text) {
+    return flaws(fmt::format(R"({{"devices": [{{{}, "fields": []}}]}})", text));
+  };
+  CHECK(device(R"("name": "0000:00:01.0/d", "vmsd_name": "d", "instance_id": 0)") == "");
+  CHECK(device(R"("name": "d", "vmsd_name": "d", "instance": 0)") == "'d': it has no instance id");
+  CHECK(device(R"("name": "d", "vmsd_name": "e", "instance_id": 0)") ==
+        "'d': it does not end with the name 'e' of what it describes");
+
+  std::string many;
+  for (int i = 0; i < 40; ++i) many += R"({"name": "a", "type": "uint36", "size": 4},)";
+  auto description = Vmdesc::parse(with_fields(many.substr(0, many.size() - 1)));
+  REQUIRE(description);
+  CHECK(description->flaws().size() == Vmdesc::kFlawsKept);
+}
+
 TEST_CASE("fields, arrays, structs and subsections add up") {
   auto device = device_of(with_fields(
       R"({"name": "a", "type": "uint32", "size": 4},)"

@@ -138,6 +138,7 @@ TEST_CASE("a lazy restore is explained with the capability that it needs", "[exp
   CHECK(contains(text, "{\"capabilities\":[{\"capability\":\"postcopy-ram\",\"state\":true}]}"));
   CHECK(contains(text, "{\"execute\": \"cont\"}\n"));
   CHECK(contains(text, "fd:vmstream"));
+  CHECK(contains(text, "\"id\":\"vmstream-lazy-DIGEST\""));
   CHECK_FALSE(contains(text, "stop"));
   auto over_tcp = address("tcp:[::1]:4444");
   text = explain_lazy_restore(&over_tcp, RunState::AsSaved);

@@ -127,7 +127,9 @@ TEST_CASE_METHOD(Fixture, "what cannot be restored lazily is refused with a reas
     auto error = fault(message);
     CHECK(error.code == Errc::Unsupported);
     CHECK(error.message.find("OpenPGP") != std::string::npos);
-    CHECK(error.hint == "restore it without --lazy, or unpack it with vmrestore -o first");
+    CHECK(
+        error.hint ==
+        "restore it without --lazy, or unpack it first: vmstream-inspect extract stream FILE -o X");
   }
   SECTION("one container within another") {
     auto error = fault(pack(Coding::Gzip, pack(Coding::Zstd, stream)));

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/indexing.h>
@@ -85,7 +86,15 @@ void report_json(const Subject& subject, const std::string& path, const MadeInde
   print_json(json);
 }
 
-void report_text(const InspectOptions& options, const std::string& path, const MadeIndex& made) {
+// Why the file can be read from front to end only.
+std::string_view reason_of(const std::vector<vmstream::Container>& containers) {
+  bool is_encrypted =
+      std::ranges::find(containers, "openpgp", &vmstream::Container::type) != containers.end();
+  return is_encrypted ? "it is an OpenPGP message" : "its blocks are too large";
+}
+
+void report_text(const InspectOptions& options, const std::string& path, const MadeIndex& made,
+                 const std::vector<vmstream::Container>& containers) {
   const StateIndex& index = *made.index;
   print(fmt::format("{}: index of {}, {}\n", vmstream::escape(path), shown_name(options),
                     vmstream::format_size(made.bytes->size())));
@@ -95,7 +104,8 @@ void report_text(const InspectOptions& options, const std::string& path, const M
     print(fmt::format("  left out: {}\n", vmstream::escape(part)));
   }
   if (!made.by_position) {
-    print("  the file itself can still be read from front to end only: its blocks are too large\n");
+    print(fmt::format("  the file itself can still be read from front to end only: {}\n",
+                      reason_of(containers)));
   }
 }
 
@@ -118,7 +128,7 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
   if (options.common.json) {
     report_json({options.file, file.containers()}, path, *made);
   } else {
-    report_text(options, path, *made);
+    report_text(options, path, *made, file.containers());
   }
   return ExitStatus::Done;
 }

@@ -60,6 +60,7 @@ class Adviser {
   void advise_machine();
   void advise_ram();
   void advise_devices();
+  void advise_options();
   void advise_capabilities();
   void advise_pages();
   void advise_absent_pages();
@@ -174,7 +175,22 @@ void Adviser::advise_devices() {
                              "destination says \"Unknown savevm section or instance\".",
                              paths));
   }
+  advise_options();
   if (vcpus > 1) needs(std::nullopt, fmt::format("The destination needs -smp {}.", vcpus));
+}
+
+// What the machine does not have of itself.
+void Adviser::advise_options() {
+  std::string options;
+  for (const StartDevice& device : summary_.start.devices) {
+    if (device.argument.empty()) continue;
+    options += fmt::format("{}{} ({})", options.empty() ? "" : ", ", escape(device.idstr),
+                           escape(device.argument));
+  }
+  if (options.empty()) return;
+  needs(std::nullopt, fmt::format("These come by an option, beside what their backends want: {}. "
+                                  "Other types of devices may have the same sections.",
+                                  options));
 }
 
 void Adviser::advise_capabilities() {

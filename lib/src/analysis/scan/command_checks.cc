@@ -108,8 +108,11 @@ void CommandChecks::check_connection(const Command& command) {
       return;
     case CommandType::PostcopyRun:
       break;
-    case CommandType::EnableColo:
     case CommandType::PostcopyResume:
+      log_.tell(command.offset, "command POSTCOPY_RESUME stands outside of a recovery",
+                LoadEffect::Ignored);  // QEMU says so, and goes on
+      return;
+    case CommandType::EnableColo:
     case CommandType::RecvBitmap:
       log_.require(command.offset,
                    fmt::format("the command {} wants a connection to a running source",

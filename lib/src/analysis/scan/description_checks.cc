@@ -25,6 +25,7 @@ void DescriptionChecks::count(const SectionHeader& header) {
 void DescriptionChecks::on_vmdesc(const VmdescRecord& record) {
   has_description_ = true;
   const Vmdesc& vmdesc = *record.description;
+  tell_flaws(record);
   if (vmdesc.fault()) return on_cut_vmdesc(record);  // the parser has reported it
   for (const auto& device : devices_.devices()) check_device(device, vmdesc);
   for (const auto& described : vmdesc.devices()) take_off(described);
@@ -40,13 +41,52 @@ void DescriptionChecks::on_cut_vmdesc(const VmdescRecord& record) {
   }
 }
 
-// Name and instance are those that QEMU gives: then it is the description that is hurt.
-bool DescriptionChecks::is_sound_head(const SectionHeader& header) const {
+// QEMU loads the sections without it.
+void DescriptionChecks::tell_flaws(const VmdescRecord& record) {
+  for (const std::string& flaw : record.description->flaws()) {
+    log_.add({.offset = record.offset,
+              .message = "vmdesc: " + flaw,
+              .effect = LoadEffect::Ignored,
+              .in_description = true});
+  }
+}
+
+// QEMU describes the sections in the order in which they come.
+const VmdescDevice* DescriptionChecks::described_in_place_of(const KeptDevice& device,
+                                                             const Vmdesc& vmdesc) const {
+  const auto& devices = devices_.devices();
+  if (devices.size() != vmdesc.devices().size()) return nullptr;
+  const VmdescDevice& other = vmdesc.devices()[static_cast<size_t>(&device - devices.data())];
+  return times_.contains({other.idstr, other.instance_id}) ? nullptr : &other;
+}
+
+// Ids are given from 0 on.
+bool DescriptionChecks::is_usual_instance(const SectionHeader& header) const {
   const KnownDevice* device = find_known_device(header.idstr);
-  if (!device) return false;
-  if (device->instances == Instances::Single) return header.instance_id == 0;
+  if (device && device->instances == Instances::Single) return header.instance_id == 0;
   auto is_of_name = [&](const KeptDevice& other) { return other.header.idstr == header.idstr; };
   return header.instance_id < std::ranges::count_if(devices_.devices(), is_of_name);
+}
+
+// Of the section, and not of the description: the one that ends with the name of what is described,
+// or has the right path in front of it. Where both are as good, the section may be hurt.
+bool DescriptionChecks::has_better_name(const SectionHeader& header,
+                                        const VmdescDevice& other) const {
+  if (other.vmsd_name.empty()) {
+    return find_known_device(header.idstr) && !find_known_device(other.idstr);
+  }
+  if (!header.idstr.ends_with(other.vmsd_name)) return false;
+  return !other.idstr.ends_with(other.vmsd_name) ||
+         (has_pci_address(header.idstr) && !has_pci_address(other.idstr));
+}
+
+// Name and instance are those that QEMU gives: then it is the description that is hurt.
+bool DescriptionChecks::is_sound_head(const KeptDevice& device, const Vmdesc& vmdesc) const {
+  const SectionHeader& header = device.header;
+  const VmdescDevice* other = described_in_place_of(device, vmdesc);
+  if (!other) return find_known_device(header.idstr) && is_usual_instance(header);
+  bool is_same_name = other->idstr == header.idstr;
+  return is_same_name ? is_usual_instance(header) : has_better_name(header, *other);
 }
 
 // That the lengths agree is the parser's to tell; it has bounded the section by them.
@@ -58,7 +98,8 @@ void DescriptionChecks::check_device(const KeptDevice& device, const Vmdesc& vmd
     log_.tell(header.offset,
               fmt::format("vmdesc does not describe section '{}' instance {}", escape(header.idstr),
                           header.instance_id),
-              is_sound_head(header) ? LoadEffect::Ignored : LoadEffect::Refused);
+              vmdesc.devices().empty() || is_sound_head(device, vmdesc) ? LoadEffect::Ignored
+                                                                        : LoadEffect::Refused);
     return;
   }
   ++described_;
@@ -67,10 +108,15 @@ void DescriptionChecks::check_device(const KeptDevice& device, const Vmdesc& vmd
   if (!device.kept || !agrees) return;
   DeviceState state = decode_device(*described, device.body, header.body_offset);
   check_virtio(header, state);
+  bool is_hurt = !state.problems.empty() && described->contradicts_itself();
   for (Problem& problem : state.problems) {
     problem.message = fmt::format("section '{}' (id {}): {}", escape(header.idstr),
                                   header.section_id, problem.message);
     problem.known_flaw |= described->hides_elements();
+    if (is_hurt) {
+      problem.effect = LoadEffect::Ignored;
+      problem.in_description = true;
+    }
     log_.tell(std::move(problem));
     if (described->hides_elements()) break;  // what follows is decoded at wrong places
   }
@@ -84,7 +130,13 @@ void DescriptionChecks::check_version(const SectionHeader& header, const VmdescD
     message += fmt::format("; QEMU says \"unsupported version {} for '{}' v{}\"", header.version_id,
                            escape(header.idstr), described.version);
   }
-  log_.tell(header.body_offset - wire::kSectionVersionBytes, std::move(message));
+  const KnownDevice* known = find_known_device(header.idstr);
+  // Either may be hurt, or QEMU reads the lower version as its own.
+  bool is_sound = described.flawed || (known && header.version_id == known->highest_version);
+  bool loads = is_sound || (known && described.version == known->highest_version &&
+                            known->reads_as_highest(header.version_id));
+  log_.tell(header.body_offset - wire::kSectionVersionBytes, std::move(message),
+            loads ? LoadEffect::Ignored : LoadEffect::Refused);
 }
 
 void DescriptionChecks::check_virtio(const SectionHeader& header, const DeviceState& state) {

@@ -27,6 +27,19 @@ std::string name_of_section(const SectionHeader& header) {
   return fmt::format("section '{}' (id {})", escape(header.idstr), header.section_id);
 }
 
+// Of those that begin at `at`; nothing where only QEMU knows how long one is, or the body is
+// shorter.
+std::optional<size_t> end_of_subsections(std::span<const std::byte> body, size_t at) {
+  if (at > body.size()) return std::nullopt;
+  while (at < body.size()) {
+    auto length = subsection_bytes(body.subspan(at));
+    if (!length) return std::nullopt;
+    if (*length == 0) break;
+    at += *length;
+  }
+  return at;
+}
+
 }  // namespace
 
 bool KnownDeviceChecks::comes(std::string_view name) const {
@@ -71,26 +84,31 @@ void KnownDeviceChecks::finish(bool is_described, bool versions_are_settled) {
 void KnownDeviceChecks::check_name(const SectionHeader& header) {
   bool on_pci = has_pci_address(header.idstr);
   check_instance(header, on_pci ? Instances::OfBoard : Instances::Pluggable);
-  const KnownDevice* near = find_nearly_known_device(header.idstr);
-  if (!near || names_.contains({std::string(near->name), header.instance_id})) return;
+  std::string near = find_nearly_known_name(header.idstr);
+  if (near.empty() || names_.contains({near, header.instance_id})) return;
   log_.tell(header.offset, fmt::format("{}: its name is nearly '{}', and no QEMU has such a one",
-                                       name_of_section(header), near->name));
+                                       name_of_section(header), near));
 }
 
 void KnownDeviceChecks::check_known(const KeptDevice& section, const KnownDevice& device) {
-  check_version(section.header, device);
+  check_version(section, device);
   check_instance(section.header, device.instances);
   check_processor(section.header);
   check_length(section, device);
 }
 
-void KnownDeviceChecks::check_version(const SectionHeader& header, const KnownDevice& device) {
-  bool is_old = header.version_id < device.lowest_version;
+// Footers came with 2.4, and no version has been raised since.
+void KnownDeviceChecks::check_version(const KeptDevice& section, const KnownDevice& device) {
+  const SectionHeader& header = section.header;
+  uint32_t lowest = section.end.footer ? device.highest_version : device.lowest_version;
+  bool is_old = header.version_id < lowest;
   bool is_new = header.version_id > device.highest_version + spare_versions_;
   if (!is_old && !is_new) return;
+  bool loads = device.reads_as_highest(header.version_id);
   log_.tell(header.body_offset - wire::kSectionVersionBytes,
-            fmt::format("{} has version {}, QEMU knows {} to {}", name_of_section(header),
-                        header.version_id, device.lowest_version, device.highest_version));
+            fmt::format("{} has version {}, QEMU writes {}", name_of_section(header),
+                        header.version_id, device.highest_version),
+            loads ? LoadEffect::Ignored : LoadEffect::Refused);
 }
 
 // One of them may be left out, which nothing tells.
@@ -133,7 +151,8 @@ void KnownDeviceChecks::check_length(const KeptDevice& section, const KnownDevic
                                          section.body.size(), *wanted));
   } else if (is_highest) {
     check_rest(section, *wanted);
-  } else if (section.body.size() == *wanted && *wanted > 1) {
+  } else if (!section.end.footer && *wanted > 1 &&
+             end_of_subsections(section.body, *wanted) == section.body.size()) {
     log_.tell(header.offset, fmt::format("{} has version {}, but its {} bytes are those of {}",
                                          name_of_section(header), header.version_id, *wanted,
                                          device.highest_version));
@@ -152,15 +171,8 @@ void KnownDeviceChecks::check_nested(const KeptDevice& section, const KnownDevic
 
 // Behind the fields stand subsections, and nothing else.
 void KnownDeviceChecks::check_rest(const KeptDevice& section, size_t wanted) {
-  auto body = std::span(section.body);
-  size_t at = wanted;
-  while (at < body.size()) {
-    auto length = subsection_bytes(body.subspan(at));
-    if (!length) return;
-    if (*length == 0) break;
-    at += *length;
-  }
-  if (at < body.size()) tell_rest(section, at);
+  auto end = end_of_subsections(section.body, wanted);
+  if (end && *end < section.body.size()) tell_rest(section, *end);
 }
 
 // QEMU takes what stands there for its next record.

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cctype>
 #include <cstddef>
 #include <span>
 #include <string>
 
+#include "base/damaged_name.h"
 #include "base/endian.h"
 
 namespace vmstream {
@@ -35,34 +35,14 @@ constexpr std::array<std::string_view, 9> kRamBlocks{"pc.ram",
                                                      "/rom@etc/table-loader",
                                                      "isa-bios"};
 
-bool is_one_letter_off(std::string_view name, std::string_view known) {
-  if (name.size() != known.size()) return false;
-  size_t differing = 0;
-  for (size_t i = 0; i < known.size(); ++i) differing += name[i] != known[i];
-  return differing == 1;
-}
-
-bool is_one_letter_off(std::string_view name, std::span<const std::string_view> known) {
+bool is_nearly_one_of(std::string_view name, std::span<const std::string_view> known) {
   return std::ranges::any_of(known, [&](auto one) { return is_one_letter_off(name, one); });
 }
 
 }  // namespace
 
-bool is_printable(std::string_view name) {
-  return std::ranges::all_of(name, [](char c) { return c >= ' ' && c < 0x7f; });
-}
-
-bool is_one_bit_off(std::string_view name, std::string_view known) {
-  if (name.size() != known.size()) return false;
-  auto [here, there] = std::ranges::mismatch(name, known);
-  if (here == name.end() || !std::equal(here + 1, name.end(), there + 1)) return false;
-  auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  return std::has_single_bit(static_cast<unsigned char>(*here ^ *there)) &&
-         !(is_digit(*here) && is_digit(*there));
-}
-
 bool is_damaged_block(std::string_view name) {
-  return std::ranges::any_of(kRamBlocks, [&](auto known) { return is_one_bit_off(name, known); });
+  return std::ranges::any_of(kRamBlocks, [&](auto known) { return is_damaged_model(name, known); });
 }
 
 bool is_of_no_release(QemuVersion machine_since) {
@@ -70,21 +50,43 @@ bool is_of_no_release(QemuVersion machine_since) {
   return has_two_or_three_a_year && machine_since.minor > 2;
 }
 
+namespace {
+
+// "7.2", "2.5.1", and what a distribution adds: "7.2+pve0", "2.11-sata". "rhel7.6.0" has a word
+// first.
+bool is_damaged_version(std::string_view text) {
+  auto count_digits = [&text] {
+    size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    text.remove_prefix(digits);
+    return digits;
+  };
+  if (count_digits() == 0) return false;
+  if (!text.starts_with('.')) return true;
+  text.remove_prefix(1);
+  if (count_digits() == 0) return true;
+  return !text.empty() && text[0] != '.' && text[0] != '-' && text[0] != '+';
+}
+
+}  // namespace
+
 bool is_damaged_machine(std::string_view name) {
   bool has_odd_letter = std::ranges::any_of(name, [](unsigned char c) {
     return !std::isalnum(c) && c != '-' && c != '.' && c != '_' && c != '+';
   });
   return has_odd_letter || std::ranges::any_of(kMachines, [&](std::string_view front) {
-           return is_one_letter_off(name.substr(0, front.size()), front);
+           std::string_view begin = name.substr(0, front.size());
+           bool has_version = front.ends_with('-') && begin == front;
+           return is_one_letter_off(begin, front) ||
+                  (has_version && is_damaged_version(name.substr(front.size())));
          });
 }
 
 bool is_damaged_iterable(std::string_view name) {
-  return is_one_letter_off(name, kIterables);
+  return is_nearly_one_of(name, kIterables);
 }
 
 bool is_damaged_capability(std::string_view name) {
-  return !is_printable(name) || is_one_letter_off(name, kCapabilities);
+  return !is_printable(name) || is_nearly_one_of(name, kCapabilities);
 }
 
 namespace {
@@ -113,24 +115,156 @@ constexpr std::array kDevices = {
     KnownDevice{"port92", 1, 1, 1},                   // hw/i386/port92.c
     KnownDevice{"ps2kbd", 2, 3, 284, kOfBoard},       // hw/input/ps2.c
     KnownDevice{"ps2mouse", 2, 2, 291, kOfBoard},
-    KnownDevice{"vmmouse", 0, 0, 4105, kOfBoard},     // hw/i386/vmmouse.c
-    KnownDevice{"serial", 2, 3, 11, kPluggable},      // hw/char/serial.c
-    KnownDevice{"parallel_isa", 1, 1, 12, kOfBoard},  // hw/char/parallel.c
-    KnownDevice{"fdc", 2, 2, 545, kOfBoard, 593},     // hw/block/fdc.c
-    KnownDevice{"PCIHost", 1, 1, 4, kOfBoard},        // hw/pci/pci_host.c
-    KnownDevice{"PCIBUS", 1, 1, 4, kPluggable},       // hw/pci/pci.c
-    KnownDevice{"I440FX", 1, 3, 277},                 // hw/pci-host/i440fx.c
-    KnownDevice{"PIIX3", 2, 3, 292},                  // hw/isa/piix3.c
-    KnownDevice{"mch", 1, 1, 277},                    // hw/pci-host/q35.c
-    KnownDevice{"ICH9LPC", 1, 1},                     // hw/isa/lpc_ich9.c
-    KnownDevice{"ich9_smb", 1, 1, 325},               // hw/i2c/smbus_ich9.c
-    KnownDevice{"piix4_pm", 1, 3},                    // hw/acpi/piix4.c
-    KnownDevice{"i2c_bus", 1, 1, 1, kOfBoard},        // hw/i2c/core.c
-    KnownDevice{"ide", 0, 3, 430, kOfBoard, 942},     // hw/ide/pci.c
-    KnownDevice{"isa-ide", 0, 3, 0, kOfBoard},        // hw/ide/isa.c
-    KnownDevice{"acpi_build", 1, 1, 1},               // hw/i386/acpi-build.c
-    KnownDevice{"globalstate", 1, 1, 104},            // migration/global_state.c
+    KnownDevice{"vmmouse", 0, 0, 4105, kOfBoard},       // hw/i386/vmmouse.c
+    KnownDevice{"serial", 2, 3, 11, kPluggable, 0, 2},  // hw/char/serial.c
+    KnownDevice{"parallel_isa", 1, 1, 12, kOfBoard},    // hw/char/parallel.c
+    KnownDevice{"fdc", 2, 2, 545, kOfBoard, 593},       // hw/block/fdc.c
+    KnownDevice{"PCIHost", 1, 1, 4, kOfBoard},          // hw/pci/pci_host.c
+    KnownDevice{"PCIBUS", 1, 1, 4, kPluggable},         // hw/pci/pci.c
+    KnownDevice{"I440FX", 1, 3, 277},                   // hw/pci-host/i440fx.c
+    KnownDevice{"PIIX3", 2, 3, 292},                    // hw/isa/piix3.c
+    KnownDevice{"mch", 1, 1, 277},                      // hw/pci-host/q35.c
+    KnownDevice{"ICH9LPC", 1, 1},                       // hw/isa/lpc_ich9.c
+    KnownDevice{"ich9_smb", 1, 1, 325},                 // hw/i2c/smbus_ich9.c
+    KnownDevice{"piix4_pm", 1, 3},                      // hw/acpi/piix4.c
+    KnownDevice{"i2c_bus", 1, 1, 1, kOfBoard},          // hw/i2c/core.c
+    KnownDevice{"ide", 0, 3, 430, kOfBoard, 942, 0},    // hw/ide/pci.c
+    KnownDevice{"isa-ide", 0, 3, 0, kOfBoard, 0, 0},    // hw/ide/isa.c
+    KnownDevice{"acpi_build", 1, 1, 1},                 // hw/i386/acpi-build.c
+    KnownDevice{"globalstate", 1, 1, 104},              // migration/global_state.c
 };
+
+// What else QEMU 7.2 for PCs declares (-dump-vmstate), and old-style devices. Releases differ in
+// the versions of these, and others have more of them.
+constexpr std::array<std::string_view, 129> kOtherNames{"SCSIDevice",
+                                                        "ac97",
+                                                        "acpi-erst",
+                                                        "acpi-ged",
+                                                        "amd-iommu",
+                                                        "audio",
+                                                        "bochs-display",
+                                                        "ccid-card-passthru",
+                                                        "cirrus_vga",
+                                                        "cs4231a",
+                                                        "ctucan_pci",
+                                                        "dbus-vmstate",
+                                                        "e1000",
+                                                        "e1000e",
+                                                        "eeprom",
+                                                        "ehci",
+                                                        "es1370",
+                                                        "gpex_root",
+                                                        "gus",
+                                                        "hda-audio",
+                                                        "hv-syndbg",
+                                                        "i2c-ddc",
+                                                        "i6300esb_wdt",
+                                                        "i82374",
+                                                        "i82801b11_bridge",
+                                                        "ib700_wdt",
+                                                        "ich9_ahci",
+                                                        "imx.usbphy",
+                                                        "intel-hda",
+                                                        "ioh-3240-express-root-port",
+                                                        "iommu-intel",
+                                                        "ipmi-bmc-sim",
+                                                        "ipmi-interface",
+                                                        "ipmi-interface-pci-bt",
+                                                        "ipmi-interface-pci-kcs",
+                                                        "ipoctal232",
+                                                        "ivshmem-doorbell",
+                                                        "ivshmem-plain",
+                                                        "kvaser_pci",
+                                                        "kvmclock",
+                                                        "lsiscsi",
+                                                        "megasas",
+                                                        "megasas-gen2",
+                                                        "mioe3680_pci",
+                                                        "mptsas",
+                                                        "ne2000",
+                                                        "nvme",
+                                                        "ohci",
+                                                        "pci-serial",
+                                                        "pci-serial-multi",
+                                                        "pci_bridge",
+                                                        "pcie-pci-bridge",
+                                                        "pcie-root-port",
+                                                        "pciespscsi",
+                                                        "pckbd-mmio",
+                                                        "pcm3680i_pci",
+                                                        "pcnet",
+                                                        "pflash_cfi01",
+                                                        "pvpanic-pci",
+                                                        "pvscsi",
+                                                        "qxl",
+                                                        "rocker",
+                                                        "rtl8139",
+                                                        "sb16",
+                                                        "scsi-disk",
+                                                        "sd-card",
+                                                        "sdhci",
+                                                        "slirp",
+                                                        "smbus-eeprom",
+                                                        "smbus-ipmi",
+                                                        "sysbus-ahci",
+                                                        "sysbusespscsi",
+                                                        "tpci200",
+                                                        "tpm-crb",
+                                                        "tpm-tis",
+                                                        "tulip",
+                                                        "u2f-key",
+                                                        "u2f-key-passthru",
+                                                        "uhci",
+                                                        "usb-audio",
+                                                        "usb-ccid",
+                                                        "usb-host",
+                                                        "usb-hub",
+                                                        "usb-kbd",
+                                                        "usb-mtp",
+                                                        "usb-net",
+                                                        "usb-ptr",
+                                                        "usb-redir",
+                                                        "usb-serial",
+                                                        "usb-storage",
+                                                        "usb-uas",
+                                                        "usb-wacom",
+                                                        "vga",
+                                                        "vhost-user-blk",
+                                                        "vhost-user-fs",
+                                                        "vhost-user-gpio",
+                                                        "vhost-user-i2c",
+                                                        "vhost-user-input",
+                                                        "vhost-user-rng",
+                                                        "vhost-user-vsock",
+                                                        "virtio-9p",
+                                                        "virtio-balloon",
+                                                        "virtio-blk",
+                                                        "virtio-console",
+                                                        "virtio-crypto",
+                                                        "virtio-gpu",
+                                                        "virtio-input",
+                                                        "virtio-input-host",
+                                                        "virtio-iommu",
+                                                        "virtio-mem",
+                                                        "virtio-mem-device-early",
+                                                        "virtio-net",
+                                                        "virtio-pmem",
+                                                        "virtio-rng",
+                                                        "virtio-scsi",
+                                                        "virtio-sound",
+                                                        "virtio-vga",
+                                                        "virtio-vhost_scsi",
+                                                        "virtio-vhost_vsock",
+                                                        "vmbus-bridge",
+                                                        "vmclock",
+                                                        "vmcoreinfo",
+                                                        "vmgenid",
+                                                        "vmware_vga",
+                                                        "vmxnet3",
+                                                        "xhci",
+                                                        "xhci-sysbus",
+                                                        "xio3130-express-downstream-port",
+                                                        "xio3130-express-upstream-port"};
 
 struct KnownSubsection {
   std::string_view name;
@@ -184,12 +318,30 @@ const KnownDevice* find_known_device(std::string_view idstr) {
   return found == kDevices.end() ? nullptr : found;
 }
 
-const KnownDevice* find_nearly_known_device(std::string_view idstr) {
-  if (count_odd_letters(idstr) == 1) return find_known_device(idstr.substr(kAddressForm.size()));
-  std::string_view name = has_pci_address(idstr) ? idstr.substr(kAddressForm.size()) : idstr;
-  auto found = std::ranges::find_if(
-      kDevices, [&](const KnownDevice& known) { return is_one_bit_off(name, known.name); });
-  return found == kDevices.end() ? nullptr : found;
+namespace {
+
+bool is_known_name(std::string_view name) {
+  return find_known_device(name) || std::ranges::find(kOtherNames, name) != kOtherNames.end();
+}
+
+}  // namespace
+
+std::string find_nearly_known_name(std::string_view idstr) {
+  if (count_odd_letters(idstr) == 1) {
+    std::string_view name = idstr.substr(kAddressForm.size());
+    return is_known_name(name) ? std::string(name) : "";
+  }
+  size_t path = has_pci_address(idstr) ? kAddressForm.size() : 0;
+  std::string_view name = idstr.substr(path);
+  if (is_known_name(name)) return "";
+  auto is_near = [&](std::string_view known) { return is_damaged_model(name, known); };
+  auto with_path = [&](std::string_view known) {
+    return std::string(idstr.substr(0, path)).append(known);
+  };
+  auto device = std::ranges::find_if(kDevices, is_near, &KnownDevice::name);
+  if (device != kDevices.end()) return with_path(device->name);
+  auto other = std::ranges::find_if(kOtherNames, is_near);
+  return other == kOtherNames.end() ? "" : with_path(*other);
 }
 
 bool has_pci_address(std::string_view idstr) {

@@ -7,17 +7,12 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include <vmstream/stream_summary.h>
 
 namespace vmstream {
-
-/// Names of sections, RAM blocks and the like are ASCII without control characters.
-bool is_printable(std::string_view name);
-
-/// Whether the names differ in one bit. A digit in place of another one may be another model.
-bool is_one_bit_off(std::string_view name, std::string_view known);
 
 // One letter away from a well-known name is damage: nobody would have chosen such a name. What is
 // farther away may be a name of a release that is not known here.
@@ -42,12 +37,20 @@ struct KnownDevice {
   size_t body_bytes = 0;  ///< of the highest version, without subsections; 0 where it varies
   Instances instances = Instances::Single;
   size_t nested_bytes = 0;  ///< not 0: the usual length, with subsections in the middle of the body
+  /// QEMU reads this version and those up to the highest one as the same fields.
+  std::optional<uint32_t> alike_since = std::nullopt;
+
+  /// Whether QEMU loads a body of the highest version under this one.
+  bool reads_as_highest(uint32_t version) const {
+    return version <= highest_version && version >= alike_since.value_or(highest_version);
+  }
 };
 
 /// Null where the name is not known, which says nothing against it.
 const KnownDevice* find_known_device(std::string_view idstr);
-/// One that is called almost so: a bit of its name, or of the path in front of it, is another.
-const KnownDevice* find_nearly_known_device(std::string_view idstr);
+/// The idstr that QEMU gives where this one is called almost so: a bit of the name, or of the path
+/// in front of it, is another. Without the path where that is hurt; empty where none is near.
+std::string find_nearly_known_name(std::string_view idstr);
 /// Whether the id begins with the address of a PCI device, "0000:00:01.3/".
 bool has_pci_address(std::string_view idstr);
 

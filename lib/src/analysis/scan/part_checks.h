@@ -60,6 +60,7 @@ class RamChecks {
   void set_channels_at_hand() { channels_at_hand_ = true; }
 
   void on_configuration(const Configuration& configuration);
+  void on_section(const SectionHeader& header) { memory_.on_section(header); }
   void on_ram_blocks(const RamBlockList& list);
   void on_page(const Page& page);
   void on_ram_mark(RamMark mark, uint64_t offset);
@@ -68,6 +69,8 @@ class RamChecks {
   void finish(bool is_new, bool is_old);
   /// Of a stream that was read from front to end: whether its memory is in it.
   void check_memory();
+  /// Likewise, of one without postcopy: whether the last of its memory is.
+  void check_end();
 
  private:
   void check_mapped(const RamBlock& block);
@@ -110,7 +113,11 @@ class DescriptionChecks {
   void check_device(const KeptDevice& device, const Vmdesc& vmdesc);
   void check_version(const SectionHeader& header, const VmdescDevice& described);
   void check_virtio(const SectionHeader& header, const DeviceState& state);
-  bool is_sound_head(const SectionHeader& header) const;
+  void tell_flaws(const VmdescRecord& record);
+  const VmdescDevice* described_in_place_of(const KeptDevice& device, const Vmdesc& vmdesc) const;
+  bool is_usual_instance(const SectionHeader& header) const;
+  bool has_better_name(const SectionHeader& header, const VmdescDevice& other) const;
+  bool is_sound_head(const KeptDevice& device, const Vmdesc& vmdesc) const;
   void take_off(const VmdescDevice& described);
   void check_left_over(uint64_t vmdesc_offset);
 
@@ -147,7 +154,7 @@ class KnownDeviceChecks {
   size_t count(const std::string& idstr) const;
   void check_name(const SectionHeader& header);
   void check_known(const KeptDevice& section, const KnownDevice& device);
-  void check_version(const SectionHeader& header, const KnownDevice& device);
+  void check_version(const KeptDevice& section, const KnownDevice& device);
   void check_instance(const SectionHeader& header, Instances instances);
   void check_processor(const SectionHeader& header);
   void check_length(const KeptDevice& section, const KnownDevice& device);

@@ -7,6 +7,7 @@
 
 #include <vmstream/text.h>
 #include "analysis/scan/known_names.h"
+#include "base/damaged_name.h"
 #include "format/ram/packed_page.h"
 #include "format/ram/target_page.h"
 
@@ -119,6 +120,16 @@ void RamChecks::check_memory() {
                "the guest's memory is not in this stream: its pages went over other connections "
                "(multifd), without which it cannot be loaded",
                LoadEffect::Depends);
+}
+
+// Zeros are loaded in its place.
+void RamChecks::check_end() {
+  if (!memory_.lacks_end()) return;
+  log_.add({.offset = log_.eof_offset().value_or(memory_.offset()),
+            .message = fmt::format("section 'ram' has no END, and at least {} bytes of memory have "
+                                   "not come",
+                                   memory_.missing_bytes()),
+            .effect = LoadEffect::Ignored});
 }
 
 // Releases before 1.5 sent pages of one repeated byte so. Since 9.0 a load stops there; in between

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "analysis/scan/known_names.h"
+#include "base/damaged_name.h"
 #include "base/zero.h"
+#include "format/wire.h"
 
 #include <vmstream/text.h>
 
@@ -32,7 +34,10 @@ StreamChecks::Findings StreamChecks::finish(const ScanResult& scan) {
   check_release(is_old);
   known_.finish(description_.has_description(), is_old || is_known_release(machine_since_));
   ram_.finish(commands_.has_switched_over() || machine_since_ > QemuVersion{8, 2}, is_old);
-  if (scan.complete() && !scan.ends_only) ram_.check_memory();
+  if (scan.complete() && !scan.ends_only) {
+    ram_.check_memory();
+    if (!commands_.is_in_postcopy() && !commands_.has_switched_over()) ram_.check_end();
+  }
   if (scan.fault) {
     log_.problems.add(*scan.fault, scan.plain_bytes, effect_of_fault(scan),
                       scan.fault_in_description);
@@ -111,9 +116,11 @@ void StreamChecks::check_capabilities(const Configuration& configuration) {
 Status StreamChecks::on_section(const SectionHeader& header) {
   sections_have_come_ = true;
   keeper_.on_section(header);
+  ram_.on_section(header);
   bool named = header.type == SectionType::Start || header.type == SectionType::Full;
   if (named) check_name(header);
   if (header.type == SectionType::Start) check_version(header);
+  if (named) check_slirp(header);
   if (named) check_age(header);
   if (header.type != SectionType::Full) check_order(header);
   return ok();
@@ -148,6 +155,16 @@ void StreamChecks::check_version(const SectionHeader& header) {
             fmt::format("section '{}' has version {}, wanted {}", header.idstr, header.version_id,
                         kVersion),
             header.version_id > kVersion ? LoadEffect::Refused : LoadEffect::Ignored);
+}
+
+// No description has its version, which is libslirp's and goes its own way.
+void StreamChecks::check_slirp(const SectionHeader& header) {
+  constexpr uint32_t kSpareVersion = 16;  // 4 is the highest seen
+  bool is_usual = header.version_id > 0 && header.version_id <= kSpareVersion;
+  if (header.idstr != "slirp" || is_usual) return;
+  log_.tell(header.body_offset - wire::kSectionVersionBytes,
+            fmt::format("section 'slirp' (id {}) has version {}, which no libslirp has",
+                        header.section_id, header.version_id));
 }
 
 // Sections that newer releases no longer take.

@@ -73,6 +73,7 @@ class StreamChecks final : public StreamVisitor {
   void check_unversioned(const VmdescRecord& record);
   void check_name(const SectionHeader& header);
   void check_version(const SectionHeader& header);
+  void check_slirp(const SectionHeader& header);
   void check_age(const SectionHeader& header);
   void check_order(const SectionHeader& header);
   void check_id(const SectionHeader& header);

@@ -75,6 +75,54 @@ constexpr std::array kTypes{
     NamedType{"xio3130-express-upstream-port", "x3130-upstream"},
 };
 
+// Behind the place of a controller and the port: "0000:00:04.0/4.1/usb-storage".
+constexpr std::array kUsbTypes{
+    NamedType{"usb-audio", "usb-audio"},
+    NamedType{"usb-ccid", "usb-ccid"},
+    NamedType{"usb-host", "usb-host"},
+    NamedType{"usb-hub", "usb-hub"},
+    NamedType{"usb-kbd", "usb-kbd"},
+    NamedType{"usb-mtp", "usb-mtp"},
+    NamedType{"usb-net", "usb-net"},
+    NamedType{"usb-ptr", "usb-tablet"},
+    NamedType{"usb-redir", "usb-redir"},
+    NamedType{"usb-serial", "usb-serial"},
+    NamedType{"usb-storage", "usb-storage"},
+    NamedType{"usb-uas", "usb-uas"},
+    NamedType{"usb-wacom", "usb-wacom-tablet"},
+};
+
+struct NamedOption {
+  std::string_view section;  // its whole name
+  std::string_view option;
+};
+
+// Those of a PC that have no place in front of their name, and that no machine has of itself.
+constexpr std::array kOptions{
+    NamedOption{"amd-iommu", "-device amd-iommu"},
+    NamedOption{"cs4231a", "-device cs4231a"},
+    NamedOption{"dbus-vmstate", "-object dbus-vmstate"},
+    NamedOption{"gus", "-device gus"},
+    NamedOption{"hda-audio", "-device hda-duplex"},
+    NamedOption{"hv-syndbg", "-device hv-syndbg"},
+    NamedOption{"i82374", "-device i82374"},
+    NamedOption{"ib700_wdt", "-device ib700"},
+    NamedOption{"iommu-intel", "-device intel-iommu"},
+    NamedOption{"ipmi-bmc-sim", "-device ipmi-bmc-sim"},
+    NamedOption{"ipmi-interface", "-device isa-ipmi-kcs"},
+    NamedOption{"ipoctal232", "-device ipoctal232"},
+    NamedOption{"ne2000", "-device ne2k_isa"},
+    NamedOption{"sb16", "-device sb16"},
+    NamedOption{"sd-card", "-device sd-card"},
+    NamedOption{"slirp", "-netdev user,id=net"},
+    NamedOption{"tpm-crb", "-device tpm-crb"},
+    NamedOption{"tpm-tis", "-device tpm-tis"},
+    NamedOption{"vmbus-bridge", "-device vmbus-bridge"},
+    NamedOption{"vmclock", "-device vmclock"},
+    NamedOption{"vmcoreinfo", "-device vmcoreinfo"},
+    NamedOption{"vmgenid", "-device vmgenid"},
+};
+
 // Come with a machine.
 constexpr std::array<std::string_view, 9> kOfMachine = {
     "I440FX", "PIIX3", "piix4_pm", "mch", "ICH9LPC", "ich9_smb", "gpex_root", "raven", "ide"};
@@ -135,6 +183,37 @@ std::string pci_argument(std::string_view type, std::string_view path) {
   return fmt::format("-device {},addr={:#x}{}", type, place->slot, function);
 }
 
+bool consists_of(std::string_view text, std::string_view letters) {
+  return !text.empty() && text.find_first_not_of(letters) == std::string_view::npos;
+}
+
+// "4.1/usb-storage" on a USB controller, "0:1:0/scsi-disk" on a SCSI controller: channel, target
+// and unit. The disk of a USB storage is part of that.
+std::optional<StartDevice> device_on_bus(const std::string& idstr, std::string_view behind) {
+  size_t slash = behind.find('/');
+  std::string_view place = behind.substr(0, slash);
+  std::string_view name = behind.substr(slash + 1);
+  auto usb = std::ranges::find(kUsbTypes, name, &NamedType::section);
+  if (usb != kUsbTypes.end() && consists_of(place, "0123456789.")) {
+    return StartDevice{idstr, fmt::format("-device {},port={}", usb->type, place)};
+  }
+  size_t target = place.find(':');
+  size_t unit = place.rfind(':');
+  if (name != "scsi-disk" || target == unit || !consists_of(place, "0123456789:")) {
+    return std::nullopt;
+  }
+  return StartDevice{
+      idstr, fmt::format("-device scsi-hd,channel={},scsi-id={},lun={}", place.substr(0, target),
+                         place.substr(target + 1, unit - target - 1), place.substr(unit + 1))};
+}
+
+// One without a place, which its name tells.
+std::optional<StartDevice> device_of_pc(const std::string& idstr) {
+  auto known = std::ranges::find(kOptions, std::string_view(idstr), &NamedOption::section);
+  if (known == kOptions.end()) return std::nullopt;
+  return StartDevice{idstr, std::string(known->option)};
+}
+
 // A device with a place in front of its name: "0000:00:03.0/virtio-net".
 std::optional<StartDevice> device_of(const SectionHeader& header, std::set<std::string>& places) {
   constexpr std::string_view kMmio = "virtio-mmio@";
@@ -144,8 +223,9 @@ std::optional<StartDevice> device_of(const SectionHeader& header, std::set<std::
   std::string name = header.idstr.substr(slash + 1);
   if (path.starts_with(kMmio))
     return StartDevice{header.idstr, "-device " + shell_word(name + "-device")};
-  bool is_pci = path.find(':') != std::string::npos && name.find('/') == std::string::npos;
-  if (!is_pci || is_one_of(kOfMachine, name) || is_one_of(kOfAnother, name)) return std::nullopt;
+  if (path.find(':') == std::string::npos) return std::nullopt;
+  if (name.find('/') != std::string::npos) return device_on_bus(header.idstr, name);
+  if (is_one_of(kOfMachine, name) || is_one_of(kOfAnother, name)) return std::nullopt;
   bool is_of_q35 = name == "ich9_ahci" && path == "0000:00:1f.2";
   if (is_of_q35 || !places.insert(path).second) return std::nullopt;
   auto known = std::ranges::find(kTypes, std::string_view(name), &NamedType::section);
@@ -195,6 +275,7 @@ void add_memory(const StreamSummary& summary, StartArguments& start) {
 }
 
 void add_devices(const StreamSummary& summary, StartArguments& start) {
+  bool is_pc = start.machine.starts_with("pc-") || start.machine == "isapc";
   std::set<std::string> places;
   uint64_t states = 0;  // of processors
   uint64_t commons = 0;
@@ -203,7 +284,9 @@ void add_devices(const StreamSummary& summary, StartArguments& start) {
     if (header.idstr == "cpu") ++states;
     if (header.idstr == "cpu_common") ++commons;
     start.kvm = start.kvm || header.idstr == "kvmclock";
-    if (auto found = device_of(header, places)) start.devices.push_back(std::move(*found));
+    auto found = device_of(header, places);
+    if (!found && is_pc) found = device_of_pc(header.idstr);
+    if (found) start.devices.push_back(std::move(*found));
   }
   start.cpus = std::max(states, commons);
 }

@@ -7,6 +7,8 @@
 #include <array>
 #include <bit>
 
+#include "base/damaged_name.h"
+
 namespace vmstream {
 namespace {
 
@@ -61,6 +63,12 @@ constexpr std::array kMeanings{
     TypeMeaning{"bitmap", ValueKind::Bitmap, 0},
 };
 
+// What else QEMU's fields are of; their bytes are bytes here, or described in another way.
+constexpr std::array<std::string_view, 14> kOtherTypes{
+    "buffer", "unused_buffer", "struct", "vstruct", "tmp",        "qtailq",        "qlist",
+    "gtree",  "nullptr",       "virtio", "shpc",    "pci config", "pci irq state", "msix state",
+};
+
 uint64_t big_endian(std::span<const std::byte> bytes) {
   uint64_t value = 0;
   for (std::byte byte : bytes) value = value << 8 | std::to_integer<uint64_t>(byte);
@@ -109,6 +117,13 @@ ValueKind scalar_kind(std::string_view type, uint64_t size) {
 uint64_t scalar_size(std::string_view type) {
   auto found = std::ranges::find(kMeanings, type, &TypeMeaning::type);
   return found == kMeanings.end() ? 0 : found->size;
+}
+
+bool is_misspelt_type(std::string_view type) {
+  auto is_near = [&](std::string_view known) { return is_one_bit_off(type, known); };
+  bool is_known = std::ranges::find(kMeanings, type, &TypeMeaning::type) != kMeanings.end();
+  return !is_known && (std::ranges::any_of(kMeanings, is_near, &TypeMeaning::type) ||
+                       std::ranges::any_of(kOtherTypes, is_near));
 }
 
 bool is_null_pointer(const VmdescField& field) {

@@ -24,6 +24,9 @@ ValueKind scalar_kind(std::string_view type, uint64_t size);
 /// Bytes of one element where the type alone tells, as that of a number does; 0 elsewhere.
 uint64_t scalar_size(std::string_view type);
 
+/// A type that is a bit away from one that is known.
+bool is_misspelt_type(std::string_view type);
+
 /// Whether a described element is a NULL pointer, under any of the names it has had.
 bool is_null_pointer(const VmdescField& field);
 

@@ -63,14 +63,23 @@ bool hides_elements(const VmdescField& field) {
   return (is_null && field.array_len > 1) || std::ranges::any_of(field.fields, hides_elements);
 }
 
+// Of a struct whose fields are all described.
+bool differs_from_fields(const VmdescField& field) {
+  if (field.type != "struct" || field.fields.empty() || hides_elements(field)) return false;
+  CheckedSum sum;
+  add_fields(sum, field.fields);
+  add_subsections(sum, field.subsections);
+  return !sum.fits() || sum.value() != field.size;
+}
+
 bool contradicts_itself(const VmdescSubsection& subsection);
 
 bool contradicts_itself(const VmdescField& field) {
   uint64_t wanted = scalar_size(field.type);
   bool differs = wanted != 0 && field.size != wanted && !is_null_pointer(field);
   auto inner = [](const auto& one) { return contradicts_itself(one); };
-  return differs || !field.sized || std::ranges::any_of(field.fields, inner) ||
-         std::ranges::any_of(field.subsections, inner);
+  return differs || !field.sized || differs_from_fields(field) ||
+         std::ranges::any_of(field.fields, inner) || std::ranges::any_of(field.subsections, inner);
 }
 
 bool contradicts_itself(const VmdescSubsection& subsection) {
@@ -99,7 +108,8 @@ bool VmdescDevice::hides_elements() const {
 
 bool VmdescDevice::contradicts_itself() const {
   auto inner = [](const auto& one) { return vmstream::contradicts_itself(one); };
-  return std::ranges::any_of(fields, inner) || std::ranges::any_of(subsections, inner);
+  return flawed || fields.empty() || std::ranges::any_of(fields, inner) ||
+         std::ranges::any_of(subsections, inner);
 }
 
 uint64_t VmdescDevice::subsection_count() const {
@@ -129,6 +139,7 @@ Vmdesc Vmdesc::read(std::string_view json) {
 
 Status Vmdesc::take(VmdescBuilder builder) {
   page_size_ = builder.page_size;
+  flaws_ = std::move(builder.flaws);
   devices_ = std::move(builder.devices);
   for (const VmdescDevice& device : devices_) {
     if (device.idstr.empty()) return malformed("a device has no name");

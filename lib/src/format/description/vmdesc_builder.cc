@@ -3,9 +3,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
+#include <optional>
 
 #include <vmstream/text.h>
+#include "format/description/description_flaws.h"
 
 namespace vmstream {
 namespace {
@@ -58,7 +61,24 @@ bool VmdescBuilder::push(Frame frame) {
   return true;
 }
 
+void VmdescBuilder::add_flaw(const std::string& flaw) {
+  bool in_device = std::ranges::any_of(open_, [](const Frame& frame) { return frame.device; });
+  if (in_device) devices.back().flawed = true;
+  std::string place = in_device ? fmt::format("'{}': ", escape(devices.back().idstr)) : "";
+  if (flaws.size() < Vmdesc::kFlawsKept) flaws.push_back(place + flaw);
+}
+
+// In what ends here.
+void VmdescBuilder::look_for_flaw() {
+  const Frame& frame = open_.back();
+  std::optional<std::string> flaw;
+  if (frame.in == In::Device) flaw = find_flaw(*frame.device);
+  if (frame.in == In::Field) flaw = find_flaw(*frame.field);
+  if (flaw) add_flaw(*flaw);
+}
+
 bool VmdescBuilder::pop() {
+  look_for_flaw();
   if (open_.back().in == In::Device) ++whole_devices;
   open_.pop_back();
   return true;
@@ -75,6 +95,7 @@ bool VmdescBuilder::number_integer(number_integer_t number) {
   if (open_.back().in == In::Device && open_.back().key == "instance_id" &&
       number >= std::numeric_limits<int32_t>::min()) {
     open_.back().device->instance_id = static_cast<uint32_t>(number);
+    open_.back().device->numbered = true;
     return true;
   }
   return refuse(fmt::format("'{}' is {}, negative", escape(open_.back().key), number));
@@ -91,6 +112,7 @@ bool VmdescBuilder::number_unsigned(number_unsigned_t number) {
   if (frame.in == In::Top && frame.key == "page_size") page_size = static_cast<uint32_t>(number);
   if (frame.in == In::Device && frame.key == "instance_id") {
     frame.device->instance_id = static_cast<uint32_t>(number);
+    frame.device->numbered = true;
   }
   if (frame.key == "version" && frame.version()) *frame.version() = number;
   if (frame.in == In::Field) {
@@ -135,6 +157,7 @@ bool VmdescBuilder::start_object(size_t) {
 
 bool VmdescBuilder::key(string_t& name) {
   open_.back().key = name;
+  if (is_misspelt_key(name)) add_flaw(fmt::format("no QEMU writes the key '{}'", escape(name)));
   return true;
 }
 

@@ -33,8 +33,9 @@ class VmdescBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
   uint32_t page_size = 0;
   std::vector<VmdescDevice> devices;
-  size_t whole_devices = 0;  ///< of devices: those whose description has been read to its end
-  std::string error;         ///< why the last event was refused
+  size_t whole_devices = 0;        ///< of devices: those whose description has been read to its end
+  std::vector<std::string> flaws;  ///< see Vmdesc::flaws()
+  std::string error;               ///< why the last event was refused
 
  private:
   enum class In { Top, Devices, Device, Fields, Field, Struct, Subsections, Subsection, Other };
@@ -58,6 +59,8 @@ class VmdescBuilder final : public nlohmann::json_sax<nlohmann::json> {
   bool push(Frame frame);
   bool pop();
   bool count_entry();
+  void add_flaw(const std::string& flaw);
+  void look_for_flaw();
 
   std::vector<Frame> open_;
   size_t entries_ = 0;

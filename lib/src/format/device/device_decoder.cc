@@ -9,6 +9,8 @@
 #include <vmstream/format.h>
 #include <vmstream/text.h>
 #include "base/byte_reader.h"
+#include "base/damaged_name.h"
+#include "base/endian.h"
 #include "format/description/device_value.h"
 #include "format/layout/known_layout.h"
 #include "format/wire.h"
@@ -18,6 +20,7 @@ namespace {
 
 constexpr uint8_t kMoreElements = 1;
 constexpr uint8_t kNoMoreElements = 0;
+constexpr uint64_t kPciLinesBytes = 16;
 
 bool is_list(const VmdescField& field) {
   return field.type == "qtailq" || field.type == "qlist";
@@ -148,6 +151,12 @@ bool DeviceDecoder::walk_array(const VmdescField& field, std::vector<DeviceField
   return whole;
 }
 
+// The name of a subsection begins with that of what it is part of.
+bool DeviceDecoder::is_better_name(std::string_view found, std::string_view described) const {
+  return is_one_letter_off(found, described) && !device_.vmsd_name.empty() &&
+         found.starts_with(device_.vmsd_name) && !described.starts_with(device_.vmsd_name);
+}
+
 void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
                                     std::vector<DeviceSubsection>& into) {
   ++nodes_;
@@ -155,7 +164,13 @@ void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
   bool marked = in.be<uint8_t>("subsection") == static_cast<uint8_t>(SectionType::Subsection);
   std::string_view name = in.counted_string("name of the subsection");
   uint32_t version = in.be<uint32_t>("version of the subsection");
-  if (!in.ok() || !marked || name != described.vmsd_name) {
+  bool is_hurt_in_description = in.ok() && marked && is_better_name(name, described.vmsd_name);
+  if (is_hurt_in_description) {
+    report(offset(),
+           fmt::format("subsection '{}' is described as '{}'", escape(name),
+                       escape(described.vmsd_name)),
+           false, LoadEffect::Ignored);
+  } else if (!in.ok() || !marked || name != described.vmsd_name) {
     if (trust_ == DescriptionTrust::Own) {
       std::string other =
           in.ok() && marked ? fmt::format(": found the name '{}'", escape(name)) : "";
@@ -185,6 +200,8 @@ void DeviceDecoder::walk_subsection(const VmdescSubsection& described,
 // The caller has checked that its bytes are there.
 DeviceField DeviceDecoder::decode_one(const VmdescField& field) {
   if (is_null_pointer(field)) return decode_scalar(field);
+  if (field.type == "pci irq state" && field.size == kPciLinesBytes)
+    check_lines(between(pos_, pos_ + field.size));
   if (is_composite(field) && too_many_nodes()) return node(field, field.size);
   if (is_list(field)) return decode_list(field);
   if (field.type == "gtree") return decode_tree(field);
@@ -368,6 +385,16 @@ void DeviceDecoder::check_scalar(const DeviceField& field) {
              fmt::format("it holds 0x{:02x}, wanted 0x30 for a pointer that is null",
                          std::to_integer<unsigned>(*bad)));
     }
+  }
+}
+
+// QEMU takes a line of a PCI device for up or down.
+void DeviceDecoder::check_lines(std::span<const std::byte> lines) {
+  for (size_t at = 0; at + sizeof(uint32_t) <= lines.size(); at += sizeof(uint32_t)) {
+    auto state = load_be<uint32_t>(lines.data() + at);
+    if (state <= 1) continue;
+    report(offset() + at, fmt::format("an interrupt line holds {}, wanted 0 or 1", state));
+    return;
   }
 }
 

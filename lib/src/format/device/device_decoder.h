@@ -44,6 +44,7 @@ class DeviceDecoder {
             std::vector<DeviceSubsection>& subsections);
   bool walk_field(const VmdescField& field, std::vector<DeviceField>& into);
   bool walk_array(const VmdescField& field, std::vector<DeviceField>& into);
+  bool is_better_name(std::string_view found, std::string_view described) const;
   void walk_subsection(const VmdescSubsection& described, std::vector<DeviceSubsection>& into);
   DeviceField decode_one(const VmdescField& field);
   DeviceField decode_scalar(const VmdescField& field);
@@ -63,6 +64,7 @@ class DeviceDecoder {
   void add(std::vector<DeviceField>& into, DeviceField field);
   void append_elements(DeviceField& list, DeviceField field);
   void check_scalar(const DeviceField& field);
+  void check_lines(std::span<const std::byte> lines);
 
   DeviceField node(const VmdescField& field, uint64_t size);
   std::span<const std::byte> between(uint64_t start, uint64_t end) const;

@@ -22,7 +22,7 @@ bool is_plausible_version(uint32_t version) {
   return version <= kMaxPlausibleVersion || version == kEepromVersion;
 }
 
-bool is_printable(std::string_view name) {
+bool is_one_word(std::string_view name) {
   return std::ranges::all_of(name, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
@@ -127,7 +127,7 @@ NextRecord SectionTable::look_at_head(const Window& window) const {
                known->second.idstr == header.idstr;
   if (again) return NextRecord::Stream;
   if (known != iterables_.end() || devices_.contains(header.section_id) ||
-      !is_plausible_version(header.version_id) || !is_printable(header.idstr)) {
+      !is_plausible_version(header.version_id) || !is_one_word(header.idstr)) {
     return NextRecord::No;
   }
   return header.type == SectionType::Full ? NextRecord::Device : NextRecord::Stream;

@@ -16,7 +16,8 @@ namespace {
 
 constexpr uint32_t kRamVersion = 4;
 constexpr const char* kWayOut = "restore it without --lazy";
-constexpr const char* kUnpack = "restore it without --lazy, or unpack it with vmrestore -o first";
+constexpr const char* kUnpack =
+    "restore it without --lazy, or unpack it first: vmstream-inspect extract stream FILE -o X";
 
 Error unsupported(std::string message, std::string hint = kWayOut) {
   return Error{.code = Errc::Unsupported, .message = std::move(message), .hint = std::move(hint)};

@@ -12,6 +12,7 @@
 #include "guest/lazy/postcopy_capability.h"
 #include "guest/lazy/postcopy_channel.h"
 #include "guest/lazy/postcopy_opening.h"
+#include "guest/lazy/save_mark.h"
 #include "guest/lazy/working_set.h"
 #include "guest/migration/migration_link.h"
 #include "guest/monitor/query.h"
@@ -39,6 +40,8 @@ class LazyRestore {
   Status set_run_state(const LazyReader& reader);
   Status connect(const char* command);
   Status begin();
+  void leave_mark();
+  Status check_mark();
   Status hand_over_devices();
   Status deliver(bool loaded);
   Error explain(const Error& error, bool loaded);
@@ -53,6 +56,7 @@ class LazyRestore {
   Clock::time_point start_ = Clock::now();
 
   std::optional<LazyReader> reader_;
+  std::optional<SaveMark> mark_;
   std::vector<ServedBlock> blocks_;
   uint64_t absent_pages_ = 0;
   RamSection section_;
@@ -68,6 +72,9 @@ Status LazyRestore::prepare() {
   auto reader = file_.open_reader(LazyCache::kScattered, options_.limits);
   if (!reader) return reader.error();
   reader_.emplace(std::move(*reader));
+  auto mark = SaveMark::make(*reader_, file_.index(), options_.limits);
+  if (!mark) return mark.error();
+  mark_.emplace(std::move(*mark));
   auto section = find_ram_section(file_.index());
   if (!section) return section.error();
   section_ = *section;
@@ -132,7 +139,27 @@ Status LazyRestore::connect(const char* command) {
 
 Status LazyRestore::begin() {
   if (auto set = set_run_state(*reader_); !set) return set;
+  leave_mark();
   return connect("migrate-incoming");
+}
+
+void LazyRestore::leave_mark() {
+  if (auto left = mark_->leave(qmp_); !left) {
+    observer_.on_warning(
+        fmt::format("QEMU takes no mark of this save: if the restore breaks off, "
+                    "nothing will tell that --resume-lazy gets the same file ({})",
+                    left.error().message));
+  }
+}
+
+// The pages of another save would be mixed with those that are there.
+Status LazyRestore::check_mark() {
+  auto is_marked = mark_->check(qmp_);
+  if (!is_marked) return is_marked.error();
+  if (!*is_marked) {
+    observer_.on_warning("QEMU does not tell which save its guest is of: it must be this one");
+  }
+  return ok();
 }
 
 Status LazyRestore::hand_over_devices() {
@@ -196,6 +223,7 @@ Result<LazySummary> LazyRestore::finish() {
   if (auto loaded = await_loaded(qmp_, options_.limits); !loaded) return loaded.error();
   auto state = query_run_status(qmp_);
   if (!state) return state.error();
+  mark_->remove(qmp_);
   summary_.run_state = state->name;
   summary_.total_seconds = seconds();
   return std::move(summary_);
@@ -207,6 +235,7 @@ Result<LazySummary> LazyRestore::run() {
   PostcopyCapability capability(qmp_);
   if (auto on = capability.switch_on(); !on) return on.error();
   if (auto begun = begin(); !begun) {
+    mark_->remove(qmp_);
     [[maybe_unused]] auto off = capability.put_back();  // QEMU waits as it did before
     return begun.error();
   }
@@ -228,6 +257,7 @@ Result<LazySummary> LazyRestore::resume() {
                              status->name)};
   }
   if (auto prepared = prepare(); !prepared) return prepared.error();
+  if (auto same = check_mark(); !same) return same.error();
   if (auto connected = connect("migrate-recover"); !connected) return connected.error();
   auto recovered = recover_postcopy(*channel_, blocks_, *ledger_, options_.limits);
   if (!recovered) return explain(recovered.error(), true);

@@ -96,6 +96,7 @@ Status StreamRouter::note_section(const SectionHeader& header) {
 
 Status StreamRouter::on_section(const SectionHeader& header) {
   place_ = place_of_section(header);
+  memory_.on_section(header);
   if (auto noted = note_section(header); !noted) return noted;
   section_offset_ = header.offset;
   in_start_ = header.type == SectionType::Start;
@@ -293,6 +294,11 @@ Status StreamRouter::check_whole() const {
                  "the guest's memory is not in this stream: its pages went over other connections "
                  "(multifd)",
                  memory_.offset()};
+  }
+  if (!advised_ && memory_.lacks_end()) {
+    return malformed(memory_.offset(), fmt::format("section 'ram' has no END, and at least {} "
+                                                   "bytes of memory have not come",
+                                                   memory_.missing_bytes()));
   }
   return ledger_.check();
 }
