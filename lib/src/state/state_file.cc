@@ -159,6 +159,17 @@ const std::vector<Container>& StateFile::containers() const {
   return state_->containers;
 }
 
+std::vector<Problem> StateFile::container_problems() const {
+  std::vector<Problem> problems;
+  for (const Container& container : containers()) {
+    for (const std::string& problem : container.problems) {
+      problems.push_back(
+          {.message = container.type + ": " + problem, .effect = LoadEffect::Ignored});
+    }
+  }
+  return problems;
+}
+
 Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) {
   auto bytes = std::exchange(state_->input.stream, nullptr);
   if (can_be_reread()) {
