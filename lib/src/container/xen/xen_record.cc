@@ -52,23 +52,15 @@ std::optional<XenRecord> read_xen_record(std::span<const std::byte> bytes) {
 }
 
 Result<Stretch> find_last_xen_record(ForwardReader& in) {
-  if (!in.length()) {
-    return Error{.code = Errc::Unsupported,
-                 .message =
-                     "a Xen file of before 4.6 has its device state at its end, which a "
-                     "pipe does not tell",
-                 .hint = "give it as a file"};
-  }
-  uint64_t left = *in.length() - std::min(in.position(), *in.length());
-  uint64_t searched = std::min(left, kSearchedBytes);
-  if (auto passed = in.skip(left - searched); !passed) return passed.error();
+  if (auto passed = in.skip_to_last(kSearchedBytes); !passed) return passed.error();
   uint64_t front = in.position();
-  auto bytes = in.read_bytes(static_cast<size_t>(searched), "the end of a Xen file");
+  auto bytes = in.peek(kSearchedBytes);
   if (!bytes) return bytes.error();
+  size_t searched = bytes->size();
   std::optional<Stretch> found;
   std::string_view text = text_of(*bytes);
   for (size_t at = find_signature(text, 0); at < text.size(); at = find_signature(text, at + 1)) {
-    auto record = read_xen_record(std::span(*bytes).subspan(at));
+    auto record = read_xen_record(bytes->subspan(at));
     if (!record) continue;
     uint64_t behind = searched - at - record->head_bytes;
     bool reaches_end = record->length == Stretch::kToTheEnd || record->length == behind;
@@ -87,6 +79,7 @@ Result<Stretch> find_last_xen_record(ForwardReader& in) {
                                         searched),
                  .file_offset = front};
   }
+  if (auto passed = in.skip(found->offset - front); !passed) return passed.error();
   return *found;
 }
 

@@ -22,7 +22,7 @@ std::optional<XenRecord> read_xen_record(std::span<const std::byte> bytes);
 
 /// The record at the end of a file whose memory is in a form without lengths. Searched in the last
 /// 16 MiB: the guest's memory may hold the same words, so that more than one that fits is refused.
-/// Errc::Unsupported for a pipe.
+/// `in` stands at the stream then.
 Result<Stretch> find_last_xen_record(ForwardReader& in);
 
 }  // namespace vmstream
