@@ -14,6 +14,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
+#include <vmstream/container.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/random_source.h>
@@ -21,17 +22,6 @@
 #include <vmstream/visitor.h>
 
 namespace vmstream {
-
-/// One layer around the stream, outermost first; the last one is "qevm" itself.
-struct Container {
-  /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4"), "openpgp", "qevm"; "multifd" for a page
-  /// channel; "offset" for a file whose owner has put bytes of its own in front of the stream, as
-  /// QEMU's "file:NAME,offset=N" lets them.
-  std::string type;
-  uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
-  /// Of "openpgp" only. Complete once the stream has been read to its end.
-  std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
-};
 
 /// How a file is opened.
 struct OpenOptions {
@@ -111,6 +101,9 @@ class StateFile {
   bool can_be_reread() const;
   /// The layers, as functions below have found them; empty before.
   const std::vector<Container>& containers() const;
+  /// What is wrong with them although the stream can be read: at offset 0 each, since it is not in
+  /// the stream, and nothing that QEMU sees.
+  std::vector<Problem> container_problems() const;
 
   /// Puts something between the file's own bytes and what unwraps them.
   using ByteFilter = std::function<std::unique_ptr<ByteSource>(std::unique_ptr<ByteSource>)>;

@@ -22,7 +22,7 @@ std::string describe_piece(const BlockTable& table, size_t number) {
 
 // Where the file says that its pieces lie; empty where it says nothing.
 Result<std::optional<BlockTable>> read_claim(const SeekableState& state, Coding coding) {
-  auto trailer = read_trailer(coding, *state.file);
+  auto trailer = read_trailer(coding, state.content());
   if (trailer && *trailer && (*trailer)->blocks) return std::move((*trailer)->blocks);
   if (!state.index) return std::optional<BlockTable>();
   return read_blocks(*state.index);
@@ -79,25 +79,21 @@ std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable&
 }
 
 bool has_sure_positions(const SeekableState& state) {
-  if (!state.is_packed) return true;
-  auto coding = find_coding(state.containers.front().type);
-  if (!coding) return false;
-  auto found = find_blocks(*coding, *state.file);
+  if (!state.coding) return true;
+  auto found = find_blocks(*state.coding, state.content());
   if (!found || !*found) return false;
-  auto claimed = read_claim(state, *coding);
+  auto claimed = read_claim(state, *state.coding);
   return claimed && (!*claimed || compare_blocks(**claimed, **found).empty());
 }
 
 std::vector<Problem> check_positions(const SeekableState& state, const StateFacts& scanned) {
-  if (!state.is_packed || !state.plain()) return {};
-  auto coding = find_coding(state.containers.front().type);
-  if (!coding) return {};
-  auto found = find_blocks(*coding, *state.file);
+  if (!state.coding || !state.plain()) return {};
+  auto found = find_blocks(*state.coding, state.content());
   if (!found || !*found || (*found)->empty()) {
     return scanned.sha256.empty() ? std::vector<Problem>()
                                   : compare_digests(*state.plain(), scanned.sha256);
   }
-  auto claimed = read_claim(state, *coding);
+  auto claimed = read_claim(state, *state.coding);
   if (!claimed) return {{0, claimed.error().message}};
   if (!*claimed) return compare_length(**found, scanned);
   return compare_blocks(**claimed, **found);
