@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
 // Any bytes as a page channel of a small guest whose other parts are whole.
 // Beyond not crashing: what is told of a channel does not depend on the size of its pieces, no
-// packet speaks of more than a packet holds, and data has the length that its header gave.
+// packet speaks of more than a packet holds, and data has the length that its header gave. Joined
+// with the other parts, as a page channel or as the second connection of a postcopy migration, it
+// gives an error or a stream that can be parsed.
 #include <vmstream/multifd_guest.h>
+#include <vmstream/stream_scan.h>
 #include "format/multifd/multifd.h"
 
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fuzz_input.h"
+#include "state/multifd/joined_source.h"
 #include "support/channel_builder.h"
 
 using namespace vmstream;
@@ -77,11 +84,45 @@ std::vector<std::string> judge(const fuzz::Input& input, size_t piece) {
   return told;
 }
 
+enum class Kind { PageChannel, Preempt };
+
+std::optional<std::vector<std::byte>> join(const fuzz::Input& input, Kind kind, size_t piece) {
+  static auto main = testing::multifd_main();
+  static const auto other = testing::multifd_channel(0);
+  GuestPart part{"input", std::make_unique<fuzz::PieceSource>(input.bytes, piece)};
+  JoinedParts parts{.main = {"main", make_memory_source(main.bytes())}};
+  if (kind == Kind::Preempt) {
+    parts.preempt_channel = std::move(part);
+  } else {
+    parts.page_channels.push_back({"other", make_memory_source(other)});
+    parts.page_channels.push_back(std::move(part));
+  }
+  auto joined = make_joined_source(std::move(parts));
+  std::vector<std::byte> stream;
+  for (;;) {
+    auto bytes = joined->next();
+    if (!bytes) return std::nullopt;
+    if (bytes->empty()) return stream;
+    stream.insert(stream.end(), bytes->begin(), bytes->end());
+  }
+}
+
+void check_join(const fuzz::Input& input, Kind kind) {
+  auto joined = join(input, kind, std::max<size_t>(input.bytes.size(), 1));
+  require(joined == join(input, kind, input.piece));
+  if (!joined) return;
+  StreamVisitor ignored;
+  auto source = make_memory_source(*joined);
+  require(static_cast<bool>(parse_stream(*source, ignored)));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fuzz::Input input(data, size);
   read_packets(input);
+  check_join(input, Kind::PageChannel);
+  check_join(input, Kind::Preempt);
   require(judge(input, std::max<size_t>(input.bytes.size(), 1)) == judge(input, input.piece));
   return 0;
 }

@@ -38,10 +38,10 @@ packages_of() {
   case $1 in
     build)
       echo "$(compiler_package)" make cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev \
-        libcli11-dev zlib1g-dev libbz2-dev libzstd-dev liblzma-dev liblz4-dev libssl-dev \
+        libcli11-dev zlib1g-dev libbz2-dev libzstd-dev liblzma-dev liblz4-dev liblzo2-dev libssl-dev \
         libxxhash-dev libexpat1-dev libgpgme-dev libdeflate-dev libisal-dev ;;
     test)
-      echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 pigz shellcheck mandoc socat openssl ;;
+      echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 lzop pigz shellcheck mandoc socat openssl ;;
     qemu) echo qemu-system-x86 qemu-utils binutils ;;
     bench) echo python3 gnupg gzip pigz zstd time ;;
     newer-qemu) ;; # nothing that is installed

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmrestore
 complete -c vmrestore -l exec -d 'command that prints the file' -x
+complete -c vmrestore -l multifd -d 'the files are parts of one guest'
 complete -c vmrestore -l verify-first -d 'check all of the file first'
 complete -c vmrestore -l accept-damaged-description -d 'do without the description'
 complete -c vmrestore -l require-signature -d 'OpenPGP key that must have signed' -x

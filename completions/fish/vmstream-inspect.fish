@@ -9,7 +9,7 @@ complete -c vmstream-inspect -l full-scan -d 'read the RAM of large plain files 
 complete -c vmstream-inspect -l passes -d 'ram: pages and bytes of each pass'
 complete -c vmstream-inspect -l resends -d 'ram: pages by how often they were sent'
 complete -c vmstream-inspect -l map -d 'ram: a picture of each block'
-complete -c vmstream-inspect -l multifd -d 'verify: the files are parts of one guest'
+complete -c vmstream-inspect -l multifd -d 'the files are parts of one guest'
 complete -c vmstream-inspect -l block -d 'the RAM block or disk to extract' -x
 complete -c vmstream-inspect -l section -d 'hexdump, extract: this section only' -x
 complete -c vmstream-inspect -s o -l output -d 'where the part goes' -r

@@ -82,8 +82,8 @@ class Arguments(ToolTest):
                 self.assert_fails(USAGE, ran, "--compact")
 
     def test_codings_that_are_only_read_are_refused(self):
-        for name in ("xz", "lz4"):
-            for arguments in (["-o", f"f.{name}"], ["-o", f"f.{name}.gpg", "--symmetric"],
+        for name, suffix in (("xz", "xz"), ("lz4", "lz4"), ("lzop", "lzo")):
+            for arguments in (["-o", f"f.{suffix}"], ["-o", f"f.{suffix}.gpg", "--symmetric"],
                               ["-o", "f", "-c", name], ["-o", "f", "-c", f"{name}:1"]):
                 ran = self.run_tool("vmdump", "--stdin", *arguments, stdin=STREAM)
                 self.assert_fails(USAGE, ran, f"{name} files are read, not written", "zstd")

@@ -14,7 +14,7 @@ from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, SOURCE, UNSUPPORTED,
 STREAM = stream()
 BIG_STREAM = stream(pages=2048)
 PACKERS = {"gz": "gzip -c", "bz2": "bzip2 -c", "zst": "zstd -qc", "xz": "xz -c",
-           "lz4": "lz4 -qc", "legacy lz4": "lz4 -lqc", "plain": "cat"}
+           "lz4": "lz4 -qc", "legacy lz4": "lz4 -lqc", "lzop": "lzop -qc", "plain": "cat"}
 
 
 class Arguments(ToolTest):
@@ -189,7 +189,7 @@ class Failing(ToolTest):
         self.assert_refuses(os.urandom(4096))
 
     def test_a_container_that_is_not_supported(self):
-        self.assert_refuses(b"\x89LZO\0\r\n\x1a\n" + bytes(100), UNSUPPORTED, ["lzop"])
+        self.assert_refuses(b"QFI\xfb\0\0\0\3" + bytes(100), UNSUPPORTED, ["qcow2"])
 
     def test_the_hint_for_a_packed_mapped_ram_file_helps(self):
         unpack = f"zstd -dcq {SOURCE}/tests/data/x86-pc-10.0-mapped.qevm.zst"

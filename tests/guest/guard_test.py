@@ -2,9 +2,7 @@
 """Files that would start a guest, or write its disks, before they have proved whole."""
 
 import json
-import socket
 import subprocess
-import threading
 import time
 import unittest
 
@@ -13,6 +11,7 @@ from postcopy_stream import (ADVISE, COLO, EOF, as_postcopy, command, parts_of,
                              starting_package)
 from real_guest import (NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, Guest, GuestTest,
                         wait_until)
+from relay import Relay
 from support import DONE, MALFORMED, REFUSED, UNSUPPORTED, tool
 
 MIB = 1 << 20
@@ -174,45 +173,6 @@ class StartedLast(GuestTest):
                 self.assertNotIn(started, events)
 
 
-class Proxy:
-    """Records what goes from one socket to another while it passes; answers go back."""
-
-    def __init__(self, folder, listen, connect):
-        self.sent = bytearray()
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(folder / listen))
-        self.listener.listen()
-        self.target = str(folder / connect)
-        self.threads = [threading.Thread(target=self.serve)]
-        self.threads[0].start()
-
-    def serve(self):
-        source, _ = self.listener.accept()
-        destination = socket.socket(socket.AF_UNIX)
-        destination.connect(self.target)
-        back = threading.Thread(target=self.relay, args=(destination, source, bytearray()))
-        back.start()
-        self.relay(source, destination, self.sent)
-        back.join()
-        source.close()
-        destination.close()
-
-    @staticmethod
-    def relay(source, destination, record):
-        try:
-            while piece := source.recv(65536):
-                record += piece
-                destination.sendall(piece)
-            destination.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # one side has ended
-
-    def end(self):
-        self.threads[0].join()
-        self.listener.close()
-        return bytes(self.sent)
-
-
 @unittest.skipIf(missing_postcopy(), "no postcopy here")
 class RecordedPostcopy(LazyTest):
     """The stream of a real postcopy migration, as one that listened has it."""
@@ -225,7 +185,7 @@ class RecordedPostcopy(LazyTest):
                              capabilities=[{"capability": "postcopy-ram", "state": True}])
         source.monitor.ask("migrate-set-parameters", **{"max-bandwidth": MIB})
         wait_until((self.folder / "second.migration").exists, "the destination")
-        proxy = Proxy(self.folder, "proxy", "second.migration")
+        proxy = Relay(self.folder / "proxy", self.folder / "second.migration")
         source.monitor.ask("migrate", uri="unix:proxy")
         # Switched in the middle of the first pass, which takes some six seconds.
         wait_until(lambda: source.monitor.ask("query-migrate").get("ram", {}).get(
@@ -238,7 +198,7 @@ class RecordedPostcopy(LazyTest):
         self.assert_whole(target, expected)
         source.end()
         target.end()
-        self.write("recorded", proxy.end())
+        self.write("recorded", proxy.end()[0])
         return expected
 
     def check(self, qemu):

@@ -35,13 +35,13 @@ PUBLIC = {
     "door": "vmstream",
     "base": "cancellation digest result text",
     "io": "byte_sink byte_source command file_claim file_digest output_file random_source",
-    "format": "device_state format parser stream_statistics visitor vmdesc writer",
+    "format": "device_state format parser problems stream_statistics visitor vmdesc writer",
     "container": "container",
     "codec": "codec",
     "crypto": "openpgp",
-    "state": "guest_memory indexing page_map ram_image saved_disk state_file state_index state_writer",
+    "state": "guest_memory indexing multifd_guest page_map ram_image saved_disk state_file state_index state_writer",
     "guest": "capture lazy_restore qmp restore",
-    "analysis": "byte_names device_collector extract load_advice multifd_guest partial_reading problems ram_usage"
+    "analysis": "byte_names device_collector extract load_advice partial_reading ram_usage"
                 " record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}

@@ -131,10 +131,9 @@ void add_live(vmtools::CommandLine& line, Options& options) {
 
 void add_target(vmtools::CommandLine& line, Options& options) {
   line.group("The file");
-  line.text(
-      "-o,--output", "FILE", options.output,
-      "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, .xz and .lz4 are "
-      "refused, any other means zstd");
+  line.text("-o,--output", "FILE", options.output,
+            "write FILE; - is stdout. Suffixes .gz, .bz2 and .zst choose the coding, .xz, .lz4 and "
+            ".lzo are refused, any other means zstd");
   line.text("--exec", "COMMAND", options.exec,
             "hand the finished bytes to COMMAND, which must read all of them and exit 0");
   line.text("--then", "COMMAND", options.then,

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <filesystem>
+
 #include <vmstream/command.h>
 #include <vmstream/indexing.h>
 #include <vmstream/verification.h>
@@ -37,6 +39,12 @@ Result<OpenedInput> open_once(const Options& options, const InputClaim& claim, W
     return Error{Errc::Usage, "a terminal sends no state file"};
   }
   return OpenedInput{{}, vmstream::make_fd_source(STDIN_FILENO, limits)};
+}
+
+// Parts of one guest, which nobody claims.
+bool is_several(const Options& options) {
+  std::error_code unknown;
+  return !options.parts.empty() || std::filesystem::is_directory(*options.file, unknown);
 }
 
 Status verify(Session& session, ByteSource& plain, const Options& options) {
@@ -77,6 +85,12 @@ Result<OpenOptions> open_options(const Options& options, WaitLimits limits) {
 // A claimed file has another name for the while; its index stays with the one that it is known by.
 Result<Input> Input::open(const Options& options, const InputClaim& claim, OpenOptions how,
                           WaitLimits limits) {
+  if (options.file && is_several(options)) {
+    how.parts = options.parts;
+    auto file = StateFile::open(*options.file, std::move(how));
+    if (!file) return file.error();
+    return Input(options, std::move(*file));
+  }
   auto input = open_once(options, claim, limits);
   if (!input) return input.error();
   if (!input->file && options.verify_first) {

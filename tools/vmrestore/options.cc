@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmrestore/options.h"
 
+#include <vmstream/text.h>
 #include "common/output.h"
 
 namespace vmrestore {
@@ -18,7 +19,10 @@ Error usage(std::string message) {
 void add_file(vmtools::CommandLine& line, Options& options) {
   line.group("The file");
   line.row("FILE", "a state file, plain or compressed; - is stdin");
-  line.positional("FILE", options.file);
+  line.positionals(options.words);
+  line.flag("--multifd", options.multifd,
+            "the FILEs are one guest that was sent through several connections: the main stream "
+            "and the page channels, in any order; a folder of them, given alone, needs no option");
   line.text("--exec", "COMMAND", options.exec,
             "read what COMMAND prints instead of a FILE; it must exit 0");
   line.flag("--verify-first", options.verify_first,
@@ -100,6 +104,10 @@ Status check_file(const Options& options) {
   if (is_pipe && options.once) return usage("--once renames the file: it needs a FILE");
   if (options.passphrase.uses_stdin() && options.file == "-") {
     return usage("FILE - and --passphrase-fd 0 both want stdin");
+  }
+  if (options.multifd && is_pipe) return usage("--multifd wants files, and - is none");
+  if (options.multifd && options.once) {
+    return usage("--once renames one file, --multifd has several");
   }
   if (options.once && options.output) return usage("--once is for guests, -o makes a copy");
   return vmstream::ok();
@@ -188,6 +196,14 @@ void add_options(vmtools::CommandLine& line, Options& options) {
   add_guest(line, options);
   add_lazy(line, options);
   vmtools::add_common_options(line, options.common);
+}
+
+Status read_words(Options& options) {
+  if (options.words.empty()) return vmstream::ok();
+  options.file = options.words.front();
+  options.parts.assign(options.words.begin() + 1, options.words.end());
+  if (options.multifd || options.parts.empty()) return vmstream::ok();
+  return usage("unexpected argument '" + vmstream::escape(options.parts.front()) + "'");
 }
 
 Status check(const Options& options) {

@@ -23,7 +23,11 @@ struct Options {
 
   // Where the file comes from: one of the two. "-" is stdin.
   std::optional<std::string> file;
+  std::vector<std::string> parts;  ///< with --multifd: more files of the same guest
   std::optional<std::string> exec;
+
+  bool multifd = false;            ///< the words are parts of one guest
+  std::vector<std::string> words;  ///< [FILE...], as given
 
   // Where the plain stream goes: at most one of the three; by default to stdout.
   std::optional<std::string> output;
@@ -54,6 +58,9 @@ struct Options {
 
 vmtools::ToolText tool_text();
 void add_options(vmtools::CommandLine& line, Options& options);
+
+/// Sorts the words of a parsed line into file and parts.
+vmstream::Status read_words(Options& options);
 
 /// Whether the options make sense together.
 vmstream::Status check(const Options& options);

@@ -197,8 +197,12 @@ ExitStatus restore_to_file(Restore& restore) {
   const std::string& path = *restore.options.output;
   auto overwrite =
       restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
-  auto apart = vmstream::require_other_file(path, restore.options.file.value_or("-"));
-  if (!apart) return session.fail(path, apart.error());
+  auto inputs = restore.options.parts;
+  inputs.push_back(restore.options.file.value_or("-"));
+  for (const std::string& input : inputs) {
+    auto apart = vmstream::require_other_file(path, input);
+    if (!apart) return session.fail(path, apart.error());
+  }
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
   Observer observer(session, restore.name(), restore.claim);
@@ -244,7 +248,10 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
 // What this tool is told of the file, as a shell takes it.
 std::string input_words(const Options& options) {
   if (options.exec) return "--exec " + quote_for_shell(*options.exec);
-  return quote_for_shell(options.file.value_or("-"));
+  std::string words = options.multifd ? "--multifd " : "";
+  words += quote_for_shell(options.file.value_or("-"));
+  for (const std::string& part : options.parts) words += " " + quote_for_shell(part);
+  return words;
 }
 
 // Of a restore that no QEMU is asked for.

@@ -84,7 +84,8 @@ constexpr std::array kScopes{
     OptionScope{"--passes", "ram"},
     OptionScope{"--resends", "ram"},
     OptionScope{"--map", "ram"},
-    OptionScope{"--multifd", "verify"},
+    OptionScope{"--multifd",
+                "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
     OptionScope{"--schema", "device, dump"},
@@ -171,7 +172,7 @@ Status take_instance(InspectOptions& options, const std::string& text) {
 
 // At most one of them may.
 Status check_stdin(const InspectOptions& options) {
-  bool takes_files = options.question == Question::Verify;
+  bool takes_files = options.question == Question::Verify || options.multifd;
   auto more = takes_files ? std::ranges::count(options.arguments, "-") : 0;
   std::vector<std::string_view> readers(static_cast<size_t>(more), "FILE -");
   if (options.file == "-") readers.push_back("FILE -");
@@ -201,9 +202,10 @@ Status take_arguments(InspectOptions& options, const QuestionWord& question,
                  {},
                  fmt::format("for a file of that name: ./{}", question.word)};
   }
-  if (words.size() - 1 > question.most_arguments) {
+  size_t most = options.multifd ? kAnyNumber : question.most_arguments;
+  if (words.size() - 1 > most) {
     return Error{Errc::Usage, fmt::format("one FILE at a time; '{}' is one too many",
-                                          vmstream::escape(words[1 + question.most_arguments]))};
+                                          vmstream::escape(words[1 + most]))};
   }
   options.file = words[0];
   options.arguments.assign(words.begin() + 1, words.end());
@@ -223,9 +225,8 @@ Status split_words(InspectOptions& options) {
   const QuestionWord* question = find_question(words[0]);
   if (question == nullptr && words.size() > 1) question = find_question(words[place = 1]);
   if (question == nullptr) {
-    if (words.size() > 1) return unknown_command(words);
-    options.file = words[0];
-    return check_stdin(options);
+    if (words.size() > 1 && !options.multifd) return unknown_command(words);
+    return take_arguments(options, kQuestions.front(), words);
   }
   options.question = question->question;
   words.erase(words.begin() + static_cast<std::ptrdiff_t>(place));
@@ -297,9 +298,8 @@ void add_options(CommandLine& line, InspectOptions& options) {
             scoped("--resends", "pages by how often they were sent, with a plot"));
   line.flag("--map", options.map, scoped("--map", "a picture of each block"));
   line.flag("--multifd", options.multifd,
-            scoped("--multifd",
-                   "the FILEs are one guest: the main stream of a multifd migration and its page "
-                   "channels; a folder of them, given alone, needs no option"));
+            "the FILEs are one guest that was sent through several connections: the main stream "
+            "and the page channels, in any order; a folder of them, given alone, needs no option");
   line.text("--block", "NAME", options.block,
             scoped("--block", "the RAM block, or the disk's device; the only one needs no name"));
   line.value("--instance", "N", scoped("--instance", "only the one with this instance id"),

@@ -42,7 +42,7 @@ struct InspectOptions {
   bool passes = false;     ///< ram: the tables and pictures wanted
   bool resends = false;
   bool map = false;
-  bool multifd = false;                              ///< verify: the FILEs are parts of one guest
+  bool multifd = false;                              ///< the FILEs are parts of one guest
   std::optional<std::string> block;                  ///< extract: of RAM, or a disk
   std::optional<std::string> section;                ///< extract, hexdump: this one only
   std::optional<uint64_t> offset;                    ///< hexdump: from here
@@ -61,7 +61,8 @@ struct InspectOptions {
   Question question = Question::Info;
   std::string file;
   Part part = Part::Ram;
-  std::vector<std::string> arguments;  ///< of the command, behind FILE; of verify: more FILEs
+  std::vector<std::string>
+      arguments;  ///< of the command, behind FILE; of verify and with --multifd: more FILEs
 };
 
 vmtools::ToolText tool_text();

@@ -17,13 +17,13 @@
 namespace vmstream {
 
 /// A way to store the plain stream. The names are those of the command line.
-enum class Coding { None, Gzip, Bzip2, Zstd, Xz, Lz4 };
+enum class Coding { None, Gzip, Bzip2, Zstd, Xz, Lz4, Lzop };
 
 /// What is fixed about a coding.
 struct CodingTraits {
   Coding coding = Coding::None;
-  std::string_view name;    ///< "none", "gzip", "bzip2", "zstd", "xz", "lz4"
-  std::string_view suffix;  ///< "", ".gz", ".bz2", ".zst", ".xz", ".lz4"
+  std::string_view name;    ///< "none", "gzip", "bzip2", "zstd", "xz", "lz4", "lzop"
+  std::string_view suffix;  ///< "", ".gz", ".bz2", ".zst", ".xz", ".lz4", ".lzo"
   int lowest_level = 0;
   int highest_level = 0;
   int default_level = 0;
@@ -77,13 +77,14 @@ struct DecodeOptions {
 /// Memory for files of the encoder: (2 * threads + 3) * 2 MiB and 4 MiB of input. For other files,
 /// however they were made: at most 32 MiB for each thread and 32 MiB besides; a foreign zstd frame
 /// adds its window, which may be 128 MiB (more is Errc::Unsupported), an xz stream the same
-/// or, with several threads, up to 48 MiB for each of them. The blocks of `lz4 -l` have neither
-/// checksum nor end mark, so that damage in them may pass.
+/// or, with several threads, up to 48 MiB for each of them, an lzop file up to 128 MiB. The blocks
+/// of `lz4 -l` have neither checksum nor end mark, those of `lzop -F` no checksum, so that damage
+/// in them may pass.
 Result<std::unique_ptr<ByteSource>> make_decoder(Coding coding,
                                                  std::unique_ptr<ByteSource> compressed,
                                                  DecodeOptions options = {});
 
-/// Tells the coding of a file from its first bytes (6 suffice, but where a skippable frame of zstd
+/// Tells the coding of a file from its first bytes (9 suffice, but where a skippable frame of zstd
 /// or lz4 stands in front: then it is zstd unless the next frame is in sight). Empty: none of ours.
 std::optional<Coding> recognise_coding(std::span<const std::byte> head);
 

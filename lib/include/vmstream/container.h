@@ -37,8 +37,9 @@ struct LibvirtImage {
 
 /// One layer around the stream, outermost first; the last one is "qevm" itself.
 struct Container {
-  /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4"), "openpgp", "qevm"; "multifd" for a page
-  /// channel; "libvirt"; "libvirt-xen", "xl", "libxl" and "xen-record" for what holds the device
+  /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4", "lzop"), "openpgp", "qevm"; "multifd"
+  /// and "postcopy-preempt" for parts of a guest, each alone and, outermost, what they are
+  /// together; "libvirt"; "libvirt-xen", "xl", "libxl" and "xen-record" for what holds the device
   /// state of a Xen guest; "vma" for a backup of Proxmox; "tar"; "offset" for a file whose owner
   /// has put bytes of its own in front of the stream, as QEMU's "file:NAME,offset=N" lets them.
   std::string type;

@@ -34,7 +34,7 @@ struct GuestMemoryOptions {
 class GuestMemory {
  public:
   /// Errc::Unsupported, with what to do, for files that cannot be read by position: bzip2, xz, lz4,
-  /// encrypted ones, containers within others, pipes. Errc::Malformed or Errc::Truncated for
+  /// lzop, encrypted ones, containers within others, pipes. Errc::Malformed or Errc::Truncated for
   /// streams that are not whole; Errc::Usage for a stream without guest memory.
   static Result<GuestMemory> open(const std::string& path, const GuestMemoryOptions& options = {});
   GuestMemory(GuestMemory&&) noexcept;

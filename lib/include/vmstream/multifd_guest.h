@@ -13,7 +13,6 @@
 #include <vmstream/digest.h>
 #include <vmstream/format.h>
 #include <vmstream/problems.h>
-#include <vmstream/stream_scan.h>
 #include <vmstream/visitor.h>
 
 namespace vmstream {

@@ -27,8 +27,11 @@ namespace vmstream {
 struct OpenOptions {
   DecodeOptions decode = {};  ///< its limits are those of all reading
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
-  /// Whether a page channel of a multifd migration is taken too, whose last container is "multifd".
+  /// Whether a page channel of a multifd migration is taken too, whose last container is "multifd",
+  /// and the second connection of a postcopy migration, "postcopy-preempt".
   bool page_channels = false;
+  /// More files of the same guest, see StateFile::open().
+  std::vector<std::string> parts = {};
   bool decrypt = true;  ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
   OpenPgpReadOptions openpgp = {};
   /// Where one is set, the stream ends well only if one of the OpenPGP containers carries a good
@@ -72,6 +75,11 @@ struct MadeIndex {
   bool by_position = false;  ///< the file can be read by position with it
 };
 
+/// The files in `folder` that are parts of one guest, sorted by name: all but hidden ones and
+/// indexes (.vmsx). Errc::Usage for a folder with something in it that is no file, Errc::Malformed
+/// for an empty one.
+Result<std::vector<std::string>> list_guest_parts(const std::string& folder);
+
 /// A state file, opened once; all that is asked of it is asked of what was opened, whatever becomes
 /// of its name (a sidecar has a name only). Used by one thread at a time; again() is for others.
 /// What random(), index() and ram() have given stays valid, and as it was, as long as the
@@ -83,7 +91,16 @@ struct MadeIndex {
 /// Opening reads nothing. The first bytes of the file tell what it is, never its name.
 class StateFile {
  public:
-  /// A file, a block device, a FIFO.
+  /// A file, a block device, a FIFO; or the parts of one guest that was sent through several
+  /// connections: a folder of them, see list_guest_parts(), or `path` and OpenOptions::parts, in
+  /// any order. They are the main stream, and the page channels of a multifd migration or the
+  /// second connection of a postcopy migration with preemption, all files, each packed as it likes.
+  ///
+  /// Such parts are read as one file with the stream that QEMU would have sent through one
+  /// connection: the pages of the channels stand in its ram sections as ordinary records. Its first
+  /// container is "multifd" or "postcopy-preempt", the others are those of the main stream. It can
+  /// be read from front to end only. stream() fails, at the latest at its end, for parts that are
+  /// not one guest and all of it; a required signature must be on each part.
   static Result<StateFile> open(const std::string& path, OpenOptions options = {});
   /// What has been opened already: a file, or bytes that come once.
   static StateFile open(OpenedInput input, OpenOptions options = {});
@@ -105,7 +122,8 @@ class StateFile {
   /// the stream, and nothing that QEMU sees.
   std::vector<Problem> container_problems() const;
 
-  /// Puts something between the file's own bytes and what unwraps them.
+  /// Puts something between the file's own bytes and what unwraps them. Parts of a guest have no
+  /// bytes of their own together: there it is not used.
   using ByteFilter = std::function<std::unique_ptr<ByteSource>(std::unique_ptr<ByteSource>)>;
 
   /// The stream from its first byte, decoded and checked; lives on without the StateFile.

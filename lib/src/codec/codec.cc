@@ -17,13 +17,14 @@
 namespace vmstream {
 namespace {
 
-constexpr std::array<CodingTraits, 6> kCodings{{
+constexpr std::array<CodingTraits, 7> kCodings{{
     {Coding::None, "none", "", 0, 0, 0},
     {Coding::Gzip, "gzip", ".gz", 1, 9, 6},
     {Coding::Bzip2, "bzip2", ".bz2", 1, 9, 9},
     {Coding::Zstd, "zstd", ".zst", -5, 19, 3},
     {Coding::Xz, "xz", ".xz", 0, 0, 0, false},
     {Coding::Lz4, "lz4", ".lz4", 0, 0, 0, false},
+    {Coding::Lzop, "lzop", ".lzo", 0, 0, 0, false},
 }};
 
 // Hands everything on, memory included: no copy is made for Coding::None.
@@ -69,6 +70,8 @@ const BlockCodec* find_codec(Coding coding) {
       return &xz_codec();
     case Coding::Lz4:
       return &lz4_codec();
+    case Coding::Lzop:
+      return &lzop_codec();
   }
   return nullptr;
 }

@@ -15,5 +15,6 @@ const BlockCodec& bzip2_codec();
 const BlockCodec& zstd_codec();
 const BlockCodec& xz_codec();
 const BlockCodec& lz4_codec();
+const BlockCodec& lzop_codec();
 
 }  // namespace vmstream

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "base/endian.h"
+#include "codec/blocks/shown_block.h"
 #include "codec/codecs.h"
 
 namespace vmstream {
@@ -70,15 +71,13 @@ class LegacyDecoder final : public StreamDecoder {
  public:
   Status reset() override {
     magic_seen_ = false;
-    plain_.clear();
-    shown_ = 0;
-    plain_.reserve(kLegacyBlockBytes);
+    block_.begin(kLegacyBlockBytes);
     return ok();
   }
 
   Result<bool> decode(std::span<const std::byte>& in, std::span<std::byte>& out) override {
     for (;;) {
-      show(out);
+      block_.show(out);
       if (out.empty() || in.size() < kMagicBytes) return false;
       uint32_t word = read_le32(in, 0);
       if (magic_seen_ && (word == 0 || is_magic(word))) return true;
@@ -92,38 +91,27 @@ class LegacyDecoder final : public StreamDecoder {
     }
   }
 
-  bool may_end() const override { return magic_seen_ && shown_ == plain_.size(); }
+  bool may_end() const override { return magic_seen_ && block_.all_shown(); }
 
  private:
-  void show(std::span<std::byte>& out) {
-    auto left = plain_.view().subspan(shown_);
-    size_t count = std::min(left.size(), out.size());
-    std::copy_n(left.begin(), count, out.begin());
-    out = out.subspan(count);
-    shown_ += count;
-  }
-
   // Takes the block off `in`; false when not all of it is there yet.
   Result<bool> unpack(std::span<const std::byte>& in, uint32_t length) {
     if (length > LZ4_COMPRESSBOUND(kLegacyBlockBytes)) {
       return damaged(fmt::format("a block of {} bytes", length));
     }
     if (in.size() - kMagicBytes < length) return false;
-    plain_.clear();
-    shown_ = 0;
-    auto room = plain_.room();
+    auto room = block_.begin(kLegacyBlockBytes);
     int made = LZ4_decompress_safe(reinterpret_cast<const char*>(in.data() + kMagicBytes),
                                    reinterpret_cast<char*>(room.data()), static_cast<int>(length),
                                    static_cast<int>(kLegacyBlockBytes));
     if (made < 0) return damaged("a block cannot be unpacked");
-    plain_.extend(static_cast<size_t>(made));
+    block_.made(static_cast<size_t>(made));
     in = in.subspan(kMagicBytes + length);
     return true;
   }
 
   bool magic_seen_ = false;
-  Buffer plain_;  // one block
-  size_t shown_ = 0;
+  ShownBlock block_;
 };
 
 // Leaves the choice to the first bytes of the frame.

@@ -94,8 +94,7 @@ class XzCodec final : public StreamOnlyCodec {
   std::string_view unit_name() const override { return "xz stream"; }
   size_t magic_bytes() const override { return kMagic.size(); }
   bool can_begin(std::span<const std::byte> front) const override {
-    size_t count = std::min(front.size(), kMagic.size());
-    return std::ranges::equal(front.first(count), std::as_bytes(std::span(kMagic)).first(count));
+    return agrees(front, std::as_bytes(std::span(kMagic)));
   }
   Result<FoundUnit> find_unit(std::span<const std::byte>, bool) const override {
     return FoundUnit{FoundUnit::Kind::Long};

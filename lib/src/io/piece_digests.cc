@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/hash.h"
+#include "io/piecewise_source.h"
 
 namespace vmstream {
 namespace {
@@ -97,6 +98,29 @@ class ProvedSource final : public RandomSource {
   std::optional<uint64_t> kept_number_;
 };
 
+class ProvedStream final : public PiecewiseSource {
+ public:
+  ProvedStream(std::unique_ptr<ByteSource> source, std::shared_ptr<const PieceDigests> digests)
+      : source_(std::move(source)), digests_(std::move(digests)) {}
+
+ private:
+  bool all_made() const override { return ended_; }
+
+  // An end that comes too early is a piece that is too short.
+  Status make_piece() override {
+    piece_.resize(PieceDigests::kPieceBytes);
+    auto count = read_fully(*source_, piece_);
+    if (!count) return count.error();
+    piece_.resize(*count);
+    ended_ = piece_.empty() && piece_offset() == digests_->length();
+    return ended_ ? ok() : digests_->check(piece_offset() / PieceDigests::kPieceBytes, piece_);
+  }
+
+  std::unique_ptr<ByteSource> source_;
+  std::shared_ptr<const PieceDigests> digests_;
+  bool ended_ = false;
+};
+
 }  // namespace
 
 Status PieceDigests::note(std::span<const std::byte> piece) {
@@ -174,6 +198,11 @@ std::unique_ptr<RandomSource> make_proved_source(std::unique_ptr<RandomSource> s
 std::unique_ptr<RandomSource> make_proved_source(RandomSource& source,
                                                  std::shared_ptr<const PieceDigests> digests) {
   return std::make_unique<ProvedSource>(nullptr, source, std::move(digests));
+}
+
+std::unique_ptr<ByteSource> make_proved_source(std::unique_ptr<ByteSource> source,
+                                               std::shared_ptr<const PieceDigests> digests) {
+  return std::make_unique<ProvedStream>(std::move(source), std::move(digests));
 }
 
 }  // namespace vmstream

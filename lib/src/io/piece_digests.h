@@ -67,5 +67,8 @@ std::unique_ptr<RandomSource> make_proved_source(std::unique_ptr<RandomSource> s
 /// The same for a borrowed source.
 std::unique_ptr<RandomSource> make_proved_source(RandomSource& source,
                                                  std::shared_ptr<const PieceDigests> digests);
+/// The same for one that comes from front to end. It ends well only where the first reading did.
+std::unique_ptr<ByteSource> make_proved_source(std::unique_ptr<ByteSource> source,
+                                               std::shared_ptr<const PieceDigests> digests);
 
 }  // namespace vmstream

@@ -123,6 +123,7 @@ Status seal_and_compare(PieceDigests& digests, const PieceDigests* before) {
 
 Result<MadeIndex> StateFile::make_index(const IndexingOptions& options) {
   if (!can_be_reread()) return Error{Errc::Unsupported, "cannot be read by position"};
+  if (state_->parts) return state_->why_not();
   bool for_positions = options.for_positions || options.prove;
   OpenOptions how = state_->options;
   if (for_positions) how.decrypt = false;

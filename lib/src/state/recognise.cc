@@ -9,6 +9,7 @@
 
 #include <vmstream/format.h>
 #include "base/byte_reader.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
@@ -26,9 +27,8 @@ struct Foreign {
 };
 
 constexpr std::string_view kChannelMagic = "\x11\x22\x33\x44\0\0\0\1"sv;
-constexpr std::string_view kChannel =
-    "the stream proper went through the first connection; vmstream-inspect verify --multifd "
-    "takes both";
+constexpr std::string_view kChannelHint =
+    "the stream proper went through the first connection: give both with --multifd, or a folder";
 
 // What 'virsh dump --memory-only' and dump-guest-memory write, among others.
 constexpr std::string_view kMemoryOnly =
@@ -36,10 +36,9 @@ constexpr std::string_view kMemoryOnly =
 constexpr std::string_view kWindows =
     "a guest's memory without its devices cannot be restored; WinDbg and volatility read it";
 
-constexpr std::array<Foreign, 10> kForeign{{
-    {"\x89LZO\0\r\n\x1a\n"sv, "an lzop file", true, "unpack it with 'lzop -d' first"},
+constexpr std::array<Foreign, 9> kForeign{{
     {"QFI\xfb"sv, "a qcow2 image", true, "load its snapshot with QEMU's -loadvm"},
-    {kChannelMagic, "a multifd channel with pages only", true, kChannel},
+    {kChannelMagic, "a multifd channel with pages only", true, kChannelHint},
     {"\x7f\x45\x4c\x46"sv, "an ELF file", false, kMemoryOnly},
     {"makedumpfile\0\0\0\0"sv, "a kdump file, flattened", false, kMemoryOnly},
     {"KDUMP   "sv, "a kdump file", false, kMemoryOnly},
@@ -51,6 +50,10 @@ constexpr std::array<Foreign, 10> kForeign{{
 
 std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char letter) { return letter >= 0x20 && letter < 0x7f; });
 }
 
 const Foreign* find_foreign(std::span<const std::byte> head) {
@@ -73,8 +76,15 @@ bool is_plain_stream(std::span<const std::byte> head) {
   return text_of(head).starts_with(kMagicText);
 }
 
-bool is_page_channel(std::span<const std::byte> head) {
-  return text_of(head).starts_with(kChannelMagic);
+const char* channel_type(std::span<const std::byte> head) {
+  if (text_of(head).starts_with(kChannelMagic)) return kPageChannel;
+  ByteReader in(head);
+  uint64_t word = in.be<uint64_t>("page record");
+  uint64_t flags = word & wire::kRamFlagMask;
+  if (in.ok() && word == wire::kRamEos) return in.remaining() == 0 ? kPreemptChannel : nullptr;
+  if (flags != wire::kRamPage && flags != wire::kRamZero) return nullptr;
+  std::string_view block = in.counted_string("name");
+  return in.ok() && !block.empty() && is_printable(block) ? kPreemptChannel : nullptr;
 }
 
 bool is_known_foreign(std::span<const std::byte> head) {
@@ -112,9 +122,7 @@ bool looks_like_stream(std::span<const std::byte> bytes) {
     length = in.be<uint8_t>("length");
   }
   if (length == 0 || length > kLongestName) return false;
-  auto name = in.rest().first(std::min<size_t>(length, in.remaining()));
-  return std::ranges::all_of(
-      name, [](std::byte byte) { return byte >= std::byte{0x20} && byte < std::byte{0x7f}; });
+  return is_printable(text_of(in.rest()).substr(0, length));
 }
 
 Result<std::optional<StreamWithin>> find_stream_within(ByteSource& source,
@@ -162,7 +170,7 @@ Error explain_unrecognised(std::span<const std::byte> head, std::string_view pla
   std::string name = foreign ? fmt::format(" ({})", foreign->name) : "";
   return Error{.code = Errc::Malformed,
                .message = fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, "
-                                      "bzip2, zstd, xz or lz4",
+                                      "bzip2, zstd, xz, lz4 or lzop",
                                       place, fmt::join(front, " "), name),
                .hint = std::string(foreign ? foreign->hint : "")};
 }

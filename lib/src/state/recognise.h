@@ -26,8 +26,11 @@ std::vector<std::byte> read_head(RandomSource& file);
 /// Whether `head` begins a plain stream.
 bool is_plain_stream(std::span<const std::byte> head);
 
-/// Whether `head` begins a page channel of a multifd migration.
-bool is_page_channel(std::span<const std::byte> head);
+/// What `head` begins besides streams: kPageChannel, kPreemptChannel, or nothing. The latter has no
+/// magic: a page record with a printable name of a block, or the end mark alone.
+inline constexpr const char* kPageChannel = "multifd";
+inline constexpr const char* kPreemptChannel = "postcopy-preempt";
+const char* channel_type(std::span<const std::byte> head);
 
 /// Whether `bytes` have more in common with the start of a stream than its magic: header, then a
 /// configuration or a section with a printable name. Bytes that are missing agree.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/state_file.h>
 
+#include <filesystem>
 #include <utility>
 
 #include <vmstream/indexing.h>
@@ -60,6 +61,21 @@ Result<std::unique_ptr<ByteSource>> refuse_mapped_ram(std::unique_ptr<ByteSource
   return make_prefixed_source(std::move(head), std::move(plain));
 }
 
+// All of them; none where `path` is a file that is read alone.
+Result<std::vector<std::string>> find_parts(const std::string& path,
+                                            const std::vector<std::string>& more) {
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) {
+    if (more.empty()) return list_guest_parts(path);
+    return Error{Errc::Usage, "a folder is one guest, and must be given alone"};
+  }
+  std::vector<std::string> paths;
+  if (more.empty()) return paths;
+  paths.push_back(path);
+  paths.insert(paths.end(), more.begin(), more.end());
+  return paths;
+}
+
 Error read_already() {
   return Error{Errc::Usage, "what is no file can be read once only"};
 }
@@ -101,6 +117,11 @@ std::unique_ptr<RandomSource> StateFile::State::proved_reader() const {
 
 // Of what begins with nothing known it is said what that is.
 Error StateFile::State::why_not() const {
+  if (parts) {
+    Error error = no_positions("it is several, the parts of one guest");
+    error.hint = "make one file of them: vmdump --from FOLDER -o guest.zst";
+    return error;
+  }
   if (!input.file) return no_positions("it is no file");
   if (options.required_signer) {
     return no_positions("a signature is demanded, which is its last word");
@@ -119,7 +140,23 @@ StateFile::StateFile(StateFile&&) noexcept = default;
 StateFile& StateFile::operator=(StateFile&&) noexcept = default;
 StateFile::~StateFile() = default;
 
+Result<std::unique_ptr<ByteSource>> StateFile::State::join_parts() {
+  auto joined = parts->join(options);
+  if (!joined) return joined.error();
+  containers = std::move(joined->containers);
+  if (!stream_digests) return std::move(joined->plain);
+  return make_proved_source(std::move(joined->plain), stream_digests);
+}
+
 Result<StateFile> StateFile::open(const std::string& path, OpenOptions options) {
+  auto paths = find_parts(path, options.parts);
+  if (!paths) return paths.error();
+  if (!paths->empty()) {
+    auto parts = GuestParts::open(*paths);
+    if (!parts) return parts.error();
+    return StateFile(std::make_unique<State>(State{
+        .input = {}, .options = std::move(options), .sidecar = {}, .parts = std::move(*parts)}));
+  }
   auto input = open_input(path, options.decode.limits);
   if (!input) return input.error();
   if (!options.sidecar) options.sidecar = sidecar_path(path);
@@ -146,13 +183,14 @@ Result<StateFile> StateFile::again(OpenOptions options) const {
                                              .page_index = state_->page_index,
                                              .new_sidecar = state_->new_sidecar,
                                              .file_digests = state_->file_digests,
-                                             .stream_digests = state_->stream_digests});
+                                             .stream_digests = state_->stream_digests,
+                                             .parts = state_->parts});
   if (state->options.sidecar) state->sidecar = *state->options.sidecar;
   return StateFile(std::move(state));
 }
 
 bool StateFile::can_be_reread() const {
-  return state_->input.file.has_value();
+  return state_->input.file || state_->parts;
 }
 
 const std::vector<Container>& StateFile::containers() const {
@@ -171,6 +209,7 @@ std::vector<Problem> StateFile::container_problems() const {
 }
 
 Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) {
+  if (state_->parts) return state_->join_parts();
   auto bytes = std::exchange(state_->input.stream, nullptr);
   if (can_be_reread()) {
     if (state_->stream_digests) {
@@ -255,27 +294,27 @@ Result<RamImage> StateFile::ram(const IndexingObserver& observer) {
 
 // The second reading is the same as the first. By position it is the stream that is compared, since
 // a table could lead to other bytes of the file; from front to end it is the file, and what stands
-// behind the stream belongs to it.
+// behind the stream belongs to it. Several files together have nothing but their stream.
 Status StateFile::prove(const std::function<Status(ByteSource& stream)>& judge) {
   if (!can_be_reread()) return read_already();
   if (!judge) return Error{Errc::Usage, "prove() wants a judge"};
-  bool by_position = is_mapped_ram();
-  auto digests = std::make_shared<PieceDigests>(by_position ? PieceDigests::Of::Stream
-                                                            : PieceDigests::Of::File);
+  bool of_stream = is_mapped_ram() || state_->parts;
+  auto digests =
+      std::make_shared<PieceDigests>(of_stream ? PieceDigests::Of::Stream : PieceDigests::Of::File);
   auto note = [&](std::unique_ptr<ByteSource> bytes) {
     return make_noting_source(std::move(bytes), digests);
   };
-  auto judged = by_position ? stream() : stream(note);
+  auto judged = of_stream ? stream() : stream(note);
   if (!judged) return judged.error();
-  if (by_position) *judged = note(std::move(*judged));
+  if (of_stream) *judged = note(std::move(*judged));
   WatchedSource watched(**judged);
   if (auto good = judge(watched); !good) return good;
   if (auto whole = watched.require_end(); !whole) return whole;
-  if (!by_position) {
+  if (!of_stream) {
     if (auto rest = digests->append_rest(*state_->reader()); !rest) return rest;
   }
   if (auto sealed = digests->seal(); !sealed) return sealed;
-  (by_position ? state_->stream_digests : state_->file_digests) = std::move(digests);
+  (of_stream ? state_->stream_digests : state_->file_digests) = std::move(digests);
   state_->seek_anew();
   return ok();
 }

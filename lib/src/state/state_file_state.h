@@ -3,11 +3,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <vmstream/state_file.h>
 #include "io/piece_digests.h"
+#include "state/guest_parts.h"
 #include "state/seekable_state.h"
 
 namespace vmstream {
@@ -26,6 +28,7 @@ struct StateFile::State {
   std::unique_ptr<SeekableState> seekable = nullptr;  // see seek()
   bool sought = false;
   std::vector<std::unique_ptr<SeekableState>> earlier = {};  // callers may still read them
+  std::optional<GuestParts> parts = std::nullopt;            // instead of `input`
 
   /// The file by position, opened when it is first asked for. Null where that is not possible.
   SeekableState* seek();
@@ -40,6 +43,8 @@ struct StateFile::State {
   /// error, and nothing has changed, where it must allow positions and does not.
   Result<MadeIndex> use(const MadeIndex& index, std::shared_ptr<const PieceDigests> digests,
                         bool for_positions);
+  /// The stream of `parts`, the one that was proved if one was.
+  Result<std::unique_ptr<ByteSource>> join_parts();
   /// Why seek() gives no stream.
   Error why_not() const;
 

@@ -45,13 +45,13 @@ class Unwrapping {
     for (;;) {
       auto head = read_head(*state_.plain);
       if (!head) return head.error();
-      bool is_channel = options_.page_channels && is_page_channel(*head);
-      bool is_plain = is_channel || is_plain_stream(*head);
+      const char* channel = options_.page_channels ? channel_type(*head) : nullptr;
+      bool is_plain = channel || is_plain_stream(*head);
       auto wrapping = recognise_wrapping(*head);
       if (!is_plain && !wrapping) return open_within(std::move(*head));
       state_.plain = make_prefixed_source(std::move(*head), std::move(state_.plain));
       if (is_plain) {
-        state_.containers.push_back({is_channel ? "multifd" : "qevm"});
+        state_.containers.push_back({channel ? channel : "qevm"});
         return ok();
       }
       if (auto taken = take_off(wrapping); !taken) return taken;

@@ -186,12 +186,11 @@ class NoGuest(MultifdTest):
             self.assertIn(f"{self.folder}: a folder is one guest, and must be given alone", said)
             self.assertIn("hint: verify each guest with a call of its own", said)
 
-    def test_the_option_is_of_verify_and_wants_files(self):
-        self.assertIn("info does not know --multifd", self.refused(USAGE, "info", "--multifd", self.path("qevm")))
+    def test_the_option_wants_files(self):
         self.assertIn("- is none", self.refused(USAGE, "verify", "--multifd", "-", self.path("qevm")))
 
     def test_a_channel_alone_is_told_how_to_be_read(self):
-        self.assertIn("verify --multifd takes both", self.refused(4, "verify", self.path("chan1.bin")))
+        self.assertIn("give both with --multifd", self.refused(4, "verify", self.path("chan1.bin")))
 
 
 if __name__ == "__main__":

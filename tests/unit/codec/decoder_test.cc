@@ -92,7 +92,8 @@ TEST_CASE("much that comes of a small file is not decoded behind a request to st
                                                              {Coding::Bzip2, "bzip2 -1c"},
                                                              {Coding::Zstd, "zstd -1 -c"},
                                                              {Coding::Xz, "xz -0 -c"},
-                                                             {Coding::Lz4, "lz4 -q -1 -c"}}) {
+                                                             {Coding::Lz4, "lz4 -q -1 -c"},
+                                                             {Coding::Lzop, "lzop -qc"}}) {
     INFO(command);
     Bytes packed = run(command, zeros);
     REQUIRE(packed.size() < kMiB);  // the source has been read to its end by then

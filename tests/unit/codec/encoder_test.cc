@@ -33,6 +33,7 @@ std::vector<std::string> stock_readers(Coding coding) {
       return {"zstd -dc"};
     case Coding::Xz:
     case Coding::Lz4:
+    case Coding::Lzop:
       break;
   }
   return {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// xz and lz4, which are read and not written: files of the stock tools, and damaged ones.
+// xz, lz4 and lzop, which are read and not written: files of the stock tools, and damaged ones.
 #include <algorithm>
 
 #include "base/hash.h"
@@ -24,6 +24,11 @@ const std::vector<Producer> kProducers{
     {Coding::Lz4, "lz4 -q -BX -c"},
     {Coding::Lz4, "lz4 --no-frame-crc -qc"},
     {Coding::Lz4, "lz4 -lqc"},
+    {Coding::Lzop, "lzop -qc"},
+    {Coding::Lzop, "lzop -q -1 -CC -c"},
+    {Coding::Lzop, "lzop -q -7 --crc32 -CC -c"},
+    {Coding::Lzop, "lzop -q -F -c"},
+    {Coding::Lzop, "lzop -q --filter=3 -CC -c"},
 };
 
 Bytes tiny() {
@@ -55,9 +60,54 @@ Bytes with_window(Bytes packed, uint8_t code) {
   return packed;
 }
 
+// Where things are in a file of lzop that had no name.
+struct LzopPart {
+  static constexpr size_t kHeader = 9;
+  static constexpr size_t kNeeded = 13;
+  static constexpr size_t kMethod = 15;
+  static constexpr size_t kFlags = 17;
+  static constexpr size_t kHeaderSum = 34;
+  static constexpr size_t kBlocks = 38;
+};
+
+void append_be32(Bytes& out, uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8)
+    out.push_back(static_cast<std::byte>(value >> shift));
+}
+
+Bytes with_be32(Bytes file, size_t at, uint32_t value) {
+  Bytes bytes;
+  append_be32(bytes, value);
+  std::ranges::copy(bytes, file.begin() + static_cast<ptrdiff_t>(at));
+  return file;
+}
+
+uint32_t adler32_of(std::span<const std::byte> bytes) {
+  uint32_t low = 1;
+  uint32_t high = 0;
+  for (std::byte byte : bytes) {
+    low = (low + std::to_integer<uint32_t>(byte)) % 65521;
+    high = (high + low) % 65521;
+  }
+  return high << 16 | low;
+}
+
+// One byte of the header changed, and its checksum with it.
+Bytes with_header(Bytes file, size_t at, uint8_t value) {
+  file[at] = std::byte{value};
+  auto header =
+      std::span(file).subspan(LzopPart::kHeader, LzopPart::kHeaderSum - LzopPart::kHeader);
+  return with_be32(file, LzopPart::kHeaderSum, adler32_of(header));
+}
+
+// The first block's lengths changed.
+Bytes with_block(const Bytes& file, uint32_t plain, uint32_t packed) {
+  return with_be32(with_be32(file, LzopPart::kBlocks, plain), LzopPart::kBlocks + 4, packed);
+}
+
 }  // namespace
 
-TEST_CASE("xz and lz4 files of the stock tools are read", "[codec]") {
+TEST_CASE("xz, lz4 and lzop files of the stock tools are read", "[codec]") {
   for (size_t size : {size_t{0}, size_t{1000}, kMiB + 17, 5 * kMiB}) {
     Bytes plain = sample(size);
     for (const auto& [coding, command] : kProducers) {
@@ -74,8 +124,8 @@ TEST_CASE("xz and lz4 files of the stock tools are read", "[codec]") {
   }
 }
 
-TEST_CASE("xz and lz4 files of several producers in a row are read", "[codec]") {
-  for (Coding coding : {Coding::Xz, Coding::Lz4}) {
+TEST_CASE("xz, lz4 and lzop files of several producers in a row are read", "[codec]") {
+  for (Coding coding : {Coding::Xz, Coding::Lz4, Coding::Lzop}) {
     Bytes all;
     Bytes packed;
     for (const auto& [own, command] : kProducers) {
@@ -90,7 +140,7 @@ TEST_CASE("xz and lz4 files of several producers in a row are read", "[codec]") 
   }
 }
 
-TEST_CASE("an xz or lz4 file cut at any length is found out", "[codec]") {
+TEST_CASE("an xz, lz4 or lzop file cut at any length is found out", "[codec]") {
   Bytes plain = tiny();
   for (const auto& [coding, command] : kProducers) {
     Bytes packed = run(command, plain);
@@ -111,10 +161,12 @@ TEST_CASE("an xz or lz4 file cut at any length is found out", "[codec]") {
   }
 }
 
-TEST_CASE("a flipped bit in an xz or lz4 file never gives wrong bytes", "[codec]") {
+TEST_CASE("a flipped bit in an xz, lz4 or lzop file never gives wrong bytes", "[codec]") {
   Bytes plain = tiny();
   for (const auto& [coding, command] :
-       std::vector<Producer>{{Coding::Xz, "xz -0c"}, {Coding::Lz4, "lz4 -qc"}}) {
+       std::vector<Producer>{{Coding::Xz, "xz -0c"},
+                             {Coding::Lz4, "lz4 -qc"},
+                             {Coding::Lzop, "lzop -q --filter=1 -CC -c"}}) {
     Bytes packed = run(command, plain);
     for (size_t bit = 0; bit < 8 * packed.size(); bit += testing::every()) {
       Bytes damaged = packed;
@@ -127,11 +179,11 @@ TEST_CASE("a flipped bit in an xz or lz4 file never gives wrong bytes", "[codec]
   }
 }
 
-TEST_CASE("an error in xz and lz4 files says where the unit begins", "[codec]") {
+TEST_CASE("an error in xz, lz4 and lzop files says where the unit begins", "[codec]") {
   Bytes plain = sample(kMiB);
   for (const auto& [coding, command] : kProducers) {
     if (command == "lz4 -lqc" || command == "lz4 --no-frame-crc -qc" ||
-        command == "xz -0 -C none -c") {
+        command == "xz -0 -C none -c" || command == "lzop -q -F -c") {
       continue;
     }
     CAPTURE(command);
@@ -146,7 +198,7 @@ TEST_CASE("an error in xz and lz4 files says where the unit begins", "[codec]") 
   }
 }
 
-TEST_CASE("zeros may follow xz and lz4 files, and stand between xz streams", "[codec]") {
+TEST_CASE("zeros may follow xz, lz4 and lzop files, and stand between xz streams", "[codec]") {
   Bytes plain = sample(5000);
   for (const auto& [coding, command] : kProducers) {
     CAPTURE(command);
@@ -198,16 +250,72 @@ TEST_CASE("what xz and lz4 files need and is not given is named", "[codec]") {
   CHECK(refused.status.error().message == "lz4 frame: needs a dictionary");
 }
 
-TEST_CASE("a small xz or lz4 file that unpacks to much is read in pieces", "[codec]") {
-  for (const auto& [coding, command] : std::vector<Producer>{
-           {Coding::Xz, "xz -0 -T2 -c"}, {Coding::Lz4, "lz4 -qc"}, {Coding::Lz4, "lz4 -lqc"}}) {
+TEST_CASE("an lzop part is what its header says", "[codec]") {
+  Bytes plain = sample(3 * kMiB);
+  Bytes packed = run("lzop -qc", plain);
+  CHECK(decode(Coding::Lzop, with_header(packed, LzopPart::kMethod, 3)).status);
+  auto check = [](const Bytes& file, Errc code, const std::string& message) {
+    auto decoded = decode(Coding::Lzop, file);
+    CAPTURE(message);
+    REQUIRE_FALSE(decoded.status);
+    CHECK(decoded.status.error().code == code);
+    CHECK(decoded.status.error().message == message);
+    CHECK(decoded.status.error().file_offset == 0);
+    CHECK(decoded.bytes.empty());
+  };
+  check(with_header(packed, LzopPart::kMethod, 4), Errc::Unsupported,
+        "lzop part: packed by method 4, want 1 to 3");
+  check(with_header(packed, LzopPart::kNeeded, 0x20), Errc::Unsupported,
+        "lzop part: needs version 0x2040, want 0x1040 or earlier");
+  check(with_header(packed, LzopPart::kFlags + 1, 0x04), Errc::Unsupported,
+        "lzop part: flags 0x0304000d, want none beyond 0xfff03fff");
+  check(with_block(packed, 0xffffffff, 4), Errc::Unsupported,
+        "lzop part: one piece of a file that was split");
+  check(with_block(packed, (64 << 20) + 1, 4), Errc::Malformed,
+        "lzop part: a block of 67108865 bytes, want 67108864 at most");
+  check(with_block(packed, 8, 9), Errc::Malformed,
+        "lzop part: a block of 8 bytes packed into 9, want 1 to 8");
+  check(with_block(packed, 8, 0), Errc::Malformed,
+        "lzop part: a block of 8 bytes packed into 0, want 1 to 8");
+  check(with_block(packed, 64 << 20, 100), Errc::Malformed,
+        "lzop part: a block cannot be unpacked into 67108864 bytes");
+  Bytes filtered = run("lzop -q --filter=16 -c", plain);
+  CHECK((decode(Coding::Lzop, filtered).bytes == plain));
+}
+
+TEST_CASE("an extra field of an lzop part is passed over", "[codec]") {
+  Bytes plain = sample(10'000);
+  Bytes packed = with_header(run("lzop -qc", plain), LzopPart::kFlags + 3, 0x4d);
+  auto with_extra = [&](uint32_t length, size_t bytes) {
+    Bytes field;
+    append_be32(field, length);
+    field.resize(4 + bytes, std::byte{7});
+    append_be32(field, adler32_of(field));
+    Bytes file = packed;
+    file.insert(file.begin() + LzopPart::kBlocks, field.begin(), field.end());
+    return file;
+  };
+  auto decoded = decode(Coding::Lzop, with_extra(1000, 1000));
+  CHECK(decoded.status);
+  CHECK((decoded.bytes == plain));
+  CHECK_FALSE(decode(Coding::Lzop, with_extra(999, 1000)).status);
+  auto refused = decode(Coding::Lzop, with_extra(65537, 100));
+  REQUIRE_FALSE(refused.status);
+  CHECK(refused.status.error().code == Errc::Unsupported);
+}
+
+TEST_CASE("a small xz, lz4 or lzop file that unpacks to much is read in pieces", "[codec]") {
+  for (const auto& [coding, command] : std::vector<Producer>{{Coding::Xz, "xz -0 -T2 -c"},
+                                                             {Coding::Lz4, "lz4 -qc"},
+                                                             {Coding::Lz4, "lz4 -lqc"},
+                                                             {Coding::Lzop, "lzop -qc"}}) {
     Bytes packed = run("head -c 40M /dev/zero | " + command, {});
     CHECK(count_in_pieces(coding, packed, 8 * kMiB) == 40 * kMiB);
   }
 }
 
-TEST_CASE("xz and lz4 are not written", "[codec]") {
-  for (Coding coding : {Coding::Xz, Coding::Lz4}) {
+TEST_CASE("xz, lz4 and lzop are not written", "[codec]") {
+  for (Coding coding : {Coding::Xz, Coding::Lz4, Coding::Lzop}) {
     CHECK_FALSE(traits_of(coding).writable);
     Bytes packed;
     auto sink = make_memory_sink(packed);
@@ -217,4 +325,5 @@ TEST_CASE("xz and lz4 are not written", "[codec]") {
   }
   CHECK(find_coding_by_suffix("guest.xz") == Coding::Xz);
   CHECK(find_coding("lz4") == Coding::Lz4);
+  CHECK(find_coding_by_suffix("guest.lzo") == Coding::Lzop);
 }

@@ -30,6 +30,7 @@ Result<StateFile> open_subject(Session& session, const InspectOptions& options,
   vmstream::OpenOptions how{.decode = {.threads = options.common.threads, .limits = limits},
                             .page_channels = page_channels,
                             .openpgp = {.passphrase = *passphrase, .limits = limits}};
+  if (options.multifd) how.parts = options.arguments;
   if (options.file != "-") return StateFile::open(options.file, std::move(how));
   return StateFile::open({.stream = vmstream::make_fd_source(STDIN_FILENO, limits)},
                          std::move(how));

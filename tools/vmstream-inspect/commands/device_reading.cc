@@ -136,6 +136,7 @@ Result<std::optional<vmstream::DeviceSchema>> read_schema(Session& session,
   if (!json) return json.error();
   InspectOptions other = options;
   other.file = *options.schema;
+  other.multifd = false;
   auto schema = *json ? parse_dump(**json) : take_from_stream(session, other);
   if (!schema) return schema.error();
   return std::optional(std::move(*schema));

@@ -116,17 +116,16 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
     return session.fail("stdin", Error{Errc::Usage, "an index belongs to a file, stdin is none"});
   }
   std::string path = options.output.value_or(vmstream::sidecar_path(options.file));
-  auto opened = vmstream::OpenedFile::open(options.file);
-  if (!opened) return session.fail(shown_name(options), opened.error());
-  auto file =
-      StateFile::open({std::move(*opened)},
-                      {.decode = {.threads = options.common.threads, .limits = session.limits()}});
-  auto made = index_file(session, file);
+  auto file = StateFile::open(
+      options.file,
+      {.decode = {.threads = options.common.threads, .limits = session.limits()}, .sidecar = ""});
+  if (!file) return session.fail(shown_name(options), file.error());
+  auto made = index_file(session, *file);
   if (!made) return session.fail(shown_name(options), made.error());
   auto written = write_file(options, path, *made->bytes, session.limits());
   if (!written) return session.fail(path, written.error());
   if (options.common.json) {
-    report_json({options.file, file.containers()}, path, *made);
+    report_json({options.file, file->containers()}, path, *made);
   } else {
     report_text(options, path, *made, file.containers());
   }

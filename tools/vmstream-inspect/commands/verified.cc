@@ -137,18 +137,19 @@ vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_digested(
   auto stream = file.stream([&](std::unique_ptr<vmstream::ByteSource> bytes) {
     return digest.emplace(std::move(bytes)).source();
   });
-  if (stream && file.containers().size() == 1) digest->stop();
+  if (stream && digest && file.containers().size() == 1) digest->stop();
   return stream;
 }
 
-vmstream::Result<std::optional<std::string>> digest_file(const InspectOptions& options,
-                                                         const Subject& subject,
-                                                         vmstream::FileDigest& digest) {
+vmstream::Result<std::optional<std::string>> digest_file(
+    const InspectOptions& options, const Subject& subject,
+    std::optional<vmstream::FileDigest>& digest) {
+  if (!digest) return std::optional<std::string>();
   if (subject.containers.size() == 1) return subject.sha256;
   std::error_code unknown;
   // It would be read to the device's end, far behind what is saved on it.
   if (std::filesystem::is_block_file(options.file, unknown)) return std::optional<std::string>();
-  auto finished = digest.finish();
+  auto finished = digest->finish();
   if (!finished) return finished.error();
   return std::optional(std::move(*finished));
 }
@@ -176,7 +177,7 @@ vmstream::Result<Verified> examine(Session& session, const InspectOptions& optio
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return *scan.fault;
   stream->reset();
   Subject subject{options.file, file->containers(), digest.finish()};
-  auto file_sha256 = digest_file(options, subject, *file_digest);
+  auto file_sha256 = digest_file(options, subject, file_digest);
   if (!file_sha256) return file_sha256.error();
   auto found = verifier.finish(scan);
   for (auto& problem : file->container_problems()) found.problems.add(std::move(problem));

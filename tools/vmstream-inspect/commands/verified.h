@@ -35,13 +35,15 @@ vmstream::Result<Verified> examine(
     vmstream::StreamVisitor* also = nullptr);
 
 /// The stream of a file, whose own bytes are digested on the way where they are not the stream.
+/// Without a digest for the parts of a guest, which have no bytes of their own together.
 vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_digested(
     vmstream::StateFile& file, std::optional<vmstream::FileDigest>& digest);
 
-/// Of a plain file the digest of the stream is that of the file; empty for a block device.
-vmstream::Result<std::optional<std::string>> digest_file(const InspectOptions& options,
-                                                         const Subject& subject,
-                                                         vmstream::FileDigest& digest);
+/// Of a plain file the digest of the stream is that of the file; empty for a block device, and
+/// without a digest.
+vmstream::Result<std::optional<std::string>> digest_file(
+    const InspectOptions& options, const Subject& subject,
+    std::optional<vmstream::FileDigest>& digest);
 
 /// An object of vmstream.verify/1.
 nlohmann::ordered_json verdict_json(const Verified& verified);

@@ -142,7 +142,10 @@ ExitStatus verify(Session& session, const InspectOptions& options) {
                                   .message = "a folder is one guest, and must be given alone",
                                   .hint = "verify each guest with a call of its own"});
   }
-  if (options.multifd || folder != files.end()) return verify_multifd(session, options);
+  if (options.multifd || folder != files.end()) {
+    if (auto status = verify_multifd(session, options)) return *status;
+    return verify_one(session, options);
+  }
   if (files.size() == 1) return verify_one(session, options);
   return FileList(session, options).run(files);
 }

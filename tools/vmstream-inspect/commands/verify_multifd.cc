@@ -59,6 +59,7 @@ struct ChannelFile {
 struct PartFiles {
   std::optional<std::string> main;
   std::vector<std::string> channels;
+  bool has_preempt_channel = false;
 };
 
 // What is known of a guest in the end.
@@ -79,39 +80,20 @@ Error no_part(std::string message) {
   return {Errc::Usage, std::move(message)};
 }
 
-// An index beside a file is no part, nor is what is hidden.
-bool is_passed_over(const fs::path& path) {
-  return path.filename().native().starts_with('.') || path.extension() == ".vmsx";
-}
-
-Result<std::vector<std::string>> list_folder(const std::string& folder) {
-  std::error_code failure;
-  std::vector<std::string> files;
-  for (fs::directory_iterator at(folder, failure), end; !failure && at != end;
-       at.increment(failure)) {
-    if (is_passed_over(at->path())) continue;
-    std::error_code unknown;
-    if (!at->is_regular_file(unknown)) {
-      return no_part(fmt::format("'{}' in it is no file, wanted the parts of one guest alone",
-                                 escape(at->path().filename().native())));
-    }
-    files.push_back(at->path().native());
-  }
-  if (failure) return vmstream::system_error("cannot be listed", failure.value());
-  if (files.empty()) return Error{Errc::Malformed, "no file in it, wanted the parts of a guest"};
-  std::ranges::sort(files);
-  return files;
-}
-
 // Reads the parts of one guest. What stops it is told of by fault().
 class GuestReader {
  public:
   GuestReader(Session& session, const InspectOptions& options)
-      : session_(session), one_(options), named_(options.file) {}
+      : session_(session), one_(options), named_(options.file), more_(options.arguments) {
+    one_.multifd = false;
+    one_.arguments.clear();
+  }
 
   std::optional<Guest> read() {
     PartFiles files;
     if (!find_parts(files)) return std::nullopt;
+    has_preempt_channel_ = files.has_preempt_channel;
+    if (has_preempt_channel_) return std::nullopt;
     auto main = read_main(*files.main);
     if (!main) return std::nullopt;
     std::vector<ChannelFile> channels;
@@ -124,6 +106,7 @@ class GuestReader {
   }
 
   const FileError& fault() const { return fault_; }
+  bool has_preempt_channel() const { return has_preempt_channel_; }
 
  private:
   bool fail(const std::string& file, Error error) {
@@ -148,10 +131,10 @@ class GuestReader {
     std::error_code unknown;
     if (!fs::is_directory(named_, unknown)) {
       files.push_back(named_);
-      files.insert(files.end(), one_.arguments.begin(), one_.arguments.end());
+      files.insert(files.end(), more_.begin(), more_.end());
       return true;
     }
-    auto listed = list_folder(named_);
+    auto listed = vmstream::list_guest_parts(named_);
     if (!listed) return fail(named_, listed.error());
     files = std::move(*listed);
     return true;
@@ -166,6 +149,10 @@ class GuestReader {
       return fail(file, {Errc::Usage, "a part must be a file: it is read twice"});
     }
     if (auto stream = part->stream(); !stream) return fail(file, stream.error());
+    if (part->containers().back().type == "postcopy-preempt") {
+      parts.has_preempt_channel = true;
+      return true;
+    }
     if (part->containers().back().type == "multifd") {
       parts.channels.push_back(file);
       return true;
@@ -204,7 +191,7 @@ class GuestReader {
     if (auto read = read_bytes(**stream, digest); !read) return read.error();
     stream->reset();
     Subject subject{one_.file, file->containers(), digest.finish()};
-    auto file_sha256 = digest_file(one_, subject, *file_digest);
+    auto file_sha256 = digest_file(one_, subject, file_digest);
     if (!file_sha256) return file_sha256.error();
     return ChannelFile{std::move(subject), std::move(*file_sha256)};
   }
@@ -222,6 +209,8 @@ class GuestReader {
   Session& session_;
   InspectOptions one_;
   std::string named_;  // on the command line
+  std::vector<std::string> more_;
+  bool has_preempt_channel_ = false;
   vmstream::MultifdGuest parts_;
   FileError fault_;
 };
@@ -394,9 +383,10 @@ std::optional<FileError> first_damage_of(const Guest& guest) {
 
 }  // namespace
 
-ExitStatus verify_multifd(Session& session, const InspectOptions& options) {
+std::optional<ExitStatus> verify_multifd(Session& session, const InspectOptions& options) {
   GuestReader reader(session, options);
   auto guest = reader.read();
+  if (!guest && reader.has_preempt_channel()) return std::nullopt;
   if (!guest) return session.fail(reader.fault().file, reader.fault().error);
   if (auto going = session.check_interrupted(); !going) {
     return session.fail(options.file, going.error());

@@ -5,6 +5,7 @@
 // decoded each by itself. We write one unit a block; other programs write whatever they like.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -118,6 +119,13 @@ class StreamOnlyCodec : public BlockCodec {
     return nullptr;
   }
   std::unique_ptr<UnitDecoder> make_unit_decoder() const final { return nullptr; }
+
+ protected:
+  /// Whether `front` begins with `magic`, as far as it goes.
+  static bool agrees(std::span<const std::byte> front, std::span<const std::byte> magic) {
+    size_t count = std::min(front.size(), magic.size());
+    return std::ranges::equal(front.first(count), magic.first(count));
+  }
 };
 
 /// A sink that compresses block by block. `write_trailer` (may be empty) is called by finish(),

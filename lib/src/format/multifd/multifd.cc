@@ -32,6 +32,7 @@ class MultifdReader::Impl {
   }
 
   uint64_t offset() const { return offset_; }
+  uint64_t wanted() const { return data_left_ > 0 ? data_left_ : wanted_ - header_.size(); }
 
  private:
   size_t take_data(std::span<const std::byte> bytes) {
@@ -139,6 +140,10 @@ Status MultifdReader::finish() {
 
 uint64_t MultifdReader::offset() const {
   return impl_->offset();
+}
+
+uint64_t MultifdReader::wanted() const {
+  return impl_->wanted();
 }
 
 }  // namespace vmstream

@@ -82,6 +82,9 @@ class MultifdReader {
 
   /// Bytes fed so far.
   uint64_t offset() const;
+  /// Bytes that lack to the end of a header or of a packet's data: fed so many and no more, the
+  /// reader has not begun with the next packet.
+  uint64_t wanted() const;
 
  private:
   class Impl;

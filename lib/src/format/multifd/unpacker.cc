@@ -28,7 +28,8 @@ class ZlibUnpacker final : public MultifdUnpacker {
   ZlibUnpacker(const ZlibUnpacker&) = delete;
   ZlibUnpacker& operator=(const ZlibUnpacker&) = delete;
 
-  Result<uint64_t> unpack(std::span<const std::byte> packed, uint64_t most) override {
+  Result<uint64_t> unpack(std::span<const std::byte> packed, uint64_t most,
+                          const TakePlain& take) override {
     if (!good_) return no_memory("zlib");
     uint64_t length = 0;
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(packed.data()));
@@ -40,7 +41,9 @@ class ZlibUnpacker final : public MultifdUnpacker {
       if (done == Z_MEM_ERROR) return no_memory("zlib");
       if (done == Z_STREAM_END) return damaged("zlib", "it ends, and no sender ends it");
       if (done != Z_OK && done != Z_BUF_ERROR) return damaged("zlib", reason());
-      length += scratch_.size() - stream_.avail_out;
+      auto made = std::span(scratch_).first(scratch_.size() - stream_.avail_out);
+      if (take) take(made);
+      length += made.size();
     } while (length <= most && (stream_.avail_in > 0 || stream_.avail_out == 0));
     return length;
   }
@@ -63,7 +66,8 @@ class ZstdUnpacker final : public MultifdUnpacker {
   ZstdUnpacker(const ZstdUnpacker&) = delete;
   ZstdUnpacker& operator=(const ZstdUnpacker&) = delete;
 
-  Result<uint64_t> unpack(std::span<const std::byte> packed, uint64_t most) override {
+  Result<uint64_t> unpack(std::span<const std::byte> packed, uint64_t most,
+                          const TakePlain& take) override {
     if (!stream_) return no_memory("zstd");
     uint64_t length = 0;
     ZSTD_inBuffer in{packed.data(), packed.size(), 0};
@@ -73,6 +77,7 @@ class ZstdUnpacker final : public MultifdUnpacker {
       size_t left = ZSTD_decompressStream(stream_, &out, &in);
       if (ZSTD_isError(left)) return damaged("zstd", ZSTD_getErrorName(left));
       if (left == 0) return damaged("zstd", "its frame ends, and no sender ends it");
+      if (take) take(std::span(scratch_).first(out.pos));
       length += out.pos;
     } while (length <= most && (in.pos < in.size || out.pos == out.size));
     return length;

@@ -7,11 +7,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include <vmstream/multifd_guest.h>
 
-#include "analysis/multifd/main_facts.h"
 #include "format/multifd/unpacker.h"
+#include "state/multifd/main_facts.h"
 
 namespace vmstream {
 
@@ -29,9 +30,10 @@ struct CommonFacts {
 /// Counts, and holds each packet against the block list and the packets before it.
 class ChannelChecks final : public MultifdVisitor {
  public:
-  /// All borrowed.
-  ChannelChecks(CommonFacts& common, MultifdChannel& channel)
-      : common_(common), channel_(channel) {}
+  /// Borrowed but for `take`, which is shown the content of the pages with data where it is not
+  /// empty.
+  ChannelChecks(CommonFacts& common, MultifdChannel& channel, TakePlain take = {})
+      : common_(common), channel_(channel), take_(std::move(take)) {}
 
   Status on_initial(const MultifdInitial& initial) override;
   Status on_packet(const MultifdPacket& packet) override;
@@ -50,6 +52,7 @@ class ChannelChecks final : public MultifdVisitor {
 
   CommonFacts& common_;
   MultifdChannel& channel_;
+  TakePlain take_;
   std::optional<uint64_t> last_number_;
   std::unique_ptr<MultifdUnpacker> unpacker_;
   uint64_t plain_wanted_ = 0;  // of the packet that is being read

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The parts of a multifd guest held against each other: each rule, each cut, each flipped header.
 #include <vmstream/multifd_guest.h>
+#include <vmstream/stream_scan.h>
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include "analysis/multifd/main_facts.h"
+#include "state/multifd/main_facts.h"
 #include "support/catch.h"
 #include "support/channel_builder.h"
 #include "support/every.h"
@@ -80,7 +81,7 @@ LoadEffect effect_of(const MultifdFindings& found) {
 
 }  // namespace
 
-TEST_CASE("a guest in parts is whole, in any order and packing", "[analysis]") {
+TEST_CASE("a guest in parts is whole, in any order and packing", "[state]") {
   for (Packing packing : {Packing::None, Packing::Zlib, Packing::Zstd}) {
     auto parts = whole(packing);
     for (int order = 0; order < 2; ++order) {
@@ -104,7 +105,7 @@ TEST_CASE("a guest in parts is whole, in any order and packing", "[analysis]") {
   CHECK(second.data_read());
 }
 
-TEST_CASE("every cut of a channel is told", "[analysis]") {
+TEST_CASE("every cut of a channel is told", "[state]") {
   for (Packing packing : {Packing::None, Packing::Zlib}) {
     auto parts = whole(packing);
     // The last packet of the first channel is empty and behind a SYNC: nobody misses it.
@@ -120,7 +121,7 @@ TEST_CASE("every cut of a channel is told", "[analysis]") {
   }
 }
 
-TEST_CASE("every channel that is missing, or is there twice, is told", "[analysis]") {
+TEST_CASE("every channel that is missing, or is there twice, is told", "[state]") {
   auto parts = whole();
   CHECK(tells(judge(std::vector<Bytes>{}), "no page channel, wanted one or more"));
   CHECK(tells(judge({parts[1]}), "channel 0 is missing, wanted all of 0 to 1"));
@@ -133,7 +134,7 @@ TEST_CASE("every channel that is missing, or is there twice, is told", "[analysi
               "2@88 packet has number 0, which another one has"));
 }
 
-TEST_CASE("every flipped byte of a header is told", "[analysis]") {
+TEST_CASE("every flipped byte of a header is told", "[state]") {
   const auto parts = whole_of_new_sender();
   constexpr size_t kSync = 64;
   constexpr size_t kPages = kSync + ChannelBuilder::kHeaderBytes;
@@ -154,7 +155,7 @@ TEST_CASE("every flipped byte of a header is told", "[analysis]") {
   }
 }
 
-TEST_CASE("channels are of one guest", "[analysis]") {
+TEST_CASE("channels are of one guest", "[state]") {
   ChannelBuilder other(1, Packing::None, 0xab);
   other.sync(1).packet({.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}});
   other.sync(5).sync(8);
@@ -165,7 +166,7 @@ TEST_CASE("channels are of one guest", "[analysis]") {
             "00000000-0000-0000-0000-000000000000 as in the other parts"});
 }
 
-TEST_CASE("pages belong to the blocks of the main stream", "[analysis]") {
+TEST_CASE("pages belong to the blocks of the main stream", "[state]") {
   CHECK(with_packet({.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}}).ok());
   CHECK(tells(with_packet({.number = 3, .block = "vga", .pages = {3, 2}, .zeros = {4}}),
               "1@1472 pages of RAM block 'vga', wanted one of the main stream's list"));
@@ -176,7 +177,7 @@ TEST_CASE("pages belong to the blocks of the main stream", "[analysis]") {
               "page at 0x4000 twice in one packet, wanted once"));
 }
 
-TEST_CASE("packets of newer senders have numbers without a gap", "[analysis]") {
+TEST_CASE("packets of newer senders have numbers without a gap", "[state]") {
   PacketFields good{.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}};
   auto with_number = [&](uint64_t number) {
     auto fields = good;
@@ -196,7 +197,7 @@ TEST_CASE("packets of newer senders have numbers without a gap", "[analysis]") {
 }
 
 // Two SYNCs overtook pages, and one of the empty packets behind them was never sent.
-TEST_CASE("packets of old senders lose numbers and repeat them", "[analysis]") {
+TEST_CASE("packets of old senders lose numbers and repeat them", "[state]") {
   PacketFields pages{.block = "pc.ram", .pages = {3, 2}, .zeros = {4}};
   auto with_last = [&](const std::vector<PacketFields>& last) {
     ChannelBuilder channel(1);
@@ -216,7 +217,7 @@ TEST_CASE("packets of old senders lose numbers and repeat them", "[analysis]") {
               "packet has number 4, wanted more than 5 of the one before it"));
 }
 
-TEST_CASE("a channel of an old sender is missed by its numbers", "[analysis]") {
+TEST_CASE("a channel of an old sender is missed by its numbers", "[state]") {
   ChannelBuilder idle(2);  // without a page: no other part tells of it
   ChannelBuilder busy(1);
   busy.sync(1).packet({.number = 4, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}});
@@ -230,7 +231,7 @@ TEST_CASE("a channel of an old sender is missed by its numbers", "[analysis]") {
               "9 packets with different numbers up to 10, wanted 11: number 2 is in no channel"));
 }
 
-TEST_CASE("what a packet has that QEMU minds is refused", "[analysis]") {
+TEST_CASE("what a packet has that QEMU minds is refused", "[state]") {
   PacketFields good{.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}};
   auto with_room = [&](uint32_t room) {
     auto fields = good;
@@ -247,7 +248,7 @@ TEST_CASE("what a packet has that QEMU minds is refused", "[analysis]") {
   CHECK(effect_of(with_packet(twice)) == LoadEffect::Ignored);
 }
 
-TEST_CASE("numbers of packets far apart are told and not kept", "[analysis]") {
+TEST_CASE("numbers of packets far apart are told and not kept", "[state]") {
   CHECK(with_packet({.number = (uint64_t{1} << 27) - 1, .block = "pc.ram", .pages = {2}})
             .channels[1]
             .problems.total() == 1);  // the SYNC behind it
@@ -255,7 +256,7 @@ TEST_CASE("numbers of packets far apart are told and not kept", "[analysis]") {
               "packet has number 134217728, wanted less than 134217728"));
 }
 
-TEST_CASE("all channels have the SYNC packets that the main stream waits for", "[analysis]") {
+TEST_CASE("all channels have the SYNC packets that the main stream waits for", "[state]") {
   ChannelBuilder more(1);
   more.sync(1).packet({.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}});
   more.sync(5).sync(8).sync(9);
@@ -265,7 +266,7 @@ TEST_CASE("all channels have the SYNC packets that the main stream waits for", "
   CHECK(tells(judge(multifd_main(4), whole()), "the channel has 3 SYNC packets, wanted 4"));
 }
 
-TEST_CASE("data unpacks to the pages of its packet", "[analysis]") {
+TEST_CASE("data unpacks to the pages of its packet", "[state]") {
   for (Packing packing : {Packing::Zlib, Packing::Zstd}) {
     auto parts = whole(packing);
     size_t count_at = 64 + ChannelBuilder::kHeaderBytes + 16 + 3;
@@ -285,13 +286,13 @@ TEST_CASE("data unpacks to the pages of its packet", "[analysis]") {
   CHECK(tells(mixed, "pages packed by zlib, wanted none as in other packets"));
 }
 
-TEST_CASE("data of accelerators is not looked into, and that is said", "[analysis]") {
+TEST_CASE("data of accelerators is not looked into, and that is said", "[state]") {
   auto found = judge(whole(Packing::Qpl));
   CHECK(found.ok());
   CHECK_FALSE(found.channels[0].data_read());
 }
 
-TEST_CASE("a main stream that is cut is no reason to blame the channels", "[analysis]") {
+TEST_CASE("a main stream that is cut is no reason to blame the channels", "[state]") {
   StreamBuilder cut = multifd_main();
   cut.bytes().resize(cut.size() - 30);
   auto found = judge(cut, whole());
@@ -301,7 +302,7 @@ TEST_CASE("a main stream that is cut is no reason to blame the channels", "[anal
   CHECK(judge(nothing, whole()).ok());
 }
 
-TEST_CASE("device state is counted apart", "[analysis]") {
+TEST_CASE("device state is counted apart", "[state]") {
   ChannelBuilder channel(1);
   channel.sync(1).packet({.number = 3, .block = "pc.ram", .pages = {3, 2}, .zeros = {4}});
   channel.sync(5).sync(8).device("0000:00:05.0/vfio", 0, 100);
@@ -310,7 +311,7 @@ TEST_CASE("device state is counted apart", "[analysis]") {
   CHECK(found.channels[1].device_packets == 1);
 }
 
-TEST_CASE("pages that a balloon gave back are no damage", "[analysis]") {
+TEST_CASE("pages that a balloon gave back are no damage", "[state]") {
   StreamBuilder main = multifd_main(0, false);
   main.device(2, "0000:00:03.0/virtio-balloon", "x").eof();
   ChannelBuilder channel(1);
@@ -320,7 +321,7 @@ TEST_CASE("pages that a balloon gave back are no damage", "[analysis]") {
   CHECK(found.absent_pages == 2);
 }
 
-TEST_CASE("a page size that the main stream tells too late", "[analysis]") {
+TEST_CASE("a page size that the main stream tells too late", "[state]") {
   StreamBuilder main;
   main.header().configuration("virt").start(1, "ram", 4).ram_blocks({{"ram", 1 << 20}});
   main.eos().footer().end(1).eos().footer().eof().vmdesc(make_vmdesc({}, 8192));
@@ -336,7 +337,7 @@ TEST_CASE("a page size that the main stream tells too late", "[analysis]") {
         "pages of 8192 bytes, wanted 4096, as other machines have: the channels cannot be read");
 }
 
-TEST_CASE("a guest that is too large for the memory is no damage", "[analysis]") {
+TEST_CASE("a guest that is too large for the memory is no damage", "[state]") {
   MultifdGuest guest(2 * NumberSet::kChunkBytes - 1);  // a chunk for pc.ram, none for rom
   auto main = multifd_main();
   auto stream = make_memory_source(main.bytes());
@@ -354,7 +355,7 @@ TEST_CASE("a guest that is too large for the memory is no damage", "[analysis]")
   }
 }
 
-TEST_CASE("a main stream with more pages than the memory is read all the same", "[analysis]") {
+TEST_CASE("a main stream with more pages than the memory is read all the same", "[state]") {
   MultifdGuest guest(0);
   auto main = multifd_main();
   auto stream = make_memory_source(main.bytes());
@@ -364,7 +365,7 @@ TEST_CASE("a main stream with more pages than the memory is read all the same", 
   CHECK(guest.read_channel(*source).error().code == Errc::Unsupported);
 }
 
-TEST_CASE("a set of numbers", "[analysis]") {
+TEST_CASE("a set of numbers", "[state]") {
   NumberSet set;
   CHECK(set.first_missing() == 0);
   for (uint64_t number = 0; number < 20000; ++number) CHECK(set.insert(number));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/multifd/main_facts.h"
+#include "state/multifd/main_facts.h"
 
 #include <fmt/format.h>
 

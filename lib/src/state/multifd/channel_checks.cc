@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "analysis/multifd/channel_checks.h"
+#include "state/multifd/channel_checks.h"
 
 #include <fmt/format.h>
 
@@ -130,8 +130,12 @@ Status ChannelChecks::place(const MultifdPacket& packet, SentBlock& block, uint6
 }
 
 Status ChannelChecks::on_data(uint64_t offset, std::span<const std::byte> bytes) {
-  if (!unpacker_ || plain_wanted_ == 0) return ok();
-  auto plain = unpacker_->unpack(bytes, plain_wanted_ - plain_found_);
+  if (plain_wanted_ == 0) return ok();
+  if (!unpacker_) {
+    if (take_) take_(bytes);
+    return ok();
+  }
+  auto plain = unpacker_->unpack(bytes, plain_wanted_ - plain_found_, take_);
   if (!plain) {
     Error fault = plain.error();
     if (is_stream_fault(fault)) fault.offset = offset;

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Stands between a QEMU that sends and one that receives, and keeps what is sent."""
+
+import socket
+import threading
+
+from real_guest import PATIENCE
+
+
+class Relay:
+    """Takes the connections of a source to its destination, and keeps what the source sends."""
+
+    def __init__(self, path, destination):
+        self.destination = str(destination)
+        self.sent = []
+        self.threads = []
+        self.sockets = []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(4)
+        self.accepting = threading.Thread(target=self._accept)
+        self.accepting.start()
+
+    def _accept(self):
+        while True:
+            try:
+                source, _ = self.listener.accept()
+            except OSError:
+                return  # closed
+            destination = socket.socket(socket.AF_UNIX)
+            destination.connect(self.destination)
+            self.sockets += [source, destination]
+            for side in (source, destination):
+                side.settimeout(PATIENCE)
+            self.sent.append(bytearray())
+            for arguments in ((source, destination, self.sent[-1]), (destination, source, bytearray())):
+                thread = threading.Thread(target=self._pass_on, args=arguments)
+                self.threads.append(thread)
+                thread.start()
+
+    @staticmethod
+    def _pass_on(reader, writer, kept):
+        try:
+            while piece := reader.recv(1 << 16):
+                kept += piece
+                writer.sendall(piece)
+            writer.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one side has ended
+
+    def end(self):
+        """What came through each connection, the main stream first."""
+        for thread in self.threads:
+            thread.join()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
+        for one in (self.listener, *self.sockets):
+            one.close()
+        return sorted(map(bytes, self.sent), key=lambda one: not one.startswith(b"QEVM"))
