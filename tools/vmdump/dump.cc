@@ -25,6 +25,7 @@ using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
 using vmstream::GuestFate;
+using vmstream::Result;
 using vmstream::StateWriter;
 using vmstream::Status;
 using vmtools::ExitStatus;
@@ -47,6 +48,7 @@ CaptureOptions capture_options(const Options& options, Session& session) {
                             ? std::optional(vmstream::MappedRamOptions{options.direct_io})
                             : std::nullopt,
           .output = named_output(options),
+          .with_secrets = options.with_secrets,
           .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
@@ -73,17 +75,48 @@ constexpr uint64_t kUnderWay = 16u << 20;
 
 // A compact file does not grow with the passes. `writer` is borrowed.
 void keep_to_size(const Options& options, const StateWriter& writer, CaptureOptions& capture) {
-  if (!options.max_size || options.compact || options.over_size == OverSize::Fail) return;
+  bool can_end = !options.domain && options.over_size != OverSize::Fail;
+  if (!options.max_size || options.compact || !can_end) return;
   capture.must_end = [&writer, most = *options.max_size](uint64_t bytes_left) {
     return writer.bytes_written() + bytes_left + kUnderWay > most;
   };
 }
 
-ExitStatus explain(const Options& options, Session& session) {
+// What messages about the guest are about.
+const std::string& guest_name(const Options& options) {
+  return options.domain ? *options.domain : *options.qmp;
+}
+
+// What is made of the address of a monitor or of a domain.
+template <typename Made>
+Result<Made> with_address(const Options& options, auto&& make) {
+  if (options.domain) {
+    auto address = vmstream::DomainAddress::parse(*options.domain);
+    return address ? Result<Made>(make(*address)) : address.error();
+  }
   auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
-  vmtools::print(vmstream::explain_capture(*address, capture_options(options, session),
-                                           output_recipe(options)));
+  return address ? Result<Made>(make(*address)) : address.error();
+}
+
+Status check_address(const Options& options) {
+  if (!options.has_guest()) return vmstream::ok();
+  return with_address<std::monostate>(options, [](const auto&) { return vmstream::ok(); });
+}
+
+Result<GuestCapture> open_guest(const Options& options, const CaptureOptions& capture,
+                                SaveObserver& observer) {
+  return with_address<GuestCapture>(options, [&](const auto& address) {
+    return GuestCapture::open(address, capture, &observer);
+  });
+}
+
+ExitStatus explain(const Options& options, Session& session) {
+  auto text = with_address<std::string>(options, [&](const auto& address) {
+    return vmstream::explain_capture(address, capture_options(options, session),
+                                     output_recipe(options));
+  });
+  if (!text) return session.fail(guest_name(options), text.error());
+  vmtools::print(*text);
   if (options.then) {
     vmtools::print(fmt::format("# when all of it has succeeded:\n{}\n", *options.then));
   }
@@ -130,7 +163,7 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   session.set_guest(fate_of(guest));
   auto status = session.fail(output_name(options), error);
   if (const auto& left = guest.recovery_error()) {
-    session.messages().error(*options.qmp, *left);
+    session.messages().error(guest_name(options), *left);
   }
   return status;
 }
@@ -210,10 +243,8 @@ void leave_index(const Options& options, Session& session, const StateWriter& wr
 }
 
 ExitStatus dump_guest(const Options& options, Session& session) {
-  auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp);
+  SaveObserver observer(session, guest_name(options));
   auto capture = watched_options(options, session, observer);
   auto destination = Destination::open(options, capture.limits);
   if (!destination) return session.fail(output_name(options), destination.error());
@@ -223,8 +254,8 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  auto guest = GuestCapture::open(*address, capture, &observer);
-  if (!guest) return session.fail(*options.qmp, guest.error());
+  auto guest = open_guest(options, capture, observer);
+  if (!guest) return session.fail(guest_name(options), guest.error());
 
   auto summary = save(options, *guest, writer, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
@@ -233,7 +264,9 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   leave_index(options, session, writer);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
-    error.hint = "the file is whole all the same; type quit or cont into the human monitor";
+    error.hint = options.domain
+                     ? "the file is whole all the same; virsh destroy ends the domain"
+                     : "the file is whole all the same; type quit or cont into the human monitor";
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
@@ -241,15 +274,13 @@ ExitStatus dump_guest(const Options& options, Session& session) {
 }
 
 ExitStatus rehearse(const Options& options, Session& session) {
-  auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp);
+  SaveObserver observer(session, guest_name(options));
   auto capture = watched_options(options, session, observer);
   auto output = Destination::rehearse(options, capture.limits);
   if (!output) return session.fail(output_name(options), output.error());
-  auto guest = GuestCapture::open(*address, capture, &observer);
-  if (!guest) return session.fail(*options.qmp, guest.error());
+  auto guest = open_guest(options, capture, observer);
+  if (!guest) return session.fail(guest_name(options), guest.error());
   auto summary = guest->rehearse();
   if (!summary) return give_up(options, session, *guest, summary.error());
   return session.report(rehearsal_json(options, *summary), rehearsal_lines(options, *summary),
@@ -301,10 +332,13 @@ void warn_of_openpgp(const Options& options, Session& session) {
 ExitStatus dump(const Options& options, Session& session) {
   if (options.output == "-") session.leave_stdout();
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
+  if (auto named = check_address(options); !named) {
+    return session.fail(options.domain ? "--libvirt" : "--qmp", named.error());
+  }
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
   if (options.dry_run) return rehearse(options, session);
-  return options.qmp ? dump_guest(options, session) : dump_stdin(options, session);
+  return options.has_guest() ? dump_guest(options, session) : dump_stdin(options, session);
 }
 
 }  // namespace vmdump

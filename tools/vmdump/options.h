@@ -27,8 +27,9 @@ enum class OverSize { Finish, Fail };
 struct Options {
   vmtools::CommonOptions common;
 
-  // Where the stream comes from: one of the two.
+  // Where the stream comes from: one of the three.
   std::optional<std::string> qmp;
+  std::optional<std::string> domain;  ///< of libvirt: [URI#]DOMAIN
   bool from_stdin = false;
 
   // Where the file goes: one of the two. "-" is stdout.
@@ -48,6 +49,9 @@ struct Options {
   std::optional<std::string> signer;
   vmtools::PassphraseOptions passphrase;
 
+  /// Whether there is a guest to talk to, by QMP or by libvirt.
+  bool has_guest() const { return qmp || domain; }
+
   bool is_openpgp() const { return is_encrypted() || signer; }
   bool is_encrypted() const { return !recipients.empty() || symmetric; }
 
@@ -59,6 +63,8 @@ struct Options {
   bool auto_converge = false;
 
   std::optional<std::string> disk_folder;  ///< for snapshots of the disks
+
+  bool with_secrets = false;  ///< passwords stay in the description of a domain
 
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;

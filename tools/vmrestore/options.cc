@@ -46,6 +46,14 @@ void add_target(vmtools::CommandLine& line, Options& options) {
             "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
             "of a unix socket, or tcp:HOST:PORT");
   line.exclusive("--output", "--qmp");
+  line.text_or_none("--libvirt", "URI", options.libvirt,
+                    "bring it back as a domain of libvirt, over its default connection or URI; the "
+                    "whole file is checked before libvirt sees a byte of it");
+  line.exclusive("--libvirt", "--qmp");
+  line.exclusive("--libvirt", "--output");
+  line.text("--xml", "FILE", options.domain_xml,
+            "with --libvirt: what the domain is made of; default: what vmdump --libvirt has noted "
+            "in FILE");
   line.row("-- COMMAND...",
            "start this QEMU on the file (-incoming is added) and wait for its end");
   line.behind_dashes(options.qemu);
@@ -53,7 +61,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
 }
 
 void add_guest(vmtools::CommandLine& line, Options& options) {
-  line.group("The guest (with --qmp or --)");
+  line.group("The guest (with --qmp, --libvirt or --)");
   line.flag("--cont", "let the guest run after the load",
             [&options] { options.run_state = RunState::Running; });
   line.flag("--paused", "leave the guest paused after the load (as saved)",
@@ -107,17 +115,17 @@ Status check_file(const Options& options) {
 Status check_target(const Options& options) {
   if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would send nothing unasked");
-  if (!options.qemu.empty() && (options.qmp || options.output)) {
-    return usage("-o, --qmp and -- exclude each other");
+  if (!options.qemu.empty() && (options.qmp || options.output || options.libvirt)) {
+    return usage("-o, --qmp, --libvirt and -- exclude each other");
   }
+  if (options.domain_xml && !options.libvirt) return usage("--xml needs --libvirt");
   bool to_stdout = options.to_stdout() || (options.output && vmtools::is_stdout(*options.output));
   if (options.common.json && to_stdout) {
     return usage("--json and the plain stream both want stdout");
   }
-  bool has_guest = options.qmp || !options.qemu.empty();
-  if (!has_guest && options.run_state != RunState::AsSaved) {
+  if (!options.has_guest() && options.run_state != RunState::AsSaved) {
     return Error{.code = Errc::Usage,
-                 .message = "--cont and --paused need --qmp or --",
+                 .message = "--cont and --paused need --qmp, --libvirt or --",
                  .hint = "a QEMU that reads the stream by itself stays paused with -S"};
   }
   return vmstream::ok();
@@ -172,12 +180,14 @@ vmtools::ToolText tool_text() {
               "vmrestore -o PLAIN FILE [OPTIONS]\n"
               "vmrestore --qmp ADDRESS FILE [OPTIONS]\n"
               "vmrestore FILE [OPTIONS] -- qemu-system-x86_64 ARGS...\n"
+              "vmrestore --libvirt[=URI] FILE [OPTIONS]\n"
               "vmrestore --exec COMMAND [OPTIONS]",
           .examples =
               "qemu-system-x86_64 ... -incoming \"exec:vmrestore guest.zst\"\n"
               "vmrestore --qmp /run/guest.qmp --cont guest.zst\n"
               "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
               "vmrestore --lazy guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
+              "vmrestore --libvirt=qemu:///system --cont web.zst\n"
               "vmrestore --exec 'ssh host cat guest.zst' -o guest.qevm"};
 }
 

@@ -9,6 +9,7 @@
 #include <vmstream/byte_sink.h>
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
+#include <vmstream/libvirt.h>
 #include <vmstream/output_file.h>
 #include <vmstream/text.h>
 #include "common/around_file.h"
@@ -18,6 +19,7 @@
 #include "vmrestore/guest.h"
 #include "vmrestore/input.h"
 #include "vmrestore/report.h"
+#include "vmrestore/text_file.h"
 
 namespace vmrestore {
 namespace {
@@ -101,7 +103,7 @@ struct Restore {
   std::unique_ptr<ByteSource> stream;
   HoldBack hold_back;  // as the input has been proved or not
   std::optional<vmstream::RequiredSigner> required_signer;
-  const Input& input;
+  Input& input;
 
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const {
@@ -240,6 +242,34 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   return wait_for_qemu(session, *qemu, program, reported);
 }
 
+constexpr uint64_t kMostDomainBytes = vmstream::IndexReader::kMostDomainBytes;
+
+// From a file of the user's, or the one that is restored.
+vmstream::Result<std::string> describe_domain(const Options& options, Input& input,
+                                              WaitLimits limits) {
+  if (options.domain_xml)
+    return read_text(*options.domain_xml, kMostDomainBytes, "a domain's description", limits);
+  auto recorded = input.recorded_domain();
+  if (!recorded) return recorded.error();
+  if (*recorded) return std::move(**recorded);
+  return Error{
+      .code = vmstream::Errc::Usage,
+      .message = "it does not say what its domain is made of: --xml FILE is needed",
+      .hint = "virsh dumpxml --migratable --security-info DOMAIN prints it, while it runs"};
+}
+
+ExitStatus restore_to_libvirt(Restore& restore) {
+  Session& session = restore.session;
+  auto xml = describe_domain(restore.options, restore.input, restore.limits);
+  if (!xml) return restore.fail(restore.options.domain_xml.value_or(restore.name()), xml.error());
+  Observer observer(session, restore.name(), restore.claim);
+  vmstream::DomainPlan plan{.uri = *restore.options.libvirt, .xml = std::move(*xml)};
+  auto summary =
+      vmstream::restore_domain(*restore.stream, plan, restore.guest_options(), &observer);
+  if (!summary) return restore.fail(summary.error(), observer);
+  return restore.report(observer, *summary);
+}
+
 // What this tool is told of the file, as a shell takes it.
 std::string input_words(const Options& options) {
   if (options.exec) return "--exec " + quote_for_shell(*options.exec);
@@ -257,6 +287,10 @@ std::string explain_plain(const Options& options) {
 }
 
 std::string load_explanation(const Options& options, const vmstream::QmpAddress* address) {
+  if (options.libvirt) {
+    return vmstream::explain_restore(input_words(options), {.uri = *options.libvirt, .xml = {}},
+                                     run_options(options));
+  }
   if (!address && options.qemu.empty()) return explain_plain(options);
   if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   if (options.resume_lazy) return vmstream::explain_lazy_recovery(*address);
@@ -289,12 +323,13 @@ ExitStatus explain(const Options& options, Session& session) {
 
 ExitStatus run(Restore& restore) {
   if (restore.options.qmp) return restore_to_monitor(restore);
+  if (restore.options.libvirt) return restore_to_libvirt(restore);
   if (!restore.options.qemu.empty()) return restore_to_new_qemu(restore);
   return restore.options.to_stdout() ? restore_to_stdout(restore) : restore_to_file(restore);
 }
 
 bool is_copy(const Options& options) {
-  return !options.qmp && options.qemu.empty() && !options.to_stdout();
+  return !options.has_guest() && !options.to_stdout();
 }
 
 }  // namespace
