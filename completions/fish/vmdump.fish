@@ -3,6 +3,7 @@
 complete -c vmdump -f
 complete -c vmdump -l qmp -d 'monitor of QEMU' -r
 complete -c vmdump -l stdin -d 'the stream arrives on stdin'
+complete -c vmdump -l from -d 'state file in place of a guest' -r
 complete -c vmdump -l mode -d 'how to save' -x -a 'stop live background auto'
 complete -c vmdump -l after -d 'what becomes of the guest' -x -a 'keep pause quit'
 complete -c vmdump -l disk-snapshot -d 'snapshot the disks in this folder' -x -a '(__fish_complete_directories)'
@@ -30,6 +31,7 @@ complete -c vmdump -l dry-run -d 'do all that comes before the guest is touched'
 complete -c vmdump -s e -l encrypt-to -d 'OpenPGP key to encrypt to' -x
 complete -c vmdump -l symmetric -d 'encrypt to a passphrase'
 complete -c vmdump -l sign -d 'OpenPGP key to sign with' -x
+complete -c vmdump -l require-signature -d 'OpenPGP key that must have signed' -x
 complete -c vmdump -l passphrase-file -d 'file with the passphrase' -r
 complete -c vmdump -l passphrase-fd -d 'descriptor to read the passphrase from' -x
 complete -c vmdump -s q -l quiet -d 'print errors only'

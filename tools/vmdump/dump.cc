@@ -10,7 +10,9 @@
 #include <vmstream/state_file.h>
 #include <vmstream/verification.h>
 #include "common/around_file.h"
+#include "common/blamed_sink.h"
 #include "common/output.h"
+#include "vmdump/arrival.h"
 #include "vmdump/compaction.h"
 #include "vmdump/destination.h"
 #include "vmdump/save_observer.h"
@@ -98,11 +100,13 @@ FileFacts facts_of(const Options& options, StateWriter& writer, const CaptureSum
 }
 
 ExitStatus report(const Options& options, Session& session, StateWriter& writer,
-                  const CaptureSummary& summary) {
+                  const CaptureSummary& summary,
+                  const std::vector<vmstream::Container>& source = {}) {
   FileFacts file = facts_of(options, writer, summary);
+  auto json = summary_json(options, summary, file);
+  if (options.from) json["containers"] = vmtools::containers_json(source);
   auto told =
-      session.report(summary_json(options, summary, file), summary_lines(options, summary, file),
-                     "the save is done all the same");
+      session.report(json, summary_lines(options, summary, file), "the save is done all the same");
   if (options.output) vmtools::warn_of_stale_index(session, *options.output);
   return told;
 }
@@ -213,9 +217,11 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp);
+  SaveObserver observer(session, *options.qmp, "save", true);
   auto capture = watched_options(options, session, observer);
-  auto destination = Destination::open(options, capture.limits);
+  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
+  if (!passphrase) return session.fail(output_name(options), passphrase.error());
+  auto destination = Destination::open(options, *passphrase, capture.limits);
   if (!destination) return session.fail(output_name(options), destination.error());
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.mapped_ram);
@@ -244,9 +250,11 @@ ExitStatus rehearse(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp);
+  SaveObserver observer(session, *options.qmp, "save", true);
   auto capture = watched_options(options, session, observer);
-  auto output = Destination::rehearse(options, capture.limits);
+  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
+  if (!passphrase) return session.fail(output_name(options), passphrase.error());
+  auto output = Destination::rehearse(options, *passphrase, capture.limits);
   if (!output) return session.fail(output_name(options), output.error());
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
@@ -256,31 +264,44 @@ ExitStatus rehearse(const Options& options, Session& session) {
                         "nothing was saved, as --dry-run wants it");
 }
 
-ExitStatus dump_stdin(const Options& options, Session& session) {
-  if (vmtools::is_terminal(STDIN_FILENO)) {
-    return session.fail("stdin", Error{Errc::Usage, "a terminal sends no migration stream"});
-  }
-  SaveObserver observer(session, "stdin");
+// What the index that `capture` gives says of the capture is what the file's own index said.
+void keep_circumstances(const Arrival& arrival, CaptureOptions& capture) {
+  if (!capture.index) return;
+  capture.index = [&arrival, give = capture.index](vmstream::StateIndex index) {
+    arrival.describe(index);
+    give(std::move(index));
+  };
+}
+
+ExitStatus dump_arrival(const Options& options, Session& session) {
+  std::string source = Arrival::name(options);
+  std::string target = output_name(options);
+  SaveObserver observer(session, source, options.from ? "convert" : "save", false);
   if (auto output = named_output(options)) {
-    auto apart = vmstream::require_other_file(*output, "-");
-    if (!apart) return session.fail(output_name(options), apart.error());
+    auto apart = vmstream::require_other_file(*output, options.from.value_or("-"));
+    if (!apart) return session.fail(target, apart.error());
   }
   auto capture = watched_options(options, session, observer);
-  auto destination = Destination::open(options, capture.limits);
-  if (!destination) return session.fail(output_name(options), destination.error());
+  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
+  if (!passphrase) return session.fail(target, passphrase.error());
+  auto arrival = Arrival::open(options, *passphrase, capture.limits);
+  if (!arrival) return session.fail(source, arrival.error());
+  auto destination = Destination::open(options, *passphrase, capture.limits);
+  if (!destination) return session.fail(target, destination.error());
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.mapped_ram);
   take_index(options, writer, capture);
+  keep_circumstances(*arrival, capture);
   auto compaction = open_compaction(options, capture);
-  if (!compaction) return session.fail(output_name(options), compaction.error());
-  auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
-  auto summary =
-      vmstream::capture_stream(*source, entrance(writer, compaction->get()), capture, &observer);
-  if (!summary) return session.fail(output_name(options), summary.error());
+  if (!compaction) return session.fail(target, compaction.error());
+  vmtools::BlamedSink sink(entrance(writer, compaction->get()));
+  auto summary = vmstream::capture_stream(arrival->stream(), sink, capture, &observer);
+  if (!summary) return session.fail(sink.has_failed() ? target : source, summary.error());
   auto published = finish(options, *destination, compaction->get(), *summary, observer);
-  if (!published) return session.fail(output_name(options), published.error());
+  if (!published) return session.fail(target, published.error());
   observer.enter("done");
-  return report(options, session, writer, *summary);
+  arrival->tell(session, source);
+  return report(options, session, writer, *summary, arrival->containers());
 }
 
 // A message under the name of what is in it would puzzle whoever unpacks it by that name.
@@ -304,7 +325,7 @@ ExitStatus dump(const Options& options, Session& session) {
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
   if (options.dry_run) return rehearse(options, session);
-  return options.qmp ? dump_guest(options, session) : dump_stdin(options, session);
+  return options.qmp ? dump_guest(options, session) : dump_arrival(options, session);
 }
 
 }  // namespace vmdump

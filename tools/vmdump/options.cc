@@ -89,7 +89,12 @@ void add_source(vmtools::CommandLine& line, Options& options) {
   line.text("--qmp", "ADDRESS", options.qmp,
             "QEMU's monitor: PATH or unix:PATH of a unix socket, or tcp:HOST:PORT");
   line.flag("--stdin", options.from_stdin, "the stream arrives on stdin");
+  line.text("--from", "FILE", options.from,
+            "make FILE, a state file of any kind, into another: - is stdin; a damaged one gives "
+            "nothing");
   line.exclusive("--qmp", "--stdin");
+  line.exclusive("--qmp", "--from");
+  line.exclusive("--stdin", "--from");
   line.choice("--mode", options.mode,
               {{"stop", CaptureMode::Stop},
                {"live", CaptureMode::Live},
@@ -183,6 +188,8 @@ void add_openpgp(vmtools::CommandLine& line, Options& options) {
       "16-digit id of a key of your own; may be repeated");
   line.flag("--symmetric", options.symmetric, "encrypt to a passphrase");
   line.text("--sign", "KEY", options.signer, "sign with this key");
+  line.text("--require-signature", "KEY", options.required_signer,
+            "with --from: refuse a FILE that this key has not signed");
   vmtools::add_passphrase_options(line, options.passphrase);
 }
 
@@ -197,8 +204,8 @@ std::string_view without_openpgp_suffix(std::string_view name) {
 
 // A name that promises encryption must not hold plain memory.
 Status check_openpgp(const Options& options) {
-  if (options.passphrase.uses_stdin() && options.from_stdin) {
-    return usage("--stdin and --passphrase-fd 0 both want stdin");
+  if (options.passphrase.uses_stdin() && (options.from_stdin || options.from == "-")) {
+    return usage("the stream and --passphrase-fd 0 both want stdin");
   }
   if (!options.output || options.is_openpgp() || options.filter) return vmstream::ok();
   const std::string& name = *options.output;
@@ -217,7 +224,7 @@ bool may_be_live(const Options& options) {
 
 // Options of a mode that is not asked for would be ignored in silence.
 Status check_live(const Options& options) {
-  if (options.from_stdin && options.mode != CaptureMode::Stop) return usage("--mode needs --qmp");
+  if (!options.qmp && options.mode != CaptureMode::Stop) return usage("--mode needs --qmp");
   bool sets_live =
       options.converge || options.max_passes || options.downtime_limit || options.auto_converge;
   if (may_be_live(options) || !sets_live) return vmstream::ok();
@@ -236,11 +243,12 @@ Status check_size(const Options& options) {
 }
 
 Status check_source(const Options& options) {
-  if (!options.qmp && !options.from_stdin) {
-    return usage("nothing to save: --qmp ADDRESS or --stdin is needed");
+  if (!options.qmp && !options.from_stdin && !options.from) {
+    return usage("nothing to save: --qmp ADDRESS, --stdin or --from FILE is needed");
   }
-  if (options.from_stdin && (options.after != vmstream::After::Keep || options.max_bandwidth ||
-                             options.disk_folder || options.explain || options.dry_run)) {
+  if (options.required_signer && !options.from) return usage("--require-signature needs --from");
+  if (!options.qmp && (options.after != vmstream::After::Keep || options.max_bandwidth ||
+                       options.disk_folder || options.explain || options.dry_run)) {
     return usage("--after, --max-bandwidth, --disk-snapshot, --explain and --dry-run need --qmp");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
@@ -304,7 +312,8 @@ vmtools::ToolText tool_text() {
           .synopsis =
               "vmdump --qmp ADDRESS -o FILE [OPTIONS]\n"
               "vmdump --qmp ADDRESS --exec COMMAND [OPTIONS]\n"
-              "vmdump --stdin -o FILE [OPTIONS]",
+              "vmdump --stdin -o FILE [OPTIONS]\n"
+              "vmdump --from FILE -o FILE [OPTIONS]",
           .examples =
               "vmdump --qmp /run/guest.qmp -o guest.zst\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst --mode live --max-passes 5\n"
@@ -312,6 +321,7 @@ vmtools::ToolText tool_text() {
               "vmdump --qmp /run/guest.qmp -o guest.mapped --mapped-ram --threads 4\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
               "vmdump --qmp g.qmp --exec 'ssh host \"cat > p\"' --then 'ssh host mv p g.zst'\n"
+              "vmdump --from old.gz -o new.zst --compact\n"
               "(qemu) migrate \"exec:vmdump --stdin -o guest.gz\""};
 }
 

@@ -27,9 +27,11 @@ enum class OverSize { Finish, Fail };
 struct Options {
   vmtools::CommonOptions common;
 
-  // Where the stream comes from: one of the two.
+  // Where the stream comes from: one of the three.
   std::optional<std::string> qmp;
   bool from_stdin = false;
+  std::optional<std::string> from;             ///< a state file; "-" is stdin
+  std::optional<std::string> required_signer;  ///< a key whose signature that file must carry
 
   // Where the file goes: one of the two. "-" is stdout.
   std::optional<std::string> output;

@@ -103,6 +103,7 @@ ordered_json opening_json(const char* schema, const Options& options,
                           const CaptureSummary& summary) {
   ordered_json json;
   json["schema"] = schema;
+  if (options.from) json["from"] = vmstream::escape(*options.from);
   json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
   json["mode"] = options.qmp ? ordered_json(name_of(summary.mode)) : ordered_json(nullptr);
   json["mode_reason"] = or_null(summary.mode_reason);
