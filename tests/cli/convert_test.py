@@ -91,6 +91,44 @@ class Recoding(ConvertTest):
             self.assertIsNone(summary[key])
 
 
+class MappedRam(ConvertTest):
+    def image(self, name):
+        ran = self.run_tool("vmstream-inspect", "extract", "ram", name, "--block", "pc.ram", "-o", "image", "--force")
+        self.assert_status(DONE, ran)
+        return self.read("image")
+
+    def test_there_and_back_is_the_same_guest(self):
+        self.save("a.gz", stdin=BIG_STREAM)
+        ran = self.convert("a.gz", "b", "--to", "mapped-ram", "--verify", "--json")
+        self.assert_status(DONE, ran)
+        summary = json.loads(ran.stdout)
+        self.assertEqual(("mapped-ram", "none"), (summary["container"], summary["coding"]))
+        self.assertEqual(hashlib.sha256(self.read("b")).hexdigest(), summary["sha256"])
+        self.assertEqual((len(self.read("b")),) * 2, (summary["file_bytes"], summary["stream_bytes"]))
+        self.assertLess(summary["disk_bytes"], summary["file_bytes"])
+        self.assertEqual(["a.gz", "b", "b.vmsx"], self.files())
+        self.assert_status(DONE, self.convert("b", "c.zst"))
+        self.assert_status(DONE, self.run_tool("vmrestore", "c.zst", "--to", "mapped-ram", "-o", "d"))
+        images = {self.image(name) for name in ("a.gz", "b", "c.zst", "d")}
+        self.assertEqual(1, len(images))
+
+    def test_what_does_not_go_with_it(self):
+        for options in (["-c", "zstd"], ["--filter", "cat"], ["-e", "key"], ["--compact"], ["--max-size", "1G"]):
+            self.assert_fails(USAGE, self.convert("a", "b", "--to", "mapped-ram", *options), "mapped-ram")
+        for target in ("-", "b.zst", "b.gz", "b.gpg"):
+            self.assert_status(USAGE, self.convert("a", target, "--to", "mapped-ram"))
+        self.write("a", STREAM)
+        for target in ("-", "/dev/null"):
+            ran = self.run_tool("vmrestore", "a", "--to", "mapped-ram", "-o", target)
+            self.assert_fails(USAGE, ran)
+
+    def test_a_damaged_file_gives_none(self):
+        self.write("a", BIG_STREAM[:-1])
+        self.assert_fails(MALFORMED, self.convert("a", "b", "--to", "mapped-ram"), "a")
+        self.assert_fails(MALFORMED, self.run_tool("vmrestore", "a", "--to", "mapped-ram", "-o", "b"), "a")
+        self.assertEqual(["a"], self.files())
+
+
 class Refusing(ConvertTest):
     def assert_gives_nothing(self, status, ran, *words):
         self.assert_fails(status, ran, *words)

@@ -67,7 +67,8 @@ Result<vmstream::OpenPgpWriteOptions> openpgp_options(const Options& options,
 Result<WriteOptions> write_options(const Options& options, const Passphrase& passphrase,
                                    WaitLimits limits) {
   auto [coding, level] = chosen_compression(options);
-  WriteOptions write{.coding = coding,
+  WriteOptions write{.form = options.form,
+                     .coding = coding,
                      .level = level,
                      .filter = options.filter,
                      .indexed = !options.no_index,
@@ -85,9 +86,9 @@ Result<WriteOptions> write_options(const Options& options, const Passphrase& pas
 
 // What is read again, or written by position, must be a regular file.
 Status check_suited(const Options& options, const OutputFile& file) {
-  bool needs_file = options.verify || options.compact || options.mapped_ram;
+  bool needs_file = options.verify || options.compact || options.is_mapped();
   if (!needs_file || !file.is_in_place()) return vmstream::ok();
-  return Error{Errc::Usage, "--verify, --compact and --mapped-ram need a regular file"};
+  return Error{Errc::Usage, "--verify, --compact and mapped-ram files need a regular file"};
 }
 
 Result<StateWriter> open_file(const Options& options, const Passphrase& passphrase,
@@ -203,6 +204,9 @@ std::string openpgp_recipe(const Options& options) {
 
 std::string output_recipe(const Options& options) {
   if (options.mapped_ram) return *options.output;
+  if (options.form == vmstream::FileForm::MappedRam) {
+    return "vmdump --from - --to mapped-ram -o " + quote_for_shell(*options.output);
+  }
   std::string recipe = compression_recipe(options);
   if (options.is_openpgp()) recipe += " | " + openpgp_recipe(options);
   if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);

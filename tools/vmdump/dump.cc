@@ -64,7 +64,7 @@ CaptureOptions watched_options(const Options& options, Session& session,
 // The file's index, or the one beside a mapped-ram file, is what the capture gathers. `writer` is
 // borrowed.
 void take_index(const Options& options, StateWriter& writer, CaptureOptions& capture) {
-  bool beside = options.mapped_ram && !options.no_index;
+  bool beside = options.is_mapped() && !options.no_index;
   if (!beside && !writer.wants_index()) return;
   capture.index = [&writer](vmstream::StateIndex index) { writer.set_index(std::move(index)); };
 }
@@ -95,7 +95,7 @@ ExitStatus explain(const Options& options, Session& session) {
 // When all of it is written.
 FileFacts facts_of(const Options& options, StateWriter& writer, const CaptureSummary& summary) {
   std::string sha256 = is_plain(options) ? summary.sha256 : writer.sha256();
-  if (!options.mapped_ram) return {writer.bytes_written(), writer.bytes_written(), sha256};
+  if (!options.is_mapped()) return {writer.bytes_written(), writer.bytes_written(), sha256};
   return {summary.counts.stream_bytes, writer.file()->disk_bytes(), sha256};
 }
 
@@ -181,6 +181,12 @@ vmstream::ByteSink& entrance(StateWriter& writer, Compaction* compaction) {
   return compaction ? compaction->entrance() : writer.entrance();
 }
 
+// A mapped-ram file is itself the stream that whoever reads it finds.
+void tell_of_file(const StateWriter& writer, CaptureSummary& summary) {
+  summary.counts.stream_bytes = writer.bytes_written();
+  summary.sha256 = writer.sha256();
+}
+
 // From the captured stream to the file under its name.
 Status finish(const Options& options, Destination& destination, Compaction* compaction,
               CaptureSummary& summary, SaveObserver& observer) {
@@ -189,6 +195,7 @@ Status finish(const Options& options, Destination& destination, Compaction* comp
     auto rewritten = compaction->rewrite(destination.writer(), observer, summary);
     if (!rewritten) return rewritten;
   }
+  if (options.form == vmstream::FileForm::MappedRam) tell_of_file(destination.writer(), summary);
   return publish(options, destination, summary, observer);
 }
 
@@ -200,7 +207,7 @@ vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& gues
 
 // The file is whole without it.
 void leave_index(const Options& options, Session& session, const StateWriter& writer) {
-  if (!options.mapped_ram) return;
+  if (!options.is_mapped()) return;
   auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   auto warn = [&](const std::string& reason) {
     session.messages().warning(output_name(options), "no index beside it: " + reason);
@@ -224,7 +231,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   auto destination = Destination::open(options, *passphrase, capture.limits);
   if (!destination) return session.fail(output_name(options), destination.error());
   StateWriter& writer = destination->writer();
-  observer.watch(writer, options.mapped_ram);
+  observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
   keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
@@ -289,16 +296,18 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   auto destination = Destination::open(options, *passphrase, capture.limits);
   if (!destination) return session.fail(target, destination.error());
   StateWriter& writer = destination->writer();
-  observer.watch(writer, options.mapped_ram);
+  observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
   keep_circumstances(*arrival, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(target, compaction.error());
   vmtools::BlamedSink sink(entrance(writer, compaction->get()));
   auto summary = vmstream::capture_stream(arrival->stream(), sink, capture, &observer);
-  if (!summary) return session.fail(sink.has_failed() ? target : source, summary.error());
+  if (!summary)
+    return session.fail(sink.has_failed() || !options.from ? target : source, summary.error());
   auto published = finish(options, *destination, compaction->get(), *summary, observer);
   if (!published) return session.fail(target, published.error());
+  leave_index(options, session, writer);
   observer.enter("done");
   arrival->tell(session, source);
   return report(options, session, writer, *summary, arrival->containers());

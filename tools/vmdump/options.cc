@@ -18,6 +18,7 @@ using vmstream::Coding;
 using vmstream::ConvergenceRules;
 using vmstream::Errc;
 using vmstream::Error;
+using vmstream::FileForm;
 using vmstream::Status;
 
 Error usage(std::string message) {
@@ -146,6 +147,9 @@ void add_target(vmtools::CommandLine& line, Options& options) {
             "with --exec: run COMMAND when all has succeeded, to publish what was written aside; "
             "it must exit 0");
   line.exclusive("--output", "--exec");
+  line.choice("--to", options.form, {{"qevm", FileForm::Qevm}, {"mapped-ram", FileForm::MappedRam}},
+              "what FILE becomes; qevm: the stream, packed; mapped-ram: uncompressed, with a place "
+              "for each page, which QEMU 9.0 loads by itself (qevm)");
   line.value(
       "-c,--compress", "CODING[:LEVEL]",
       "none, gzip, bzip2 or zstd, whatever the suffix (zstd:3, gzip:6, bzip2:9)",
@@ -164,6 +168,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.flag("--mapped-ram", options.mapped_ram,
             "let QEMU (9.0) write FILE itself, uncompressed, with a place for each page; --threads "
             "says by how many channels");
+  line.exclusive("--mapped-ram", "--to");
   line.flag("--direct-io", options.direct_io, "let it write pages past the page cache (9.1)");
   line.flag("--no-index", options.no_index,
             "leave out the index behind the blocks of gzip and zstd files, or beside a file of "
@@ -257,22 +262,30 @@ Status check_source(const Options& options) {
 }
 
 // QEMU writes plain pages into a file: nothing can stand between.
-Status check_mapped(const Options& options) {
+Status check_lent(const Options& options) {
   if (!options.mapped_ram) {
     return options.direct_io ? usage("--direct-io needs --mapped-ram") : vmstream::ok();
   }
-  if (!options.qmp || options.output.value_or("-") == "-") {
-    return usage("--mapped-ram has QEMU write a file: it needs --qmp ADDRESS and -o FILE");
+  if (options.qmp && options.output.value_or("-") != "-") return vmstream::ok();
+  return Error{.code = Errc::Usage,
+               .message = "--mapped-ram has QEMU write a file: it needs --qmp ADDRESS and -o FILE",
+               .hint = "--to mapped-ram makes such a file of any stream"};
+}
+
+Status check_mapped(const Options& options) {
+  if (auto lent = check_lent(options); !lent || !options.is_mapped()) return lent;
+  if (options.output.value_or("-") == "-") {
+    return usage("--to mapped-ram is written by position: it needs -o FILE");
   }
   bool is_coded = options.compression && options.compression->coding != Coding::None;
   if (is_coded || options.filter || options.is_openpgp()) {
-    return usage("--mapped-ram files are neither compressed nor encrypted");
+    return usage("mapped-ram files are neither compressed nor encrypted");
   }
   if (vmstream::find_coding_by_suffix(*options.output)) {
-    return usage("the suffix asks for compression, which --mapped-ram files do not have");
+    return usage("the suffix asks for compression, which mapped-ram files do not have");
   }
   if (!options.compact && !options.max_size) return vmstream::ok();
-  return usage("--compact and --max-size are not for --mapped-ram: its files have each page once");
+  return usage("--compact and --max-size are not for mapped-ram files, which have each page once");
 }
 
 // A name must not promise a coding that the file does not get.
@@ -322,6 +335,7 @@ vmtools::ToolText tool_text() {
               "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
               "vmdump --qmp g.qmp --exec 'ssh host \"cat > p\"' --then 'ssh host mv p g.zst'\n"
               "vmdump --from old.gz -o new.zst --compact\n"
+              "vmdump --from guest.zst --to mapped-ram -o guest.mapped\n"
               "(qemu) migrate \"exec:vmdump --stdin -o guest.gz\""};
 }
 
@@ -345,7 +359,7 @@ ConvergenceRules convergence_rules(const Options& options) {
 }
 
 Compression chosen_compression(const Options& options) {
-  if (options.mapped_ram) return {.coding = Coding::None};
+  if (options.is_mapped()) return {.coding = Coding::None};
   if (options.compression) return *options.compression;
   if (!options.output || *options.output == "-") return {};
   std::string name(without_openpgp_suffix(*options.output));
@@ -359,6 +373,7 @@ bool is_plain(const Options& options) {
 }
 
 bool is_digested(const Options& options) {
+  if (options.form == FileForm::MappedRam) return options.common.json || options.verify;
   return options.common.json && !is_plain(options);
 }
 

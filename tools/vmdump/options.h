@@ -10,6 +10,7 @@
 
 #include <vmstream/capture.h>
 #include <vmstream/codec.h>
+#include <vmstream/state_writer.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
 
@@ -41,6 +42,7 @@ struct Options {
   std::optional<uint64_t> max_size;   ///< of the file
   std::optional<OverSize> over_size;  ///< default: Finish
 
+  vmstream::FileForm form = vmstream::FileForm::Qevm;
   std::optional<Compression> compression;
   std::optional<std::string> filter;
 
@@ -50,6 +52,8 @@ struct Options {
   std::optional<std::string> signer;
   vmtools::PassphraseOptions passphrase;
 
+  /// Whether each page has a place of its own in the file, whoever writes that.
+  bool is_mapped() const { return mapped_ram || form == vmstream::FileForm::MappedRam; }
   bool is_openpgp() const { return is_encrypted() || signer; }
   bool is_encrypted() const { return !recipients.empty() || symmetric; }
 
@@ -65,7 +69,7 @@ struct Options {
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;
-  bool mapped_ram = false;  ///< QEMU writes the file
+  bool mapped_ram = false;  ///< QEMU writes the file itself
   bool direct_io = false;   ///< past the page cache
   bool compact = false;     ///< each page once
   bool no_index = false;    ///< leave out the index

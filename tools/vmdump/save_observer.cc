@@ -43,9 +43,9 @@ SaveObserver::SaveObserver(vmtools::Session& session, std::string subject, std::
         answer_request();
       }) {}
 
-void SaveObserver::watch(vmstream::StateWriter& writer, bool by_qemu) {
-  progress_.watch_output([&writer, by_qemu] {
-    return by_qemu ? writer.file()->disk_bytes() : writer.bytes_written();
+void SaveObserver::watch(vmstream::StateWriter& writer, bool by_position) {
+  progress_.watch_output([&writer, by_position] {
+    return by_position ? writer.file()->disk_bytes() : writer.bytes_written();
   });
 }
 

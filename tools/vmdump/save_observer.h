@@ -25,8 +25,9 @@ class SaveObserver final : public vmstream::CaptureObserver {
 
   /// For WaitLimits.
   const std::function<void()>* meanwhile() const { return &meanwhile_; }
-  /// What has come out so far is told too. `writer` is borrowed; `by_qemu`: QEMU writes its file.
-  void watch(vmstream::StateWriter& writer, bool by_qemu);
+  /// What has come out so far is told too. `writer` is borrowed; `by_position`: its file has
+  /// holes.
+  void watch(vmstream::StateWriter& writer, bool by_position);
   /// A stage has begun, "sync" for instance.
   void enter(std::string_view phase);
 

@@ -9,6 +9,7 @@
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/output_file.h>
+#include <vmstream/state_writer.h>
 #include <vmstream/text.h>
 #include "common/around_file.h"
 #include "common/blamed_sink.h"
@@ -151,6 +152,13 @@ GuardOptions copy_options(const Restore& restore, const vmstream::OutputFile& fi
   return options;
 }
 
+vmstream::WriteOptions write_options(const Restore& restore) {
+  return {.form = restore.options.form,
+          .coding = vmstream::Coding::None,
+          .threads = restore.options.common.threads,
+          .limits = restore.limits};
+}
+
 ExitStatus restore_to_file(Restore& restore) {
   Session& session = restore.session;
   const std::string& path = *restore.options.output;
@@ -158,16 +166,16 @@ ExitStatus restore_to_file(Restore& restore) {
       restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   auto apart = vmstream::require_other_file(path, restore.options.file.value_or("-"));
   if (!apart) return session.fail(path, apart.error());
-  auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
-  if (!file) return session.fail(path, file.error());
+  auto writer = vmstream::StateWriter::create(path, overwrite, write_options(restore));
+  if (!writer) return session.fail(path, writer.error());
   Observer observer(session, restore.name(), restore.claim);
-  BlamedSink sink(**file);
-  auto summary =
-      vmstream::restore_stream(*restore.stream, sink, &observer, copy_options(restore, **file));
+  BlamedSink sink(writer->entrance());
+  auto guard = copy_options(restore, *writer->file());
+  auto summary = vmstream::restore_stream(*restore.stream, sink, &observer, guard);
   if (!summary) return restore.fail(blamed(restore, sink, path), summary.error());
   observer.enter("sync");
-  if (auto committed = (*file)->commit_file(); !committed) {
-    return session.fail(path, committed.error());
+  if (auto published = writer->publish(); !published) {
+    return session.fail(path, published.error());
   }
   vmtools::warn_of_stale_index(session, path);
   return restore.report(observer, *summary);
