@@ -103,9 +103,11 @@ ordered_json opening_json(const char* schema, const Options& options,
                           const CaptureSummary& summary) {
   ordered_json json;
   json["schema"] = schema;
+  if (options.from) json["from"] = vmstream::escape(*options.from);
   json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
   json["mode"] = options.has_guest() ? ordered_json(name_of(summary.mode)) : ordered_json(nullptr);
   json["mode_reason"] = or_null(summary.mode_reason);
+  json["container"] = name_of(options.is_mapped() ? vmstream::FileForm::MappedRam : options.form);
   json["coding"] = coding_name(options);
   json["encrypted"] = options.is_encrypted();
   json["signed"] = options.signer.has_value();

@@ -8,6 +8,7 @@ namespace {
 
 using vmstream::Errc;
 using vmstream::Error;
+using vmstream::FileForm;
 using vmstream::RunState;
 using vmstream::Status;
 
@@ -42,6 +43,10 @@ void add_target(vmtools::CommandLine& line, Options& options) {
       "-o,--output", "PLAIN", options.output,
       "write the plain stream to PLAIN, without bytes behind its end; postcopy and mapped-ram "
       "files are put together anew");
+  line.choice(
+      "--to", options.form, {{"qevm", FileForm::Qevm}, {"mapped-ram", FileForm::MappedRam}},
+      "what PLAIN becomes: qevm, the plain stream, or mapped-ram, with a place for each page, "
+      "which QEMU 9.0 loads by itself (qevm)");
   line.text("--qmp", "ADDRESS", options.qmp,
             "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
             "of a unix socket, or tcp:HOST:PORT");
@@ -122,6 +127,9 @@ Status check_target(const Options& options) {
   bool to_stdout = options.to_stdout() || (options.output && vmtools::is_stdout(*options.output));
   if (options.common.json && to_stdout) {
     return usage("--json and the plain stream both want stdout");
+  }
+  if (options.form != FileForm::Qevm && options.output.value_or("-") == "-") {
+    return usage("--to makes a file: it needs -o FILE");
   }
   if (!options.has_guest() && options.run_state != RunState::AsSaved) {
     return Error{.code = Errc::Usage,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <vmstream/restore.h>
+#include <vmstream/state_writer.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
 
@@ -27,7 +28,8 @@ struct Options {
   // Where the plain stream goes: at most one of the four; by default to stdout.
   std::optional<std::string> output;
   std::optional<std::string> qmp;
-  std::vector<std::string> qemu;          ///< the command line behind "--"
+  vmstream::FileForm form = vmstream::FileForm::Qevm;  ///< of output
+  std::vector<std::string> qemu;                       ///< the command line behind "--"
   std::optional<std::string> libvirt;     ///< a connection, or "" for libvirt's default
   std::optional<std::string> domain_xml;  ///< a file with the description of the domain
   bool force = false;

@@ -6,13 +6,14 @@
 
 #include <nlohmann/json.hpp>
 
-#include <vmstream/byte_sink.h>
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/libvirt.h>
 #include <vmstream/output_file.h>
+#include <vmstream/state_writer.h>
 #include <vmstream/text.h>
 #include "common/around_file.h"
+#include "common/blamed_sink.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "vmrestore/claim.h"
@@ -32,33 +33,9 @@ using vmstream::quote_for_shell;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
 using vmstream::WaitLimits;
+using vmtools::BlamedSink;
 using vmtools::ExitStatus;
 using vmtools::Session;
-
-// Whose fault it was: an error that came out of a restore may be the input's or the output's.
-// Hands everything on to `next` (borrowed) and remembers whether that failed.
-class BlamedSink final : public vmstream::ByteSink {
- public:
-  explicit BlamedSink(vmstream::ByteSink& next) : next_(next) {}
-
-  vmstream::Status write(std::span<const std::byte> bytes) override {
-    return note(next_.write(bytes));
-  }
-  vmstream::Status finish() override { return note(next_.finish()); }
-  std::span<std::byte> lend() override { return next_.lend(); }
-  vmstream::Status commit(size_t count) override { return note(next_.commit(count)); }
-
-  bool has_failed() const { return failed_; }
-
- private:
-  vmstream::Status note(vmstream::Status status) {
-    if (!status) failed_ = true;
-    return status;
-  }
-
-  vmstream::ByteSink& next_;
-  bool failed_ = false;
-};
 
 // Shows what the restore tells.
 class Observer final : public vmstream::RestoreObserver {
@@ -116,31 +93,15 @@ struct Restore {
     return {hold_back, options.write_disks, options.accept_damaged_description};
   }
 
-  void warn_of_signatures();
   ExitStatus report(Observer& observer, const RestoreSummary& summary);
   ExitStatus fail(std::string_view subject, const Error& error);
   ExitStatus fail(const Error& error, const Observer& observer);
 };
 
-// A bad signature has failed the restore; of others it is told what they are worth.
-void Restore::warn_of_signatures() {
-  for (const auto& container : input.containers()) {
-    if (!container.openpgp) continue;
-    for (const auto& signature : container.openpgp->signatures) {
-      auto text = vmtools::signature_text(signature);
-      if (signature.status == vmstream::SignatureStatus::Good) {
-        session.messages().detail(text);
-      } else {
-        session.messages().warning(name(), text);
-      }
-    }
-  }
-}
-
 ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   observer.enter("done");
   session.change_guest(kRestored);
-  warn_of_signatures();
+  vmtools::tell_signatures(session, name(), input.containers());
   if (required_signer) tell_signer(options, *required_signer, input.containers(), summary, session);
   auto used_up = claim.use_up();
   auto clock = set_clock(options, summary.run_state, limits);
@@ -193,6 +154,13 @@ GuardOptions copy_options(const Restore& restore, const vmstream::OutputFile& fi
   return options;
 }
 
+vmstream::WriteOptions write_options(const Restore& restore) {
+  return {.form = restore.options.form,
+          .coding = vmstream::Coding::None,
+          .threads = restore.options.common.threads,
+          .limits = restore.limits};
+}
+
 ExitStatus restore_to_file(Restore& restore) {
   Session& session = restore.session;
   const std::string& path = *restore.options.output;
@@ -200,16 +168,16 @@ ExitStatus restore_to_file(Restore& restore) {
       restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   auto apart = vmstream::require_other_file(path, restore.options.file.value_or("-"));
   if (!apart) return session.fail(path, apart.error());
-  auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
-  if (!file) return session.fail(path, file.error());
+  auto writer = vmstream::StateWriter::create(path, overwrite, write_options(restore));
+  if (!writer) return session.fail(path, writer.error());
   Observer observer(session, restore.name(), restore.claim);
-  BlamedSink sink(**file);
-  auto summary =
-      vmstream::restore_stream(*restore.stream, sink, &observer, copy_options(restore, **file));
+  BlamedSink sink(writer->entrance());
+  auto guard = copy_options(restore, *writer->file());
+  auto summary = vmstream::restore_stream(*restore.stream, sink, &observer, guard);
   if (!summary) return restore.fail(blamed(restore, sink, path), summary.error());
   observer.enter("sync");
-  if (auto committed = (*file)->commit_file(); !committed) {
-    return session.fail(path, committed.error());
+  if (auto published = writer->publish(); !published) {
+    return session.fail(path, published.error());
   }
   vmtools::warn_of_stale_index(session, path);
   return restore.report(observer, *summary);

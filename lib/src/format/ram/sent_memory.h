@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <vmstream/format.h>
+#include <vmstream/result.h>
 
 namespace vmstream {
 
@@ -31,6 +32,14 @@ class SentMemory {
   /// No page has content, and the zero pages are fewer than all: known at the stream's end.
   bool is_elsewhere() const {
     return !has_content_ && !stays_outside_ && zero_bytes_ < announced_bytes_;
+  }
+  /// Errc::Unsupported for such a stream, where the guest itself is wanted.
+  Status check() const {
+    if (!is_elsewhere()) return ok();
+    return Error{Errc::Unsupported,
+                 "the guest's memory is not in this stream: its pages went over other connections "
+                 "(multifd)",
+                 offset_};
   }
   /// Of the block list.
   uint64_t offset() const { return offset_; }

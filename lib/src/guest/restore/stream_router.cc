@@ -288,13 +288,8 @@ Status StreamRouter::on_problem(const Problem& problem) {
 
 Status StreamRouter::check_whole() const {
   if (contradiction_) return *contradiction_;
-  if (memory_.is_elsewhere()) {
-    return Error{Errc::Unsupported,
-                 "the guest's memory is not in this stream: its pages went over other connections "
-                 "(multifd)",
-                 memory_.offset()};
-  }
-  return ledger_.check();
+  auto there = memory_.check();
+  return there ? ledger_.check() : there;
 }
 
 }  // namespace vmstream
