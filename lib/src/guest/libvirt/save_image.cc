@@ -9,15 +9,12 @@
 #include <cstring>
 #include <string_view>
 
+#include "container/libvirt/libvirt_image.h"
+
 namespace vmstream {
 namespace {
 
-constexpr std::string_view kPart = "LibvirtQemudPart";
-constexpr std::string_view kWhole = "LibvirtQemudSave";
-constexpr size_t kHeadBytes = 92;
 constexpr size_t kRunsOffset = 24;
-constexpr uint32_t kVersion = 2;
-constexpr size_t kPaddingBytes = 65536;  // room for libvirt's users to edit the description
 
 // In the order of this machine, as libvirt wants it.
 void put(std::string& bytes, uint32_t number) {
@@ -40,13 +37,13 @@ Status write_at(int fd, std::string_view bytes, size_t offset) {
 }  // namespace
 
 Status write_image_opening(int fd, const std::string& xml) {
-  std::string head(kPart);
-  size_t data_bytes = xml.size() + 1 + kPaddingBytes;
-  put(head, kVersion);
+  std::string head(libvirt::kUnfinished);
+  size_t data_bytes = xml.size() + 1 + libvirt::kRoomBytes;
+  put(head, libvirt::kNewestVersion);
   put(head, static_cast<uint32_t>(data_bytes));
-  head.resize(kHeadBytes);  // does not run, raw, no cookie
+  head.resize(libvirt::kHeaderBytes);  // does not run, raw, no cookie
   head += xml;
-  head.resize(kHeadBytes + data_bytes);
+  head.resize(libvirt::kHeaderBytes + data_bytes);
   if (auto written = write_at(fd, head, 0); !written) return written;
   if (::lseek(fd, static_cast<off_t>(head.size()), SEEK_SET) < 0) {
     return system_error("seek in the save image", errno);
@@ -58,7 +55,7 @@ Status finish_image(int fd, bool runs) {
   std::string number;
   put(number, runs ? 1 : 0);
   if (auto written = write_at(fd, number, kRunsOffset); !written) return written;
-  return write_at(fd, kWhole, 0);
+  return write_at(fd, libvirt::kFinished, 0);
 }
 
 }  // namespace vmstream

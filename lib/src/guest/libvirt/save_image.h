@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The head of a libvirt save image, written around a stream of any length (docs/format.md).
+// The head of a libvirt save image, written around a stream of any length;
+// container/libvirt/libvirt_image.h has the format.
 #pragma once
 
 #include <string>
