@@ -226,6 +226,15 @@ vmstream::Result<std::string> describe_domain(const Options& options, Input& inp
       .hint = "virsh dumpxml --migratable --security-info DOMAIN prints it, while it runs"};
 }
 
+// libvirt stops every domain that it saves, and notes in its image whether it ran.
+RestoreOptions domain_options(const Restore& restore) {
+  RestoreOptions options = restore.guest_options();
+  auto ran = vmstream::was_running(restore.input.containers());
+  if (!ran || options.run_state != vmstream::RunState::AsSaved) return options;
+  options.run_state = *ran ? vmstream::RunState::Running : vmstream::RunState::Paused;
+  return options;
+}
+
 ExitStatus restore_to_libvirt(Restore& restore) {
   Session& session = restore.session;
   auto xml = describe_domain(restore.options, restore.input, restore.limits);
@@ -233,7 +242,7 @@ ExitStatus restore_to_libvirt(Restore& restore) {
   Observer observer(session, restore.name(), restore.claim);
   vmstream::DomainPlan plan{.uri = *restore.options.libvirt, .xml = std::move(*xml)};
   auto summary =
-      vmstream::restore_domain(*restore.stream, plan, restore.guest_options(), &observer);
+      vmstream::restore_domain(*restore.stream, plan, domain_options(restore), &observer);
   if (!summary) return restore.fail(summary.error(), observer);
   return restore.report(observer, *summary);
 }
