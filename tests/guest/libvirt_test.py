@@ -161,6 +161,8 @@ class Saves(LibvirtTest):
         ran = self.dump(domain, "--explain", "-o", "a.zst")
         self.assert_status(DONE, ran)
         self.assertIn(b"virDomainCoreDumpWithFormat", ran.stdout)
+        ran = self.dump(domain, "--explain", "--mode", "background", "-o", "a.zst")
+        self.assertIn(b"Refused: libvirt has no background save", ran.stdout)
         ran = self.dump(domain, "--dry-run", "--json", "-o", "a.zst")
         self.assert_status(DONE, ran)
         self.assertEqual("stop", json.loads(ran.stdout)["mode"])
@@ -175,6 +177,9 @@ class Saves(LibvirtTest):
         self.assertNotIn(PASSWORD.encode(), self.read("a.zst"))
         self.assert_status(DONE, self.dump(domain, "--with-secrets", "-o", "b.zst"))
         self.assertIn(PASSWORD.encode(), self.read("b.zst"))
+        ran = self.dump(domain, "-o", "c.bz2")
+        self.assert_status(DONE, ran)
+        self.assertIn(b"vmrestore --libvirt will need --xml", ran.stderr)
 
 
 class Faults(LibvirtTest):

@@ -253,6 +253,12 @@ void leave_index(const Options& options, Session& session, const StateWriter& wr
   }
 }
 
+void warn_of_lost_description(const Options& options, Session& session) {
+  session.messages().warning(output_name(options),
+                             "has no index, and so no place for what the domain is made of: "
+                             "vmrestore --libvirt will need --xml");
+}
+
 ExitStatus dump_guest(const Options& options, Session& session) {
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, guest_name(options), "save", true);
@@ -264,6 +270,7 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
+  if (options.domain && !capture.index) warn_of_lost_description(options, session);
   keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());

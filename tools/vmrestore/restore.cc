@@ -229,9 +229,12 @@ vmstream::Result<std::string> describe_domain(const Options& options, Input& inp
 // libvirt stops every domain that it saves, and notes in its image whether it ran.
 RestoreOptions domain_options(const Restore& restore) {
   RestoreOptions options = restore.guest_options();
-  auto ran = vmstream::was_running(restore.input.containers());
-  if (!ran || options.run_state != vmstream::RunState::AsSaved) return options;
-  options.run_state = *ran ? vmstream::RunState::Running : vmstream::RunState::Paused;
+  if (options.run_state != vmstream::RunState::AsSaved) return options;
+  for (const auto& container : restore.input.containers()) {
+    if (!container.libvirt) continue;
+    options.run_state = container.libvirt->was_running ? vmstream::RunState::Running
+                                                       : vmstream::RunState::Paused;
+  }
   return options;
 }
 

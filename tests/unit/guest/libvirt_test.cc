@@ -25,6 +25,7 @@ class FakeDomain final : public LibvirtDomain {
   std::atomic<bool> fails = false;
   std::atomic<bool> hangs = false;  // once all is written, until the job is aborted
   std::atomic<bool> aborted = false;
+  std::atomic<int> refused_aborts = 0;
   std::atomic<bool> dumping = false;
   size_t bytes = kMuch;
   char content = 'Q';  // the first letter of a stream
@@ -45,6 +46,7 @@ class FakeDomain final : public LibvirtDomain {
     return done;
   }
   Status abort_job() override {
+    if (refused_aborts-- > 0) return Error{Errc::Environment, "the abort: no job is active"};
     aborted = true;
     return ok();
   }
@@ -113,6 +115,7 @@ TEST_CASE("all bytes of a dump that failed are no dump", "[guest][libvirt]") {
 TEST_CASE("a libvirt that does not come to an end is not waited for", "[guest][libvirt]") {
   auto domain = std::make_shared<FakeDomain>();
   domain->hangs = true;
+  domain->refused_aborts = 2;  // of a job that has not begun
   auto source = dump_of(domain, within(std::chrono::milliseconds(100)));
   auto read = read_all(*source);
   REQUIRE_FALSE(read);

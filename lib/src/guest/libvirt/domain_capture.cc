@@ -2,6 +2,7 @@
 // Saving a domain through libvirt's own dump.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -11,54 +12,27 @@
 #include <vmstream/capture.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
+#include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_recorder.h"
 #include "guest/capture/capture_state.h"
 #include "guest/libvirt/borrowed_domain.h"
 #include "guest/libvirt/domain_watch.h"
 #include "guest/libvirt/domain_xml.h"
+#include "guest/libvirt/dump_options.h"
 #include "guest/libvirt/dump_source.h"
 #include "io/same_file.h"
+#include "io/wait.h"
 
 namespace vmstream {
 namespace {
 
 constexpr auto kCancelPatience = std::chrono::seconds(10);
 constexpr auto kRecoveryPatience = std::chrono::seconds(15);
+constexpr auto kSuspendPatience = std::chrono::seconds(10);
 constexpr auto kQuitPatience = std::chrono::seconds(20);
-constexpr int kLosesNoPages = 9;  // QEMU's major version
 
 WaitLimits fresh(Clock::duration patience) {
   return {.deadline = Clock::now() + patience};
-}
-
-Error unsupported(std::string message, std::string hint) {
-  return Error{.code = Errc::Unsupported, .message = std::move(message), .hint = std::move(hint)};
-}
-
-// What libvirt's dump does not have. What it would ignore must not look as if it were done.
-Status check_options(const CaptureOptions& options) {
-  if (options.mode == CaptureMode::Background) {
-    return unsupported(
-        "libvirt has no background save",
-        "it needs a second monitor, which taints the domain: virt-qemu-qmp-proxy DOMAIN SOCKET, or "
-        "<qemu:commandline> with -qmp, then vmdump --qmp SOCKET --mode background");
-  }
-  if (options.disk_folder) {
-    return unsupported(
-        "libvirt takes snapshots of disks only together with a save image of its own",
-        "virsh snapshot-create-as DOMAIN --memspec FILE --disk-only is its way");
-  }
-  if (options.mapped_ram) {
-    return unsupported("libvirt's dump has no places for pages", "--to mapped-ram converts a file");
-  }
-  if (options.mode == CaptureMode::Live && options.after != After::Keep) {
-    return unsupported("libvirt lets a domain that was saved live run again at once",
-                       "--mode stop keeps it as it was saved");
-  }
-  if (options.downtime_limit || options.auto_converge || options.must_end) {
-    return unsupported("libvirt's dump comes to its end by itself: nothing sets when", "");
-  }
-  return ok();
 }
 
 // What to do about libvirt's refusal of a dump.
@@ -165,26 +139,24 @@ Status DomainCapture::look() {
 }
 
 void DomainCapture::choose_mode() {
-  bool emulated =
-      is_emulated(description_) && std::atoi(borrowed_.qemu_version().c_str()) < kLosesNoPages;
+  std::string danger;
+  if (is_emulated(description_)) danger = danger_of_emulated_save(borrowed_.qemu_version());
   mode_ = options_.mode;
   if (mode_ == CaptureMode::Auto) {
-    mode_ = CaptureMode::Live;
+    bool keeps = options_.after == After::Keep;
+    mode_ = keeps && danger.empty() ? CaptureMode::Live : CaptureMode::Stop;
     mode_reason_ = "libvirt has no background save";
-    if (emulated || options_.after != After::Keep) {
-      mode_ = CaptureMode::Stop;
-      mode_reason_ += emulated ? ", and a live one of an emulated guest can lose pages"
-                               : ", and runs a guest again that it has saved live";
+    if (!keeps) {
+      mode_reason_ += ", and runs a guest again that it has saved live";
+    } else if (!danger.empty()) {
+      mode_reason_ += ", and a live one of an emulated guest can lose pages";
     }
   }
   if (mode_ == CaptureMode::Live && !was_running()) {
     mode_ = CaptureMode::Stop;
     mode_reason_ = "the guest was found stopped";
-  } else if (mode_ == CaptureMode::Live && emulated) {
-    warn(
-        fmt::format("QEMU {} emulates this guest without KVM and, before {}.0, can lose pages that "
-                    "it writes while it is saved live; --mode stop is safe",
-                    borrowed_.qemu_version(), kLosesNoPages));
+  } else if (mode_ == CaptureMode::Live && !danger.empty()) {
+    warn(danger);
   }
 }
 
@@ -225,7 +197,8 @@ void DomainCapture::on_look(const DomainLook& look) {
 Status DomainCapture::begin(ProgressTap& tap) {
   touched_ = was_touched_ = true;
   if (options_.after != After::Keep && was_running()) {
-    if (auto paused = borrowed_.suspend(options_.limits); !paused) return paused;
+    // Not to be given up half-way: it would come after what puts the guest back.
+    if (auto paused = borrowed_.suspend(fresh(kSuspendPatience)); !paused) return paused;
     pause_.note(false, Clock::now());
   }
   std::optional<Pace> pace;
@@ -265,7 +238,8 @@ Status DomainCapture::transfer(ByteSink& sink, CaptureRecorder& recorder) {
 // What QEMU has counted, as libvirt remembers it.
 Status DomainCapture::expect_same(const CaptureRecorder& recorder) const {
   auto job = borrowed_.finished_job(options_.limits);
-  if (!job) return job.error();
+  if (auto within = check_limits(options_.limits, "libvirt"); !within) return within;
+  if (!job) return ok();  // a libvirt that remembers nothing
   RamProgress sent;
   sent.normal_pages = job->normal_pages;
   sent.duplicate_pages = job->constant_pages;
@@ -372,8 +346,11 @@ GuestFate DomainCapture::fate() const {
 
 Result<GuestCapture> GuestCapture::open(const DomainAddress& address, const CaptureOptions& options,
                                         CaptureObserver* observer) {
-  if (auto possible = check_options(options); !possible) return possible.error();
-  auto borrowed = BorrowedDomain::open(address, options.limits);
+  if (auto possible = check_dump_options(options); !possible) return possible.error();
+  LongWait wait(options.limits, [observer] {
+    if (observer) observer->on_warning("libvirt does not answer yet; it is waited for");
+  });
+  auto borrowed = BorrowedDomain::open(address, wait.limits());
   if (!borrowed) return borrowed.error();
   auto capture = std::make_unique<DomainCapture>(std::move(*borrowed), options, observer);
   if (auto looked = capture->look(); !looked) return looked.error();

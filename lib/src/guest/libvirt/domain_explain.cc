@@ -9,6 +9,7 @@
 #include <vmstream/libvirt.h>
 #include <vmstream/restore.h>
 #include <vmstream/text.h>
+#include "guest/libvirt/dump_options.h"
 
 namespace vmstream {
 namespace {
@@ -31,6 +32,11 @@ bool is_live(const CaptureOptions& options) {
 
 std::string explain_capture(const DomainAddress& address, const CaptureOptions& options,
                             const std::string& shell_command) {
+  if (auto possible = check_dump_options(options); !possible) {
+    const Error& error = possible.error();
+    return fmt::format("# Refused: {}\n{}", error.message,
+                       error.hint.empty() ? "" : "# " + error.hint + "\n");
+  }
   bool live = is_live(options);
   bool pauses = options.after != After::Keep;
   std::string domain = quote_for_shell(address.domain);

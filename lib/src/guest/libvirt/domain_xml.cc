@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "guest/libvirt/domain_xml.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace vmstream {

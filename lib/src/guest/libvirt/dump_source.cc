@@ -53,6 +53,7 @@ void DumpSource::note_end() {
 // Whether there is something to read, or the end.
 Result<bool> DumpSource::wait_once() {
   if (!end_) watch_.turn();
+  if (!end_ && is_to_fail_) insist();
   std::array<pollfd, 2> waiting{pollfd{fifo_.descriptor(), POLLIN, 0},
                                 pollfd{end_ ? -1 : call_.descriptor(), POLLIN, 0}};
   auto deadline = Clock::now() + DomainWatch::kInterval;
@@ -98,7 +99,20 @@ bool DumpSource::is_packed(const WaitLimits& limits) {
   return first_ && *first_ != kFirstOfStream;
 }
 
+// libvirt refuses to abort a job that it has not begun: it is asked again.
+void DumpSource::insist() {
+  if (abort_ && abort_->has_returned()) {
+    is_to_fail_ = !abort_->take();
+    abort_.reset();
+  }
+  if (abort_ || !is_to_fail_ || Clock::now() < next_abort_) return;
+  next_abort_ = Clock::now() + kSilence;
+  auto abort = ApartCall<Status>::begin([domain = domain_] { return domain->abort_job(); });
+  if (abort) abort_.emplace(std::move(*abort));
+}
+
 Status DumpSource::run_dry() {
+  is_to_fail_ = true;
   std::vector<std::byte> nowhere(kDryReadBytes);
   while (!end_) {
     if (auto count = read(nowhere); !count && !end_) {
@@ -124,7 +138,6 @@ Status DumpSource::cancel(const WaitLimits& limits) {
   if (end_) return ok();
   options_ = {.limits = limits};
   if (packed) return hang_up();
-  auto abort = ApartCall<Status>::begin([domain = domain_] { return domain->abort_job(); });
   return run_dry();
 }
 

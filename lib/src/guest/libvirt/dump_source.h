@@ -63,6 +63,7 @@ class DumpSource final : public ByteSource {
   Status keep_pace(std::span<std::byte>& into) const;
   Result<bool> wait_once();
   void note_end();
+  void insist();
   Status run_dry();
   Status hang_up();
   bool is_packed(const WaitLimits& limits);
@@ -74,6 +75,9 @@ class DumpSource final : public ByteSource {
   DomainWatch watch_;
   std::optional<DumpEnd> end_;
   std::optional<std::byte> first_;  // of its bytes
+  bool is_to_fail_ = false;
+  std::optional<ApartCall<Status>> abort_;
+  Clock::time_point next_abort_ = Clock::now();
   Clock::time_point next_report_ = Clock::now();
 };
 
