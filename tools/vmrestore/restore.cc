@@ -231,9 +231,9 @@ RestoreOptions domain_options(const Restore& restore) {
   RestoreOptions options = restore.guest_options();
   if (options.run_state != vmstream::RunState::AsSaved) return options;
   for (const auto& container : restore.input.containers()) {
-    if (!container.libvirt) continue;
-    options.run_state = container.libvirt->was_running ? vmstream::RunState::Running
-                                                       : vmstream::RunState::Paused;
+    if (!container.libvirt || !container.libvirt->was_running) continue;
+    bool ran = *container.libvirt->was_running;
+    options.run_state = ran ? vmstream::RunState::Running : vmstream::RunState::Paused;
   }
   return options;
 }
