@@ -86,7 +86,7 @@ Result<size_t> read_all(ByteSource& source) {
   }
 }
 
-WaitLimits within(std::chrono::milliseconds time) {
+WaitLimits limited_to(std::chrono::milliseconds time) {
   return {.deadline = Clock::now() + time};
 }
 
@@ -116,11 +116,11 @@ TEST_CASE("a libvirt that does not come to an end is not waited for", "[guest][l
   auto domain = std::make_shared<FakeDomain>();
   domain->hangs = true;
   domain->refused_aborts = 2;  // of a job that has not begun
-  auto source = dump_of(domain, within(std::chrono::milliseconds(100)));
+  auto source = dump_of(domain, limited_to(std::chrono::milliseconds(100)));
   auto read = read_all(*source);
   REQUIRE_FALSE(read);
   CHECK(read.error().code == Errc::TimedOut);
-  CHECK(source->cancel(within(std::chrono::seconds(20))));
+  CHECK(source->cancel(limited_to(std::chrono::seconds(20))));
   CHECK(domain->aborted);
   CHECK_FALSE(source->end()->status);
 }
@@ -130,7 +130,7 @@ TEST_CASE("a dump is cancelled while libvirt writes", "[guest][libvirt]") {
   auto source = dump_of(domain);
   std::byte one;
   REQUIRE(source->read(std::span(&one, 1)));
-  CHECK(source->cancel(within(std::chrono::seconds(20))));
+  CHECK(source->cancel(limited_to(std::chrono::seconds(20))));
   CHECK(domain->aborted);
 }
 
@@ -138,7 +138,7 @@ TEST_CASE("a dump that libvirt packs is not aborted but left", "[guest][libvirt]
   auto domain = std::make_shared<FakeDomain>();
   domain->content = '\x1f';
   auto source = dump_of(domain);
-  CHECK(source->cancel(within(std::chrono::seconds(20))));
+  CHECK(source->cancel(limited_to(std::chrono::seconds(20))));
   CHECK_FALSE(domain->aborted);
   REQUIRE(source->end());
   CHECK_FALSE(source->end()->status);
