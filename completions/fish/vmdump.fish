@@ -2,7 +2,10 @@
 # fish completion for vmdump
 complete -c vmdump -f
 complete -c vmdump -l qmp -d 'monitor of QEMU' -r
+complete -c vmdump -l libvirt -d 'domain of libvirt, with URI# or not' -x -a '(virsh --quiet list --name 2>/dev/null)'
+complete -c vmdump -l with-secrets -d 'keep passwords in its description'
 complete -c vmdump -l stdin -d 'the stream arrives on stdin'
+complete -c vmdump -l from -d 'state file in place of a guest' -r
 complete -c vmdump -l mode -d 'how to save' -x -a 'stop live background auto'
 complete -c vmdump -l after -d 'what becomes of the guest' -x -a 'keep pause quit'
 complete -c vmdump -l disk-snapshot -d 'snapshot the disks in this folder' -x -a '(__fish_complete_directories)'
@@ -13,6 +16,7 @@ complete -c vmdump -l downtime-limit -d 'pause that ends a live save' -x
 complete -c vmdump -l auto-converge -d 'slow the guest down until it converges'
 complete -c vmdump -l timeout -d 'give up after this time' -x
 complete -c vmdump -s o -l output -d 'file to write' -r
+complete -c vmdump -l to -d 'what the file becomes' -x -a 'qevm mapped-ram'
 complete -c vmdump -l exec -d 'command that takes the file' -x
 complete -c vmdump -l then -d 'command that publishes what --exec wrote' -x
 complete -c vmdump -s c -l compress -d 'coding, with :LEVEL or not' -x -a 'none gzip bzip2 zstd'
@@ -30,6 +34,7 @@ complete -c vmdump -l dry-run -d 'do all that comes before the guest is touched'
 complete -c vmdump -s e -l encrypt-to -d 'OpenPGP key to encrypt to' -x
 complete -c vmdump -l symmetric -d 'encrypt to a passphrase'
 complete -c vmdump -l sign -d 'OpenPGP key to sign with' -x
+complete -c vmdump -l require-signature -d 'OpenPGP key that must have signed' -x
 complete -c vmdump -l passphrase-file -d 'file with the passphrase' -r
 complete -c vmdump -l passphrase-fd -d 'descriptor to read the passphrase from' -x
 complete -c vmdump -s q -l quiet -d 'print errors only'

@@ -104,6 +104,18 @@ std::string signature_text(const OpenPgpSignature& signature) {
   return fmt::format("{}, trust {}", text, signature.trust);
 }
 
+void tell_signatures(Session& session, const std::string& file,
+                     const std::vector<vmstream::Container>& containers) {
+  for (const auto& container : containers) {
+    if (!container.openpgp) continue;
+    for (const OpenPgpSignature& signature : container.openpgp->signatures) {
+      bool good = signature.status == vmstream::SignatureStatus::Good;
+      if (good) session.messages().detail(signature_text(signature));
+      if (!good) session.messages().warning(file, signature_text(signature));
+    }
+  }
+}
+
 std::string encryption_text(const OpenPgpFacts& facts) {
   if (!facts.encrypted) return "not encrypted";
   if (facts.recipients.empty()) return "encrypted to a passphrase";

@@ -27,6 +27,11 @@ std::string libvirt_text(const vmstream::LibvirtImage& image);
 /// 'guest.zst.gpg', trust full".
 std::string signature_text(const vmstream::OpenPgpSignature& signature);
 
+/// Of a file that was read to its end, where a bad signature is an error: what each of its
+/// signatures is worth; of those that are not good as a warning.
+void tell_signatures(Session& session, const std::string& file,
+                     const std::vector<vmstream::Container>& containers);
+
 /// "encrypted to 0123456789ABCDEF", "encrypted to a passphrase", "not encrypted".
 std::string encryption_text(const vmstream::OpenPgpFacts& facts);
 

@@ -40,10 +40,9 @@ Result<std::unique_ptr<ByteSink>> open_stdout(const Options& options, WaitLimits
 
 // A guest that stands still must not wait for somebody to type. With a signer as well, whose own
 // passphrase is the agent's to know, it is gpg that asks.
-Result<std::shared_ptr<const vmstream::Secret>> find_passphrase(const Options& options,
-                                                                WaitLimits limits) {
-  auto given = vmtools::read_passphrase(options.passphrase, limits);
-  bool is_asked = given && !*given && options.symmetric && !options.signer;
+Result<Passphrase> find_passphrase(const Options& options, const Passphrase& given,
+                                   WaitLimits limits) {
+  bool is_asked = !given && options.symmetric && !options.signer;
   return is_asked ? vmstream::ask_new_passphrase(limits) : given;
 }
 
@@ -53,8 +52,9 @@ std::string signed_name(const Options& options) {
   return path == "-" ? "" : path.substr(path.rfind('/') + 1);
 }
 
-Result<vmstream::OpenPgpWriteOptions> openpgp_options(const Options& options, WaitLimits limits) {
-  auto passphrase = find_passphrase(options, limits);
+Result<vmstream::OpenPgpWriteOptions> openpgp_options(const Options& options,
+                                                      const Passphrase& given, WaitLimits limits) {
+  auto passphrase = find_passphrase(options, given, limits);
   if (!passphrase) return passphrase.error();
   return vmstream::OpenPgpWriteOptions{.recipients = options.recipients,
                                        .symmetric = options.symmetric,
@@ -64,9 +64,11 @@ Result<vmstream::OpenPgpWriteOptions> openpgp_options(const Options& options, Wa
                                        .limits = limits};
 }
 
-Result<WriteOptions> write_options(const Options& options, WaitLimits limits) {
+Result<WriteOptions> write_options(const Options& options, const Passphrase& passphrase,
+                                   WaitLimits limits) {
   auto [coding, level] = chosen_compression(options);
-  WriteOptions write{.coding = coding,
+  WriteOptions write{.form = options.form,
+                     .coding = coding,
                      .level = level,
                      .filter = options.filter,
                      .indexed = !options.no_index,
@@ -76,7 +78,7 @@ Result<WriteOptions> write_options(const Options& options, WaitLimits limits) {
                      .threads = options.common.threads,
                      .limits = limits};
   if (!options.is_openpgp()) return write;
-  auto openpgp = openpgp_options(options, limits);
+  auto openpgp = openpgp_options(options, passphrase, limits);
   if (!openpgp) return openpgp.error();
   write.openpgp = std::move(*openpgp);
   return write;
@@ -84,27 +86,29 @@ Result<WriteOptions> write_options(const Options& options, WaitLimits limits) {
 
 // What is read again, or written by position, must be a regular file.
 Status check_suited(const Options& options, const OutputFile& file) {
-  bool needs_file = options.verify || options.compact || options.mapped_ram;
+  bool needs_file = options.verify || options.compact || options.is_mapped();
   if (!needs_file || !file.is_in_place()) return vmstream::ok();
-  return Error{Errc::Usage, "--verify, --compact and --mapped-ram need a regular file"};
+  return Error{Errc::Usage, "--verify, --compact and mapped-ram files need a regular file"};
 }
 
-Result<StateWriter> open_file(const Options& options, WaitLimits limits) {
+Result<StateWriter> open_file(const Options& options, const Passphrase& passphrase,
+                              WaitLimits limits) {
   auto overwrite = options.force ? Overwrite::Replace : Overwrite::Refuse;
   auto file = OutputFile::create(*options.output, overwrite, limits);
   if (!file) return file.error();
   if (auto suited = check_suited(options, **file); !suited) return suited.error();
-  auto write = write_options(options, limits);
+  auto write = write_options(options, passphrase, limits);
   if (!write) return write.error();
   return StateWriter::create(std::move(*file), std::move(*write));
 }
 
-Result<StateWriter> open_elsewhere(const Options& options, WaitLimits limits) {
+Result<StateWriter> open_elsewhere(const Options& options, const Passphrase& passphrase,
+                                   WaitLimits limits) {
   auto opened = options.exec
                     ? vmstream::make_command_sink(*options.exec, command_stdout(options), limits)
                     : open_stdout(options, limits);
   if (!opened) return opened.error();
-  auto write = write_options(options, limits);
+  auto write = write_options(options, passphrase, limits);
   if (!write) return write.error();
   return StateWriter::create(std::move(*opened), std::move(*write));
 }
@@ -137,15 +141,18 @@ Destination::Destination(const Options& options, StateWriter writer, WaitLimits 
       limits_(limits),
       writer_(std::move(writer)) {}
 
-Result<Destination> Destination::open(const Options& options, WaitLimits limits) {
+Result<Destination> Destination::open(const Options& options, const Passphrase& passphrase,
+                                      WaitLimits limits) {
   bool to_file = options.output && *options.output != "-";
-  auto writer = to_file ? open_file(options, limits) : open_elsewhere(options, limits);
+  auto writer = to_file ? open_file(options, passphrase, limits)
+                        : open_elsewhere(options, passphrase, limits);
   if (!writer) return writer.error();
   return Destination(options, std::move(*writer), limits);
 }
 
-Status Destination::rehearse(const Options& options, WaitLimits limits) {
-  auto opened = open(without_commands(options), limits);
+Status Destination::rehearse(const Options& options, const Passphrase& passphrase,
+                             WaitLimits limits) {
+  auto opened = open(without_commands(options), passphrase, limits);
   return opened ? vmstream::ok() : Status(opened.error());
 }
 
@@ -197,6 +204,9 @@ std::string openpgp_recipe(const Options& options) {
 
 std::string output_recipe(const Options& options) {
   if (options.mapped_ram) return *options.output;
+  if (options.form == vmstream::FileForm::MappedRam) {
+    return "vmdump --from - --to mapped-ram -o " + quote_for_shell(*options.output);
+  }
   std::string recipe = compression_recipe(options);
   if (options.is_openpgp()) recipe += " | " + openpgp_recipe(options);
   if (options.exec) return fmt::format("{} | {}", recipe, *options.exec);

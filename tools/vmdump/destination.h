@@ -2,6 +2,7 @@
 // Where a save goes: the file, stdout or a command; and the way there as a shell would take it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -10,15 +11,20 @@
 
 namespace vmdump {
 
+using Passphrase = std::shared_ptr<const vmstream::Secret>;
+
 /// A file, stdout or a command, and the writer of the state file into it. Destroyed without
 /// publish(), it leaves no file and ends its commands before they could take a cut input for whole.
 class Destination {
  public:
   /// Opens everything, from the far end on; nothing has been asked of the guest yet.
-  static vmstream::Result<Destination> open(const Options& options, vmstream::WaitLimits limits);
+  /// `passphrase` is the one of the options, null if there is none.
+  static vmstream::Result<Destination> open(const Options& options, const Passphrase& passphrase,
+                                            vmstream::WaitLimits limits);
   /// Whether open() would succeed, as far as that can be told without running the commands of the
   /// options or waiting for a reader.
-  static vmstream::Status rehearse(const Options& options, vmstream::WaitLimits limits);
+  static vmstream::Status rehearse(const Options& options, const Passphrase& passphrase,
+                                   vmstream::WaitLimits limits);
 
   vmstream::StateWriter& writer() { return writer_; }
   const vmstream::StateWriter& writer() const { return writer_; }

@@ -10,7 +10,9 @@
 #include <vmstream/state_file.h>
 #include <vmstream/verification.h>
 #include "common/around_file.h"
+#include "common/blamed_sink.h"
 #include "common/output.h"
+#include "vmdump/arrival.h"
 #include "vmdump/compaction.h"
 #include "vmdump/destination.h"
 #include "vmdump/save_observer.h"
@@ -25,6 +27,7 @@ using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
 using vmstream::GuestFate;
+using vmstream::Result;
 using vmstream::StateWriter;
 using vmstream::Status;
 using vmtools::ExitStatus;
@@ -47,6 +50,7 @@ CaptureOptions capture_options(const Options& options, Session& session) {
                             ? std::optional(vmstream::MappedRamOptions{options.direct_io})
                             : std::nullopt,
           .output = named_output(options),
+          .with_secrets = options.with_secrets,
           .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
@@ -62,7 +66,7 @@ CaptureOptions watched_options(const Options& options, Session& session,
 // The file's index, or the one beside a mapped-ram file, is what the capture gathers. `writer` is
 // borrowed.
 void take_index(const Options& options, StateWriter& writer, CaptureOptions& capture) {
-  bool beside = options.mapped_ram && !options.no_index;
+  bool beside = options.is_mapped() && !options.no_index;
   if (!beside && !writer.wants_index()) return;
   capture.index = [&writer](vmstream::StateIndex index) { writer.set_index(std::move(index)); };
 }
@@ -73,17 +77,48 @@ constexpr uint64_t kUnderWay = 16u << 20;
 
 // A compact file does not grow with the passes. `writer` is borrowed.
 void keep_to_size(const Options& options, const StateWriter& writer, CaptureOptions& capture) {
-  if (!options.max_size || options.compact || options.over_size == OverSize::Fail) return;
+  bool can_end = !options.domain && options.over_size != OverSize::Fail;
+  if (!options.max_size || options.compact || !can_end) return;
   capture.must_end = [&writer, most = *options.max_size](uint64_t bytes_left) {
     return writer.bytes_written() + bytes_left + kUnderWay > most;
   };
 }
 
-ExitStatus explain(const Options& options, Session& session) {
+// What messages about the guest are about.
+const std::string& guest_name(const Options& options) {
+  return options.domain ? *options.domain : *options.qmp;
+}
+
+// What is made of the address of a monitor or of a domain.
+template <typename Made>
+Result<Made> with_address(const Options& options, auto&& make) {
+  if (options.domain) {
+    auto address = vmstream::DomainAddress::parse(*options.domain);
+    return address ? Result<Made>(make(*address)) : address.error();
+  }
   auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
-  vmtools::print(vmstream::explain_capture(*address, capture_options(options, session),
-                                           output_recipe(options)));
+  return address ? Result<Made>(make(*address)) : address.error();
+}
+
+Status check_address(const Options& options) {
+  if (!options.has_guest()) return vmstream::ok();
+  return with_address<std::monostate>(options, [](const auto&) { return vmstream::ok(); });
+}
+
+Result<GuestCapture> open_guest(const Options& options, const CaptureOptions& capture,
+                                SaveObserver& observer) {
+  return with_address<GuestCapture>(options, [&](const auto& address) {
+    return GuestCapture::open(address, capture, &observer);
+  });
+}
+
+ExitStatus explain(const Options& options, Session& session) {
+  auto text = with_address<std::string>(options, [&](const auto& address) {
+    return vmstream::explain_capture(address, capture_options(options, session),
+                                     output_recipe(options));
+  });
+  if (!text) return session.fail(guest_name(options), text.error());
+  vmtools::print(*text);
   if (options.then) {
     vmtools::print(fmt::format("# when all of it has succeeded:\n{}\n", *options.then));
   }
@@ -93,16 +128,18 @@ ExitStatus explain(const Options& options, Session& session) {
 // When all of it is written.
 FileFacts facts_of(const Options& options, StateWriter& writer, const CaptureSummary& summary) {
   std::string sha256 = is_plain(options) ? summary.sha256 : writer.sha256();
-  if (!options.mapped_ram) return {writer.bytes_written(), writer.bytes_written(), sha256};
+  if (!options.is_mapped()) return {writer.bytes_written(), writer.bytes_written(), sha256};
   return {summary.counts.stream_bytes, writer.file()->disk_bytes(), sha256};
 }
 
 ExitStatus report(const Options& options, Session& session, StateWriter& writer,
-                  const CaptureSummary& summary) {
+                  const CaptureSummary& summary,
+                  const std::vector<vmstream::Container>& source = {}) {
   FileFacts file = facts_of(options, writer, summary);
+  auto json = summary_json(options, summary, file);
+  if (options.from) json["containers"] = vmtools::containers_json(source);
   auto told =
-      session.report(summary_json(options, summary, file), summary_lines(options, summary, file),
-                     "the save is done all the same");
+      session.report(json, summary_lines(options, summary, file), "the save is done all the same");
   if (options.output) vmtools::warn_of_stale_index(session, *options.output);
   return told;
 }
@@ -130,7 +167,7 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   session.set_guest(fate_of(guest));
   auto status = session.fail(output_name(options), error);
   if (const auto& left = guest.recovery_error()) {
-    session.messages().error(*options.qmp, *left);
+    session.messages().error(guest_name(options), *left);
   }
   return status;
 }
@@ -177,6 +214,12 @@ vmstream::ByteSink& entrance(StateWriter& writer, Compaction* compaction) {
   return compaction ? compaction->entrance() : writer.entrance();
 }
 
+// A mapped-ram file is itself the stream that whoever reads it finds.
+void tell_of_file(const StateWriter& writer, CaptureSummary& summary) {
+  summary.counts.stream_bytes = writer.bytes_written();
+  summary.sha256 = writer.sha256();
+}
+
 // From the captured stream to the file under its name.
 Status finish(const Options& options, Destination& destination, Compaction* compaction,
               CaptureSummary& summary, SaveObserver& observer) {
@@ -185,6 +228,7 @@ Status finish(const Options& options, Destination& destination, Compaction* comp
     auto rewritten = compaction->rewrite(destination.writer(), observer, summary);
     if (!rewritten) return rewritten;
   }
+  if (options.form == vmstream::FileForm::MappedRam) tell_of_file(destination.writer(), summary);
   return publish(options, destination, summary, observer);
 }
 
@@ -196,7 +240,7 @@ vmstream::Result<CaptureSummary> save(const Options& options, GuestCapture& gues
 
 // The file is whole without it.
 void leave_index(const Options& options, Session& session, const StateWriter& writer) {
-  if (!options.mapped_ram) return;
+  if (!options.is_mapped()) return;
   auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   auto warn = [&](const std::string& reason) {
     session.messages().warning(output_name(options), "no index beside it: " + reason);
@@ -209,22 +253,29 @@ void leave_index(const Options& options, Session& session, const StateWriter& wr
   }
 }
 
+void warn_of_lost_description(const Options& options, Session& session) {
+  session.messages().warning(output_name(options),
+                             "has no index, and so no place for what the domain is made of: "
+                             "vmrestore --libvirt will need --xml");
+}
+
 ExitStatus dump_guest(const Options& options, Session& session) {
-  auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp);
+  SaveObserver observer(session, guest_name(options), "save", true);
   auto capture = watched_options(options, session, observer);
-  auto destination = Destination::open(options, capture.limits);
+  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
+  if (!passphrase) return session.fail(output_name(options), passphrase.error());
+  auto destination = Destination::open(options, *passphrase, capture.limits);
   if (!destination) return session.fail(output_name(options), destination.error());
   StateWriter& writer = destination->writer();
-  observer.watch(writer, options.mapped_ram);
+  observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
+  if (options.domain && !capture.index) warn_of_lost_description(options, session);
   keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  auto guest = GuestCapture::open(*address, capture, &observer);
-  if (!guest) return session.fail(*options.qmp, guest.error());
+  auto guest = open_guest(options, capture, observer);
+  if (!guest) return session.fail(guest_name(options), guest.error());
 
   auto summary = save(options, *guest, writer, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
@@ -233,7 +284,9 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   leave_index(options, session, writer);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
-    error.hint = "the file is whole all the same; type quit or cont into the human monitor";
+    error.hint = options.domain
+                     ? "the file is whole all the same; virsh destroy ends the domain"
+                     : "the file is whole all the same; type quit or cont into the human monitor";
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
@@ -241,46 +294,61 @@ ExitStatus dump_guest(const Options& options, Session& session) {
 }
 
 ExitStatus rehearse(const Options& options, Session& session) {
-  auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp);
+  SaveObserver observer(session, guest_name(options), "save", true);
   auto capture = watched_options(options, session, observer);
-  auto output = Destination::rehearse(options, capture.limits);
+  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
+  if (!passphrase) return session.fail(output_name(options), passphrase.error());
+  auto output = Destination::rehearse(options, *passphrase, capture.limits);
   if (!output) return session.fail(output_name(options), output.error());
-  auto guest = GuestCapture::open(*address, capture, &observer);
-  if (!guest) return session.fail(*options.qmp, guest.error());
+  auto guest = open_guest(options, capture, observer);
+  if (!guest) return session.fail(guest_name(options), guest.error());
   auto summary = guest->rehearse();
   if (!summary) return give_up(options, session, *guest, summary.error());
   return session.report(rehearsal_json(options, *summary), rehearsal_lines(options, *summary),
                         "nothing was saved, as --dry-run wants it");
 }
 
-ExitStatus dump_stdin(const Options& options, Session& session) {
-  if (vmtools::is_terminal(STDIN_FILENO)) {
-    return session.fail("stdin", Error{Errc::Usage, "a terminal sends no migration stream"});
-  }
-  SaveObserver observer(session, "stdin");
+// What the index that `capture` gives says of the capture is what the file's own index said.
+void keep_circumstances(const Arrival& arrival, CaptureOptions& capture) {
+  if (!capture.index) return;
+  capture.index = [&arrival, give = capture.index](vmstream::StateIndex index) {
+    arrival.describe(index);
+    give(std::move(index));
+  };
+}
+
+ExitStatus dump_arrival(const Options& options, Session& session) {
+  std::string source = Arrival::name(options);
+  std::string target = output_name(options);
+  SaveObserver observer(session, source, options.from ? "convert" : "save", false);
   if (auto output = named_output(options)) {
-    auto apart = vmstream::require_other_file(*output, "-");
-    if (!apart) return session.fail(output_name(options), apart.error());
+    auto apart = vmstream::require_other_file(*output, options.from.value_or("-"));
+    if (!apart) return session.fail(target, apart.error());
   }
   auto capture = watched_options(options, session, observer);
-  auto destination = Destination::open(options, capture.limits);
-  if (!destination) return session.fail(output_name(options), destination.error());
+  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
+  if (!passphrase) return session.fail(target, passphrase.error());
+  auto arrival = Arrival::open(options, *passphrase, capture.limits);
+  if (!arrival) return session.fail(source, arrival.error());
+  auto destination = Destination::open(options, *passphrase, capture.limits);
+  if (!destination) return session.fail(target, destination.error());
   StateWriter& writer = destination->writer();
-  observer.watch(writer, options.mapped_ram);
+  observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
+  keep_circumstances(*arrival, capture);
   auto compaction = open_compaction(options, capture);
-  if (!compaction) return session.fail(output_name(options), compaction.error());
-  auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);
-  auto summary =
-      vmstream::capture_stream(*source, entrance(writer, compaction->get()), capture, &observer);
-  if (!summary) return session.fail(output_name(options), summary.error());
+  if (!compaction) return session.fail(target, compaction.error());
+  vmtools::BlamedSink sink(entrance(writer, compaction->get()));
+  auto summary = vmstream::capture_stream(arrival->stream(), sink, capture, &observer);
+  if (!summary)
+    return session.fail(sink.has_failed() || !options.from ? target : source, summary.error());
   auto published = finish(options, *destination, compaction->get(), *summary, observer);
-  if (!published) return session.fail(output_name(options), published.error());
+  if (!published) return session.fail(target, published.error());
+  leave_index(options, session, writer);
   observer.enter("done");
-  return report(options, session, writer, *summary);
+  arrival->tell(session, source);
+  return report(options, session, writer, *summary, arrival->containers());
 }
 
 // A message under the name of what is in it would puzzle whoever unpacks it by that name.
@@ -301,10 +369,13 @@ void warn_of_openpgp(const Options& options, Session& session) {
 ExitStatus dump(const Options& options, Session& session) {
   if (options.output == "-") session.leave_stdout();
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
+  if (auto named = check_address(options); !named) {
+    return session.fail(options.domain ? "--libvirt" : "--qmp", named.error());
+  }
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
   if (options.dry_run) return rehearse(options, session);
-  return options.qmp ? dump_guest(options, session) : dump_stdin(options, session);
+  return options.has_guest() ? dump_guest(options, session) : dump_arrival(options, session);
 }
 
 }  // namespace vmdump

@@ -7,9 +7,9 @@
 
 namespace vmdump {
 
-/// QEMU or stdin -> tap -> encoder or filter -> file, stdout or command. The file is published only
-/// when all of it succeeded, the guest's fate is decided only after that, and the summary comes
-/// last.
+/// QEMU, stdin or a state file -> tap -> encoder or filter -> file, stdout or command. The file is
+/// published only when all of it succeeded, the guest's fate is decided only after that, and the
+/// summary comes last.
 vmtools::ExitStatus dump(const Options& options, vmtools::Session& session);
 
 }  // namespace vmdump

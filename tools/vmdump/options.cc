@@ -18,6 +18,7 @@ using vmstream::Coding;
 using vmstream::ConvergenceRules;
 using vmstream::Errc;
 using vmstream::Error;
+using vmstream::FileForm;
 using vmstream::Status;
 
 Error usage(std::string message) {
@@ -89,7 +90,18 @@ void add_source(vmtools::CommandLine& line, Options& options) {
   line.text("--qmp", "ADDRESS", options.qmp,
             "QEMU's monitor: PATH or unix:PATH of a unix socket, or tcp:HOST:PORT");
   line.flag("--stdin", options.from_stdin, "the stream arrives on stdin");
+  line.text("--libvirt", "[URI#]DOMAIN", options.domain,
+            "a domain of libvirt, through libvirt's own dump, which does not taint it: its name, "
+            "UUID or id; URI such as qemu:///system chooses the connection");
+  line.text("--from", "FILE", options.from,
+            "make FILE, a state file of any kind, into another: - is stdin; a damaged one gives "
+            "nothing");
   line.exclusive("--qmp", "--stdin");
+  line.exclusive("--qmp", "--libvirt");
+  line.exclusive("--libvirt", "--stdin");
+  line.exclusive("--qmp", "--from");
+  line.exclusive("--stdin", "--from");
+  line.exclusive("--libvirt", "--from");
   line.choice("--mode", options.mode,
               {{"stop", CaptureMode::Stop},
                {"live", CaptureMode::Live},
@@ -107,6 +119,9 @@ void add_source(vmtools::CommandLine& line, Options& options) {
       "--disk-snapshot", "DIR", options.disk_folder,
       "in the same pause take a snapshot of every disk that the guest can write to: it goes on "
       "in an overlay in DIR");
+  line.flag("--with-secrets", options.with_secrets,
+            "keep passwords in the description of a --libvirt domain, which the index gets; they "
+            "are replaced by empty ones, which let nobody in");
   line.rate("--max-bandwidth", options.max_bandwidth,
             "read no faster than this, such as 100M/s (unlimited)");
   line.duration(
@@ -140,6 +155,9 @@ void add_target(vmtools::CommandLine& line, Options& options) {
             "with --exec: run COMMAND when all has succeeded, to publish what was written aside; "
             "it must exit 0");
   line.exclusive("--output", "--exec");
+  line.choice("--to", options.form, {{"qevm", FileForm::Qevm}, {"mapped-ram", FileForm::MappedRam}},
+              "what FILE becomes; qevm: the stream, packed; mapped-ram: uncompressed, with a place "
+              "for each page, which QEMU 9.0 loads by itself (qevm)");
   line.value(
       "-c,--compress", "CODING[:LEVEL]",
       "none, gzip, bzip2 or zstd, whatever the suffix (zstd:3, gzip:6, bzip2:9)",
@@ -158,6 +176,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.flag("--mapped-ram", options.mapped_ram,
             "let QEMU (9.0) write FILE itself, uncompressed, with a place for each page; --threads "
             "says by how many channels");
+  line.exclusive("--mapped-ram", "--to");
   line.flag("--direct-io", options.direct_io, "let it write pages past the page cache (9.1)");
   line.flag("--no-index", options.no_index,
             "leave out the index after the blocks of gzip and zstd files, or beside a file of "
@@ -182,6 +201,8 @@ void add_openpgp(vmtools::CommandLine& line, Options& options) {
       "16-digit id of a key of your own; may be repeated");
   line.flag("--symmetric", options.symmetric, "encrypt to a passphrase");
   line.text("--sign", "KEY", options.signer, "sign with this key");
+  line.text("--require-signature", "KEY", options.required_signer,
+            "with --from: refuse a FILE that this key has not signed");
   vmtools::add_passphrase_options(line, options.passphrase);
 }
 
@@ -196,8 +217,8 @@ std::string_view without_openpgp_suffix(std::string_view name) {
 
 // A name that promises encryption must not hold plain memory.
 Status check_openpgp(const Options& options) {
-  if (options.passphrase.uses_stdin() && options.from_stdin) {
-    return usage("--stdin and --passphrase-fd 0 both want stdin");
+  if (options.passphrase.uses_stdin() && (options.from_stdin || options.from == "-")) {
+    return usage("the stream and --passphrase-fd 0 both want stdin");
   }
   if (!options.output || options.is_openpgp() || options.filter) return vmstream::ok();
   const std::string& name = *options.output;
@@ -216,7 +237,9 @@ bool may_be_live(const Options& options) {
 
 // Options of a mode that is not asked for would be ignored in silence.
 Status check_live(const Options& options) {
-  if (options.from_stdin && options.mode != CaptureMode::Stop) return usage("--mode needs --qmp");
+  if (!options.has_guest() && options.mode != CaptureMode::Stop) {
+    return usage("--mode needs --qmp or --libvirt");
+  }
   bool sets_live =
       options.converge || options.max_passes || options.downtime_limit || options.auto_converge;
   if (may_be_live(options) || !sets_live) return vmstream::ok();
@@ -234,36 +257,63 @@ Status check_size(const Options& options) {
   return usage("--over-size finish is not for --compact, whose file does not grow with the passes");
 }
 
-Status check_source(const Options& options) {
-  if (!options.qmp && !options.from_stdin) {
-    return usage("nothing to save: --qmp ADDRESS or --stdin is needed");
+// libvirt's dump ends by itself.
+Status check_domain(const Options& options) {
+  if (!options.domain) {
+    return options.with_secrets ? usage("--with-secrets needs --libvirt") : vmstream::ok();
   }
-  if (options.from_stdin && (options.after != vmstream::After::Keep || options.max_bandwidth ||
-                             options.disk_folder || options.explain || options.dry_run)) {
-    return usage("--after, --max-bandwidth, --disk-snapshot, --explain and --dry-run need --qmp");
+  if (options.converge || options.max_passes || options.downtime_limit || options.auto_converge ||
+      options.over_size == OverSize::Finish) {
+    return usage(
+        "--converge, --max-passes, --downtime-limit, --auto-converge and --over-size finish are "
+        "not for --libvirt, whose dump comes to its end by itself");
+  }
+  return vmstream::ok();
+}
+
+Status check_source(const Options& options) {
+  if (!options.has_guest() && !options.from_stdin && !options.from) {
+    return usage(
+        "nothing to save: --qmp ADDRESS, --libvirt DOMAIN, --stdin or --from FILE is needed");
+  }
+  if (options.required_signer && !options.from) return usage("--require-signature needs --from");
+  if (!options.has_guest() && (options.after != vmstream::After::Keep || options.max_bandwidth ||
+                               options.disk_folder || options.explain || options.dry_run)) {
+    return usage(
+        "--after, --max-bandwidth, --disk-snapshot, --explain and --dry-run need --qmp or "
+        "--libvirt");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
   if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
+  if (auto domain = check_domain(options); !domain) return domain;
   return check_live(options);
 }
 
 // QEMU writes plain pages into a file: nothing can stand between.
-Status check_mapped(const Options& options) {
+Status check_lent(const Options& options) {
   if (!options.mapped_ram) {
     return options.direct_io ? usage("--direct-io needs --mapped-ram") : vmstream::ok();
   }
-  if (!options.qmp || options.output.value_or("-") == "-") {
-    return usage("--mapped-ram has QEMU write a file: it needs --qmp ADDRESS and -o FILE");
+  if (options.qmp && options.output.value_or("-") != "-") return vmstream::ok();
+  return Error{.code = Errc::Usage,
+               .message = "--mapped-ram has QEMU write a file: it needs --qmp ADDRESS and -o FILE",
+               .hint = "--to mapped-ram makes such a file of any stream"};
+}
+
+Status check_mapped(const Options& options) {
+  if (auto lent = check_lent(options); !lent || !options.is_mapped()) return lent;
+  if (options.output.value_or("-") == "-") {
+    return usage("--to mapped-ram is written by position: it needs -o FILE");
   }
   bool is_coded = options.compression && options.compression->coding != Coding::None;
   if (is_coded || options.filter || options.is_openpgp()) {
-    return usage("--mapped-ram files are neither compressed nor encrypted");
+    return usage("mapped-ram files are neither compressed nor encrypted");
   }
   if (vmstream::find_coding_by_suffix(*options.output)) {
-    return usage("the suffix asks for compression, which --mapped-ram files do not have");
+    return usage("the suffix asks for compression, which mapped-ram files do not have");
   }
   if (!options.compact && !options.max_size) return vmstream::ok();
-  return usage("--compact and --max-size are not for --mapped-ram: its files have each page once");
+  return usage("--compact and --max-size are not for mapped-ram files, which have each page once");
 }
 
 // A name must not promise a coding that the file does not get.
@@ -303,14 +353,19 @@ vmtools::ToolText tool_text() {
           .synopsis =
               "vmdump --qmp ADDRESS -o FILE [OPTIONS]\n"
               "vmdump --qmp ADDRESS --exec COMMAND [OPTIONS]\n"
-              "vmdump --stdin -o FILE [OPTIONS]",
+              "vmdump --libvirt [URI#]DOMAIN -o FILE [OPTIONS]\n"
+              "vmdump --stdin -o FILE [OPTIONS]\n"
+              "vmdump --from FILE -o FILE [OPTIONS]",
           .examples =
               "vmdump --qmp /run/guest.qmp -o guest.zst\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst --mode live --max-passes 5\n"
               "vmdump --qmp tcp:localhost:4444 -o guest.gz --after quit\n"
               "vmdump --qmp /run/guest.qmp -o guest.mapped --mapped-ram --threads 4\n"
+              "vmdump --libvirt qemu:///system#web -o web.zst\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
               "vmdump --qmp g.qmp --exec 'ssh host \"cat > p\"' --then 'ssh host mv p g.zst'\n"
+              "vmdump --from old.gz -o new.zst --compact\n"
+              "vmdump --from guest.zst --to mapped-ram -o guest.mapped\n"
               "(qemu) migrate \"exec:vmdump --stdin -o guest.gz\""};
 }
 
@@ -334,7 +389,7 @@ ConvergenceRules convergence_rules(const Options& options) {
 }
 
 Compression chosen_compression(const Options& options) {
-  if (options.mapped_ram) return {.coding = Coding::None};
+  if (options.is_mapped()) return {.coding = Coding::None};
   if (options.compression) return *options.compression;
   if (!options.output || *options.output == "-") return {};
   std::string name(without_openpgp_suffix(*options.output));
@@ -348,6 +403,7 @@ bool is_plain(const Options& options) {
 }
 
 bool is_digested(const Options& options) {
+  if (options.form == FileForm::MappedRam) return options.common.json || options.verify;
   return options.common.json && !is_plain(options);
 }
 

@@ -10,6 +10,7 @@
 
 #include <vmstream/capture.h>
 #include <vmstream/codec.h>
+#include <vmstream/state_writer.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
 
@@ -27,9 +28,12 @@ enum class OverSize { Finish, Fail };
 struct Options {
   vmtools::CommonOptions common;
 
-  // Where the stream comes from: one of the two.
+  // Where the stream comes from: one of the four.
   std::optional<std::string> qmp;
+  std::optional<std::string> domain;  ///< of libvirt: [URI#]DOMAIN
   bool from_stdin = false;
+  std::optional<std::string> from;             ///< a state file; "-" is stdin
+  std::optional<std::string> required_signer;  ///< a key whose signature that file must carry
 
   // Where the file goes: one of the two. "-" is stdout.
   std::optional<std::string> output;
@@ -39,6 +43,7 @@ struct Options {
   std::optional<uint64_t> max_size;   ///< of the file
   std::optional<OverSize> over_size;  ///< default: Finish
 
+  vmstream::FileForm form = vmstream::FileForm::Qevm;
   std::optional<Compression> compression;
   std::optional<std::string> filter;
 
@@ -48,6 +53,11 @@ struct Options {
   std::optional<std::string> signer;
   vmtools::PassphraseOptions passphrase;
 
+  /// Whether there is a guest to talk to, by QMP or by libvirt.
+  bool has_guest() const { return qmp || domain; }
+
+  /// Whether each page has a place of its own in the file, whoever writes that.
+  bool is_mapped() const { return mapped_ram || form == vmstream::FileForm::MappedRam; }
   bool is_openpgp() const { return is_encrypted() || signer; }
   bool is_encrypted() const { return !recipients.empty() || symmetric; }
 
@@ -60,10 +70,12 @@ struct Options {
 
   std::optional<std::string> disk_folder;  ///< for snapshots of the disks
 
+  bool with_secrets = false;  ///< passwords stay in the description of a domain
+
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;
   std::optional<std::chrono::milliseconds> timeout;
-  bool mapped_ram = false;  ///< QEMU writes the file
+  bool mapped_ram = false;  ///< QEMU writes the file itself
   bool direct_io = false;   ///< past the page cache
   bool compact = false;     ///< each page once
   bool no_index = false;    ///< leave out the index

@@ -31,19 +31,21 @@ vmtools::ProgressDetail describe(const vmstream::LiveProgress& live) {
 
 }  // namespace
 
-SaveObserver::SaveObserver(vmtools::Session& session, std::string subject)
+SaveObserver::SaveObserver(vmtools::Session& session, std::string subject, std::string_view phase,
+                           bool has_guest)
     : session_(session),
       subject_(std::move(subject)),
-      progress_(session, "save"),
+      has_guest_(has_guest),
+      progress_(session, phase),
       meanwhile_([this] {
         progress_.detail(detail());
         progress_.refresh();
         answer_request();
       }) {}
 
-void SaveObserver::watch(vmstream::StateWriter& writer, bool by_qemu) {
-  progress_.watch_output([&writer, by_qemu] {
-    return by_qemu ? writer.file()->disk_bytes() : writer.bytes_written();
+void SaveObserver::watch(vmstream::StateWriter& writer, bool by_position) {
+  progress_.watch_output([&writer, by_position] {
+    return by_position ? writer.file()->disk_bytes() : writer.bytes_written();
   });
 }
 
@@ -77,7 +79,7 @@ double SaveObserver::paused_seconds() const {
 // Of the pause as it is noticed here; the summary has it as QEMU stamps it.
 vmtools::ProgressDetail SaveObserver::detail() const {
   auto detail = live_ ? describe(*live_) : vmtools::ProgressDetail();
-  if (subject_ == "stdin") return detail;
+  if (!has_guest_) return detail;
   detail.figures.emplace_back("guest_paused", stands_still_since_.has_value());
   detail.figures.emplace_back("pause_seconds", vmtools::rounded(paused_seconds()));
   if (!stands_still_since_) return detail;

@@ -18,13 +18,16 @@ namespace vmdump {
 /// moves.
 class SaveObserver final : public vmstream::CaptureObserver {
  public:
-  /// `session` is borrowed. `subject` names in warnings where the stream comes from.
-  SaveObserver(vmtools::Session& session, std::string subject);
+  /// `session` is borrowed. `subject` names in warnings where the stream comes from; `phase` is the
+  /// first stage. `has_guest`: it comes from a guest, which may stand still meanwhile.
+  SaveObserver(vmtools::Session& session, std::string subject, std::string_view phase,
+               bool has_guest);
 
   /// For WaitLimits.
   const std::function<void()>* meanwhile() const { return &meanwhile_; }
-  /// What has come out so far is told too. `writer` is borrowed; `by_qemu`: QEMU writes its file.
-  void watch(vmstream::StateWriter& writer, bool by_qemu);
+  /// What has come out so far is told too. `writer` is borrowed; `by_position`: its file has
+  /// holes.
+  void watch(vmstream::StateWriter& writer, bool by_position);
   /// A stage has begun, "sync" for instance.
   void enter(std::string_view phase);
 
@@ -40,6 +43,7 @@ class SaveObserver final : public vmstream::CaptureObserver {
 
   vmtools::Session& session_;
   std::string subject_;
+  bool has_guest_;
   vmtools::Progress progress_;
   std::optional<vmstream::LiveProgress> live_;
   std::optional<vmstream::Clock::time_point> stands_still_since_;

@@ -9,6 +9,7 @@
 
 #include <vmstream/container.h>
 #include <vmstream/restore.h>
+#include <vmstream/state_writer.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
 
@@ -29,10 +30,13 @@ struct Options {
   bool multifd = false;            ///< the words are parts of one guest
   std::vector<std::string> words;  ///< [FILE...], as given
 
-  // Where the plain stream goes: at most one of the three; by default to stdout.
+  // Where the plain stream goes: at most one of the four; by default to stdout.
   std::optional<std::string> output;
   std::optional<std::string> qmp;
-  std::vector<std::string> qemu;  ///< the command line behind "--"
+  vmstream::FileForm form = vmstream::FileForm::Qevm;  ///< of output
+  std::vector<std::string> qemu;                       ///< the command line behind "--"
+  std::optional<std::string> libvirt;     ///< a connection, or "" for libvirt's default
+  std::optional<std::string> domain_xml;  ///< a file with the description of the domain
   bool force = false;
 
   bool verify_first = false;                   ///< read all of FILE before anything is handed on
@@ -53,7 +57,9 @@ struct Options {
   std::optional<std::string> working_set;  ///< file of the pages that are asked for first
   std::optional<uint64_t> max_bandwidth;   ///< of pages that nobody asked for
 
-  bool to_stdout() const { return !qmp && qemu.empty() && output.value_or("-") == "-"; }
+  /// Whether there is a guest to come back, behind whatever monitor.
+  bool has_guest() const { return qmp || !qemu.empty() || libvirt; }
+  bool to_stdout() const { return !has_guest() && output.value_or("-") == "-"; }
 };
 
 vmtools::ToolText tool_text();

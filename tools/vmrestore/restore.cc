@@ -6,18 +6,21 @@
 
 #include <nlohmann/json.hpp>
 
-#include <vmstream/byte_sink.h>
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
+#include <vmstream/libvirt.h>
 #include <vmstream/output_file.h>
+#include <vmstream/state_writer.h>
 #include <vmstream/text.h>
 #include "common/around_file.h"
+#include "common/blamed_sink.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "vmrestore/claim.h"
 #include "vmrestore/guest.h"
 #include "vmrestore/input.h"
 #include "vmrestore/report.h"
+#include "vmrestore/text_file.h"
 
 namespace vmrestore {
 namespace {
@@ -30,33 +33,9 @@ using vmstream::quote_for_shell;
 using vmstream::RestoreOptions;
 using vmstream::RestoreSummary;
 using vmstream::WaitLimits;
+using vmtools::BlamedSink;
 using vmtools::ExitStatus;
 using vmtools::Session;
-
-// Whose fault it was: an error that came out of a restore may be the input's or the output's.
-// Hands everything on to `next` (borrowed) and remembers whether that failed.
-class BlamedSink final : public vmstream::ByteSink {
- public:
-  explicit BlamedSink(vmstream::ByteSink& next) : next_(next) {}
-
-  vmstream::Status write(std::span<const std::byte> bytes) override {
-    return note(next_.write(bytes));
-  }
-  vmstream::Status finish() override { return note(next_.finish()); }
-  std::span<std::byte> lend() override { return next_.lend(); }
-  vmstream::Status commit(size_t count) override { return note(next_.commit(count)); }
-
-  bool has_failed() const { return failed_; }
-
- private:
-  vmstream::Status note(vmstream::Status status) {
-    if (!status) failed_ = true;
-    return status;
-  }
-
-  vmstream::ByteSink& next_;
-  bool failed_ = false;
-};
 
 // Shows what the restore tells.
 class Observer final : public vmstream::RestoreObserver {
@@ -101,7 +80,7 @@ struct Restore {
   std::unique_ptr<ByteSource> stream;
   HoldBack hold_back;  // as the input has been proved or not
   std::optional<vmstream::RequiredSigner> required_signer;
-  const Input& input;
+  Input& input;
 
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const {
@@ -115,31 +94,15 @@ struct Restore {
     return {hold_back, options.write_disks, options.accept_damaged_description};
   }
 
-  void warn_of_signatures();
   ExitStatus report(Observer& observer, const RestoreSummary& summary);
   ExitStatus fail(std::string_view subject, const Error& error);
   ExitStatus fail(const Error& error, const Observer& observer);
 };
 
-// A bad signature has failed the restore; of others it is told what they are worth.
-void Restore::warn_of_signatures() {
-  for (const auto& container : input.containers()) {
-    if (!container.openpgp) continue;
-    for (const auto& signature : container.openpgp->signatures) {
-      auto text = vmtools::signature_text(signature);
-      if (signature.status == vmstream::SignatureStatus::Good) {
-        session.messages().detail(text);
-      } else {
-        session.messages().warning(name(), text);
-      }
-    }
-  }
-}
-
 ExitStatus Restore::report(Observer& observer, const RestoreSummary& summary) {
   observer.enter("done");
   session.change_guest(kRestored);
-  warn_of_signatures();
+  vmtools::tell_signatures(session, name(), input.containers());
   if (required_signer) tell_signer(options, *required_signer, input.containers(), summary, session);
   auto used_up = claim.use_up();
   auto clock = set_clock(options, summary.run_state, limits);
@@ -192,6 +155,13 @@ GuardOptions copy_options(const Restore& restore, const vmstream::OutputFile& fi
   return options;
 }
 
+vmstream::WriteOptions write_options(const Restore& restore) {
+  return {.form = restore.options.form,
+          .coding = vmstream::Coding::None,
+          .threads = restore.options.common.threads,
+          .limits = restore.limits};
+}
+
 ExitStatus restore_to_file(Restore& restore) {
   Session& session = restore.session;
   const std::string& path = *restore.options.output;
@@ -203,16 +173,16 @@ ExitStatus restore_to_file(Restore& restore) {
     auto apart = vmstream::require_other_file(path, input);
     if (!apart) return session.fail(path, apart.error());
   }
-  auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
-  if (!file) return session.fail(path, file.error());
+  auto writer = vmstream::StateWriter::create(path, overwrite, write_options(restore));
+  if (!writer) return session.fail(path, writer.error());
   Observer observer(session, restore.name(), restore.claim);
-  BlamedSink sink(**file);
-  auto summary =
-      vmstream::restore_stream(*restore.stream, sink, &observer, copy_options(restore, **file));
+  BlamedSink sink(writer->entrance());
+  auto guard = copy_options(restore, *writer->file());
+  auto summary = vmstream::restore_stream(*restore.stream, sink, &observer, guard);
   if (!summary) return restore.fail(blamed(restore, sink, path), summary.error());
   observer.enter("sync");
-  if (auto committed = (*file)->commit_file(); !committed) {
-    return session.fail(path, committed.error());
+  if (auto published = writer->publish(); !published) {
+    return session.fail(path, published.error());
   }
   vmtools::warn_of_stale_index(session, path);
   return restore.report(observer, *summary);
@@ -245,6 +215,46 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   return wait_for_qemu(session, *qemu, program, reported);
 }
 
+constexpr uint64_t kMostDomainBytes = vmstream::IndexReader::kMostDomainBytes;
+
+// From a file of the user's, or the one that is restored.
+vmstream::Result<std::string> describe_domain(const Options& options, Input& input,
+                                              WaitLimits limits) {
+  if (options.domain_xml)
+    return read_text(*options.domain_xml, kMostDomainBytes, "a domain's description", limits);
+  auto recorded = input.recorded_domain();
+  if (!recorded) return recorded.error();
+  if (*recorded) return std::move(**recorded);
+  return Error{
+      .code = vmstream::Errc::Usage,
+      .message = "it does not say what its domain is made of: --xml FILE is needed",
+      .hint = "virsh dumpxml --migratable --security-info DOMAIN prints it, while it runs"};
+}
+
+// libvirt stops every domain that it saves, and notes in its image whether it ran.
+RestoreOptions domain_options(const Restore& restore) {
+  RestoreOptions options = restore.guest_options();
+  if (options.run_state != vmstream::RunState::AsSaved) return options;
+  for (const auto& container : restore.input.containers()) {
+    if (!container.libvirt || !container.libvirt->was_running) continue;
+    bool ran = *container.libvirt->was_running;
+    options.run_state = ran ? vmstream::RunState::Running : vmstream::RunState::Paused;
+  }
+  return options;
+}
+
+ExitStatus restore_to_libvirt(Restore& restore) {
+  Session& session = restore.session;
+  auto xml = describe_domain(restore.options, restore.input, restore.limits);
+  if (!xml) return restore.fail(restore.options.domain_xml.value_or(restore.name()), xml.error());
+  Observer observer(session, restore.name(), restore.claim);
+  vmstream::DomainPlan plan{.uri = *restore.options.libvirt, .xml = std::move(*xml)};
+  auto summary =
+      vmstream::restore_domain(*restore.stream, plan, domain_options(restore), &observer);
+  if (!summary) return restore.fail(summary.error(), observer);
+  return restore.report(observer, *summary);
+}
+
 // What this tool is told of the file, as a shell takes it.
 std::string input_words(const Options& options) {
   if (options.exec) return "--exec " + quote_for_shell(*options.exec);
@@ -265,6 +275,10 @@ std::string explain_plain(const Options& options) {
 }
 
 std::string load_explanation(const Options& options, const vmstream::QmpAddress* address) {
+  if (options.libvirt) {
+    return vmstream::explain_restore(input_words(options), {.uri = *options.libvirt, .xml = {}},
+                                     run_options(options));
+  }
   if (!address && options.qemu.empty()) return explain_plain(options);
   if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   if (options.resume_lazy) return vmstream::explain_lazy_recovery(*address);
@@ -297,12 +311,13 @@ ExitStatus explain(const Options& options, Session& session) {
 
 ExitStatus run(Restore& restore) {
   if (restore.options.qmp) return restore_to_monitor(restore);
+  if (restore.options.libvirt) return restore_to_libvirt(restore);
   if (!restore.options.qemu.empty()) return restore_to_new_qemu(restore);
   return restore.options.to_stdout() ? restore_to_stdout(restore) : restore_to_file(restore);
 }
 
 bool is_copy(const Options& options) {
-  return !options.qmp && options.qemu.empty() && !options.to_stdout();
+  return !options.has_guest() && !options.to_stdout();
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
@@ -18,8 +19,19 @@
 
 namespace vmstream {
 
+/// What a file is made of.
+enum class FileForm {
+  Qevm,  ///< the stream, packed or not
+  /// The stream with a place for each page, as QEMU 9.0 and later writes it (mapped-ram): a regular
+  /// file, neither packed nor encrypted. See StateWriter::leave_index_beside().
+  MappedRam,
+};
+/// "qevm", "mapped-ram".
+std::string_view name_of(FileForm form);
+
 /// What the plain stream is made into.
 struct WriteOptions {
+  FileForm form = FileForm::Qevm;
   Coding coding = Coding::Zstd;
   std::optional<int> level = std::nullopt;  ///< default: the coding's own
   /// A shell's command that packs instead: what it reads from stdin it prints packed.
@@ -46,6 +58,8 @@ struct WriteOptions {
 /// Memory: that of the encoder.
 class StateWriter {
  public:
+  /// Errc::Usage where the form does not go with the other options or with the target.
+  ///
   /// A file of mode 0600 that appears under its name with publish(), see OutputFile; devices and
   /// FIFOs are written in place.
   static Result<StateWriter> create(const std::string& path, Overwrite overwrite,
@@ -65,8 +79,9 @@ class StateWriter {
   /// Whether the file has a place for an index: then finish() of the entrance needs it.
   bool wants_index() const;
   void set_index(StateIndex index);
-  /// After publish(), for a file without such a place: leaves the index that was set beside it.
-  /// Nothing of that name is replaced but, where that is wanted, an index.
+  /// After publish(), for a file without such a place: leaves the index that was set beside it. Of
+  /// a mapped-ram file that entrance() has written, places are looked up in the file. Nothing of
+  /// that name is replaced but, where that is wanted, an index.
   Status leave_index_beside(Overwrite overwrite) const;
 
   /// After entrance().finish(): the file as it is on the disk, to be read once from front to end.

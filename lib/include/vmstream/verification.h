@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
+#include <vmstream/byte_source.h>
 #include <vmstream/problems.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/visitor.h>
@@ -75,5 +77,25 @@ class Verifier final : public VisitorList {
 /// not empty, has that digest. The error of damage is that of the first problem.
 Status verify_stream(ByteSource& plain, const std::string& sha256 = {},
                      const ScanOptions& options = {}, Wanted wanted = Wanted::Whole);
+
+/// Hands a stream on while it is judged, for whoever makes something of it: in place of the clean
+/// end comes an error unless the stream is whole and agrees with itself, and bytes behind its end
+/// are left out. Nothing is handed on that the parser has not recognised. Memory: what StreamParser
+/// keeps, twice.
+class VerifiedSource final : public ByteSource {
+ public:
+  explicit VerifiedSource(std::unique_ptr<ByteSource> stream);
+  ~VerifiedSource() override;
+
+  Result<size_t> read(std::span<std::byte> into) override;
+  Result<std::span<const std::byte>> next() override;
+
+  /// What was found; empty before the clean end.
+  const std::optional<Verification>& found() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace vmstream

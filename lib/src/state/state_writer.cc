@@ -11,6 +11,7 @@
 #include "codec/indexed_encoder.h"
 #include "pipeline/digesting_sink.h"
 #include "state/index_tables.h"
+#include "state/mapped_ram_sink.h"
 
 namespace vmstream {
 namespace {
@@ -80,6 +81,7 @@ class Entrance final : public ByteSink {
 }  // namespace
 
 // entrance -> coder -> OpenPGP -> counted -> digest -> file or another sink
+// entrance -> mapped -> file, by position
 struct StateWriter::State {
   WriteOptions options;
   std::optional<StateIndex> index = {};  // the encoder asks for it
@@ -91,11 +93,12 @@ struct StateWriter::State {
   std::unique_ptr<CountingSink> counted = nullptr;
   std::unique_ptr<ByteSink> openpgp = nullptr;
   std::unique_ptr<ByteSink> coder = nullptr;
+  std::unique_ptr<MappedRamSink> mapped = nullptr;
   std::unique_ptr<Entrance> entrance = nullptr;
 
   bool has_place_for_index() const {
     bool coded = options.coding == Coding::Gzip || options.coding == Coding::Zstd;
-    return options.indexed && !options.filter && coded;
+    return options.indexed && !options.filter && coded && options.form == FileForm::Qevm;
   }
   ByteSink& last_stage() {
     if (coder) return *coder;
@@ -103,7 +106,9 @@ struct StateWriter::State {
     return *counted;
   }
 
+  Status check_form() const;
   Status open_stages(ByteSink& far_end);
+  Status open_mapped();
   Status open_openpgp();
   Status open_coder();
   Result<std::vector<std::byte>> make_index(const BlockTable& blocks) const;
@@ -116,6 +121,22 @@ Status StateWriter::State::open_stages(ByteSink& far_end) {
   if (auto opened = open_openpgp(); !opened) return opened;
   if (auto opened = open_coder(); !opened) return opened;
   entrance = std::make_unique<Entrance>(last_stage());
+  return ok();
+}
+
+// Places in a file are of no use anywhere else.
+Status StateWriter::State::check_form() const {
+  if (options.form == FileForm::Qevm) return ok();
+  bool is_packed = options.coding != Coding::None || options.filter || options.openpgp;
+  if (is_packed) return Error{Errc::Usage, "a mapped-ram file is neither packed nor encrypted"};
+  if (options.most_bytes) return Error{Errc::Usage, "a mapped-ram file has no limit of its size"};
+  if (file && !file->is_in_place()) return ok();
+  return Error{Errc::Usage, "a mapped-ram file is written by position: it needs a regular file"};
+}
+
+Status StateWriter::State::open_mapped() {
+  mapped = std::make_unique<MappedRamSink>(*file, options.digest, options.limits);
+  entrance = std::make_unique<Entrance>(*mapped);
   return ok();
 }
 
@@ -148,6 +169,10 @@ Result<std::vector<std::byte>> StateWriter::State::make_index(const BlockTable& 
   return serialise(*index, {.blocks = options.coding == Coding::Gzip ? &blocks : nullptr});
 }
 
+std::string_view name_of(FileForm form) {
+  return form == FileForm::MappedRam ? "mapped-ram" : "qevm";
+}
+
 StateWriter::StateWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
 StateWriter::StateWriter(StateWriter&&) noexcept = default;
 StateWriter::~StateWriter() = default;
@@ -162,13 +187,17 @@ Result<StateWriter> StateWriter::create(const std::string& path, Overwrite overw
 Result<StateWriter> StateWriter::create(std::unique_ptr<OutputFile> file, WriteOptions options) {
   auto state = std::make_unique<State>(State{.options = std::move(options)});
   state->file = std::move(file);
-  if (auto opened = state->open_stages(*state->file); !opened) return opened.error();
+  if (auto possible = state->check_form(); !possible) return possible.error();
+  bool is_mapped = state->options.form == FileForm::MappedRam;
+  auto opened = is_mapped ? state->open_mapped() : state->open_stages(*state->file);
+  if (!opened) return opened.error();
   return StateWriter(std::move(state));
 }
 
 Result<StateWriter> StateWriter::create(std::unique_ptr<ByteSink> target, WriteOptions options) {
   auto state = std::make_unique<State>(State{.options = std::move(options)});
   state->elsewhere = std::move(target);
+  if (auto possible = state->check_form(); !possible) return possible.error();
   if (auto opened = state->open_stages(*state->elsewhere); !opened) return opened.error();
   return StateWriter(std::move(state));
 }
@@ -193,7 +222,10 @@ Status StateWriter::leave_index_beside(Overwrite overwrite) const {
   if (!written) return written.error();
   auto mark = FileMark::of(**written);
   if (!mark) return mark.error();
-  auto bytes = serialise(*state_->index, {.mark = &*mark});
+  Result<StateIndex> index = *state_->index;
+  if (state_->mapped) index = index_of_mapped(**written, *state_->index, sha256());
+  if (!index) return index.error();
+  auto bytes = serialise(*index, {.mark = &*mark});
   if (!bytes) return bytes.error();
   return publish_sidecar(sidecar_path(path), *bytes, overwrite);
 }
@@ -219,9 +251,10 @@ Status StateWriter::publish() {
   return state_->file->commit_file();
 }
 uint64_t StateWriter::bytes_written() const {
-  return state_->counted->count();
+  return state_->mapped ? state_->mapped->length() : state_->counted->count();
 }
 std::string StateWriter::sha256() const {
+  if (state_->mapped) return state_->mapped->sha256();
   return state_->digest ? state_->digest->sha256() : std::string();
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include <vmstream/format.h>
+#include <vmstream/result.h>
 #include "format/ram/list_progress.h"
 
 namespace vmstream {
@@ -48,6 +49,14 @@ class SentMemory {
     return !has_end_ && !may_lack_pages && sent_bytes_ < announced_bytes_;
   }
   uint64_t missing_bytes() const { return announced_bytes_ - sent_bytes_; }  ///< at least
+  /// Errc::Unsupported for such a stream, where the guest itself is wanted.
+  Status check() const {
+    if (!is_elsewhere()) return ok();
+    return Error{Errc::Unsupported,
+                 "the guest's memory is not in this stream: its pages went over other connections "
+                 "(multifd)",
+                 offset_};
+  }
   /// Of the block list.
   uint64_t offset() const { return offset_; }
 

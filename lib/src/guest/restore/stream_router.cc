@@ -289,12 +289,7 @@ Status StreamRouter::on_problem(const Problem& problem) {
 
 Status StreamRouter::check_whole() const {
   if (contradiction_) return *contradiction_;
-  if (memory_.is_elsewhere()) {
-    return Error{Errc::Unsupported,
-                 "the guest's memory is not in this stream: its pages went over other connections "
-                 "(multifd)",
-                 memory_.offset()};
-  }
+  if (auto there = memory_.check(); !there) return there;
   if (!advised_ && memory_.lacks_end()) {
     return malformed(memory_.offset(), fmt::format("section 'ram' has no END, and at least {} "
                                                    "bytes of memory have not come",

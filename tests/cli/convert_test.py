@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: MIT
+"""vmdump --from: a state file that is made into another."""
+
+import hashlib
+import json
+import os
+import subprocess
+import unittest
+
+from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, USAGE, ToolTest, stream, tool)
+
+STREAM = stream()
+BIG_STREAM = stream(pages=4096)
+
+
+class ConvertTest(ToolTest):
+    def save(self, name, *options, stdin=STREAM):
+        self.assert_status(DONE, self.run_tool("vmdump", "--stdin", "-o", name, *options, stdin=stdin))
+        return name
+
+    def convert(self, source, target, *options, **more):
+        return self.run_tool("vmdump", "--from", source, "-o", target, *options, **more)
+
+    def plain(self, name):
+        ran = self.run_tool("vmrestore", name)
+        self.assert_status(DONE, ran)
+        return ran.stdout
+
+
+class Recoding(ConvertTest):
+    def test_any_coding_becomes_any_other(self):
+        for source in ("a.gz", "a.bz2", "a.zst"):
+            self.save(source)
+        self.write("a.qevm", STREAM)
+        self.shell("xz -k a.qevm && lz4 -q a.qevm a.lz4 && gzip -k a.qevm && gzip -c a.zst > twice.gz")
+        for source, target in (("a.gz", "b.zst"), ("a.bz2", "b.gz"), ("a.zst", "b.bz2"), ("a.qevm", "b.zst"),
+                               ("a.qevm.xz", "b.gz"), ("a.lz4", "b.zst"), ("a.qevm.gz", "b.bz2"),
+                               ("twice.gz", "b.zst")):
+            with self.subTest(source=source, target=target):
+                ran = self.convert(source, target, "--force", "--verify")
+                self.assert_status(DONE, ran)
+                self.assert_silent(ran)
+                self.assertEqual(STREAM, self.plain(target))
+        ran = self.convert("a.zst", "b", "-c", "none")
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, self.read("b"))
+
+    def test_there_and_back_gives_the_same_bytes(self):
+        self.save("a.zst", "--no-index", stdin=BIG_STREAM)
+        for source, target in (("a.zst", "b.gz"), ("b.gz", "c.bz2"), ("c.bz2", "d.zst")):
+            self.assert_status(DONE, self.convert(source, target, "--no-index"))
+        self.assertEqual(self.read("a.zst"), self.read("d.zst"))
+
+    def test_stdin_stdout_and_commands(self):
+        ran = self.convert("-", "-", stdin=STREAM)
+        self.assert_status(DONE, ran)
+        self.write("a.zst", ran.stdout)
+        self.assertEqual(STREAM, self.plain("a.zst"))
+        ran = self.run_tool("vmdump", "--from", "a.zst", "--exec", "cat > b.part", "--then",
+                            "mv b.part b.zst", "--filter", "gzip -c")
+        self.assert_status(DONE, ran)
+        self.assertEqual(STREAM, self.shell("gzip -dc < b.zst").stdout)
+
+    def test_compact_writes_each_page_once(self):
+        twice = STREAM.replace(b"\0\0\0\0\0\0\0\x10\x7e\0\0\0\2\3\0\0\0\2", b"\0\0\0\0\0\0\0\x10\x7e\0\0\0\2"
+                               b"\2\0\0\0\2" + b"\0\0\0\0\0\0\0\x08\6pc.ram" + bytes(range(256)) * 16 +
+                               b"\0\0\0\0\0\0\0\x10\x7e\0\0\0\2\3\0\0\0\2")
+        self.assertEqual(len(STREAM) + 4096 + 33, len(twice))
+        self.write("a", twice)
+        self.assert_status(DONE, self.convert("a", "b.zst", "--compact", "--verify"))
+        self.assertLess(len(self.plain("b.zst")), len(STREAM) + 64)
+        images = []
+        for name in ("a", "b.zst"):
+            ran = self.run_tool("vmstream-inspect", "extract", "ram", name, "--block", "pc.ram", "-o",
+                                name + ".ram")
+            self.assert_status(DONE, ran)
+            images.append(self.read(name + ".ram"))
+        self.assertEqual(images[0], images[1])
+
+    def test_the_summary(self):
+        self.save("a.gz")
+        ran = self.convert("a.gz", "b.zst", "--json")
+        self.assert_status(DONE, ran)
+        summary = json.loads(ran.stdout)
+        self.assertEqual("vmstream.dump/1", summary["schema"])
+        self.assertEqual(("a.gz", "b.zst"), (summary["from"], summary["file"]))
+        self.assertEqual(["gzip", "qevm"], [each["type"] for each in summary["containers"]])
+        self.assertEqual(hashlib.sha256(STREAM).hexdigest(), summary["sha256"])
+        self.assertEqual(hashlib.sha256(self.read("b.zst")).hexdigest(), summary["file_sha256"])
+        for key in ("mode", "pause_seconds", "ended_by"):
+            self.assertIsNone(summary[key])
+
+
+class MappedRam(ConvertTest):
+    def image(self, name):
+        ran = self.run_tool("vmstream-inspect", "extract", "ram", name, "--block", "pc.ram", "-o", "image", "--force")
+        self.assert_status(DONE, ran)
+        return self.read("image")
+
+    def test_there_and_back_is_the_same_guest(self):
+        self.save("a.gz", stdin=BIG_STREAM)
+        ran = self.convert("a.gz", "b", "--to", "mapped-ram", "--verify", "--json")
+        self.assert_status(DONE, ran)
+        summary = json.loads(ran.stdout)
+        self.assertEqual(("mapped-ram", "none"), (summary["container"], summary["coding"]))
+        self.assertEqual(hashlib.sha256(self.read("b")).hexdigest(), summary["sha256"])
+        self.assertEqual((len(self.read("b")),) * 2, (summary["file_bytes"], summary["stream_bytes"]))
+        self.assertLess(summary["disk_bytes"], summary["file_bytes"])
+        self.assertEqual(["a.gz", "b", "b.vmsx"], self.files())
+        self.assert_status(DONE, self.convert("b", "c.zst"))
+        self.assert_status(DONE, self.run_tool("vmrestore", "c.zst", "--to", "mapped-ram", "-o", "d"))
+        images = {self.image(name) for name in ("a.gz", "b", "c.zst", "d")}
+        self.assertEqual(1, len(images))
+
+    def test_what_does_not_go_with_it(self):
+        for options in (["-c", "zstd"], ["--filter", "cat"], ["-e", "key"], ["--compact"], ["--max-size", "1G"]):
+            self.assert_fails(USAGE, self.convert("a", "b", "--to", "mapped-ram", *options), "mapped-ram")
+        for target in ("-", "b.zst", "b.gz", "b.gpg"):
+            self.assert_status(USAGE, self.convert("a", target, "--to", "mapped-ram"))
+        self.write("a", STREAM)
+        for target in ("-", "/dev/null"):
+            ran = self.run_tool("vmrestore", "a", "--to", "mapped-ram", "-o", target)
+            self.assert_fails(USAGE, ran)
+
+    def test_a_damaged_file_gives_none(self):
+        self.write("a", BIG_STREAM[:-1])
+        self.assert_fails(MALFORMED, self.convert("a", "b", "--to", "mapped-ram"), "a")
+        self.assert_fails(MALFORMED, self.run_tool("vmrestore", "a", "--to", "mapped-ram", "-o", "b"), "a")
+        self.assertEqual(["a"], self.files())
+
+
+class Refusing(ConvertTest):
+    def assert_gives_nothing(self, status, ran, *words):
+        self.assert_fails(status, ran, *words)
+        self.assertNotIn("b.zst", self.files())
+
+    def test_a_cut_file_gives_nothing(self):
+        self.save("a.zst")
+        whole = self.read("a.zst")
+        for name, content in (("cut", STREAM[:-1]), ("cut.zst", whole[:len(whole) // 2]), ("none", b"")):
+            self.write(name, content)
+            self.assert_gives_nothing(MALFORMED, self.convert(name, "b.zst"), name)
+            ran = self.run_tool("vmdump", "--from", "-", "-o", "b.zst", stdin=content)
+            self.assert_gives_nothing(MALFORMED, ran, "stdin")
+
+    def test_a_changed_file_gives_nothing(self):
+        self.save("a.zst")
+        content = bytearray(self.read("a.zst"))
+        content[len(content) // 3] ^= 1
+        self.write("a.zst", content)
+        self.assert_gives_nothing(MALFORMED, self.convert("a.zst", "b.zst"), "a.zst")
+
+    def test_a_stream_that_contradicts_itself_gives_nothing(self):
+        page = b"\0\0\0\0\0\0\x10\x28"  # the second, and then behind the end
+        self.write("a", STREAM.replace(page, b"\0\0\x7f\0\0\0\x10\x28", 1))
+        self.assert_gives_nothing(MALFORMED, self.convert("a", "b.zst"), "a", "offset")
+
+    def test_a_command_does_not_take_a_part_for_the_whole(self):
+        self.write("cut", BIG_STREAM[:-1])
+        ran = self.run_tool("vmdump", "--from", "cut", "-c", "none", "--exec", "cat > part && mv part whole")
+        self.assert_fails(MALFORMED, ran, "cut")
+        self.assertNotIn("whole", self.files())
+
+    def test_what_is_no_state_file(self):
+        self.write("a", b"hello, world\n" * 100)
+        self.assert_gives_nothing(MALFORMED, self.convert("a", "b.zst"), "a", "not a state file")
+        self.assert_gives_nothing(ENVIRONMENT, self.convert("missing", "b.zst"), "missing")
+
+    def test_the_file_itself_is_not_overwritten(self):
+        self.save("a.zst")
+        before = self.read("a.zst")
+        self.assert_fails(REFUSED, self.convert("a.zst", "a.zst", "--force"), "the file that is read")
+        self.assertEqual(before, self.read("a.zst"))
+
+    def test_a_used_file_is_not_copied(self):
+        self.save("a.zst")
+        os.rename(self.folder / "a.zst", self.folder / "a.zst.restored")
+        self.assert_gives_nothing(REFUSED, self.convert("a.zst.restored", "b.zst"), "restored")
+
+    def test_bytes_behind_the_stream_are_left_out(self):
+        for length in (1, 511, 3 << 20):
+            self.write("a", STREAM + b"old" * length)
+            ran = self.convert("a", "b.zst", "--force")
+            self.assert_status(DONE, ran)
+            self.assertIn(f"{3 * length} bytes behind the end", ran.stderr.decode())
+            self.assertEqual(STREAM, self.plain("b.zst"))
+
+    def test_options_about_a_guest_are_refused(self):
+        for options in (["--qmp", "x"], ["--stdin"], ["--mode", "live"], ["--after", "quit"], ["--max-bandwidth", "1M"],
+                        ["--disk-snapshot", "."], ["--dry-run"], ["--explain"], ["--mapped-ram"],
+                        ["--max-passes", "2"]):
+            with self.subTest(options):
+                self.assert_gives_nothing(USAGE, self.convert("a", "b.zst", *options), options[0])
+        ran = self.run_tool("vmdump", "--stdin", "-o", "b.zst", "--require-signature", "x", stdin=STREAM)
+        self.assert_gives_nothing(USAGE, ran, "--require-signature needs --from")
+
+
+class Interrupting(ConvertTest):
+    def test_a_source_that_falls_silent_can_be_given_up(self):
+        with subprocess.Popen([tool("vmdump"), "--from", "-", "-o", "b.zst", "--timeout", "200ms"],
+                              stdin=subprocess.PIPE, cwd=self.folder, stderr=subprocess.PIPE) as running:
+            running.stdin.write(BIG_STREAM[:1 << 20])
+            running.stdin.flush()
+            self.assertEqual(ENVIRONMENT, running.wait(timeout=30))
+            self.assertIn(b"stdin", running.stderr.read())
+        self.assertEqual([], self.files())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// A stream that comes without a monitor: on stdin, or out of a state file that is made into
+// another.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <vmstream/file_claim.h>
+#include <vmstream/state_file.h>
+#include <vmstream/verification.h>
+#include "common/tool.h"
+#include "vmdump/destination.h"
+#include "vmdump/options.h"
+
+namespace vmdump {
+
+/// Of a state file, the stream that a QEMU could be sent, judged on its way: it ends well only if
+/// the file has proved sound, whatever it is wrapped in. Nobody can claim the file meanwhile.
+class Arrival {
+ public:
+  /// `passphrase` opens an encrypted file; null: gpg's agent knows it.
+  static vmstream::Result<Arrival> open(const Options& options, const Passphrase& passphrase,
+                                        vmstream::WaitLimits limits);
+
+  vmstream::ByteSource& stream() { return *stream_; }
+  /// In messages.
+  static std::string name(const Options& options);
+  /// The layers around it; none on stdin.
+  std::vector<vmstream::Container> containers() const;
+
+  /// Enters into the index of what was read how the guest was captured, as the file's own index has
+  /// it, provided that this one is of the same guest.
+  void describe(vmstream::StateIndex& index) const;
+  /// After the good end: what a person should know of the file.
+  void tell(vmtools::Session& session, const std::string& name) const;
+
+ private:
+  Arrival() = default;
+
+  std::optional<vmstream::FileShare> share_;
+  std::optional<vmstream::StateFile> file_;
+  // Of the file's own index.
+  std::optional<vmstream::StateFacts> facts_;
+  std::optional<std::string> domain_xml_;
+  std::unique_ptr<vmstream::ByteSource> stream_;
+  const vmstream::VerifiedSource* verified_ = nullptr;  // the same, of a file
+};
+
+}  // namespace vmdump
