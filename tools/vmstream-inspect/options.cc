@@ -9,17 +9,16 @@
 #include <limits>
 
 #include <vmstream/text.h>
-#include "common/nearest.h"
 
 namespace vminspect {
 
+using vmstream::did_you_mean;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Status;
 using vmtools::add_common_options;
 using vmtools::add_passphrase_options;
 using vmtools::CommandLine;
-using vmtools::did_you_mean;
 using vmtools::ToolText;
 
 namespace {
