@@ -22,11 +22,12 @@ BELOW = {
     "pipeline": {"base", "io"},
     "format": {"base", "io"},
     "codec": {"base", "io", "pipeline"},
+    "container": {"base", "io", "pipeline", "codec"},
     "crypto": {"base", "io", "pipeline"},
-    "state": {"base", "io", "pipeline", "format", "codec", "crypto"},
-    "guest": {"base", "io", "pipeline", "format", "codec", "crypto", "state"},
-    "analysis": {"base", "io", "pipeline", "format", "codec", "crypto", "state"},
-    "door": {"base", "io", "pipeline", "format", "codec", "crypto", "state", "guest", "analysis"},
+    "state": {"base", "io", "pipeline", "format", "codec", "container", "crypto"},
+    "guest": {"base", "io", "pipeline", "format", "codec", "container", "crypto", "state"},
+    "analysis": {"base", "io", "pipeline", "format", "codec", "container", "crypto", "state"},
+    "door": {"base", "io", "pipeline", "format", "codec", "container", "crypto", "state", "guest", "analysis"},
 }
 
 # The layer that each public header belongs to. A new header must be entered here.
@@ -36,6 +37,7 @@ PUBLIC = {
     "io": "byte_sink byte_source command file_claim file_digest output_file random_source",
     "format": "device_state format parser stream_statistics visitor vmdesc writer",
     "codec": "codec",
+    "container": "image_snapshot",
     "crypto": "openpgp",
     "state": "guest_memory indexing page_map ram_image saved_disk state_file state_index state_writer",
     "guest": "capture lazy_restore qmp restore",

@@ -14,6 +14,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
+#include <vmstream/image_snapshot.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/random_source.h>
@@ -27,10 +28,23 @@ struct Container {
   /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4"), "openpgp", "qevm"; "multifd" for a page
   /// channel; "offset" for a file whose owner has put bytes of its own in front of the stream, as
   /// QEMU's "file:NAME,offset=N" lets them.
+  /// "qcow2" for a disk image that holds the stream in a snapshot.
   std::string type;
   uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
   /// Of "openpgp" only. Complete once the stream has been read to its end.
   std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
+  std::shared_ptr<const ImageSnapshot> snapshot =
+      nullptr;  ///< of "qcow2" only: the one that is read
+};
+
+/// A state file as people name it: FILE, or FILE#SNAPSHOT for an internal snapshot of a disk image.
+struct StateName {
+  std::string file;
+  std::optional<std::string> snapshot = std::nullopt;  ///< its name or its id
+
+  /// A file that has all of `text` for its name comes first. Else the name of the file is as much
+  /// of it before a '#' as there is a file for.
+  static StateName parse(const std::string& text);
 };
 
 /// How a file is opened.
@@ -39,6 +53,9 @@ struct OpenOptions {
   unsigned nesting = 4;  ///< containers within containers; stops a file that never ends unwrapping
   /// Whether a page channel of a multifd migration is taken too, whose last container is "multifd".
   bool page_channels = false;
+  /// Of a qcow2 image, the snapshot whose state is read, by its name or id: Errc::Usage for any
+  /// other file. Default: the only one that holds a state.
+  std::optional<std::string> snapshot = std::nullopt;
   bool decrypt = true;  ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
   OpenPgpReadOptions openpgp = {};
   /// Where one is set, the stream ends well only if one of the OpenPGP containers carries a good
@@ -93,7 +110,7 @@ struct MadeIndex {
 /// Opening reads nothing. The first bytes of the file tell what it is, never its name.
 class StateFile {
  public:
-  /// A file, a block device, a FIFO.
+  /// A file, a block device, a FIFO; or a snapshot of a disk image, see StateName.
   static Result<StateFile> open(const std::string& path, OpenOptions options = {});
   /// What has been opened already: a file, or bytes that come once.
   static StateFile open(OpenedInput input, OpenOptions options = {});
@@ -106,6 +123,12 @@ class StateFile {
   /// that come once.
   Result<StateFile> again() const;
   Result<StateFile> again(OpenOptions options) const;
+
+  /// The snapshots of a qcow2 image; empty for any other file.
+  Result<std::optional<ImageSnapshots>> snapshots();
+  /// What those should know who take what is read for the state of a guest: of an image that a QEMU
+  /// writes to, or that was not closed, or whose tables contradict each other.
+  std::vector<std::string> warnings();
 
   /// Whether it is a file or a block device; anything else gives its stream once.
   bool can_be_reread() const;

@@ -35,7 +35,8 @@ constexpr std::array<Foreign, 6> kForeign{{
     {"\x89LZO\0\r\n\x1a\n"sv, "an lzop file", true, "unpack it with 'lzop -d' first"},
     {"LibvirtQemudSave"sv, "a libvirt save image", true, kVirsh},
     {"LibvirtQemudPart"sv, "an unfinished libvirt save image", true, kVirsh},
-    {"QFI\xfb"sv, "a qcow2 image", true, "load its snapshot with QEMU's -loadvm"},
+    {"QFI\xfb"sv, "a qcow2 image", true,
+     "a snapshot is read by position: put the image into a file, and read FILE#SNAPSHOT"},
     {kChannelMagic, "a multifd channel with pages only", true, kChannel},
     {"\x7f\x45\x4c\x46"sv, "an ELF file", false, ""},
 }};
