@@ -9,6 +9,7 @@ complete -c vmrestore -l passphrase-fd -d 'descriptor to read the passphrase fro
 complete -c vmrestore -l once -d 'use the file once only'
 complete -c vmrestore -s o -l output -d 'plain stream to write' -r
 complete -c vmrestore -l qmp -d 'monitor of a waiting QEMU' -r
+complete -c vmrestore -l into -d 'save the loaded guest as a snapshot of a disk' -r
 complete -c vmrestore -l force -d 'overwrite; write to a terminal'
 complete -c vmrestore -l cont -d 'let the guest run after the load'
 complete -c vmrestore -l paused -d 'leave the guest paused'

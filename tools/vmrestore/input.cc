@@ -6,6 +6,7 @@
 #include <vmstream/command.h>
 #include <vmstream/indexing.h>
 #include <vmstream/verification.h>
+#include "common/around_file.h"
 #include "common/progress.h"
 #include "common/terminal.h"
 
@@ -82,7 +83,10 @@ Result<Input> Input::open(const Options& options, const InputClaim& claim, OpenO
   if (!input->file && options.verify_first) {
     return Error{Errc::Usage, "--verify-first reads twice: this is no regular file or device"};
   }
-  if (input->file) how.sidecar = vmstream::sidecar_path(*options.file);
+  if (input->file) {
+    how.sidecar = vmstream::sidecar_path(*options.file);
+    how.snapshot = claim.snapshot();
+  }
   return Input(options, StateFile::open(std::move(*input), std::move(how)));
 }
 
@@ -113,6 +117,10 @@ std::vector<vmstream::SavedDisk> Input::recorded_disks() {
   if (!index) return {};
   auto facts = index->read_facts();
   return facts ? facts->capture.disks : std::vector<vmstream::SavedDisk>();
+}
+
+void Input::tell_of_image(Session& session) {
+  vmtools::tell_of_image(session, input_name(options_), file_, true);
 }
 
 // A signature is the last thing of a file.

@@ -39,6 +39,8 @@ class Input {
   std::unique_ptr<vmstream::ByteSource> open_again(vmstream::WaitLimits limits) const;
   /// Disks that were snapshotted with the save, as the index says; none where it cannot be read.
   std::vector<vmstream::SavedDisk> recorded_disks();
+  /// Of a disk image that holds the stream in a snapshot, what should be known of it.
+  void tell_of_image(vmtools::Session& session);
   /// How much of the stream has to wait for its end.
   vmstream::HoldBack hold_back() const;
   /// The layers around the stream, once that was opened.

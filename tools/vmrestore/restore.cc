@@ -17,6 +17,7 @@
 #include "vmrestore/claim.h"
 #include "vmrestore/guest.h"
 #include "vmrestore/input.h"
+#include "vmrestore/into.h"
 #include "vmrestore/report.h"
 
 namespace vmrestore {
@@ -89,7 +90,8 @@ class Observer final : public vmstream::RestoreObserver {
 // What the command line alone tells of it.
 RestoreOptions run_options(const Options& options) {
   bool starts = !options.qemu.empty() && vmstream::starts_guest(options.qemu);
-  return {.run_state = options.run_state, .start_last = starts};
+  auto run_state = options.into ? vmstream::RunState::Paused : options.run_state;
+  return {.run_state = run_state, .start_last = starts};
 }
 
 // What all the ways of a restore work with.
@@ -196,7 +198,8 @@ ExitStatus restore_to_file(Restore& restore) {
   const std::string& path = *restore.options.output;
   auto overwrite =
       restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
-  auto apart = vmstream::require_other_file(path, restore.options.file.value_or("-"));
+  auto apart = vmstream::require_other_file(
+      path, vmstream::StateName::parse(restore.options.file.value_or("-")).file);
   if (!apart) return session.fail(path, apart.error());
   auto file = vmstream::OutputFile::create(path, overwrite, restore.limits);
   if (!file) return session.fail(path, file.error());
@@ -218,9 +221,15 @@ ExitStatus restore_to_monitor(Restore& restore) {
   const std::string& monitor = *restore.options.qmp;
   auto qmp = connect_to_qemu(session, monitor, restore.limits);
   if (!qmp) return session.fail(monitor, qmp.error());
+  auto target = find_target(restore.options, *qmp);
+  if (!target) return session.fail(*restore.options.into, target.error());
   Observer observer(session, restore.name(), restore.claim);
   auto summary = vmstream::restore_guest(*restore.stream, *qmp, restore.guest_options(), &observer);
   if (!summary) return restore.fail(summary.error(), observer);
+  if (*target) {
+    auto saved = save_into(**target, session, restore.options, *qmp, restore.limits);
+    if (!saved) return restore.fail(*restore.options.into, saved.error());
+  }
   return restore.report(observer, *summary);
 }
 
@@ -229,12 +238,20 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   const std::string& program = restore.options.qemu[0];
   auto qemu = start_qemu(session, restore.options, restore.limits);
   if (!qemu) return session.fail(program, qemu.error());
+  auto target = find_target(restore.options, qemu->qmp());
+  if (!target) return session.fail(*restore.options.into, target.error());
   auto reported = ExitStatus::Done;
   {
     Observer observer(session, restore.name(), restore.claim);
     auto summary =
         vmstream::restore_guest(*restore.stream, qemu->qmp(), restore.guest_options(), &observer);
     if (!summary) return restore.fail(summary.error(), observer);
+    if (*target) {
+      auto saved = save_into(**target, session, restore.options, qemu->qmp(), restore.limits);
+      if (!saved) return restore.fail(*restore.options.into, saved.error());
+      auto told = qemu->qmp().execute("quit");
+      if (!told) return restore.fail(program, told.error());
+    }
     reported = restore.report(observer, *summary);
   }
   return wait_for_qemu(session, *qemu, program, reported);
@@ -273,7 +290,8 @@ std::string clock_explanation(const Options& options) {
 }
 
 std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
-  return load_explanation(options, address) + clock_explanation(options);
+  return load_explanation(options, address) + into_explanation(options) +
+         clock_explanation(options);
 }
 
 ExitStatus explain(const Options& options, Session& session) {
@@ -314,6 +332,7 @@ ExitStatus restore(const Options& options, Session& session) {
   auto input = Input::open(options, *claim, std::move(*how), limits);
   if (!input) return session.fail(input_name(options), input.error());
   vmtools::warn_of_changed_disks(session, input_name(options), input->recorded_disks());
+  input->tell_of_image(session);
   auto proved = input->prove_if_wanted(session);
   if (!proved) return session.fail(input_name(options), proved.error());
   auto stream = input->open_stream();

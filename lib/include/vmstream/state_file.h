@@ -14,6 +14,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
+#include <vmstream/container.h>
 #include <vmstream/image_snapshot.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/ram_image.h>
@@ -22,20 +23,6 @@
 #include <vmstream/visitor.h>
 
 namespace vmstream {
-
-/// One layer around the stream, outermost first; the last one is "qevm" itself.
-struct Container {
-  /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4"), "openpgp", "qevm"; "multifd" for a page
-  /// channel; "offset" for a file whose owner has put bytes of its own in front of the stream, as
-  /// QEMU's "file:NAME,offset=N" lets them.
-  /// "qcow2" for a disk image that holds the stream in a snapshot.
-  std::string type;
-  uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
-  /// Of "openpgp" only. Complete once the stream has been read to its end.
-  std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
-  std::shared_ptr<const ImageSnapshot> snapshot =
-      nullptr;  ///< of "qcow2" only: the one that is read
-};
 
 /// A state file as people name it: FILE, or FILE#SNAPSHOT for an internal snapshot of a disk image.
 struct StateName {
@@ -126,6 +113,8 @@ class StateFile {
 
   /// The snapshots of a qcow2 image; empty for any other file.
   Result<std::optional<ImageSnapshots>> snapshots();
+  /// The one of them that is read; null for any other file, and where that is not clear.
+  std::shared_ptr<const ImageSnapshot> chosen_snapshot();
   /// What those should know who take what is read for the state of a guest: of an image that a QEMU
   /// writes to, or that was not closed, or whose tables contradict each other.
   std::vector<std::string> warnings();

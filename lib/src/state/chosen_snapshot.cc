@@ -56,13 +56,16 @@ Result<std::optional<ImageSnapshots>> list_snapshots(RandomSource& file) {
   return std::optional(std::move(snapshots));
 }
 
-std::vector<std::string> header_warnings(const ChosenSnapshot& chosen) {
+std::optional<std::vector<std::string>> header_warnings(RandomSource& file) {
+  if (!Qcow2Image::recognise(read_head(file))) return std::nullopt;
+  auto image = Qcow2Image::read(file);
+  if (!image) return std::nullopt;
   std::vector<std::string> warnings;
-  if (chosen.state.header.corrupt) {
+  if (image->header().corrupt) {
     warnings.emplace_back(
         "QEMU has marked the image as corrupt: clusters of the state may have been overwritten");
   }
-  if (chosen.state.header.dirty) {
+  if (image->header().dirty) {
     warnings.emplace_back("the image was not closed as it should have been; it is read as it is");
   }
   return warnings;

@@ -27,7 +27,8 @@ Result<std::optional<ChosenSnapshot>> choose_snapshot(RandomSource& file,
 /// The table of an image; empty where `file` is none.
 Result<std::optional<ImageSnapshots>> list_snapshots(RandomSource& file);
 
-/// What its header says of the image that people should know.
-std::vector<std::string> header_warnings(const ChosenSnapshot& chosen);
+/// What its header says of an image that people should know; empty where `file` is none that can be
+/// read.
+std::optional<std::vector<std::string>> header_warnings(RandomSource& file);
 
 }  // namespace vmstream

@@ -131,7 +131,7 @@ vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_digested(
   auto stream = file.stream([&](std::unique_ptr<vmstream::ByteSource> bytes) {
     return digest.emplace(std::move(bytes)).source();
   });
-  if (stream && file.containers().size() == 1) digest->stop();
+  if (stream && (file.containers().size() == 1 || file.chosen_snapshot())) digest->stop();
   return stream;
 }
 
@@ -139,6 +139,7 @@ vmstream::Result<std::optional<std::string>> digest_file(const InspectOptions& o
                                                          const Subject& subject,
                                                          vmstream::FileDigest& digest) {
   if (subject.containers.size() == 1) return subject.sha256;
+  if (subject.containers.front().snapshot) return std::optional<std::string>();
   std::error_code unknown;
   // It would be read to the device's end, far behind what is saved on it.
   if (std::filesystem::is_block_file(options.file, unknown)) return std::optional<std::string>();

@@ -170,9 +170,9 @@ Result<Qcow2Header> read_header(RandomSource& file) {
 }
 
 // Reads the entries one behind the other. Each begins at a multiple of 8.
-class TableReader {
+class EntryReader {
  public:
-  TableReader(RandomSource& file, uint64_t offset) : file_(file), begin_(offset), at_(offset) {}
+  EntryReader(RandomSource& file, uint64_t offset) : file_(file), begin_(offset), at_(offset) {}
 
   Result<Qcow2Snapshot> next() {
     constexpr size_t kFixedBytes = 40;
@@ -264,7 +264,7 @@ Result<Qcow2Image> Qcow2Image::read(RandomSource& file) {
   auto header = read_header(file);
   if (!header) return header.error();
   image.header_ = *header;
-  TableReader table(file, header->snapshots_offset);
+  EntryReader table(file, header->snapshots_offset);
   for (uint32_t i = 0; i < header->snapshot_count; ++i) {
     auto snapshot = table.next();
     if (!snapshot) {
