@@ -62,7 +62,7 @@ class ClusterMap {
 
  private:
   Result<ClusterRun> find_one(uint64_t address);
-  Result<ClusterRun> find_part(uint64_t entry, uint64_t bitmap_offset, uint64_t address);
+  Result<ClusterRun> find_part(uint64_t cluster, uint64_t bitmap_offset, uint64_t address);
   Result<uint64_t> checked_cluster(uint64_t entry, uint64_t entry_offset) const;
 
   Qcow2Header header_;
