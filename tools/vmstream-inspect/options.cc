@@ -282,7 +282,8 @@ void add_options(CommandLine& line, InspectOptions& options) {
   line.group("Commands");
   for (const QuestionWord& entry : kQuestions) line.row(entry.word, entry.help);
   line.group("What is read");
-  line.row("FILE", "a saved guest, plain or compressed, or IMAGE#SNAPSHOT of a qcow2 image; - is stdin");
+  line.row("FILE",
+           "a saved guest, plain or compressed, or IMAGE#SNAPSHOT of a qcow2 image; - is stdin");
   add_passphrase_options(line, options.passphrase);
   line.flag("--digest", options.digest,
             scoped("--digest", "also compute the SHA-256 of the plain stream"));
