@@ -14,6 +14,7 @@ namespace vmtools {
 
 using nlohmann::ordered_json;
 using vmstream::escape;
+using vmstream::LibvirtImage;
 using vmstream::OpenPgpFacts;
 using vmstream::OpenPgpSignature;
 using vmstream::SavedDisk;
@@ -41,6 +42,19 @@ ordered_json signatures_json(const OpenPgpFacts& facts) {
   return list;
 }
 
+ordered_json libvirt_json(const LibvirtImage& image) {
+  return {
+      {"version", image.version},
+      {"finished", image.is_finished},
+      {"was_running", image.was_running ? ordered_json(*image.was_running) : ordered_json(nullptr)},
+      {"format", or_null(image.format)},
+      {"domain_name", or_null(escape(image.domain_name))},
+      {"uuid", or_null(escape(image.uuid))},
+      {"xml_bytes", image.xml.size()},
+      {"cookie_bytes", image.cookie.size()},
+      {"cookie_cpu", or_null(escape(image.cookie_cpu))}};
+}
+
 }  // namespace
 
 ordered_json containers_json(const std::vector<vmstream::Container>& containers) {
@@ -54,6 +68,9 @@ ordered_json containers_json(const std::vector<vmstream::Container>& containers)
       json["recipients"] = facts->complete ? ordered_json(facts->recipients) : nullptr;
       json["signatures"] = facts->complete ? signatures_json(*facts) : nullptr;
     }
+    if (const LibvirtImage* image = container.libvirt.get()) json.update(libvirt_json(*image));
+    if (!container.member.empty()) json["member"] = escape(container.member);
+    if (!container.problems.empty()) json["problems"] = container.problems;
     list.push_back(std::move(json));
   }
   return list;
@@ -83,6 +100,20 @@ void tell_of_image(Session& session, const std::string& name, vmstream::StateFil
   if (!by_itself || !chosen || is_named) return;
   session.messages().note(name,
                           "its only snapshot with a state is read, " + snapshot_text(*chosen));
+}
+
+std::string domain_text(const LibvirtImage& image) {
+  std::string name = image.domain_name.empty() ? "not named by its XML" : escape(image.domain_name);
+  return image.uuid.empty() ? name : fmt::format("{} ({})", name, escape(image.uuid));
+}
+
+std::string libvirt_text(const LibvirtImage& image) {
+  std::string text = fmt::format("version {}", image.version);
+  if (!image.is_finished) text += ", UNFINISHED";
+  if (!image.format.empty()) text += ", format " + image.format;
+  if (image.was_running) text += *image.was_running ? ", was running" : ", was paused";
+  if (!image.cookie_cpu.empty()) text += ", processor " + escape(image.cookie_cpu);
+  return text;
 }
 
 std::string signature_text(const OpenPgpSignature& signature) {

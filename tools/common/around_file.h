@@ -28,6 +28,11 @@ std::string snapshot_text(const vmstream::ImageSnapshot& snapshot);
 void tell_of_image(Session& session, const std::string& name, vmstream::StateFile& file,
                    bool by_itself);
 
+/// "tiny (c7a5fdbd-edaf-9455-926a-d65c16db1809)": the guest, as an image of libvirt names it.
+std::string domain_text(const vmstream::LibvirtImage& image);
+/// "version 2, format raw, was running, processor qemu64".
+std::string libvirt_text(const vmstream::LibvirtImage& image);
+
 /// "good signature of Jo <jo@example.org> (ABCD...), made 2026-11-21 10:00:00 UTC, as
 /// 'guest.zst.gpg', trust full".
 std::string signature_text(const vmstream::OpenPgpSignature& signature);

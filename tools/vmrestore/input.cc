@@ -129,6 +129,10 @@ HoldBack Input::hold_back() const {
   return options_.required_signer ? HoldBack::AllUnsigned : HoldBack::AllButMemory;
 }
 
+Status Input::check_containers(Session& session) const {
+  return vmrestore::check_containers(session, input_name(options_), containers());
+}
+
 Result<LazyFile> Input::open_lazily(Session& session, vmstream::IndexingObserver observer) const {
   if (!file_.can_be_reread()) return Error{Errc::Unsupported, "cannot be read by position"};
   auto file = file_.again();
@@ -138,6 +142,24 @@ Result<LazyFile> Input::open_lazily(Session& session, vmstream::IndexingObserver
     lazy.judge = [&](ByteSource& stream) { return verify_for_index(session, stream); };
   }
   return LazyFile::open(std::move(*file), lazy);
+}
+
+// Of an image whose writer broke off not even a whole stream is known to be the last one.
+Status check_containers(Session& session, const std::string& name,
+                        const std::vector<vmstream::Container>& containers) {
+  for (const auto& container : containers) {
+    if (container.libvirt && !container.libvirt->is_finished) {
+      return Error{.code = Errc::Malformed,
+                   .message = "the libvirt save image was not finished",
+                   .hint =
+                       "'vmstream-inspect extract stream FILE -o X' takes out what there is of "
+                       "its stream; restore X if verify finds it whole"};
+    }
+    for (const std::string& problem : container.problems) {
+      session.messages().warning(name, container.type + ": " + problem);
+    }
+  }
+  return vmstream::ok();
 }
 
 }  // namespace vmrestore

@@ -46,6 +46,10 @@ class Input {
   /// The layers around the stream, once that was opened.
   const std::vector<vmstream::Container>& containers() const { return file_.containers(); }
 
+  /// Warns of what is wrong with the layers around the stream; an error where that forbids a
+  /// restore. For once the stream was opened.
+  vmstream::Status check_containers(vmtools::Session& session) const;
+
   /// For a restore that reads all over the file; proves it too, where that is wanted.
   vmstream::Result<vmstream::LazyFile> open_lazily(vmtools::Session& session,
                                                    vmstream::IndexingObserver observer) const;
@@ -59,5 +63,9 @@ class Input {
   const Options& options_;
   vmstream::StateFile file_;
 };
+
+/// The same for the file of a lazy restore.
+vmstream::Status check_containers(vmtools::Session& session, const std::string& name,
+                                  const std::vector<vmstream::Container>& containers);
 
 }  // namespace vmrestore

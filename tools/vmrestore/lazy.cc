@@ -121,7 +121,7 @@ ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
 
 ExitStatus LazyRun::restore(QmpClient& qmp) {
   Observer observer(session, name(), claim);
-  LazyOptions how{.run_state = options.run_state,
+  LazyOptions how{.run_state = wanted_run_state(options, file.containers()),
                   .push = options.prefetch != Prefetch::None,
                   .early = working_set.early(),
                   .max_push_bandwidth = options.max_bandwidth,
@@ -187,6 +187,8 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   input->tell_of_image(session);
   auto file = input->open_lazily(session, indexing_observer(session, input_name(options)));
   if (!file) return session.fail(input_name(options), file.error());
+  auto sound = check_containers(session, input_name(options), file->containers());
+  if (!sound) return session.fail(input_name(options), sound.error());
   LazyRun run{
       options, session, limits, std::move(*claim), std::move(*file), std::move(*working_set),
       *input};

@@ -220,6 +220,13 @@ Status check(const Options& options) {
   return check_lazy(options);
 }
 
+vmstream::RunState wanted_run_state(const Options& options,
+                                    const std::vector<vmstream::Container>& containers) {
+  auto ran = vmstream::was_running(containers);
+  if (options.run_state != vmstream::RunState::AsSaved || !ran) return options.run_state;
+  return *ran ? vmstream::RunState::Running : vmstream::RunState::Paused;
+}
+
 std::string input_name(const Options& options) {
   if (!options.file) return "";
   return *options.file == "-" ? "stdin" : *options.file;

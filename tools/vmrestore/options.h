@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <vmstream/container.h>
 #include <vmstream/restore.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
@@ -58,6 +59,11 @@ void add_options(vmtools::CommandLine& line, Options& options);
 
 /// Whether the options make sense together.
 vmstream::Status check(const Options& options);
+
+/// The run state that is asked for: "as saved" is what the containers around the stream say, where
+/// they do.
+vmstream::RunState wanted_run_state(const Options& options,
+                                    const std::vector<vmstream::Container>& containers);
 
 /// The input in messages: its name, or "stdin"; empty with --exec, whose errors name the command.
 std::string input_name(const Options& options);

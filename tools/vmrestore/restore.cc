@@ -108,6 +108,7 @@ struct Restore {
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const {
     RestoreOptions guest = run_options(options);
+    guest.run_state = wanted_run_state(options, input.containers());
     guest.limits = limits;
     guest.guard = guard_options();
     return guest;
@@ -337,6 +338,8 @@ ExitStatus restore(const Options& options, Session& session) {
   if (!proved) return session.fail(input_name(options), proved.error());
   auto stream = input->open_stream();
   if (!stream) return session.fail(input_name(options), stream.error());
+  auto sound = input->check_containers(session);
+  if (!sound) return session.fail(input_name(options), sound.error());
   Restore restore{
       options,           session, limits, std::move(*claim), std::move(*stream), input->hold_back(),
       std::move(signer), *input};

@@ -49,8 +49,9 @@ constexpr std::array kQuestions{
     QuestionWord{"vmdesc", Question::Vmdesc, "the description that the stream carries, as JSON"},
     QuestionWord{"dump", Question::Dump, "everything decoded, see --format"},
     QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
-    QuestionWord{"extract", Question::Extract,
-                 "ram, block, section, stream or vmdesc FILE: a part into a file, see -o"},
+    QuestionWord{
+        "extract", Question::Extract,
+        "ram, block, section, stream, vmdesc, xml or cookie FILE: a part into a file, see -o"},
     QuestionWord{"verify", Question::Verify,
                  "read everything: is it whole, and does it agree with itself? Takes many FILEs", 0,
                  kAnyNumber},
@@ -67,7 +68,8 @@ struct PartWord {
 constexpr std::array kParts{
     PartWord{"ram", Part::Ram},         PartWord{"block", Part::Block},
     PartWord{"section", Part::Section}, PartWord{"stream", Part::Stream},
-    PartWord{"vmdesc", Part::Vmdesc},
+    PartWord{"vmdesc", Part::Vmdesc},   PartWord{"xml", Part::Xml},
+    PartWord{"cookie", Part::Cookie},
 };
 
 // Options that only some commands know.

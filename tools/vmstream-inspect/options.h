@@ -30,7 +30,7 @@ enum class Question {
 };
 
 /// What is extracted.
-enum class Part { Ram, Block, Section, Stream, Vmdesc };
+enum class Part { Ram, Block, Section, Stream, Vmdesc, Xml, Cookie };
 
 enum class DumpFormat { Json, Xml, Qemu };
 

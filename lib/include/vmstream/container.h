@@ -57,4 +57,13 @@ struct Container {
   std::vector<std::string> problems = {};
 };
 
+/// Where the stream in these layers begins in the file that its QEMU wrote: the places of a
+/// mapped-ram stream count from that file's front. Empty where that cannot be told, as behind a
+/// coding, which may have been given the stream alone.
+std::optional<uint64_t> stream_place(const std::vector<Container>& containers);
+
+/// Whether the guest ran when it was saved, as the containers say; empty where they do not. libvirt
+/// stops each guest before it saves it, so that the stream itself says that it was paused.
+std::optional<bool> was_running(const std::vector<Container>& containers);
+
 }  // namespace vmstream

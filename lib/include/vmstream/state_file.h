@@ -123,6 +123,9 @@ class StateFile {
   bool can_be_reread() const;
   /// The layers, as functions below have found them; empty before.
   const std::vector<Container>& containers() const;
+  /// What is wrong with them although the stream can be read: at offset 0 each, since it is not in
+  /// the stream, and nothing that QEMU sees.
+  std::vector<Problem> container_problems() const;
 
   /// Puts something between the file's own bytes and what unwraps them.
   using ByteFilter = std::function<std::unique_ptr<ByteSource>(std::unique_ptr<ByteSource>)>;

@@ -2,7 +2,9 @@
 // Whether a stream is whole and agrees with itself.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <vmstream/problems.h>
@@ -56,6 +58,10 @@ class Verifier final : public VisitorList {
  public:
   explicit Verifier(PageChannels channels = PageChannels::Unknown);
   ~Verifier() override;
+
+  /// Where the stream begins in the file that its QEMU wrote, see stream_place(), if that is known:
+  /// a mapped-ram stream must agree. To be told before the stream comes.
+  void set_stream_place(std::optional<uint64_t> place);
 
   /// Call once, and verify nothing after.
   Verification finish(const ScanResult& scan);

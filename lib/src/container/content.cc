@@ -8,6 +8,9 @@
 #include <string_view>
 
 #include "container/libvirt/libvirt_image.h"
+#include "container/tar/tar.h"
+#include "container/vma/vma.h"
+#include "container/xen/xen_files.h"
 
 namespace vmstream {
 namespace {
@@ -23,6 +26,12 @@ struct Format {
 
 constexpr std::array kFormats{
     Format{ContainerKind::Libvirt, is_libvirt_image, find_in_libvirt_image},
+    Format{ContainerKind::LibvirtXen, is_libvirt_xen, find_in_libvirt_xen},
+    Format{ContainerKind::Xl, is_xl, find_in_xl},
+    Format{ContainerKind::Libxl, is_libxl, find_in_libxl},
+    Format{ContainerKind::XenRecord, is_xen_record, find_in_xen_record},
+    Format{ContainerKind::Vma, is_vma, find_in_vma},
+    Format{ContainerKind::Tar, is_tar, find_in_tar},
 };
 
 const Format& format_of(ContainerKind kind) {
@@ -55,7 +64,26 @@ Result<std::shared_ptr<StretchMap>> survey(ForwardReader& in, FoundContent& foun
   return map;
 }
 
+// Whether QEMU knows of what stands in front of its stream.
+bool is_of_qemu(const Container& container) {
+  return container.type == "libvirt" || container.type == "offset";
+}
+
 }  // namespace
+
+std::optional<uint64_t> stream_place(const std::vector<Container>& containers) {
+  if (containers.size() < 2) return uint64_t{0};
+  const Container& around = containers[containers.size() - 2];
+  if (is_of_qemu(around)) return around.content_offset;
+  return around.type == "tar" ? std::optional<uint64_t>(0) : std::nullopt;
+}
+
+std::optional<bool> was_running(const std::vector<Container>& containers) {
+  for (const Container& container : containers) {
+    if (container.libvirt && container.libvirt->was_running) return container.libvirt->was_running;
+  }
+  return std::nullopt;
+}
 
 std::optional<ContainerKind> recognise_container(std::span<const std::byte> head) {
   std::string_view text(reinterpret_cast<const char*>(head.data()), head.size());

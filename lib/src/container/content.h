@@ -16,7 +16,7 @@
 namespace vmstream {
 
 /// The containers that are told by their first bytes.
-enum class ContainerKind { Libvirt };
+enum class ContainerKind { Libvirt, LibvirtXen, Xl, Libxl, XenRecord, Vma, Tar };
 
 /// Which of them a file is whose first bytes are `head`, of which kContentHeadBytes suffice.
 std::optional<ContainerKind> recognise_container(std::span<const std::byte> head);

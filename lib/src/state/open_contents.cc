@@ -31,15 +31,15 @@ Result<std::vector<Content>> open_contents(RandomSource& file, unsigned nesting)
   while (contents.size() < nesting) {
     RandomSource& bytes = innermost(file, contents);
     auto head = read_head(bytes);
-    auto kind = recognise_container(head);
-    if (!kind) {
+    auto wrapping = recognise_wrapping(head);
+    if (!wrapping.container) {
       if (!contents.empty()) break;
       auto behind = open_behind_foreign(bytes, head);
       if (!behind) return behind.error();
       if (*behind) contents.push_back(std::move(**behind));
       break;
     }
-    auto content = open_content(*kind, bytes, begins_state_file);
+    auto content = open_content(*wrapping.container, bytes, begins_state_file);
     if (!content) return FaultBorder(place_in_file(contents)).placed(content.error());
     contents.push_back(std::move(*content));
   }

@@ -7,10 +7,8 @@
 #include <array>
 #include <string_view>
 
-#include <vmstream/codec.h>
 #include <vmstream/format.h>
 #include "base/byte_reader.h"
-#include "container/content.h"
 
 namespace vmstream {
 namespace {
@@ -32,12 +30,24 @@ constexpr std::string_view kChannel =
     "the stream proper went through the first connection; vmstream-inspect verify --multifd "
     "takes both";
 
-constexpr std::array<Foreign, 4> kForeign{{
+// What 'virsh dump --memory-only' and dump-guest-memory write, among others.
+constexpr std::string_view kMemoryOnly =
+    "a guest's memory without its devices cannot be restored; crash, gdb and volatility read it";
+constexpr std::string_view kWindows =
+    "a guest's memory without its devices cannot be restored; WinDbg and volatility read it";
+
+constexpr std::array<Foreign, 10> kForeign{{
     {"\x89LZO\0\r\n\x1a\n"sv, "an lzop file", true, "unpack it with 'lzop -d' first"},
     {"QFI\xfb"sv, "a qcow2 image", true,
      "a snapshot is read by position: put the image into a file, and read FILE#SNAPSHOT"},
     {kChannelMagic, "a multifd channel with pages only", true, kChannel},
-    {"\x7f\x45\x4c\x46"sv, "an ELF file", false, ""},
+    {"\x7f\x45\x4c\x46"sv, "an ELF file", false, kMemoryOnly},
+    {"makedumpfile\0\0\0\0"sv, "a kdump file, flattened", false, kMemoryOnly},
+    {"KDUMP   "sv, "a kdump file", false, kMemoryOnly},
+    {"PAGEDU64"sv, "a Windows memory dump", false, kWindows},
+    {"PAGEDUMP"sv, "a Windows memory dump", false, kWindows},
+    {"EMiL"sv, "a LiME memory image", false, kMemoryOnly},
+    {"AVML"sv, "an AVML memory image", false, kMemoryOnly},
 }};
 
 std::string_view text_of(std::span<const std::byte> bytes) {
@@ -72,9 +82,15 @@ bool is_known_foreign(std::span<const std::byte> head) {
   return find_foreign(head) != nullptr;
 }
 
+Wrapping recognise_wrapping(std::span<const std::byte> head) {
+  if (is_plain_stream(head)) return {};
+  if (auto coding = recognise_coding(head)) return {.coding = coding};
+  if (auto container = recognise_container(head)) return {.container = container};
+  return {.openpgp = recognise_openpgp(head)};
+}
+
 bool begins_state_file(std::span<const std::byte> head) {
-  return is_plain_stream(head) || recognise_coding(head) || recognise_openpgp(head) ||
-         recognise_container(head);
+  return is_plain_stream(head) || recognise_wrapping(head);
 }
 
 bool begins_as_something_known(std::span<const std::byte> head) {
@@ -145,10 +161,11 @@ Error explain_unrecognised(std::span<const std::byte> head, std::string_view pla
                                               fmt::join(front, " "))};
   }
   std::string name = foreign ? fmt::format(" ({})", foreign->name) : "";
-  return Error{Errc::Malformed,
-               fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, bzip2, "
-                           "zstd, xz or lz4",
-                           place, fmt::join(front, " "), name)};
+  return Error{.code = Errc::Malformed,
+               .message = fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, "
+                                      "bzip2, zstd, xz or lz4",
+                                      place, fmt::join(front, " "), name),
+               .hint = std::string(foreign ? foreign->hint : "")};
 }
 
 }  // namespace vmstream

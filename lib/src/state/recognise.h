@@ -9,9 +9,11 @@
 #include <vector>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/codec.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/random_source.h>
 #include <vmstream/result.h>
+#include "container/content.h"
 
 namespace vmstream {
 
@@ -33,6 +35,18 @@ bool looks_like_stream(std::span<const std::byte> bytes);
 
 /// Whether `head` is that of a file of another kind, known by name.
 bool is_known_foreign(std::span<const std::byte> head);
+
+/// What stands around a stream, told by its first bytes. At most one of them.
+struct Wrapping {
+  std::optional<ContainerKind> container = {};
+  std::optional<Coding> coding = {};
+  std::optional<OpenPgpKind> openpgp = {};
+
+  explicit operator bool() const { return container || coding || openpgp; }
+};
+/// The one order in which this is asked: whoever reads by position and whoever reads from front to
+/// end must take the same bytes for the same thing. A plain stream has no wrapping.
+Wrapping recognise_wrapping(std::span<const std::byte> head);
 
 /// Whether `head` begins a state file, packed, encrypted or in a container, as far as is seen from
 /// the front.

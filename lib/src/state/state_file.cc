@@ -209,6 +209,17 @@ const std::vector<Container>& StateFile::containers() const {
   return state_->containers;
 }
 
+std::vector<Problem> StateFile::container_problems() const {
+  std::vector<Problem> problems;
+  for (const Container& container : containers()) {
+    for (const std::string& problem : container.problems) {
+      problems.push_back(
+          {.message = container.type + ": " + problem, .effect = LoadEffect::Ignored});
+    }
+  }
+  return problems;
+}
+
 Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) {
   if (auto found = state_->look_inside(); !found) return found.error();
   auto bytes = std::exchange(state_->input.stream, nullptr);

@@ -28,21 +28,6 @@ std::string place_of(const std::vector<Container>& containers) {
   return place;
 }
 
-// What a layer is, by its first bytes.
-struct Wrapping {
-  std::optional<ContainerKind> container = {};
-  std::optional<Coding> coding = {};
-  std::optional<OpenPgpKind> openpgp = {};
-
-  explicit operator bool() const { return container || coding || openpgp; }
-};
-
-Wrapping recognise_wrapping(std::span<const std::byte> head) {
-  if (auto container = recognise_container(head)) return {.container = container};
-  if (auto coding = recognise_coding(head)) return {.coding = coding};
-  return {.openpgp = recognise_openpgp(head)};
-}
-
 // A header that nobody has signed must not tell what becomes of a guest whose stream is signed.
 bool has_unsigned_facts(const std::vector<Container>& containers) {
   return std::ranges::any_of(containers,

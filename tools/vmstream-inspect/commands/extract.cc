@@ -52,6 +52,10 @@ std::string_view name_of(Part part) {
       return "section";
     case Part::Vmdesc:
       return "vmdesc";
+    case Part::Xml:
+      return "xml";
+    case Part::Cookie:
+      return "cookie";
     case Part::Stream:
       break;
   }
@@ -100,6 +104,10 @@ class Extraction {
         return run_section();
       case Part::Vmdesc:
         return run_vmdesc();
+      case Part::Xml:
+        return run_text(&vmstream::LibvirtImage::xml);
+      case Part::Cookie:
+        return run_text(&vmstream::LibvirtImage::cookie);
       case Part::Stream:
         break;
     }
@@ -114,6 +122,7 @@ class Extraction {
   ExitStatus run_section();
   ExitStatus run_vmdesc();
   ExitStatus run_stream();
+  ExitStatus run_text(std::string vmstream::LibvirtImage::*text);
 
   ScanResult scan(ByteSource& source, vmstream::StreamVisitor& visitor);
   Status report(const ScanResult& scan) const;
@@ -152,6 +161,13 @@ Status Extraction::open_output() {
   }
   stdout_ = vmstream::make_fd_sink(STDOUT_FILENO, session_.limits());
   if (options_.part == Part::Vmdesc) return vmstream::ok();
+  if (options_.part == Part::Xml || options_.part == Part::Cookie) {
+    bool is_shown = vmtools::is_terminal(STDOUT_FILENO) && !options_.force;
+    if (!is_shown) return vmstream::ok();
+    return Error{.code = Errc::Refused,
+                 .message = "passwords may be in it, which are not for a terminal",
+                 .hint = "give a file with -o FILE; --force shows it"};
+  }
   return refuse_binary_to_terminal(STDOUT_FILENO, options_.force);
 }
 
@@ -273,6 +289,20 @@ ExitStatus Extraction::run_stream() {
     if (!done.complete()) return first_fault(done);
     return vmstream::ok();
   });
+}
+
+// A text of the header of an image; the stream has no part in it.
+ExitStatus Extraction::run_text(std::string vmstream::LibvirtImage::*text) {
+  for (const auto& container : subject_.containers()) {
+    if (!container.libvirt || (*container.libvirt.*text).empty()) continue;
+    auto written = sink().write(std::as_bytes(std::span(*container.libvirt.*text)));
+    if (!written) return session_.fail(options_.output.value_or(""), written.error());
+    return end({}, [] { return vmstream::ok(); });
+  }
+  return session_.fail(shown_name(options_),
+                       Error{Errc::Usage, fmt::format("no {} is in it, which save images of "
+                                                      "libvirt have",
+                                                      name_of(options_.part))});
 }
 
 }  // namespace

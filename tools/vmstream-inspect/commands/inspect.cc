@@ -61,10 +61,12 @@ std::optional<vmstream::CaptureCircumstances> find_circumstances(
 
 // What is wrong, and what QEMU makes of it, is what verify and explain say.
 vmstream::StreamSummary summarise(vmstream::SummaryCollector& collector,
-                                  vmstream::Verifier& verifier, const vmstream::ScanResult& scan) {
+                                  vmstream::Verifier& verifier, const vmstream::ScanResult& scan,
+                                  const StateFile& file) {
   auto summary = collector.finish(scan);
   auto verified = verifier.finish(scan);
   summary.problems = std::move(verified.problems);
+  for (auto& problem : file.container_problems()) summary.problems.add(std::move(problem));
   summary.load = std::move(verified.load);
   return summary;
 }
@@ -80,9 +82,10 @@ bool answered_by_ends(Session& session, const InspectOptions& options, StateFile
   if (!ends || ends->skipped_bytes() < kWorthSkippingBytes) return false;
   vmstream::SummaryCollector collector;
   vmstream::Verifier verifier;
+  verifier.set_stream_place(vmstream::stream_place(file.containers()));
   vmstream::scan_ends(*ends, verifier);
   auto scan = vmstream::scan_ends(*ends, collector);
-  auto summary = summarise(collector, verifier, scan);
+  auto summary = summarise(collector, verifier, scan, file);
   if (!scan.complete() || summary.problems.damage() > 0) return false;
   auto index = read_index(session, options, file, IndexTables::Records);
   summary.ram_read =
@@ -100,12 +103,13 @@ ExitStatus answer_with_summary(Session& session, const InspectOptions& options, 
   if (options.digest) digest.emplace();
   vmstream::SummaryCollector collector;
   vmstream::Verifier verifier;
+  verifier.set_stream_place(vmstream::stream_place(file.containers()));
   auto scan = scan_subject(session, options, file, stream, collector, "read",
                            vmstream::MappedPages::Places, digest ? &*digest : nullptr, &verifier);
   if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
     return session.fail(shown_name(options), *scan.fault);
   }
-  auto summary = summarise(collector, verifier, scan);
+  auto summary = summarise(collector, verifier, scan, file);
   Subject subject{options.file, file.containers()};
   if (digest) subject.sha256 = digest->finish();
   subject.capture = find_circumstances(file, summary);

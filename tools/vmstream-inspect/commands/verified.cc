@@ -158,6 +158,7 @@ vmstream::Result<Verified> examine(Session& session, const InspectOptions& optio
   Progress progress(session, "verify");
   vmstream::Sha256 digest;
   vmstream::Verifier verifier(channels);
+  verifier.set_stream_place(vmstream::stream_place(file->containers()));
   vmstream::IndexBuilder indexer;
   vmstream::VisitorList others{&indexer, also};
   auto scan = vmstream::scan_stream(
@@ -173,6 +174,7 @@ vmstream::Result<Verified> examine(Session& session, const InspectOptions& optio
   auto file_sha256 = digest_file(options, subject, *file_digest);
   if (!file_sha256) return file_sha256.error();
   auto found = verifier.finish(scan);
+  for (auto& problem : file->container_problems()) found.problems.add(std::move(problem));
   auto index = indexer.finish(scan.plain_bytes, scan.stream_bytes, scan.complete());
   index.facts.sha256 = *subject.sha256;
   check_index(*file, index, found.problems);

@@ -18,7 +18,9 @@ namespace vminspect {
 
 using vmtools::date_text;
 using vmtools::disk_text;
+using vmtools::domain_text;
 using vmtools::encryption_text;
+using vmtools::libvirt_text;
 using vmtools::overlay_text;
 using vmtools::print;
 using vmtools::signature_text;
@@ -315,6 +317,11 @@ void TextPrinter::print_facts(const Subject& subject,
   for (const auto& container : subject.containers) {
     if (container.openpgp) print_openpgp(*container.openpgp);
     if (container.snapshot) fact("snapshot", vmtools::snapshot_text(*container.snapshot));
+    if (container.libvirt) {
+      fact("domain", domain_text(*container.libvirt));
+      fact("libvirt", libvirt_text(*container.libvirt));
+    }
+    if (!container.member.empty()) fact("member", escape(container.member) + " of the archive");
   }
   std::string complete = summary.complete ? "yes" : painted(kRed, "NO");
   fact("complete", fmt::format("{}, {}{}", complete, size_text(summary.stream_bytes),

@@ -57,6 +57,8 @@ class RamChecks {
 
   /// The page channels of the migration are not missed.
   void set_channels_at_hand() { channels_at_hand_ = true; }
+  /// Where the stream begins in the sender's file, if that is known.
+  void set_stream_place(std::optional<uint64_t> place) { stream_place_ = place; }
 
   void on_configuration(const Configuration& configuration);
   void on_ram_blocks(const RamBlockList& list);
@@ -70,12 +72,14 @@ class RamChecks {
 
  private:
   void check_mapped(const RamBlock& block);
+  void check_place(const RamBlock& block);
   void check_delta(const Page& page);
   void check_packed(const Page& page);
   void keep_fill(const Page& page);
 
   CheckLog& log_;
   bool channels_at_hand_ = false;
+  std::optional<uint64_t> stream_place_;
   bool has_configuration_ = false;
   SentMemory memory_;
   std::optional<uint64_t> page_bytes_;

@@ -8,6 +8,7 @@
 #include <vmstream/text.h>
 #include "analysis/scan/known_names.h"
 #include "format/ram/packed_page.h"
+#include "format/ram/ram_records.h"
 #include "format/ram/target_page.h"
 
 namespace vmstream {
@@ -31,8 +32,25 @@ void RamChecks::on_ram_blocks(const RamBlockList& list) {
       log_.tell(block.offset,
                 fmt::format("no QEMU has a RAM block of the name '{}'", escape(block.name)));
     }
-    if (block.mapped && block.mapped->page_size != 0) check_mapped(block);
+    if (!block.mapped || block.mapped->page_size == 0) continue;
+    check_mapped(block);
+    check_place(block);
   }
+}
+
+// The bitmap stands behind its header, which tells where that is in the file. All blocks agree, or
+// the parser says so: the first one speaks for them.
+void RamChecks::check_place(const RamBlock& block) {
+  auto place = std::exchange(stream_place_, std::nullopt);
+  std::vector<std::byte> entry;
+  if (!place || block.mapped->bitmap_offset == 0 || !append_block_entry(entry, block)) return;
+  uint64_t wanted = *place + block.offset + entry.size();
+  if (block.mapped->bitmap_offset == wanted) return;
+  log_.tell(block.offset,
+            fmt::format("mapped-ram block '{}': its bitmap is said to be at {:#x} of the file, it "
+                        "is at {:#x}",
+                        escape(block.name), block.mapped->bitmap_offset, wanted),
+            LoadEffect::Ignored);
 }
 
 // QEMU wants the pages at a multiple of 1 MiB and believes the rest of what the header says.

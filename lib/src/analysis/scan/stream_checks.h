@@ -32,6 +32,7 @@ class StreamChecks final : public StreamVisitor {
 
   /// To be told before the stream comes.
   void set_channels_at_hand() { ram_.set_channels_at_hand(); }
+  void set_stream_place(std::optional<uint64_t> place) { ram_.set_stream_place(place); }
 
   struct Findings {
     ProblemLog problems;

@@ -74,6 +74,10 @@ Verifier::Verifier(PageChannels channels)
 
 Verifier::~Verifier() = default;
 
+void Verifier::set_stream_place(std::optional<uint64_t> place) {
+  state_->checks.set_stream_place(place);
+}
+
 Verification Verifier::finish(const ScanResult& scan) {
   Verification result = std::move(state_->result);
   auto found = state_->checks.finish(scan);

@@ -56,26 +56,35 @@ class PipeForwardReader final : public ForwardReader {
 }  // namespace
 
 Result<std::span<const std::byte>> ForwardReader::peek(size_t count) {
-  size_t had = ahead_.size();
+  size_t had = kept();
   if (had < count) {
+    drop(0);
     ahead_.resize(count);
     auto got = take(position_, std::span(ahead_).subspan(had));
     ahead_.resize(had + (got ? *got : 0));
     if (!got) return got.error();
     position_ += *got;
   }
-  return std::span<const std::byte>(ahead_).first(std::min(count, ahead_.size()));
+  return std::span<const std::byte>(ahead_).subspan(taken_, std::min(count, kept()));
+}
+
+// `count` more of what was kept are taken; what was taken before goes away.
+void ForwardReader::drop(size_t count) {
+  taken_ += count;
+  if (count > 0 && taken_ < ahead_.size()) return;
+  ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<ptrdiff_t>(taken_));
+  taken_ = 0;
 }
 
 Result<size_t> ForwardReader::read(std::span<std::byte> into) {
-  size_t kept = std::min(into.size(), ahead_.size());
-  std::copy_n(ahead_.begin(), kept, into.begin());
-  ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<ptrdiff_t>(kept));
-  if (kept == into.size()) return kept;
-  auto got = take(position_, into.subspan(kept));
+  size_t from_kept = std::min(into.size(), kept());
+  std::copy_n(ahead_.begin() + static_cast<ptrdiff_t>(taken_), from_kept, into.begin());
+  drop(from_kept);
+  if (from_kept == into.size()) return from_kept;
+  auto got = take(position_, into.subspan(from_kept));
   if (!got) return got;
   position_ += *got;
-  return kept + *got;
+  return from_kept + *got;
 }
 
 Status ForwardReader::read_all(std::span<std::byte> into, std::string_view what) {
@@ -95,13 +104,29 @@ Result<std::vector<std::byte>> ForwardReader::read_bytes(size_t count, std::stri
 }
 
 Status ForwardReader::skip(uint64_t count) {
-  uint64_t kept = std::min<uint64_t>(count, ahead_.size());
-  ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<ptrdiff_t>(kept));
-  count -= kept;
+  auto from_kept = static_cast<size_t>(std::min<uint64_t>(count, kept()));
+  drop(from_kept);
+  count -= from_kept;
   if (count > UINT64_MAX - position_) return malformed("leads beyond what any file can hold");
   if (auto passed = pass(count); !passed) return passed;
   position_ += count;
   return ok();
+}
+
+Status ForwardReader::skip_to_last(uint64_t count) {
+  if (auto all = length()) {
+    uint64_t left = *all - std::min(position(), *all);
+    return skip(left - std::min(left, count));
+  }
+  auto most = static_cast<size_t>(count);
+  for (;;) {
+    size_t wanted = std::max(kept(), most) + most;
+    auto seen = peek(wanted);
+    if (!seen) return seen.error();
+    bool is_end = seen->size() < wanted;
+    if (seen->size() > most) drop(seen->size() - most);
+    if (is_end) return ok();
+  }
 }
 
 Error ForwardReader::malformed(std::string message) const {

@@ -21,12 +21,12 @@ class ForwardReader {
  public:
   virtual ~ForwardReader() = default;
 
-  uint64_t position() const { return position_ - ahead_.size(); }  ///< of the next byte
+  uint64_t position() const { return position_ - kept(); }  ///< of the next byte
   /// All bytes there are; empty for a pipe, whose end is not known.
   virtual std::optional<uint64_t> length() const { return std::nullopt; }
 
-  /// The next bytes without taking them; fewer than `count` at the end only. At most a few KiB:
-  /// they are kept. The view lives until the next call.
+  /// The next bytes without taking them; fewer than `count` at the end only. They are kept in
+  /// memory. The view lives until the next call.
   Result<std::span<const std::byte>> peek(size_t count);
   /// Fills the front of `into`, with less than it holds at the end only.
   Result<size_t> read(std::span<std::byte> into);
@@ -36,6 +36,8 @@ class ForwardReader {
   Result<std::vector<std::byte>> read_bytes(size_t count, std::string_view what);
   /// Passes over bytes. Behind the end of a pipe this is told by what is read next.
   Status skip(uint64_t count);
+  /// Passes over all but the last `count` bytes, of which a pipe keeps twice as many in memory.
+  Status skip_to_last(uint64_t count);
 
   /// An error at the front of what is read next.
   Error malformed(std::string message) const;
@@ -45,7 +47,11 @@ class ForwardReader {
   virtual Status pass(uint64_t count) = 0;
 
  private:
-  std::vector<std::byte> ahead_;  // read, and not yet taken
+  size_t kept() const { return ahead_.size() - taken_; }
+  void drop(size_t count);
+
+  std::vector<std::byte> ahead_;  // read
+  size_t taken_ = 0;              // of those
   uint64_t position_ = 0;         // behind them
 };
 

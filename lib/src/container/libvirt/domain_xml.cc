@@ -105,4 +105,18 @@ Result<std::vector<std::string>> find_in_xml(std::string_view xml,
   return Search(paths).run(xml);
 }
 
+void describe_domain(LibvirtImage& image, std::vector<std::string>& problems) {
+  auto domain = find_in_xml(image.xml, {"domain/name", "domain/uuid"});
+  if (domain) {
+    image.domain_name = std::move((*domain)[0]);
+    image.uuid = std::move((*domain)[1]);
+  } else {
+    problems.push_back("the domain's XML: " + domain.error().message);
+  }
+  if (image.cookie.empty()) return;
+  auto cookie = find_in_xml(image.cookie, {"cookie/cpu/model"});
+  if (cookie) image.cookie_cpu = std::move((*cookie)[0]);
+  if (!cookie) problems.push_back("the cookie's XML: " + cookie.error().message);
+}
+
 }  // namespace vmstream

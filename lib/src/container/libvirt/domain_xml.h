@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <vmstream/container.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
@@ -15,5 +16,9 @@ namespace vmstream {
 /// does not write and which could make a short text endless.
 Result<std::vector<std::string>> find_in_xml(std::string_view xml,
                                              const std::vector<std::string_view>& paths);
+
+/// Takes name and UUID from the XML of `image`, and the processor from its cookie. What is no XML
+/// is a problem, not an error.
+void describe_domain(LibvirtImage& image, std::vector<std::string>& problems);
 
 }  // namespace vmstream

@@ -89,23 +89,6 @@ std::string text_at(std::string_view texts, size_t at) {
   return std::string(texts.substr(0, texts.find('\0')));
 }
 
-void read_domain(LibvirtImage& image, std::vector<std::string>& problems) {
-  auto found = find_in_xml(image.xml, {"domain/name", "domain/uuid"});
-  if (!found) {
-    problems.push_back("the domain's XML: " + found.error().message);
-    return;
-  }
-  image.domain_name = std::move((*found)[0]);
-  image.uuid = std::move((*found)[1]);
-}
-
-void read_cookie(LibvirtImage& image, std::vector<std::string>& problems) {
-  if (image.cookie.empty()) return;
-  auto found = find_in_xml(image.cookie, {"cookie/cpu/model"});
-  if (found) image.cookie_cpu = std::move((*found)[0]);
-  if (!found) problems.push_back("the cookie's XML: " + found.error().message);
-}
-
 // libvirt starts the program that the field names, whatever the bytes are.
 void check_format(const Header& header, std::span<const std::byte> head,
                   std::vector<std::string>& problems) {
@@ -148,8 +131,7 @@ Result<FoundContent> find_in_libvirt_image(ForwardReader& in, const IsStateFile&
     problems.push_back("the libvirt save image was not finished: libvirt refuses it");
   }
   check_format(header, *head, problems);
-  read_domain(*image, problems);
-  read_cookie(*image, problems);
+  describe_domain(*image, problems);
   uint64_t offset = description.content_offset;
   description.libvirt = std::move(image);
   return FoundContent{std::move(description), {.offset = offset}};

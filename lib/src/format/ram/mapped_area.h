@@ -25,6 +25,8 @@ class MappedArea {
   /// `block` must live until done(). `position` is where its header ended.
   Status begin(const RamBlock& block, uint64_t position);
   Result<Step> step(const Window& window);
+  /// Where the stream begins in the file that places count from, once a block has told.
+  std::optional<uint64_t> base() const { return base_; }
   bool done() const { return bitmap_left_ == 0 && gap_left_ == 0 && page_offset_ == length_; }
 
   /// Bytes from here on that skip() takes; see StreamParser::skippable().

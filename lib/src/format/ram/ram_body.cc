@@ -298,6 +298,7 @@ Result<Step> RamBody::break_off_list(const ByteReader& in, const Window& window)
 bool RamBody::is_believed(const RamBlock& block, uint64_t position) const {
   constexpr uint64_t kAlignment = 1u << 20;
   const MappedRam& mapped = *block.mapped;
+  position += mapped_area_.base().value_or(0);  // in the file
   // What stands behind the end of the file cannot be read; how long that is nobody knows yet.
   uint64_t most_file = 4 * list_.total_bytes + 64 * kAlignment;
   uint64_t bitmap = block.used_length / page_bytes_ / 8 + sizeof(uint64_t);
