@@ -13,6 +13,7 @@ complete -c vmrestore -l to -d 'what the file becomes' -x -a 'qevm mapped-ram'
 complete -c vmrestore -l qmp -d 'monitor of a waiting QEMU' -r
 complete -c vmrestore -l libvirt -d 'bring it back as a domain'
 complete -c vmrestore -l xml -d 'description of the domain' -r
+complete -c vmrestore -l into -d 'save the loaded guest as a snapshot of a disk' -r
 complete -c vmrestore -l force -d 'overwrite; write to a terminal'
 complete -c vmrestore -l cont -d 'let the guest run after the load'
 complete -c vmrestore -l paused -d 'leave the guest paused'

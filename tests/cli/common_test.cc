@@ -13,7 +13,6 @@
 #include <vmstream/byte_source.h>
 #include "common/help.h"
 #include "common/json_text.h"
-#include "common/nearest.h"
 #include "common/progress.h"
 #include "common/signals.h"
 #include "common/tool.h"
@@ -167,20 +166,6 @@ TEST_CASE("wrong usage is told apart from right usage", "[tools]") {
     REQUIRE_FALSE(parsed);
     CHECK(parsed.error().code == vmstream::Errc::Usage);
   }
-}
-
-TEST_CASE("what may be meant comes first, nearest first", "[tools]") {
-  using Names = std::vector<std::string>;
-  Names names{"sections", "device", "devices", "ram"};
-  CHECK(vmtools::by_distance("devcie", names) == Names{"device", "devices", "sections", "ram"});
-  CHECK(vmtools::by_distance("vice", names).front() == "device");  // it is a part of it
-  CHECK(vmtools::did_you_mean("RMA", names) == "did you mean 'ram'?");
-  CHECK(vmtools::did_you_mean("devcie", names) == "did you mean 'device' or 'devices'?");
-  CHECK(vmtools::did_you_mean("something else", names).empty());
-  CHECK(vmtools::did_you_mean("", names).empty());
-  CHECK(vmtools::did_you_mean("e", names).empty());
-  CHECK(vmtools::did_you_mean(std::string(1 << 20, 'x'), Names(1 << 17, std::string(255, 'y')))
-            .empty());
 }
 
 TEST_CASE("integers that doubles may round have their hexadecimal text beside them", "[tools]") {

@@ -62,6 +62,7 @@ ordered_json containers_json(const std::vector<vmstream::Container>& containers)
   for (const auto& container : containers) {
     ordered_json json{{"type", container.type}};
     if (container.content_offset > 0) json["content_offset"] = container.content_offset;
+    if (container.snapshot) json["snapshot"] = snapshot_json(*container.snapshot);
     if (const OpenPgpFacts* facts = container.openpgp.get()) {
       json["encrypted"] = facts->encrypted;
       json["recipients"] = facts->complete ? ordered_json(facts->recipients) : nullptr;
@@ -73,6 +74,32 @@ ordered_json containers_json(const std::vector<vmstream::Container>& containers)
     list.push_back(std::move(json));
   }
   return list;
+}
+
+ordered_json snapshot_json(const vmstream::ImageSnapshot& snapshot) {
+  return {{"id", escape(snapshot.id)},
+          {"name", escape(snapshot.name)},
+          {"date", time_json(snapshot.date)},
+          {"run_ns", snapshot.clock_nanoseconds},
+          {"holds_state", snapshot.holds_state()},
+          {"state_bytes", snapshot.state_bytes},
+          {"disk_bytes", or_null(snapshot.disk_bytes)}};
+}
+
+std::string snapshot_text(const vmstream::ImageSnapshot& snapshot) {
+  std::string text = fmt::format("'{}' (id {})", escape(snapshot.name), escape(snapshot.id));
+  if (snapshot.date == 0) return text;
+  return fmt::format("{}, made {} UTC", text, date_text(snapshot.date, ' '));
+}
+
+void tell_of_image(Session& session, const std::string& name, vmstream::StateFile& file,
+                   bool by_itself) {
+  for (const std::string& warning : file.warnings()) session.messages().warning(name, warning);
+  auto chosen = file.chosen_snapshot();
+  bool is_named = vmstream::StateName::parse(name).snapshot.has_value();
+  if (!by_itself || !chosen || is_named) return;
+  session.messages().note(name,
+                          "its only snapshot with a state is read, " + snapshot_text(*chosen));
 }
 
 std::string domain_text(const LibvirtImage& image) {

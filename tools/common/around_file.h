@@ -18,6 +18,16 @@ namespace vmtools {
 /// null until the stream has been read to its end.
 nlohmann::ordered_json containers_json(const std::vector<vmstream::Container>& containers);
 
+/// {"id": "1", "name": ..., "date": ..., "state_bytes": ..., "disk_bytes": ...}.
+nlohmann::ordered_json snapshot_json(const vmstream::ImageSnapshot& snapshot);
+/// "'before-update' (id 1), made 2026-11-21 03:55:00 UTC".
+std::string snapshot_text(const vmstream::ImageSnapshot& snapshot);
+
+/// Tells what those should know who take what is in `file` for the state of a guest; with
+/// `by_itself` also which snapshot of a disk image is read if no name says it.
+void tell_of_image(Session& session, const std::string& name, vmstream::StateFile& file,
+                   bool by_itself);
+
 /// "tiny (c7a5fdbd-edaf-9455-926a-d65c16db1809)": the guest, as an image of libvirt names it.
 std::string domain_text(const vmstream::LibvirtImage& image);
 /// "version 2, format raw, was running, processor qemu64".

@@ -10,11 +10,11 @@
 
 #include <vmstream/text.h>
 #include "common/help.h"
-#include "common/nearest.h"
 #include "common/output.h"
 
 namespace vmtools {
 
+using vmstream::did_you_mean;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Status;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmrestore/claim.h"
 
+#include <vmstream/state_file.h>
 #include <vmstream/text.h>
 
 namespace vmrestore {
@@ -19,7 +20,14 @@ constexpr const char* kStdin = "/proc/self/fd/0";
 
 vmstream::Result<InputClaim> InputClaim::take(const Options& options) {
   InputClaim input;
-  input.path_ = options.file.value_or("");
+  auto name = vmstream::StateName::parse(options.file.value_or(""));
+  input.path_ = name.file;
+  input.snapshot_ = name.snapshot;
+  if (options.once && input.snapshot_) {
+    return Error{vmstream::Errc::Usage,
+                 "--once renames the file, which is a disk: it does not go with a snapshot"};
+  }
+  if (input.snapshot_) return input;
   if (options.once) {
     auto claim = FileClaim::take(input.path_);
     if (!claim) return claim.error();

@@ -17,11 +17,16 @@ namespace vmrestore {
 /// the destructor.
 class InputClaim {
  public:
-  /// Errc::Refused for a claimed file. --resume-lazy goes on with the claim of a FILE.restoring.
+  /// Errc::Refused for a claimed file, Errc::Usage for a claim of a disk image's snapshot: a claim
+  /// renames the file. An image is not locked either, its locks are QEMU's. --resume-lazy goes on
+  /// with the claim of a FILE.restoring.
   static vmstream::Result<InputClaim> take(const Options& options);
 
   /// Opens the file, once: where it was claimed, the very one that was.
   vmstream::Result<vmstream::OpenedInput> open(vmstream::WaitLimits limits) const;
+
+  /// Of a disk image, the snapshot that the options name.
+  const std::optional<std::string>& snapshot() const { return snapshot_; }
 
   /// The guest is back.
   vmstream::Status use_up();
@@ -34,6 +39,7 @@ class InputClaim {
   InputClaim() = default;
 
   std::string path_;
+  std::optional<std::string> snapshot_;
   std::optional<vmstream::FileClaim> claim_;
   std::optional<vmstream::FileShare> share_;  // instead of a claim
   bool kept_ = false;

@@ -8,6 +8,7 @@
 #include <vmstream/command.h>
 #include <vmstream/indexing.h>
 #include <vmstream/verification.h>
+#include "common/around_file.h"
 #include "common/progress.h"
 #include "common/terminal.h"
 
@@ -96,7 +97,10 @@ Result<Input> Input::open(const Options& options, const InputClaim& claim, OpenO
   if (!input->file && options.verify_first) {
     return Error{Errc::Usage, "--verify-first reads twice: this is no regular file or device"};
   }
-  if (input->file) how.sidecar = vmstream::sidecar_path(*options.file);
+  if (input->file) {
+    how.sidecar = vmstream::sidecar_path(*options.file);
+    how.snapshot = claim.snapshot();
+  }
   return Input(options, StateFile::open(std::move(*input), std::move(how)));
 }
 
@@ -136,6 +140,10 @@ Result<std::optional<std::string>> Input::recorded_domain() {
   const auto* index = file_.index();
   if (!index) return std::optional<std::string>();
   return index->read_domain_xml();
+}
+
+void Input::tell_of_image(Session& session) {
+  vmtools::tell_of_image(session, input_name(options_), file_, true);
 }
 
 // A signature is the last thing of a file.

@@ -42,6 +42,8 @@ class Input {
   /// What the guest's domain was made of, as libvirt's own image says, or else the index; nothing
   /// where they do not. For after open_stream().
   vmstream::Result<std::optional<std::string>> recorded_domain();
+  /// Of a disk image that holds the stream in a snapshot, what should be known of it.
+  void tell_of_image(vmtools::Session& session);
   /// How much of the stream has to wait for its end.
   vmstream::HoldBack hold_back() const;
   /// The layers around the stream, once that was opened.

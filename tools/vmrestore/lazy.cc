@@ -184,6 +184,7 @@ ExitStatus restore_lazy(const Options& options, Session& session) {
   auto input = Input::open(options, *claim, std::move(*how), limits);
   if (!input) return session.fail(input_name(options), input.error());
   vmtools::warn_of_changed_disks(session, input_name(options), input->recorded_disks());
+  input->tell_of_image(session);
   auto file = input->open_lazily(session, indexing_observer(session, input_name(options)));
   if (!file) return session.fail(input_name(options), file.error());
   auto sound = check_containers(session, input_name(options), file->containers());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "vmrestore/options.h"
 
+#include <vmstream/state_file.h>
 #include <vmstream/text.h>
 #include "common/output.h"
 
@@ -19,7 +20,8 @@ Error usage(std::string message) {
 
 void add_file(vmtools::CommandLine& line, Options& options) {
   line.group("The file");
-  line.row("FILE", "a state file, plain or compressed; - is stdin");
+  line.row("FILE",
+           "a state file, plain or compressed, or IMAGE#SNAPSHOT of a qcow2 image; - is stdin");
   line.positionals(options.words);
   line.flag("--multifd", options.multifd,
             "the FILEs are one guest that was sent through several connections: the main stream "
@@ -66,6 +68,9 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.row("-- COMMAND...",
            "start this QEMU on the file (-incoming is added) and wait for its end");
   line.behind_dashes(options.qemu);
+  line.text("--into", "IMAGE#NAME", options.into,
+            "let that QEMU save the loaded guest as a new snapshot of IMAGE, a disk of it (with "
+            "--qmp or --); with -- it ends then");
   line.flag("--force", options.force, "overwrite PLAIN; write to a terminal");
 }
 
@@ -148,6 +153,23 @@ Status check_target(const Options& options) {
   return vmstream::ok();
 }
 
+Status check_into(const Options& options) {
+  if (!options.into) return vmstream::ok();
+  if (!options.qmp && options.qemu.empty()) {
+    return Error{.code = Errc::Usage,
+                 .message = "--into needs --qmp or --",
+                 .hint = "the QEMU that has the guest and its disks makes the snapshot"};
+  }
+  if (!vmstream::StateName::parse(*options.into).snapshot) {
+    return usage("--into wants IMAGE#NAME, and IMAGE must be there");
+  }
+  if (options.lazy || options.resume_lazy) return usage("--into and --lazy exclude each other");
+  if (options.run_state == RunState::Running || options.set_clock) {
+    return usage("--into saves a guest that stands still, --cont and --set-clock want it to run");
+  }
+  return vmstream::ok();
+}
+
 Status check_clock(const Options& options) {
   if (options.set_clock != options.agent.has_value()) {
     return usage("--set-clock and --agent SOCKET need each other");
@@ -205,6 +227,7 @@ vmtools::ToolText tool_text() {
               "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
               "vmrestore --lazy guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
               "vmrestore --libvirt=qemu:///system --cont web.zst\n"
+              "vmrestore guest.zst --into d.qcow2#old -- qemu-system-x86_64 -m 2G d.qcow2\n"
               "vmrestore --exec 'ssh host cat guest.zst' -o guest.qevm"};
 }
 
@@ -227,6 +250,7 @@ Status read_words(Options& options) {
 Status check(const Options& options) {
   if (auto file = check_file(options); !file) return file;
   if (auto target = check_target(options); !target) return target;
+  if (auto into = check_into(options); !into) return into;
   if (auto clock = check_clock(options); !clock) return clock;
   return check_lazy(options);
 }

@@ -51,6 +51,8 @@ struct Options {
   std::optional<std::chrono::milliseconds> timeout;
   bool explain = false;
 
+  std::optional<std::string> into;  ///< IMAGE#NAME that the loaded guest is saved in
+
   bool lazy = false;         ///< the guest runs before its memory is there
   bool resume_lazy = false;  ///< go on with such a restore that broke off
   std::optional<Prefetch> prefetch;

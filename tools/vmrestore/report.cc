@@ -49,6 +49,7 @@ ordered_json summary_json(const Options& options,
   json["file"] = or_null(options.file);
   json["containers"] = vmtools::containers_json(containers);
   json["output"] = or_null(options.output);
+  if (options.into) json["into"] = vmstream::escape(*options.into);
   json["machine"] = or_null(summary.machine);
   json["uuid"] = summary.uuid ? or_null(vmstream::uuid_text(*summary.uuid)) : nullptr;
   json["guest_bytes"] = counts.guest_bytes;

@@ -19,6 +19,7 @@
 #include "vmrestore/claim.h"
 #include "vmrestore/guest.h"
 #include "vmrestore/input.h"
+#include "vmrestore/into.h"
 #include "vmrestore/report.h"
 #include "vmrestore/text_file.h"
 
@@ -68,7 +69,8 @@ class Observer final : public vmstream::RestoreObserver {
 // What the command line alone tells of it.
 RestoreOptions run_options(const Options& options) {
   bool starts = !options.qemu.empty() && vmstream::starts_guest(options.qemu);
-  return {.run_state = options.run_state, .start_last = starts};
+  auto run_state = options.into ? vmstream::RunState::Paused : options.run_state;
+  return {.run_state = run_state, .start_last = starts};
 }
 
 // What all the ways of a restore work with.
@@ -170,7 +172,7 @@ ExitStatus restore_to_file(Restore& restore) {
   auto inputs = restore.options.parts;
   inputs.push_back(restore.options.file.value_or("-"));
   for (const std::string& input : inputs) {
-    auto apart = vmstream::require_other_file(path, input);
+    auto apart = vmstream::require_other_file(path, vmstream::StateName::parse(input).file);
     if (!apart) return session.fail(path, apart.error());
   }
   auto writer = vmstream::StateWriter::create(path, overwrite, write_options(restore));
@@ -193,9 +195,15 @@ ExitStatus restore_to_monitor(Restore& restore) {
   const std::string& monitor = *restore.options.qmp;
   auto qmp = connect_to_qemu(session, monitor, restore.limits);
   if (!qmp) return session.fail(monitor, qmp.error());
+  auto target = find_target(restore.options, *qmp);
+  if (!target) return session.fail(*restore.options.into, target.error());
   Observer observer(session, restore.name(), restore.claim);
   auto summary = vmstream::restore_guest(*restore.stream, *qmp, restore.guest_options(), &observer);
   if (!summary) return restore.fail(summary.error(), observer);
+  if (*target) {
+    auto saved = save_into(**target, session, restore.options, *qmp, restore.limits);
+    if (!saved) return restore.fail(*restore.options.into, saved.error());
+  }
   return restore.report(observer, *summary);
 }
 
@@ -204,12 +212,20 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   const std::string& program = restore.options.qemu[0];
   auto qemu = start_qemu(session, restore.options, restore.limits);
   if (!qemu) return session.fail(program, qemu.error());
+  auto target = find_target(restore.options, qemu->qmp());
+  if (!target) return session.fail(*restore.options.into, target.error());
   auto reported = ExitStatus::Done;
   {
     Observer observer(session, restore.name(), restore.claim);
     auto summary =
         vmstream::restore_guest(*restore.stream, qemu->qmp(), restore.guest_options(), &observer);
     if (!summary) return restore.fail(summary.error(), observer);
+    if (*target) {
+      auto saved = save_into(**target, session, restore.options, qemu->qmp(), restore.limits);
+      if (!saved) return restore.fail(*restore.options.into, saved.error());
+      auto told = qemu->qmp().execute("quit");
+      if (!told) return restore.fail(program, told.error());
+    }
     reported = restore.report(observer, *summary);
   }
   return wait_for_qemu(session, *qemu, program, reported);
@@ -295,7 +311,8 @@ std::string clock_explanation(const Options& options) {
 }
 
 std::string explanation(const Options& options, const vmstream::QmpAddress* address) {
-  return load_explanation(options, address) + clock_explanation(options);
+  return load_explanation(options, address) + into_explanation(options) +
+         clock_explanation(options);
 }
 
 ExitStatus explain(const Options& options, Session& session) {
@@ -337,6 +354,7 @@ ExitStatus restore(const Options& options, Session& session) {
   auto input = Input::open(options, *claim, std::move(*how), limits);
   if (!input) return session.fail(input_name(options), input.error());
   vmtools::warn_of_changed_disks(session, input_name(options), input->recorded_disks());
+  input->tell_of_image(session);
   auto proved = input->prove_if_wanted(session);
   if (!proved) return session.fail(input_name(options), proved.error());
   auto stream = input->open_stream();

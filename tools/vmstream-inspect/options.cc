@@ -9,17 +9,16 @@
 #include <limits>
 
 #include <vmstream/text.h>
-#include "common/nearest.h"
 
 namespace vminspect {
 
+using vmstream::did_you_mean;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::Status;
 using vmtools::add_common_options;
 using vmtools::add_passphrase_options;
 using vmtools::CommandLine;
-using vmtools::did_you_mean;
 using vmtools::ToolText;
 
 namespace {
@@ -286,7 +285,8 @@ void add_options(CommandLine& line, InspectOptions& options) {
   line.group("Commands");
   for (const QuestionWord& entry : kQuestions) line.row(entry.word, entry.help);
   line.group("What is read");
-  line.row("FILE", "a saved guest, plain or compressed; - is stdin");
+  line.row("FILE",
+           "a saved guest, plain or compressed, or IMAGE#SNAPSHOT of a qcow2 image; - is stdin");
   add_passphrase_options(line, options.passphrase);
   line.flag("--digest", options.digest,
             scoped("--digest", "also compute the SHA-256 of the plain stream"));

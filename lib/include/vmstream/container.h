@@ -11,6 +11,7 @@
 
 namespace vmstream {
 
+struct ImageSnapshot;
 struct OpenPgpFacts;
 
 /// What the header of a libvirt save image says. Nobody vouches for it: escape() what is shown.
@@ -40,8 +41,9 @@ struct Container {
   /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4", "lzop"), "openpgp", "qevm"; "multifd"
   /// and "postcopy-preempt" for parts of a guest, each alone and, outermost, what they are
   /// together; "libvirt"; "libvirt-xen", "xl", "libxl" and "xen-record" for what holds the device
-  /// state of a Xen guest; "vma" for a backup of Proxmox; "tar"; "offset" for a file whose owner
-  /// has put bytes of its own in front of the stream, as QEMU's "file:NAME,offset=N" lets them.
+  /// state of a Xen guest; "vma" for a backup of Proxmox; "tar"; "qcow2" for a disk image that
+  /// holds it in a snapshot; "offset" for a file whose owner has put bytes of its own in front of
+  /// the stream, as QEMU's "file:NAME,offset=N" lets them.
   std::string type;
   /// Where in it the next layer begins, where that lies open in it; else 0.
   uint64_t content_offset = 0;
@@ -49,6 +51,8 @@ struct Container {
   std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
   /// Of "libvirt" and "libvirt-xen" only.
   std::shared_ptr<const LibvirtImage> libvirt = nullptr;
+  /// Of "qcow2" only: the one that is read.
+  std::shared_ptr<const ImageSnapshot> snapshot = nullptr;
   std::string member = {};  ///< of "tar": the name of the file in it. Not escaped.
   /// What is wrong with it although the next layer can be read. Escaped.
   std::vector<std::string> problems = {};

@@ -47,6 +47,9 @@ class OpenedFile {
   /// As it was when the file was opened. Of a block device on which an OutputFile has left a file,
   /// that file's.
   uint64_t length() const { return length_; }
+  /// Whether a QEMU, or a tool of its, holds the locks by which it tells others that it writes to
+  /// this disk image now. Takes none itself. False too where the file system knows no locks.
+  bool is_written_by_qemu() const;
   /// May be called, and the readers used, by several threads, one a reader. A read fails once
   /// `limits` forbid to go on.
   std::unique_ptr<RandomSource> reader(WaitLimits limits = {}) const;

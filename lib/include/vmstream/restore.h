@@ -152,6 +152,30 @@ class QemuProcess {
   std::unique_ptr<State> state_;
 };
 
+/// A snapshot that is to be made of a guest after its restore, in one of its disks. The QEMU that
+/// has the guest makes it: it holds the image's locks and has the disks that the guest goes with,
+/// and each step that it takes leaves an image that is whole.
+class ImageTarget {
+ public:
+  /// Before the restore; changes nothing. `image` must be a qcow2 image that this QEMU has open as
+  /// a disk of the guest, `name` none of its snapshots': Errc::Usage, Errc::Refused. A QEMU before
+  /// 6.0 is Errc::Unsupported. Every other disk that the guest may write becomes part of the
+  /// snapshot; where one knows no snapshots QEMU says so, in save().
+  static Result<ImageTarget> find(QmpClient& qmp, const std::string& image,
+                                  const std::string& name);
+
+  /// Makes it, of a guest that stands still, and waits for its end. Where a limit strikes first the
+  /// job goes on as long as QEMU does; if that ends, there is no such snapshot.
+  Status save(QmpClient& qmp, const WaitLimits& limits = {}) const;
+
+ private:
+  ImageTarget() = default;
+
+  std::string name_;
+  std::string state_node_;
+  std::vector<std::string> nodes_;
+};
+
 /// Sets the system clock of a running guest through the QEMU guest agent, a program in the guest,
 /// and by it the guest's RTC, to the time of this machine. `agent` is the socket of the character
 /// device behind "org.qemu.guest_agent.0". The guest is not trusted: what it answers is bounded,

@@ -15,6 +15,7 @@
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
 #include <vmstream/container.h>
+#include <vmstream/image_snapshot.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/random_source.h>
@@ -22,6 +23,16 @@
 #include <vmstream/visitor.h>
 
 namespace vmstream {
+
+/// A state file as people name it: FILE, or FILE#SNAPSHOT for an internal snapshot of a disk image.
+struct StateName {
+  std::string file;
+  std::optional<std::string> snapshot = std::nullopt;  ///< its name or its id
+
+  /// A file that has all of `text` for its name comes first. Else the name of the file is as much
+  /// of it before a '#' as there is a file for.
+  static StateName parse(const std::string& text);
+};
 
 /// How a file is opened.
 struct OpenOptions {
@@ -32,6 +43,9 @@ struct OpenOptions {
   bool page_channels = false;
   /// More files of the same guest, see StateFile::open().
   std::vector<std::string> parts = {};
+  /// Of a qcow2 image, the snapshot whose state is read, by its name or id: Errc::Usage for any
+  /// other file. Default: the only one that holds a state.
+  std::optional<std::string> snapshot = std::nullopt;
   bool decrypt = true;  ///< whether gpg may be run on OpenPGP messages; else Errc::Unsupported
   OpenPgpReadOptions openpgp = {};
   /// Where one is set, the stream ends well only if one of the OpenPGP containers carries a good
@@ -91,10 +105,11 @@ Result<std::vector<std::string>> list_guest_parts(const std::string& folder);
 /// Opening reads nothing. The first bytes of the file tell what it is, never its name.
 class StateFile {
  public:
-  /// A file, a block device, a FIFO; or the parts of one guest that was sent through several
-  /// connections: a folder of them, see list_guest_parts(), or `path` and OpenOptions::parts, in
-  /// any order. They are the main stream, and the page channels of a multifd migration or the
-  /// second connection of a postcopy migration with preemption, all files, each packed as it likes.
+  /// A file, a block device, a FIFO; a snapshot of a disk image, see StateName; or the parts of one
+  /// guest that was sent through several connections: a folder of them, see list_guest_parts(), or
+  /// `path` and OpenOptions::parts, in any order. They are the main stream, and the page channels of
+  /// a multifd migration or the second connection of a postcopy migration with preemption, all
+  /// files, each packed as it likes.
   ///
   /// Such parts are read as one file with the stream that QEMU would have sent through one
   /// connection: the pages of the channels stand in its ram sections as ordinary records. Its first
@@ -113,6 +128,14 @@ class StateFile {
   /// that come once.
   Result<StateFile> again() const;
   Result<StateFile> again(OpenOptions options) const;
+
+  /// The snapshots of a qcow2 image; empty for any other file.
+  Result<std::optional<ImageSnapshots>> snapshots();
+  /// The one of them that is read; null for any other file, and where that is not clear.
+  std::shared_ptr<const ImageSnapshot> chosen_snapshot();
+  /// What those should know who take what is read for the state of a guest: of an image that a QEMU
+  /// writes to, or that was not closed, or whose tables contradict each other.
+  std::vector<std::string> warnings();
 
   /// Whether it is a file or a block device; anything else gives its stream once.
   bool can_be_reread() const;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <vmstream/result.h>
 
@@ -29,6 +30,15 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 std::string format_size(uint64_t bytes);
 /// "0:07", "2:03:10".
 std::string format_duration(std::chrono::seconds seconds);
+/// The names sorted by how far they are from `wanted`: those that hold it first, if it has three
+/// letters, then by the number of letters to change, add, leave out or swap. Only the first 64
+/// letters of the first 16384 names count.
+std::vector<std::string> by_distance(std::string_view wanted, std::vector<std::string> names);
+
+/// "did you mean 'this' or 'that'?" with the names, three at most, that are near enough to be
+/// meant; empty where none is.
+std::string did_you_mean(std::string_view wanted, std::vector<std::string> names);
+
 /// "6a1c3b5e-0000-4000-8000-000000000001"
 std::string uuid_text(const std::array<std::byte, 16>& uuid);
 

@@ -135,6 +135,21 @@ Result<OpenedFile> OpenedFile::adopt(int owned_fd) {
   return OpenedFile(std::make_shared<const UniqueFd>(std::move(fd)), end, status.st_uid);
 }
 
+// QEMU locks a byte for each thing that it does with an image (block/file-posix.c): 100 and 1 for
+// writing, 100 and 3 for changing its length. The locks are of open files and shared, so that they
+// are in the way of a lock of ours that is not.
+bool OpenedFile::is_written_by_qemu() const {
+  for (off_t byte : {off_t{101}, off_t{103}}) {
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = byte;
+    lock.l_len = 1;
+    if (::fcntl(fd_->get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK) return true;
+  }
+  return false;
+}
+
 std::unique_ptr<RandomSource> OpenedFile::reader(WaitLimits limits) const {
   return std::make_unique<FileReader>(fd_, length_, owner_, limits);
 }

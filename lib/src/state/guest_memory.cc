@@ -56,11 +56,13 @@ GuestMemory::GuestMemory(GuestMemory&&) noexcept = default;
 GuestMemory::~GuestMemory() = default;
 
 Result<GuestMemory> GuestMemory::open(const std::string& path, const GuestMemoryOptions& options) {
-  auto opened = OpenedFile::open(path);
+  StateName name = StateName::parse(path);
+  auto opened = OpenedFile::open(name.file);
   if (!opened) return opened.error();
-  auto file = StateFile::open({std::move(*opened)}, {.decode = {.limits = options.limits},
-                                                     .sidecar = sidecar_path(path),
-                                                     .cache_bytes = options.cache_bytes});
+  OpenOptions how{.decode = {.limits = options.limits}, .cache_bytes = options.cache_bytes};
+  how.snapshot = std::move(name.snapshot);
+  how.sidecar = sidecar_path(path);
+  auto file = StateFile::open({std::move(*opened)}, std::move(how));
   auto index = file.page_index(options.observer);
   if (!index) return with_way_out(index.error());
   if ((*index)->facts.blocks.empty()) {

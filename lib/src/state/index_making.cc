@@ -124,6 +124,7 @@ Status seal_and_compare(PieceDigests& digests, const PieceDigests* before) {
 Result<MadeIndex> StateFile::make_index(const IndexingOptions& options) {
   if (!can_be_reread()) return Error{Errc::Unsupported, "cannot be read by position"};
   if (state_->parts) return state_->why_not();
+  if (auto found = state_->look_inside(); !found) return found.error();
   bool for_positions = options.for_positions || options.prove;
   OpenOptions how = state_->options;
   if (for_positions) how.decrypt = false;
@@ -152,7 +153,7 @@ Result<MadeIndex> StateFile::make_index(const IndexingOptions& options) {
   if (!bytes) return bytes.error();
   MadeIndex made{.index = std::make_shared<const StateIndex>(std::move(*index)),
                  .bytes = std::make_shared<const std::vector<std::byte>>(std::move(*bytes))};
-  state_->containers = reading->containers();
+  state_->set_containers(reading->containers());
   return state_->use(made, options.prove ? std::move(digests) : nullptr, for_positions);
 }
 

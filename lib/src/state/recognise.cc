@@ -37,7 +37,8 @@ constexpr std::string_view kWindows =
     "a guest's memory without its devices cannot be restored; WinDbg and volatility read it";
 
 constexpr std::array<Foreign, 9> kForeign{{
-    {"QFI\xfb"sv, "a qcow2 image", true, "load its snapshot with QEMU's -loadvm"},
+    {"QFI\xfb"sv, "a qcow2 image", true,
+     "a snapshot is read by position: put the image into a file, and read FILE#SNAPSHOT"},
     {kChannelMagic, "a multifd channel with pages only", true, kChannelHint},
     {"\x7f\x45\x4c\x46"sv, "an ELF file", false, kMemoryOnly},
     {"makedumpfile\0\0\0\0"sv, "a kdump file, flattened", false, kMemoryOnly},

@@ -96,11 +96,33 @@ std::unique_ptr<SeekableState> StateFile::State::open_seekable() const {
   return opened ? std::make_unique<SeekableState>(std::move(*opened)) : nullptr;
 }
 
+Status StateFile::State::look_inside() {
+  if (!input.file) {
+    if (!options.snapshot) return ok();
+    return Error{.code = Errc::Unsupported,
+                 .message = "the snapshots of an image are read by position, not from a pipe",
+                 .hint = "put the image into a file, and read FILE#SNAPSHOT"};
+  }
+  if (!chosen) chosen = choose_snapshot(*input.file->reader(limits()), options.snapshot);
+  return *chosen ? ok() : Status(chosen->error());
+}
+
+std::unique_ptr<RandomSource> StateFile::State::reader() const {
+  auto file = input.file->reader(limits());
+  return is_in_image() ? make_snapshot_source(std::move(file), (**chosen)->state) : std::move(file);
+}
+
+void StateFile::State::set_containers(std::vector<Container> within) {
+  containers = std::move(within);
+  if (!is_in_image()) return;
+  containers.insert(containers.begin(), {.type = "qcow2", .snapshot = (**chosen)->facts});
+}
+
 SeekableState* StateFile::State::seek() {
   if (!sought && may_be_sought()) {
-    seekable = open_seekable();
+    if (look_inside()) seekable = open_seekable();
     sought = true;
-    if (seekable && containers.empty()) containers = seekable->containers;
+    if (seekable && containers.empty()) set_containers(seekable->containers);
   }
   return seekable.get();
 }
@@ -157,8 +179,10 @@ Result<StateFile> StateFile::open(const std::string& path, OpenOptions options) 
     return StateFile(std::make_unique<State>(State{
         .input = {}, .options = std::move(options), .sidecar = {}, .parts = std::move(*parts)}));
   }
-  auto input = open_input(path, options.decode.limits);
+  StateName name = StateName::parse(path);
+  auto input = open_input(name.file, options.decode.limits);
   if (!input) return input.error();
+  if (!options.snapshot) options.snapshot = std::move(name.snapshot);
   if (!options.sidecar) options.sidecar = sidecar_path(path);
   return open(std::move(*input), std::move(options));
 }
@@ -175,6 +199,11 @@ Result<StateFile> StateFile::again() const {
 
 Result<StateFile> StateFile::again(OpenOptions options) const {
   if (!can_be_reread()) return read_already();
+  bool same_snapshot = !options.snapshot || options.snapshot == state_->options.snapshot;
+  if (!options.snapshot) options.snapshot = state_->options.snapshot;
+  if (!same_snapshot) {
+    return Error{Errc::Usage, "another snapshot is another file: open() it"};
+  }
   auto state = std::make_unique<State>(State{.input = {.file = state_->input.file},
                                              .options = std::move(options),
                                              .sidecar = state_->sidecar,
@@ -184,9 +213,30 @@ Result<StateFile> StateFile::again(OpenOptions options) const {
                                              .new_sidecar = state_->new_sidecar,
                                              .file_digests = state_->file_digests,
                                              .stream_digests = state_->stream_digests,
-                                             .parts = state_->parts});
+                                             .parts = state_->parts,
+                                             .chosen = state_->chosen});
   if (state->options.sidecar) state->sidecar = *state->options.sidecar;
   return StateFile(std::move(state));
+}
+
+Result<std::optional<ImageSnapshots>> StateFile::snapshots() {
+  if (!can_be_reread()) return std::optional<ImageSnapshots>();
+  return list_snapshots(*state_->input.file->reader(state_->limits()));
+}
+
+std::shared_ptr<const ImageSnapshot> StateFile::chosen_snapshot() {
+  bool is_clear = bool(state_->look_inside()) && state_->is_in_image();
+  return is_clear ? (**state_->chosen)->facts : nullptr;
+}
+
+std::vector<std::string> StateFile::warnings() {
+  if (!can_be_reread()) return {};
+  auto warnings = header_warnings(*state_->input.file->reader(state_->limits()));
+  if (!warnings) return {};
+  if (state_->input.file->is_written_by_qemu()) {
+    warnings->emplace_back("a QEMU writes to this image: what is read may be half-written");
+  }
+  return std::move(*warnings);
 }
 
 bool StateFile::can_be_reread() const {
@@ -210,6 +260,7 @@ std::vector<Problem> StateFile::container_problems() const {
 
 Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) {
   if (state_->parts) return state_->join_parts();
+  if (auto found = state_->look_inside(); !found) return found.error();
   auto bytes = std::exchange(state_->input.stream, nullptr);
   if (can_be_reread()) {
     if (state_->stream_digests) {
@@ -221,7 +272,7 @@ Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) 
   if (filter) bytes = filter(std::move(bytes));
   auto unwrapped = unwrap(std::move(bytes), state_->options);
   if (!unwrapped) return unwrapped.error();
-  state_->containers = std::move(unwrapped->containers);
+  state_->set_containers(std::move(unwrapped->containers));
   return std::move(unwrapped->plain);
 }
 
@@ -235,6 +286,7 @@ Result<std::unique_ptr<ByteSource>> StateFile::piped_stream() {
 Result<RandomSource*> StateFile::random() {
   SeekableState* file = state_->seek();
   if (file && file->plain()) return file->plain();
+  if (auto found = state_->look_inside(); !found) return found.error();
   if (auto within = check_limits(state_->limits(), "input"); !within) return within.error();
   return state_->why_not();
 }
@@ -294,13 +346,16 @@ Result<RamImage> StateFile::ram(const IndexingObserver& observer) {
 
 // The second reading is the same as the first. By position it is the stream that is compared, since
 // a table could lead to other bytes of the file; from front to end it is the file, and what stands
-// behind the stream belongs to it. Several files together have nothing but their stream.
+// behind the stream belongs to it. Several files together have nothing but their stream; of a disk
+// image it is the state in it, wherever its clusters lie.
 Status StateFile::prove(const std::function<Status(ByteSource& stream)>& judge) {
   if (!can_be_reread()) return read_already();
   if (!judge) return Error{Errc::Usage, "prove() wants a judge"};
+  if (auto found = state_->look_inside(); !found) return found;
   bool of_stream = is_mapped_ram() || state_->parts;
-  auto digests =
-      std::make_shared<PieceDigests>(of_stream ? PieceDigests::Of::Stream : PieceDigests::Of::File);
+  bool has_places_of_file = !of_stream && !state_->is_in_image();
+  auto digests = std::make_shared<PieceDigests>(has_places_of_file ? PieceDigests::Of::File
+                                                                   : PieceDigests::Of::Stream);
   auto note = [&](std::unique_ptr<ByteSource> bytes) {
     return make_noting_source(std::move(bytes), digests);
   };

@@ -9,6 +9,7 @@
 
 #include <vmstream/state_file.h>
 #include "io/piece_digests.h"
+#include "state/chosen_snapshot.h"
 #include "state/guest_parts.h"
 #include "state/seekable_state.h"
 
@@ -25,10 +26,18 @@ struct StateFile::State {
   // Of what was proved: the file's bytes, read again from front to end, or the stream's.
   std::shared_ptr<const PieceDigests> file_digests = nullptr;
   std::shared_ptr<const PieceDigests> stream_digests = nullptr;
+  // Of a disk image the snapshot that is read, or why none is; empty before look_inside().
+  std::optional<Result<std::optional<ChosenSnapshot>>> chosen = std::nullopt;
   std::unique_ptr<SeekableState> seekable = nullptr;  // see seek()
   bool sought = false;
   std::vector<std::unique_ptr<SeekableState>> earlier = {};  // callers may still read them
   std::optional<GuestParts> parts = std::nullopt;            // instead of `input`
+
+  /// Finds out whether the file is a disk image, before anything of it is read. An error where
+  /// there is no state in it that could be.
+  Status look_inside();
+  /// These layers are within the image, if there is one.
+  void set_containers(std::vector<Container> within);
 
   /// The file by position, opened when it is first asked for. Null where that is not possible.
   SeekableState* seek();
@@ -36,7 +45,10 @@ struct StateFile::State {
   void seek_anew();
   /// The same as seek() for who keeps it.
   std::unique_ptr<SeekableState> open_seekable() const;
-  /// The file's bytes, those that were proved where they were.
+  /// The bytes of the file, or of the state in a disk image: what is unwrapped. Once look_inside()
+  /// was asked.
+  std::unique_ptr<RandomSource> reader() const;
+  /// The same bytes, those that were proved where they were.
   std::unique_ptr<RandomSource> proved_reader() const;
 
   /// Reads by an index that was made from now on; with `digests` nothing but what they are of. An
@@ -49,7 +61,7 @@ struct StateFile::State {
   Error why_not() const;
 
   WaitLimits limits() const { return options.decode.limits; }
-  std::unique_ptr<RandomSource> reader() const { return input.file->reader(limits()); }
+  bool is_in_image() const { return chosen && *chosen && **chosen; }
   bool may_be_sought() const { return input.file && !file_digests && !options.required_signer; }
 };
 

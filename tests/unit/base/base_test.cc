@@ -16,6 +16,19 @@ namespace {
 std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
+TEST_CASE("what may be meant comes first, nearest first", "[base]") {
+  using Names = std::vector<std::string>;
+  Names names{"sections", "device", "devices", "ram"};
+  CHECK(by_distance("devcie", names) == Names{"device", "devices", "sections", "ram"});
+  CHECK(by_distance("vice", names).front() == "device");  // it is a part of it
+  CHECK(did_you_mean("RMA", names) == "did you mean 'ram'?");
+  CHECK(did_you_mean("devcie", names) == "did you mean 'device' or 'devices'?");
+  CHECK(did_you_mean("something else", names).empty());
+  CHECK(did_you_mean("", names).empty());
+  CHECK(did_you_mean("e", names).empty());
+  CHECK(did_you_mean(std::string(1 << 20, 'x'), Names(1 << 17, std::string(255, 'y'))).empty());
+}
+
 }  // namespace
 
 TEST_CASE("a byte reader takes big-endian fields off the front", "[base]") {

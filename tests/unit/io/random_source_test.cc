@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include <vmstream/random_source.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <fstream>
 
+#include "base/unique_fd.h"
 #include "support/catch.h"
 #include "support/temp_dir.h"
 
@@ -144,6 +146,31 @@ TEST_CASE("a stretch source ends with its stretch", "[io]") {
   CHECK(*stretch->read(into) == 0);
   auto beyond = make_stretch_source(*memory, 8, 5);
   CHECK_FALSE(read_fully(*beyond, into));
+}
+
+// As block/file-posix.c of QEMU locks an image: shared, by the open file.
+TEST_CASE("who writes to an image by QEMU's locks is seen, and others are not", "[io]") {
+  TempDir folder;
+  std::ofstream(folder / "disk") << "image";
+  auto file = OpenedFile::open(folder / "disk");
+  REQUIRE(file);
+  CHECK_FALSE(file->is_written_by_qemu());
+  struct Use {
+    off_t byte;
+    bool writes;
+  };
+  for (Use use : {Use{100, false}, Use{101, true}, Use{103, true}, Use{201, false}}) {
+    CAPTURE(use.byte);
+    UniqueFd other(::open((folder / "disk").c_str(), O_RDWR | O_CLOEXEC));
+    struct flock lock {};
+    lock.l_type = F_RDLCK;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = use.byte;
+    lock.l_len = 1;
+    REQUIRE(::fcntl(other.get(), F_OFD_SETLK, &lock) == 0);
+    CHECK(file->is_written_by_qemu() == use.writes);
+  }
+  CHECK_FALSE(file->is_written_by_qemu());
 }
 
 }  // namespace

@@ -114,7 +114,8 @@ TEST_CASE("what holds a state in a way that is not read is named", "[state]") {
     CHECK(state.error().hint == hint);
   };
   using namespace std::string_view_literals;
-  check("QFI\xfb\0\0\0\3"sv, "a qcow2 image", "load its snapshot with QEMU's -loadvm");
+  check("QFI\xfb\0\0\0\3"sv, "a qcow2 image",
+        "a snapshot is read by position: put the image into a file, and read FILE#SNAPSHOT");
   check(
       "\x11\x22\x33\x44\0\0\0\1"sv, "a multifd channel with pages only",
       "the stream proper went through the first connection: give both with --multifd, or a folder");

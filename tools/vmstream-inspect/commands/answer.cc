@@ -8,6 +8,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/partial_reading.h>
+#include "common/around_file.h"
 #include "common/progress.h"
 
 namespace vminspect {
@@ -31,7 +32,11 @@ Result<StateFile> open_subject(Session& session, const InspectOptions& options,
                             .page_channels = page_channels,
                             .openpgp = {.passphrase = *passphrase, .limits = limits}};
   if (options.multifd) how.parts = options.arguments;
-  if (options.file != "-") return StateFile::open(options.file, std::move(how));
+  if (options.file != "-") {
+    auto file = StateFile::open(options.file, std::move(how));
+    if (file) vmtools::tell_of_image(session, options.file, *file, true);
+    return file;
+  }
   return StateFile::open({.stream = vmstream::make_fd_source(STDIN_FILENO, limits)},
                          std::move(how));
 }

@@ -11,7 +11,6 @@
 #include <vmstream/device_collector.h>
 #include <vmstream/device_state.h>
 #include <vmstream/text.h>
-#include "common/nearest.h"
 #include "common/output.h"
 #include "vmstream-inspect/commands/device_reading.h"
 #include "vmstream-inspect/print/device_view.h"
@@ -19,14 +18,14 @@
 namespace vminspect {
 
 using nlohmann::ordered_json;
+using vmstream::by_distance;
 using vmstream::DecodedDevice;
+using vmstream::did_you_mean;
 using vmstream::Errc;
 using vmstream::Error;
 using vmstream::escape;
 using vmstream::FoundField;
 using vmstream::Result;
-using vmtools::by_distance;
-using vmtools::did_you_mean;
 using vmtools::ExitStatus;
 using vmtools::print;
 using vmtools::print_json;

@@ -146,7 +146,8 @@ Status Extraction::open_output() {
   if (!options_.output) return Error{Errc::Usage, "extract wants -o FILE"};
   if (*options_.output != "-") {
     auto overwrite = options_.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
-    auto apart = vmstream::require_other_file(*options_.output, options_.file);
+    auto apart = vmstream::require_other_file(*options_.output,
+                                              vmstream::StateName::parse(options_.file).file);
     if (!apart) return apart;
     auto file = OutputFile::create(*options_.output, overwrite, session_.limits());
     if (!file) return file.error();

@@ -10,6 +10,7 @@
 #include <vmstream/output_file.h>
 #include <vmstream/state_file.h>
 #include <vmstream/text.h>
+#include "common/around_file.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "vmstream-inspect/commands/answer.h"
@@ -55,10 +56,15 @@ Result<MadeIndex> index_file(Session& session, StateFile& file) {
       {.read = [&](vmstream::ByteSource& stream) { return read_stream(session, stream); }});
 }
 
+// The file on the disk, whichever snapshot of it is meant.
+std::string file_of(const InspectOptions& options) {
+  return vmstream::StateName::parse(options.file).file;
+}
+
 vmstream::Status write_file(const InspectOptions& options, const std::string& path,
                             std::span<const std::byte> bytes, vmstream::WaitLimits limits) {
   auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
-  if (auto apart = vmstream::require_other_file(path, options.file); !apart) return apart;
+  if (auto apart = vmstream::require_other_file(path, file_of(options)); !apart) return apart;
   auto file = vmstream::OutputFile::create(path, overwrite, limits);
   if (!file) return file.error();
   if (auto written = (*file)->write(bytes); !written) return written;
@@ -120,6 +126,7 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
       options.file,
       {.decode = {.threads = options.common.threads, .limits = session.limits()}, .sidecar = ""});
   if (!file) return session.fail(shown_name(options), file.error());
+  vmtools::tell_of_image(session, options.file, *file, true);
   auto made = index_file(session, *file);
   if (!made) return session.fail(shown_name(options), made.error());
   auto written = write_file(options, path, *made->bytes, session.limits());

@@ -13,6 +13,7 @@
 #include <vmstream/state_file.h>
 #include <vmstream/stream_summary.h>
 #include <vmstream/verification.h>
+#include "common/around_file.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
@@ -186,13 +187,31 @@ ExitStatus answer_from_stream(Session& session, const InspectOptions& options) {
   return answer(session, options, *file, **stream);
 }
 
+// Of a disk image the snapshots, where its user has not said which.
+ExitStatus answer_info(Session& session, const InspectOptions& options) {
+  bool is_whole_file = options.file != "-" && !vmstream::StateName::parse(options.file).snapshot;
+  if (is_whole_file) {
+    auto file = StateFile::open(options.file, {.decode = {.limits = session.limits()}});
+    if (!file) return session.fail(shown_name(options), file.error());
+    auto snapshots = file->snapshots();
+    if (!snapshots) return session.fail(shown_name(options), snapshots.error());
+    if (*snapshots) {
+      vmtools::tell_of_image(session, options.file, *file, false);
+      make_printer(options.common)->snapshots({options.file, {{.type = "qcow2"}}}, **snapshots);
+      const auto& fault = (*snapshots)->fault;
+      return fault ? session.fail(shown_name(options), *fault) : ExitStatus::Done;
+    }
+  }
+  return answer_from_stream<answer_with_summary, answered_by_ends>(session, options);
+}
+
 struct Command {
   Question question;
   ExitStatus (*answer)(Session&, const InspectOptions&);
 };
 
 constexpr std::array kCommands{
-    Command{Question::Info, answer_from_stream<answer_with_summary, answered_by_ends>},
+    Command{Question::Info, answer_info},
     Command{Question::Sections, answer_from_stream<answer_with_records, answered_by_index>},
     Command{Question::Devices, answer_from_stream<answer_with_summary, answered_by_ends>},
     Command{Question::Device, answer_device},

@@ -137,7 +137,8 @@ vmstream::Result<std::unique_ptr<vmstream::ByteSource>> open_digested(
   auto stream = file.stream([&](std::unique_ptr<vmstream::ByteSource> bytes) {
     return digest.emplace(std::move(bytes)).source();
   });
-  if (stream && digest && file.containers().size() == 1) digest->stop();
+  bool same_bytes = file.containers().size() == 1 || file.chosen_snapshot();
+  if (stream && digest && same_bytes) digest->stop();
   return stream;
 }
 
@@ -146,6 +147,7 @@ vmstream::Result<std::optional<std::string>> digest_file(
     std::optional<vmstream::FileDigest>& digest) {
   if (!digest) return std::optional<std::string>();
   if (subject.containers.size() == 1) return subject.sha256;
+  if (subject.containers.front().snapshot) return std::optional<std::string>();
   std::error_code unknown;
   // It would be read to the device's end, far behind what is saved on it.
   if (std::filesystem::is_block_file(options.file, unknown)) return std::optional<std::string>();

@@ -226,6 +226,23 @@ class JsonPrinter final : public Printer {
     print_json(json);
   }
 
+  // With the other keys of info, of which nothing is known.
+  void snapshots(const Subject& subject, const vmstream::ImageSnapshots& snapshots) override {
+    auto json = opening_json("vmstream.info/1", subject);
+    json["snapshots"] = ordered_json::array();
+    for (const auto& snapshot : snapshots.list) {
+      json["snapshots"].push_back(vmtools::snapshot_json(snapshot));
+    }
+    for (const char* key : {"stream", "ram"}) json[key] = nullptr;
+    json["devices"] = ordered_json::array();
+    json["vmdesc"] = false;
+    vmstream::ProblemLog problems;
+    if (snapshots.fault) problems.add({.offset = 0, .message = describe(*snapshots.fault)});
+    json["problems"] = problems_json(problems);
+    json["problem_count"] = problems.total();
+    print_json(json);
+  }
+
   void begin_sections(const Subject& subject) override {
     rows_.open(opening_json("vmstream.sections/1", subject), "sections");
   }

@@ -43,6 +43,8 @@ class Printer {
   virtual void info(const Subject& subject, const vmstream::StreamSummary& summary) = 0;
   virtual void devices(const Subject& subject, const vmstream::StreamSummary& summary) = 0;
 
+  virtual void snapshots(const Subject& subject, const vmstream::ImageSnapshots& snapshots) = 0;
+
   // The list of records is as long as the stream likes: printed as it comes.
   virtual void begin_sections(const Subject& subject) = 0;
   virtual void record(const vmstream::StreamRecord& record) = 0;

@@ -2,6 +2,7 @@
 // Text: what matters first, tables within 80 columns, units written out, names escaped.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -198,6 +199,20 @@ std::string render_blocks(const vmstream::StreamSummary& summary) {
   return table.render();
 }
 
+std::string render_snapshots(const std::vector<vmstream::ImageSnapshot>& snapshots) {
+  TextTable table({"id", "made (UTC)", "has run", "state", "disk", "name"});
+  for (const auto& snapshot : snapshots) {
+    constexpr uint64_t kSecond = 1'000'000'000;
+    std::chrono::seconds has_run(snapshot.clock_nanoseconds / kSecond);
+    table.add({escape(snapshot.id), snapshot.date == 0 ? "-" : date_text(snapshot.date, ' '),
+               vmstream::format_duration(has_run),
+               snapshot.holds_state() ? format_size(snapshot.state_bytes) : "none",
+               snapshot.disk_bytes ? format_size(*snapshot.disk_bytes) : "-",
+               escape(snapshot.name)});
+  }
+  return table.render();
+}
+
 class TextPrinter final : public Printer {
  public:
   explicit TextPrinter(bool color) : color_(color) {}
@@ -213,6 +228,16 @@ class TextPrinter final : public Printer {
   void devices(const Subject&, const vmstream::StreamSummary& summary) override {
     print_problems(summary.problems);
     print_devices(summary);
+  }
+
+  void snapshots(const Subject& subject, const vmstream::ImageSnapshots& snapshots) override {
+    fact("file", escape(subject.file));
+    fact("containers", containers_text(subject.containers));
+    auto holding = std::ranges::count_if(snapshots.list, &vmstream::ImageSnapshot::holds_state);
+    heading(
+        fmt::format("Snapshots: {}, {} with the state of a guest", snapshots.list.size(), holding));
+    if (!snapshots.list.empty()) print(render_snapshots(snapshots.list));
+    if (holding > 0) print("read one as FILE#NAME or FILE#ID\n");
   }
 
   void begin_sections(const Subject& subject) override {
@@ -291,6 +316,7 @@ void TextPrinter::print_facts(const Subject& subject,
   fact("containers", containers_text(subject.containers));
   for (const auto& container : subject.containers) {
     if (container.openpgp) print_openpgp(*container.openpgp);
+    if (container.snapshot) fact("snapshot", vmtools::snapshot_text(*container.snapshot));
     if (container.libvirt) {
       fact("domain", domain_text(*container.libvirt));
       fact("libvirt", libvirt_text(*container.libvirt));

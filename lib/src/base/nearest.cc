@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "common/nearest.h"
+// What somebody may have meant.
+#include <vmstream/text.h>
 
 #include <fmt/format.h>
 
@@ -7,9 +8,7 @@
 #include <cctype>
 #include <numeric>
 
-#include <vmstream/text.h>
-
-namespace vmtools {
+namespace vmstream {
 namespace {
 
 // A stream may name 65536 devices with 255 letters each.
@@ -91,9 +90,9 @@ std::string did_you_mean(std::string_view wanted, std::vector<std::string> names
   for (const Candidate& candidate : candidates) {
     bool is_near = candidate.holds_it || candidate.distance <= farthest;
     if (!is_near || count++ == kMostNames) break;
-    list += fmt::format("{}'{}'", list.empty() ? "" : " or ", vmstream::escape(candidate.name));
+    list += fmt::format("{}'{}'", list.empty() ? "" : " or ", escape(candidate.name));
   }
   return list.empty() ? "" : fmt::format("did you mean {}?", list);
 }
 
-}  // namespace vmtools
+}  // namespace vmstream
