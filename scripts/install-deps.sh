@@ -39,7 +39,7 @@ packages_of() {
     build)
       echo "$(compiler_package)" make cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev \
         libcli11-dev zlib1g-dev libbz2-dev libzstd-dev liblzma-dev liblz4-dev libssl-dev \
-        libxxhash-dev libgpgme-dev libdeflate-dev libisal-dev ;;
+        libxxhash-dev libexpat1-dev libgpgme-dev libdeflate-dev libisal-dev ;;
     test)
       echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 pigz shellcheck mandoc socat openssl ;;
     qemu) echo qemu-system-x86 qemu-utils binutils ;;

@@ -14,6 +14,7 @@
 
 #include <vmstream/byte_source.h>
 #include <vmstream/codec.h>
+#include <vmstream/container.h>
 #include <vmstream/openpgp.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/random_source.h>
@@ -21,17 +22,6 @@
 #include <vmstream/visitor.h>
 
 namespace vmstream {
-
-/// One layer around the stream, outermost first; the last one is "qevm" itself.
-struct Container {
-  /// A coding ("gzip", "bzip2", "zstd", "xz", "lz4"), "openpgp", "qevm"; "multifd" for a page
-  /// channel; "offset" for a file whose owner has put bytes of its own in front of the stream, as
-  /// QEMU's "file:NAME,offset=N" lets them.
-  std::string type;
-  uint64_t content_offset = 0;  ///< where in it the next one begins, for type "offset"
-  /// Of "openpgp" only. Complete once the stream has been read to its end.
-  std::shared_ptr<const OpenPgpFacts> openpgp = nullptr;
-};
 
 /// How a file is opened.
 struct OpenOptions {

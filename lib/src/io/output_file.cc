@@ -70,6 +70,7 @@ struct OutputFile::State {
   uint64_t written = 0;
   uint64_t disk_bytes = 0;  // when the file was closed
   uint64_t writeback_from = 0;
+  std::vector<std::byte> front;  // to be written last
 
   Writer& writer() { return opened_writer ? *opened_writer : opened_writer.emplace(file.get()); }
   Status open_in_place(mode_t mode);
@@ -206,7 +207,7 @@ void OutputFile::State::start_writeback() {
 
 Status OutputFile::State::check_positioned() const {
   if (!in_place) return ok();
-  return Error{Errc::Usage, "a file with holes can be written to a regular file only"};
+  return Error{Errc::Usage, "by position only a regular file can be written"};
 }
 
 // Writes to a file do not wait, so that nothing else would notice the request.
@@ -324,6 +325,12 @@ Status OutputFile::resize(uint64_t length) {
   return system_error("set the length of the output", errno);
 }
 
+Status OutputFile::replace_front(std::vector<std::byte> bytes) {
+  if (auto possible = state_->check_positioned(); !possible) return possible;
+  state_->front = std::move(bytes);
+  return ok();
+}
+
 Status OutputFile::finish() {
   return ok();
 }
@@ -340,6 +347,10 @@ Result<std::unique_ptr<ByteSource>> OutputFile::read_back() {
 Status OutputFile::commit_file() {
   if (state_->device) return state_->device->finish();
   if (auto synced = state_->sync(); !synced) return synced;
+  if (!state_->front.empty()) {
+    if (auto written = write_at(0, state_->front); !written) return written;
+    if (auto synced = state_->sync(); !synced) return synced;
+  }
   if (state_->in_place) {
     if (auto read = await_reader(state_->file.get(), state_->limits); !read) return read;
     state_->opened_writer.reset();  // a FIFO's reader waits for it, too

@@ -8,6 +8,7 @@
 #include "codec/gzip/resume_points.h"
 #include "codec/random_decoder.h"
 #include "io/wait.h"
+#include "state/open_contents.h"
 #include "state/recognise.h"
 #include "state/state_file_state.h"
 #include "state/unwrapping.h"
@@ -33,12 +34,6 @@ Result<StateIndex> read_index(ByteSource& stream) {
   return builder.finish(parser.offset(), parser.stream_length(), true);
 }
 
-// Whether any index could make a file of these layers readable by position.
-bool is_packed_once(const std::vector<Container>& containers) {
-  constexpr size_t kPackedOnce = 2;  // and the stream itself
-  return containers.size() <= kPackedOnce;
-}
-
 // A file that is read once, and what makes it readable by position afterwards. Blocks that can be
 // found without decoding are looked up; of long gzip members resume points are noted on the way.
 class WholeReading {
@@ -48,8 +43,8 @@ class WholeReading {
 
   /// Whether the file's own form may allow positions, or what is noted on the way.
   bool allows_positions() const {
-    bool is_plain = containers().size() == 1 || containers().front().type == "offset";
-    return is_plain || (is_packed_once(containers()) && (blocks_ || notes_));
+    size_t packings = containers().size() - contents_.size() - 1;  // the last is the stream itself
+    return packings == 0 || (packings == 1 && (blocks_ || notes_));
   }
 
   const std::vector<Container>& containers() const { return stream_.containers; }
@@ -67,6 +62,7 @@ class WholeReading {
   WholeReading() = default;
 
   std::unique_ptr<RandomSource> file_;
+  std::vector<Content> contents_;
   FileMark mark_;
   std::optional<BlockTable> blocks_;
   bool notes_ = false;
@@ -81,20 +77,28 @@ Result<WholeReading> WholeReading::open(std::unique_ptr<RandomSource> file,
   auto mark = FileMark::of(*reading.file_);
   if (!mark) return mark.error();
   reading.mark_ = *mark;
-  auto coding = recognise_coding(read_head(*reading.file_));
+  auto contents = open_contents(*reading.file_, options.nesting);
+  if (!contents) return contents.error();
+  reading.contents_ = std::move(*contents);
+  RandomSource& content = innermost(*reading.file_, reading.contents_);
+  auto coding = recognise_coding(read_head(content));
   if (coding) {
-    auto blocks = find_blocks(*coding, *reading.file_);
+    auto blocks = find_blocks(*coding, content);
     if (blocks) reading.blocks_ = std::move(*blocks);
   }
-  auto bytes = make_stretch_source(*reading.file_, 0, mark->bytes);
+  auto bytes = make_stretch_source(content, 0, content.length());
   reading.notes_ = coding == Coding::Gzip && !reading.blocks_;
-  std::vector<Container> outer;
+  auto outer = descriptions_of(reading.contents_);
+  auto place = place_in_file(reading.contents_);
   if (reading.notes_) {
     outer.push_back({"gzip"});
     bytes =
         make_noting_decoder(std::move(bytes), *reading.points_, {.limits = options.decode.limits});
+    FaultBorder border(std::move(place));
+    bytes = border.above(std::move(bytes));
+    place = nowhere();
   }
-  auto stream = unwrap(std::move(bytes), options, std::move(outer));
+  auto stream = unwrap(std::move(bytes), options, std::move(outer), std::move(place));
   if (!stream) return stream.error();
   reading.stream_ = std::move(*stream);
   return reading;

@@ -21,7 +21,7 @@ std::string describe_piece(const BlockTable& table, size_t number) {
 
 // Where the file says that its pieces lie; empty where it says nothing.
 Result<std::optional<BlockTable>> read_claim(const SeekableState& state, Coding coding) {
-  auto trailer = read_trailer(coding, *state.file);
+  auto trailer = read_trailer(coding, state.content());
   if (trailer && *trailer && (*trailer)->blocks) return std::move((*trailer)->blocks);
   if (!state.index) return std::optional<BlockTable>();
   return state.index->read_blocks();
@@ -70,24 +70,20 @@ std::vector<Problem> compare_blocks(const BlockTable& claimed, const BlockTable&
 }
 
 bool has_sure_positions(const SeekableState& state) {
-  if (!state.is_packed) return true;
-  auto coding = find_coding(state.containers.front().type);
-  if (!coding) return false;
-  auto found = find_blocks(*coding, *state.file);
+  if (!state.coding) return true;
+  auto found = find_blocks(*state.coding, state.content());
   if (!found || !*found) return false;
-  auto claimed = read_claim(state, *coding);
+  auto claimed = read_claim(state, *state.coding);
   return claimed && (!*claimed || compare_blocks(**claimed, **found).empty());
 }
 
 std::vector<Problem> check_positions(const SeekableState& state, const std::string& sha256) {
-  if (!state.is_packed || !state.plain()) return {};
-  auto coding = find_coding(state.containers.front().type);
-  if (!coding) return {};
-  auto found = find_blocks(*coding, *state.file);
+  if (!state.coding || !state.plain()) return {};
+  auto found = find_blocks(*state.coding, state.content());
   if (!found || !*found || (*found)->empty()) {
     return sha256.empty() ? std::vector<Problem>() : compare_digests(*state.plain(), sha256);
   }
-  auto claimed = read_claim(state, *coding);
+  auto claimed = read_claim(state, *state.coding);
   if (!claimed) return {{0, claimed.error().message}};
   if (!*claimed) return {};  // the pieces are found by nothing else
   return compare_blocks(**claimed, **found);

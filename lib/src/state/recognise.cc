@@ -7,8 +7,10 @@
 #include <array>
 #include <string_view>
 
+#include <vmstream/codec.h>
 #include <vmstream/format.h>
 #include "base/byte_reader.h"
+#include "container/content.h"
 
 namespace vmstream {
 namespace {
@@ -25,16 +27,13 @@ struct Foreign {
   std::string_view hint;
 };
 
-constexpr std::string_view kVirsh = "bring it back with 'virsh restore'";
 constexpr std::string_view kChannelMagic = "\x11\x22\x33\x44\0\0\0\1"sv;
 constexpr std::string_view kChannel =
     "the stream proper went through the first connection; vmstream-inspect verify --multifd "
     "takes both";
 
-constexpr std::array<Foreign, 6> kForeign{{
+constexpr std::array<Foreign, 4> kForeign{{
     {"\x89LZO\0\r\n\x1a\n"sv, "an lzop file", true, "unpack it with 'lzop -d' first"},
-    {"LibvirtQemudSave"sv, "a libvirt save image", true, kVirsh},
-    {"LibvirtQemudPart"sv, "an unfinished libvirt save image", true, kVirsh},
     {"QFI\xfb"sv, "a qcow2 image", true, "load its snapshot with QEMU's -loadvm"},
     {kChannelMagic, "a multifd channel with pages only", true, kChannel},
     {"\x7f\x45\x4c\x46"sv, "an ELF file", false, ""},
@@ -70,6 +69,15 @@ bool is_page_channel(std::span<const std::byte> head) {
 
 bool is_known_foreign(std::span<const std::byte> head) {
   return find_foreign(head) != nullptr;
+}
+
+bool begins_state_file(std::span<const std::byte> head) {
+  return is_plain_stream(head) || recognise_coding(head) || recognise_openpgp(head) ||
+         recognise_container(head);
+}
+
+bool begins_as_something_known(std::span<const std::byte> head) {
+  return begins_state_file(head) || is_known_foreign(head);
 }
 
 bool looks_like_stream(std::span<const std::byte> bytes) {

@@ -34,6 +34,13 @@ bool looks_like_stream(std::span<const std::byte> bytes);
 /// Whether `head` is that of a file of another kind, known by name.
 bool is_known_foreign(std::span<const std::byte> head);
 
+/// Whether `head` begins a state file, packed, encrypted or in a container, as far as is seen from
+/// the front.
+bool begins_state_file(std::span<const std::byte> head);
+
+/// The same, or a file of another kind: no stream is to be searched behind it.
+bool begins_as_something_known(std::span<const std::byte> head);
+
 /// A stream that begins within a file.
 struct StreamWithin {
   uint64_t offset = 0;

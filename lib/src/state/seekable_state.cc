@@ -14,21 +14,6 @@
 namespace vmstream {
 namespace {
 
-// Everything of a file from an offset on.
-class RestOfFile final : public RandomSource {
- public:
-  RestOfFile(RandomSource& file, uint64_t start) : file_(file), start_(start) {}
-  uint64_t length() const override { return file_.length() - start_; }
-  Status read_at(uint64_t offset, std::span<std::byte> into) override {
-    if (offset > length()) return Error{Errc::Truncated, "behind the end of the stream", offset};
-    return file_.read_at(start_ + offset, into);
-  }
-
- private:
-  RandomSource& file_;
-  uint64_t start_;
-};
-
 // An index may be older than its file, or of another: then it is as good as none.
 Status check_mark(const IndexReader& index, RandomSource& file) {
   auto mark = index.read_mark();
@@ -57,11 +42,11 @@ class SharedMemory final : public RandomSource {
   std::unique_ptr<RandomSource> source_;
 };
 
-// Fills in a state whose file is open and packed in `coding`.
+// Fills in a state whose content is open.
 class Opener {
  public:
-  Opener(SeekableState& state, Coding coding, const SeekableOptions& options)
-      : state_(state), coding_(coding), options_(options) {}
+  Opener(SeekableState& state, const SeekableOptions& options)
+      : state_(state), coding_(state.coding.value_or(Coding::None)), options_(options) {}
 
   void run() {
     if (options_.index) {
@@ -79,7 +64,7 @@ class Opener {
 
  private:
   void use_carried() {
-    auto trailer = read_trailer(coding_, *state_.file);
+    auto trailer = read_trailer(coding_, state_.content());
     if (!trailer) state_.index_fault = trailer.error();
     if (!trailer || !*trailer) return;
     blocks_ = std::move((*trailer)->blocks);
@@ -89,7 +74,7 @@ class Opener {
   // The last resort beside an index that was made: its maker reads front to end, where frames need
   // not say their length.
   std::optional<BlockTable> carried_blocks() const {
-    auto trailer = read_trailer(coding_, *state_.file);
+    auto trailer = read_trailer(coding_, state_.content());
     return trailer && *trailer ? std::move((*trailer)->blocks) : std::nullopt;
   }
 
@@ -121,21 +106,25 @@ class Opener {
       auto points = from_index(&IndexReader::read_points);
       if (points) {
         return unpack_with(
-            make_resuming_decoder(*state_.file, std::move(*points), options_.decode));
+            make_resuming_decoder(state_.content(), std::move(*points), options_.decode));
       }
     }
     if (!blocks_) {
-      auto found = find_blocks(coding_, *state_.file);
+      auto found = find_blocks(coding_, state_.content());
       if (found) blocks_ = std::move(*found);
     }
     if (!blocks_ && options_.index) blocks_ = carried_blocks();
     if (blocks_ && !blocks_->empty()) {
-      unpack_with(make_random_decoder(coding_, *state_.file, std::move(*blocks_), options_.decode));
+      unpack_with(
+          make_random_decoder(coding_, state_.content(), std::move(*blocks_), options_.decode));
     }
   }
 
   void unpack_with(Result<std::unique_ptr<RandomSource>> decoder) {
-    if (decoder) state_.unpacked = std::move(*decoder);
+    if (!decoder) return;
+    state_.unpacked = state_.contents.empty()
+                          ? std::move(*decoder)
+                          : make_placed(std::move(*decoder), place_in_file(state_.contents));
   }
 
   template <typename T>
@@ -168,38 +157,28 @@ class Opener {
   std::optional<BlockTable> blocks_;
 };
 
-// What stands in front of the stream is a container.
-bool leave_out_foreign(SeekableState& state, const std::vector<std::byte>& head) {
-  if (head.size() < kRecogniseBytes || is_known_foreign(head)) return false;
-  if (recognise_openpgp(head)) return false;  // to be judged by gpg as a whole
-  auto rest = make_stretch_source(*state.file, head.size(), state.file->length() - head.size());
-  auto found = find_stream_within(*rest, head);
-  if (!found || !*found) return false;
-  state.containers.push_back({"offset", (*found)->offset});
-  state.unpacked = std::make_unique<RestOfFile>(*state.file, (*found)->offset);
-  return true;
-}
-
 }  // namespace
 
 RandomSource* SeekableState::plain() const {
   if (proved) return proved.get();
   if (unpacked) return unpacked.get();
-  return containers.size() == 1 ? file.get() : nullptr;
+  return coding ? nullptr : &content();
 }
 
 std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> file,
                                                  const SeekableOptions& options) {
   SeekableState state;
   state.file = std::move(file);
-  auto head = read_head(*state.file);
-  auto coding = recognise_coding(head);
-  bool is_known = coding || is_plain_stream(head) || leave_out_foreign(state, head);
-  if (!is_known) return std::nullopt;
-  state.is_packed = coding.has_value();
-  if (coding) state.containers.push_back({std::string(traits_of(*coding).name)});
+  auto contents = open_contents(*state.file, options.nesting);
+  if (!contents) return std::nullopt;
+  state.contents = std::move(*contents);
+  state.containers = descriptions_of(state.contents);
+  auto head = read_head(state.content());
+  state.coding = recognise_coding(head);
+  if (!state.coding && !is_plain_stream(head)) return std::nullopt;
+  if (state.coding) state.containers.push_back({std::string(traits_of(*state.coding).name)});
   state.containers.push_back({"qevm"});
-  Opener(state, coding.value_or(Coding::None), options).run();
+  Opener(state, options).run();
   if (RandomSource* plain = state.plain()) {
     if (state.proved) return state;  // what its head is has been seen; an error is for who reads it
     return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;

@@ -13,6 +13,7 @@
 #include <vmstream/state_index.h>
 #include "codec/random_decoder.h"
 #include "io/piece_digests.h"
+#include "state/open_contents.h"
 
 namespace vmstream {
 
@@ -20,10 +21,11 @@ namespace vmstream {
 struct SeekableState {
   std::vector<Container> containers;
   std::unique_ptr<RandomSource> file;  ///< the bytes on the disk
-  /// What `file` holds, where that is packed or stands behind foreign bytes; uses `file`.
+  std::vector<Content> contents;       ///< of containers that do not pack; the first uses `file`
+  std::optional<Coding> coding;        ///< what content() is packed in: reading plain() decodes
+  /// What content() holds where it is packed; uses that.
   std::unique_ptr<RandomSource> unpacked;
-  bool is_packed = false;  ///< reading plain() decodes blocks
-  /// What is read through where the stream has been read before; uses the two above.
+  /// What is read through where the stream has been read before; uses those above.
   std::unique_ptr<RandomSource> proved;
 
   std::unique_ptr<RandomSource> index_bytes;
@@ -33,6 +35,8 @@ struct SeekableState {
   /// Why the file's index, or the sidecar's, is not used.
   std::optional<Error> index_fault;
 
+  /// The stream, packed or not, without what stands around it: places in tables count from here.
+  RandomSource& content() const { return innermost(*file, contents); }
   /// The stream from its first byte, decoded and checked where it is read. Null where the file's
   /// form does not allow reading by position; there is an index then, or what is wrong with it.
   RandomSource* plain() const;
@@ -43,6 +47,7 @@ struct SeekableOptions {
   RandomDecodeOptions decode = {};
   /// Where to look for the index of a file that carries none; empty: nowhere.
   std::string sidecar = {};
+  unsigned nesting = 4;    ///< containers within each other, at most
   WaitLimits limits = {};  ///< of reading that; the file's are its own
   /// An index that was made of this very file. The one that the file carries
   /// and the one beside it are not looked at then.
@@ -53,7 +58,7 @@ struct SeekableOptions {
 };
 
 /// Opens a file for reading by position. Empty where nothing can be known of its stream without
-/// reading it from front to end, for which unwrap() is there: a container within another, a
+/// reading it from front to end, for which unwrap() is there: a coding within another, a
 /// foreign file whose blocks cannot be found without decoding and that has no sidecar. Reads the
 /// ends of the file, or its blocks' heads, and the directory of the index.
 ///

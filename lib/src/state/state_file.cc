@@ -6,6 +6,7 @@
 #include <vmstream/indexing.h>
 #include "io/wait.h"
 #include "state/index_comparison.h"
+#include "state/open_contents.h"
 #include "state/recognise.h"
 #include "state/state_file_state.h"
 #include "state/unmapped.h"
@@ -72,6 +73,7 @@ Error no_positions(const std::string& reason) {
 std::unique_ptr<SeekableState> StateFile::State::open_seekable() const {
   auto opened = open_seekable_state(reader(), {.decode = {.cache_bytes = options.cache_bytes},
                                                .sidecar = sidecar,
+                                               .nesting = options.nesting,
                                                .limits = limits(),
                                                .index = made ? made->bytes : nullptr,
                                                .digests = stream_digests});
@@ -104,8 +106,11 @@ Error StateFile::State::why_not() const {
     return no_positions("a signature is demanded, which is its last word");
   }
   if (file_digests) return no_positions("it was proved from front to end");
-  auto head = read_head(*reader());
-  bool is_known = recognise_coding(head) || recognise_openpgp(head) || is_plain_stream(head);
+  auto file = reader();
+  auto contents = open_contents(*file, options.nesting);
+  if (!contents) return contents.error();
+  auto head = read_head(innermost(*file, *contents));
+  bool is_known = !contents->empty() || begins_state_file(head);
   return is_known ? no_positions() : explain_unrecognised(head, "");
 }
 
@@ -186,7 +191,7 @@ Result<RandomSource*> StateFile::random() {
 
 bool StateFile::is_packed() {
   SeekableState* file = state_->seek();
-  return file && file->is_packed;
+  return file && file->coding;
 }
 
 // A table that lies may leave out a stream and lead to another one behind it.

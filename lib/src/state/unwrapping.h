@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <vmstream/state_file.h>
+#include "state/fault_places.h"
 
 namespace vmstream {
 
@@ -16,8 +17,9 @@ struct UnwrappedStream {
 };
 
 /// Unwraps `file` until the stream's magic appears, see StateFile::stream(). Of the options those
-/// that tell of positions have no part in it. `outer`: layers that have been taken off already.
+/// that tell of positions have no part in it. `outer`: layers that have been taken off already, and
+/// `place`, where the bytes of `file` are in the file on the disk; null where they are that file.
 Result<UnwrappedStream> unwrap(std::unique_ptr<ByteSource> file, const OpenOptions& options = {},
-                               std::vector<Container> outer = {});
+                               std::vector<Container> outer = {}, PlaceInFile place = nullptr);
 
 }  // namespace vmstream

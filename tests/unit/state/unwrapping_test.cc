@@ -119,11 +119,6 @@ TEST_CASE("what holds a state in a way that is not read is named", "[state]") {
   check("\x11\x22\x33\x44\0\0\0\1"sv, "a multifd channel with pages only",
         "the stream proper went through the first connection; vmstream-inspect verify --multifd "
         "takes both");
-  for (auto name : {"a libvirt save image", "an unfinished libvirt save image"}) {
-    bool finished = std::string_view(name).find("unfinished") == std::string_view::npos;
-    check(finished ? "LibvirtQemudSave\2\0\0\0"sv : "LibvirtQemudPart\2\0\0\0"sv, name,
-          "bring it back with 'virsh restore'");
-  }
 }
 
 TEST_CASE("what a container holds is said", "[state]") {
