@@ -220,15 +220,33 @@ void leave_index(const Options& options, Session& session, const StateWriter& wr
   }
 }
 
+// `source`: the layers of the file that the stream comes from.
+vmstream::Result<Supplies> find_supplies(const Options& options,
+                                         const std::vector<vmstream::Container>& source,
+                                         Passphrase passphrase) {
+  Supplies supplies{.passphrase = std::move(passphrase)};
+  if (options.form != vmstream::FileForm::Libvirt) return supplies;
+  auto domain = vmtools::find_libvirt_domain(options.libvirt, source, options.runs);
+  if (!domain) return domain.error();
+  supplies.libvirt = std::move(*domain);
+  return supplies;
+}
+
+vmstream::Result<Supplies> find_supplies(const Options& options, vmstream::WaitLimits limits) {
+  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  return find_supplies(options, {}, std::move(*passphrase));
+}
+
 ExitStatus dump_guest(const Options& options, Session& session) {
   auto address = vmstream::QmpAddress::parse(*options.qmp);
   if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, *options.qmp, "save", true);
   auto capture = watched_options(options, session, observer);
-  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
-  if (!passphrase) return session.fail(output_name(options), passphrase.error());
-  auto destination = Destination::open(options, *passphrase, capture.limits);
+  auto supplies = find_supplies(options, capture.limits);
+  if (!supplies) return session.fail(output_name(options), supplies.error());
+  auto destination = Destination::open(options, *supplies, capture.limits);
   if (!destination) return session.fail(output_name(options), destination.error());
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
@@ -259,9 +277,9 @@ ExitStatus rehearse(const Options& options, Session& session) {
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, *options.qmp, "save", true);
   auto capture = watched_options(options, session, observer);
-  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
-  if (!passphrase) return session.fail(output_name(options), passphrase.error());
-  auto output = Destination::rehearse(options, *passphrase, capture.limits);
+  auto supplies = find_supplies(options, capture.limits);
+  if (!supplies) return session.fail(output_name(options), supplies.error());
+  auto output = Destination::rehearse(options, *supplies, capture.limits);
   if (!output) return session.fail(output_name(options), output.error());
   auto guest = GuestCapture::open(*address, capture, &observer);
   if (!guest) return session.fail(*options.qmp, guest.error());
@@ -293,7 +311,9 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   if (!passphrase) return session.fail(target, passphrase.error());
   auto arrival = Arrival::open(options, *passphrase, capture.limits);
   if (!arrival) return session.fail(source, arrival.error());
-  auto destination = Destination::open(options, *passphrase, capture.limits);
+  auto supplies = find_supplies(options, arrival->containers(), *passphrase);
+  if (!supplies) return session.fail(target, supplies.error());
+  auto destination = Destination::open(options, *supplies, capture.limits);
   if (!destination) return session.fail(target, destination.error());
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
@@ -326,6 +346,13 @@ void warn_of_openpgp(const Options& options, Session& session) {
   }
 }
 
+void warn_of_zstd(const Options& options, Session& session) {
+  bool is_zstd = chosen_compression(options).coding == vmstream::Coding::Zstd;
+  if (options.form != vmstream::FileForm::Libvirt || !is_zstd) return;
+  session.messages().warning(output_name(options),
+                             "libvirt 9.0 and older refuse images that are packed with zstd");
+}
+
 }  // namespace
 
 ExitStatus dump(const Options& options, Session& session) {
@@ -333,6 +360,7 @@ ExitStatus dump(const Options& options, Session& session) {
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
+  warn_of_zstd(options, session);
   if (options.dry_run) return rehearse(options, session);
   return options.qmp ? dump_guest(options, session) : dump_arrival(options, session);
 }

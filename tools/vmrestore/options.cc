@@ -43,10 +43,13 @@ void add_target(vmtools::CommandLine& line, Options& options) {
       "-o,--output", "PLAIN", options.output,
       "write the plain stream to PLAIN, without bytes behind its end; postcopy and mapped-ram "
       "files are put together anew");
-  line.choice(
-      "--to", options.form, {{"qevm", FileForm::Qevm}, {"mapped-ram", FileForm::MappedRam}},
-      "what PLAIN becomes: qevm, the plain stream, or mapped-ram, with a place for each page, "
-      "which QEMU 9.0 loads by itself (qevm)");
+  line.choice("--to", options.form,
+              {{"qevm", FileForm::Qevm},
+               {"libvirt", FileForm::Libvirt},
+               {"mapped-ram", FileForm::MappedRam}},
+              "what PLAIN becomes; qevm: the plain stream; libvirt: an image for virsh restore; "
+              "mapped-ram: with a place for each page, which QEMU 9.0 loads by itself (qevm)");
+  vmtools::add_libvirt_options(line, options.libvirt);
   line.text("--qmp", "ADDRESS", options.qmp,
             "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
             "of a unix socket, or tcp:HOST:PORT");
@@ -122,10 +125,12 @@ Status check_target(const Options& options) {
   if (options.form != FileForm::Qevm && options.output.value_or("-") == "-") {
     return usage("--to makes a file: it needs -o FILE");
   }
-  bool has_guest = options.qmp || !options.qemu.empty();
+  auto libvirt = vmtools::check_libvirt_options(options.libvirt, options.form);
+  if (!libvirt) return libvirt;
+  bool has_guest = options.qmp || !options.qemu.empty() || options.form == FileForm::Libvirt;
   if (!has_guest && options.run_state != RunState::AsSaved) {
     return Error{.code = Errc::Usage,
-                 .message = "--cont and --paused need --qmp or --",
+                 .message = "--cont and --paused need --qmp, -- or --to libvirt",
                  .hint = "a QEMU that reads the stream by itself stays paused with -S"};
   }
   return vmstream::ok();

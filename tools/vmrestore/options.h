@@ -11,6 +11,7 @@
 #include <vmstream/state_writer.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
+#include "common/libvirt_options.h"
 
 namespace vmrestore {
 
@@ -29,7 +30,8 @@ struct Options {
   std::optional<std::string> output;
   std::optional<std::string> qmp;
   vmstream::FileForm form = vmstream::FileForm::Qevm;  ///< of output
-  std::vector<std::string> qemu;                       ///< the command line behind "--"
+  vmtools::LibvirtOptions libvirt;
+  std::vector<std::string> qemu;  ///< the command line behind "--"
   bool force = false;
 
   bool verify_first = false;                   ///< read all of FILE before anything is handed on

@@ -152,11 +152,22 @@ GuardOptions copy_options(const Restore& restore, const vmstream::OutputFile& fi
   return options;
 }
 
-vmstream::WriteOptions write_options(const Restore& restore) {
-  return {.form = restore.options.form,
-          .coding = vmstream::Coding::None,
-          .threads = restore.options.common.threads,
-          .limits = restore.limits};
+std::optional<bool> wanted_to_run(const Options& options) {
+  if (options.run_state == vmstream::RunState::AsSaved) return std::nullopt;
+  return options.run_state == vmstream::RunState::Running;
+}
+
+vmstream::Result<vmstream::WriteOptions> write_options(const Restore& restore) {
+  vmstream::WriteOptions write{.form = restore.options.form,
+                               .coding = vmstream::Coding::None,
+                               .threads = restore.options.common.threads,
+                               .limits = restore.limits};
+  if (write.form != vmstream::FileForm::Libvirt) return write;
+  auto domain = vmtools::find_libvirt_domain(restore.options.libvirt, restore.input.containers(),
+                                             wanted_to_run(restore.options));
+  if (!domain) return domain.error();
+  write.libvirt = std::move(*domain);
+  return write;
 }
 
 ExitStatus restore_to_file(Restore& restore) {
@@ -166,7 +177,9 @@ ExitStatus restore_to_file(Restore& restore) {
       restore.options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   auto apart = vmstream::require_other_file(path, restore.options.file.value_or("-"));
   if (!apart) return session.fail(path, apart.error());
-  auto writer = vmstream::StateWriter::create(path, overwrite, write_options(restore));
+  auto write = write_options(restore);
+  if (!write) return session.fail(path, write.error());
+  auto writer = vmstream::StateWriter::create(path, overwrite, std::move(*write));
   if (!writer) return session.fail(path, writer.error());
   Observer observer(session, restore.name(), restore.claim);
   BlamedSink sink(writer->entrance());
