@@ -84,7 +84,7 @@ struct OutputFile::State {
   Status check_positioned() const;
   Status check_interrupted() const;
   Status link_as(const std::string& name) const;
-  void start_writeback();
+  void start_writeback(bool by_position);
   void drop();
 };
 
@@ -198,10 +198,13 @@ Status OutputFile::State::publish() {
   return system_error("fsync of the folder", error);
 }
 
-void OutputFile::State::start_writeback() {
+// Who writes by position has left the kernel something to do anywhere in the file.
+void OutputFile::State::start_writeback(bool by_position) {
+  constexpr off64_t kToTheEnd = 0;
   if (in_place || written - writeback_from < kWritebackBytes) return;
-  ::sync_file_range(file.get(), static_cast<off64_t>(writeback_from),
-                    static_cast<off64_t>(written - writeback_from), SYNC_FILE_RANGE_WRITE);
+  auto from = static_cast<off64_t>(by_position ? 0 : writeback_from);
+  auto length = by_position ? kToTheEnd : static_cast<off64_t>(written - writeback_from);
+  ::sync_file_range(file.get(), from, length, SYNC_FILE_RANGE_WRITE);
   writeback_from = written;
 }
 
@@ -262,7 +265,7 @@ Status OutputFile::write(std::span<const std::byte> bytes) {
                                 : state_->writer().write_all(bytes, state_->limits);
   if (!written) return written;
   state_->written += bytes.size();
-  state_->start_writeback();
+  state_->start_writeback(false);
   return ok();
 }
 
@@ -278,6 +281,7 @@ Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
     bytes = bytes.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }
+  state_->start_writeback(true);
   return ok();
 }
 
