@@ -11,7 +11,7 @@ usage: install-deps.sh [--list] [GROUP...]
 Groups (default: build test qemu):
   build   compiler, CMake and the libraries that vmstream is made of
   test    what the tests use besides
-  qemu    qemu-system-x86_64, qemu-img, and the assembler of the small test guest
+  qemu    qemu-system-x86_64, qemu-img, libvirt, and the assembler of the small test guest
   newer-qemu
           a QEMU of 9.0 or later beside an older installed one, unpacked below build/ without
           installing it; where it cannot be had, that is said and no error
@@ -39,10 +39,10 @@ packages_of() {
     build)
       echo "$(compiler_package)" make cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev \
         libcli11-dev zlib1g-dev libbz2-dev libzstd-dev liblzma-dev liblz4-dev libssl-dev \
-        libxxhash-dev libexpat1-dev libgpgme-dev libdeflate-dev libisal-dev ;;
+        libxxhash-dev libexpat1-dev libgpgme-dev libdeflate-dev libisal-dev libvirt-dev ;;
     test)
       echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 pigz shellcheck mandoc socat openssl ;;
-    qemu) echo qemu-system-x86 qemu-utils binutils ;;
+    qemu) echo qemu-system-x86 qemu-utils binutils libvirt-daemon-system libvirt-clients ;;
     bench) echo python3 gnupg gzip pigz zstd time ;;
     newer-qemu) ;; # nothing that is installed
     check) echo clang-format clang-tidy cppcheck ;;

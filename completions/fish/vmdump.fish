@@ -2,6 +2,8 @@
 # fish completion for vmdump
 complete -c vmdump -f
 complete -c vmdump -l qmp -d 'monitor of QEMU' -r
+complete -c vmdump -l libvirt -d 'domain of libvirt, with URI# or not' -x -a '(virsh --quiet list --name 2>/dev/null)'
+complete -c vmdump -l with-secrets -d 'keep passwords in its description'
 complete -c vmdump -l stdin -d 'the stream arrives on stdin'
 complete -c vmdump -l from -d 'state file in place of a guest' -r
 complete -c vmdump -l mode -d 'how to save' -x -a 'stop live background auto'

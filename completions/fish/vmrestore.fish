@@ -12,6 +12,7 @@ complete -c vmrestore -l to -d 'what the file becomes' -x -a 'qevm libvirt mappe
 complete -c vmrestore -l xml -d 'XML of the domain' -r
 complete -c vmrestore -l cookie -d 'cookie of another image' -r
 complete -c vmrestore -l qmp -d 'monitor of a waiting QEMU' -r
+complete -c vmrestore -l libvirt -d 'bring it back as a domain'
 complete -c vmrestore -l force -d 'overwrite; write to a terminal'
 complete -c vmrestore -l cont -d 'let the guest run after the load'
 complete -c vmrestore -l paused -d 'leave the guest paused'

@@ -189,7 +189,7 @@ class Libvirt(ConvertTest):
         for options in (["--filter", "cat"], ["-e", "key"], ["--symmetric"]):
             self.assert_fails(USAGE, self.convert("a", "b", *to_libvirt, *options), "--to libvirt")
         self.assert_fails(USAGE, self.convert("a", "b", "--to", "libvirt"), "--xml")
-        self.assert_fails(USAGE, self.convert("a", "b", "--xml", "dom.xml"), "--to libvirt")
+        self.assert_fails(USAGE, self.convert("a", "b", "--xml", "dom.xml"), "--xml")
         self.assert_fails(USAGE, self.convert("a", "b", "--cont"), "--to libvirt")
         for target in ("-", "/dev/null"):
             self.assert_status(USAGE, self.convert("a", target, *to_libvirt))

@@ -97,7 +97,7 @@ class Arguments(ToolTest):
         ran = self.run_tool("vmdump", "--version")
         self.assert_status(DONE, ran)
         self.assertRegex(ran.stdout.decode(), r"^vmdump \d+\.\d+\.\d+\n")
-        for word in ("none", "gzip", "bzip2", "zstd", "zlib"):
+        for word in ("none", "gzip", "bzip2", "zstd", "zlib", "libvirt"):
             self.assertIn(word, ran.stdout.decode())
 
     def test_explain_prints_and_does_nothing(self):

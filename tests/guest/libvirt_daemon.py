@@ -149,7 +149,7 @@ class Libvirt:
         ran = subprocess.run([program("virsh"), "-q", "-c", self.uri, *arguments], check=False,
                              capture_output=True, text=True, timeout=60, env=self.environment(),
                              stdin=subprocess.DEVNULL)
-        assert not check or ran.returncode == 0, (arguments, ran.stderr)
+        assert not check or ran.returncode == 0, (arguments, ran.stderr, self.daemon.poll())
         return ran
 
     def ask(self, *arguments):
@@ -182,6 +182,7 @@ class Domain(Guest):
         super().__init__(libvirt.folder, name)
         self.libvirt = libvirt
         self.uuid = str(uuid.uuid4())
+        self.first_taint = None  # root's QEMU has one from the start
         disk = DISK if writable else FLOPPY
         self.image = Path(image)
         if writable:
@@ -201,6 +202,7 @@ class Domain(Guest):
 
     def start(self):
         self.libvirt.virsh("create", str(self.xml))
+        self.first_taint = self.taint()
 
     def state(self):
         """Its state and why: ("running", "booted")."""
@@ -215,8 +217,13 @@ class Domain(Guest):
         """virsh about this domain."""
         return self.libvirt.ask(command, self.name, *arguments)
 
-    def is_tainted(self):
-        return "tainted" in self.ask("dominfo")
+    def taint(self):
+        """What support people would not like, as libvirt shows and logs it."""
+        log = self.libvirt.inside("/var/log/libvirt/qemu") / f"{self.name}.log"
+        if not self.libvirt.is_system:
+            log = self.libvirt.inside("/var/cache") / f"libvirt/qemu/log/{self.name}.log"
+        shown = [line for line in self.ask("dominfo").splitlines() if "tainted" in line]
+        return shown, log.read_text(errors="replace").count("is tainted")
 
     def pid(self):
         """Of its QEMU; 0 where there is none."""

@@ -40,7 +40,7 @@ PUBLIC = {
     "codec": "codec",
     "crypto": "openpgp",
     "state": "guest_memory indexing page_map ram_image saved_disk state_file state_index state_writer",
-    "guest": "capture lazy_restore qmp restore",
+    "guest": "capture lazy_restore libvirt qmp restore",
     "analysis": "byte_names device_collector extract load_advice multifd_guest partial_reading problems ram_usage"
                 " record_list stream_scan stream_summary verification",
 }

@@ -44,6 +44,7 @@ struct CommandLine::State {
   CLI::App app;
   std::vector<HelpGroup> groups;
   std::vector<std::string>* behind_dashes = nullptr;
+  std::vector<std::function<void()>> when_read;
 
   HelpGroup& last_group() {
     if (groups.empty()) groups.push_back({"Options", {}});
@@ -118,6 +119,7 @@ Status CommandLine::State::read(std::vector<std::string> words) {
   } catch (const CLI::ParseError& error) {
     return wrong(tidy(error.what()));
   }
+  for (const auto& take : when_read) take();
   auto unknown = app.remaining();
   if (unknown.empty()) return vmstream::ok();
   bool is_option = unknown[0].starts_with('-');
@@ -172,6 +174,17 @@ void CommandLine::text(std::string_view names, std::string_view placeholder,
     if (typed.empty()) return Error{Errc::Usage, "the value is empty"};
     into = typed;
     return vmstream::ok();
+  });
+}
+
+// To CLI11 it is a flag, which may have a value and is "true" without one.
+void CommandLine::text_or_none(std::string_view name, std::string_view placeholder,
+                               std::optional<std::string>& into, std::string_view help) {
+  state_->add_row(fmt::format("{}[={}]", name, placeholder), "", help);
+  auto typed = std::make_shared<std::string>();
+  const CLI::Option* flag = state_->app.add_flag(std::string(name), *typed);
+  state_->when_read.emplace_back([flag, typed, &into] {
+    if (flag->count() > 0) into = *typed == "true" ? "" : *typed;
   });
 }
 

@@ -64,6 +64,10 @@ class CommandLine {
              Take take);
   void text(std::string_view names, std::string_view placeholder, std::optional<std::string>& into,
             std::string_view help);
+  /// The same, whose value may be left out and then is "": "--output[=FILE]". A value stands behind
+  /// an equals sign.
+  void text_or_none(std::string_view name, std::string_view placeholder,
+                    std::optional<std::string>& into, std::string_view help);
   /// An option that may be given several times, with one value each.
   void texts(std::string_view names, std::string_view placeholder, std::vector<std::string>& into,
              std::string_view help);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include <vmstream/codec.h>
+#include <vmstream/libvirt.h>
 #include <vmstream/openpgp.h>
 #include "common/terminal.h"
 
@@ -80,6 +81,8 @@ std::string render_version(const ToolText& tool) {
     engines += fmt::format("{}{}", engines.empty() ? " " : ", ", engine);
   }
   engines += ", " + vmstream::openpgp_engine();
+  std::string libvirt = vmstream::libvirt_engine();
+  engines += ", " + (libvirt.empty() ? "no libvirt" : libvirt);
   return fmt::format("{} {}\ncodings:{}\nengines:{}\n", tool.name, vmstream::version(), codings,
                      engines);
 }

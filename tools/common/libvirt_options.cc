@@ -5,9 +5,10 @@
 
 #include <algorithm>
 
-#include <vmstream/byte_source.h>
+#include <vmstream/state_index.h>
 #include <vmstream/text.h>
 #include "common/command_line.h"
+#include "common/text_file.h"
 
 namespace vmtools {
 
@@ -20,25 +21,12 @@ using vmstream::Status;
 
 namespace {
 
-constexpr size_t kMostBytes = 16u << 20;  // that libvirt has room for, and more
-
-Error about(const std::string& path, Error error) {
+Result<std::string> read_named(const std::string& path) {
+  auto text = read_text(path, vmstream::IndexReader::kMostDomainBytes, "a domain's XML", {});
+  if (text) return text;
+  Error error = text.error();
   error.message = fmt::format("{}: {}", vmstream::escape(path), error.message);
   return error;
-}
-
-Result<std::string> read_text(const std::string& path) {
-  auto source = vmstream::open_file_source(path);
-  if (!source) return about(path, source.error());
-  std::string text(kMostBytes + 1, '\0');
-  auto count = read_fully(**source, std::as_writable_bytes(std::span(text)));
-  if (!count) return about(path, count.error());
-  if (*count > kMostBytes) {
-    return about(path, Error{Errc::Usage, fmt::format("more than {} bytes of XML",
-                                                      vmstream::format_size(kMostBytes))});
-  }
-  text.resize(*count);
-  return text;
 }
 
 const vmstream::LibvirtImage* find_image(const std::vector<Container>& source) {
@@ -50,9 +38,10 @@ const vmstream::LibvirtImage* find_image(const std::vector<Container>& source) {
 }  // namespace
 
 void add_libvirt_options(CommandLine& line, LibvirtOptions& options) {
-  line.text("--xml", "FILE", options.xml,
-            "with --to libvirt: the domain's XML, by virsh dumpxml --migratable --security-info "
-            "(that of a libvirt image that is read)");
+  line.text(
+      "--xml", "FILE", options.xml,
+      "for libvirt: the domain's XML, as virsh dumpxml --migratable --security-info prints it "
+      "(what the file that is read holds of it)");
   line.text("--cookie", "FILE", options.cookie,
             "with --to libvirt: the cookie of another image of this guest");
 }
@@ -60,13 +49,14 @@ void add_libvirt_options(CommandLine& line, LibvirtOptions& options) {
 Status check_libvirt_options(const LibvirtOptions& options, vmstream::FileForm form) {
   bool given = options.xml || options.cookie;
   if (!given || form == vmstream::FileForm::Libvirt) return vmstream::ok();
-  return Error{Errc::Usage, "--xml and --cookie need --to libvirt"};
+  return Error{Errc::Usage, "--xml and --cookie are for libvirt images"};
 }
 
 Result<LibvirtDomain> find_libvirt_domain(const LibvirtOptions& options,
                                           const std::vector<Container>& source,
+                                          const std::optional<std::string>& recorded,
                                           std::optional<bool> runs) {
-  LibvirtDomain domain{.xml = {}, .cookie = {}, .runs = runs};
+  LibvirtDomain domain{.xml = recorded.value_or(""), .cookie = {}, .runs = runs};
   if (const auto* image = find_image(source)) {
     domain.xml = image->xml;
     domain.cookie = image->cookie;
@@ -75,13 +65,13 @@ Result<LibvirtDomain> find_libvirt_domain(const LibvirtOptions& options,
   for (auto [path, text] :
        {std::pair(&options.xml, &domain.xml), {&options.cookie, &domain.cookie}}) {
     if (!*path) continue;
-    auto given = read_text(**path);
+    auto given = read_named(**path);
     if (!given) return given.error();
     *text = std::move(*given);
   }
   if (!domain.xml.empty()) return domain;
   return Error{.code = Errc::Usage,
-               .message = "--to libvirt needs the domain's XML: --xml FILE",
+               .message = "it does not say what its domain is made of: --xml FILE is needed",
                .hint =
                    "virsh dumpxml --migratable --security-info DOMAIN prints it while the guest "
                    "runs"};

@@ -25,10 +25,11 @@ void add_libvirt_options(CommandLine& line, LibvirtOptions& options);
 vmstream::Status check_libvirt_options(const LibvirtOptions& options, vmstream::FileForm form);
 
 /// The domain by the files of the options, or else by the save image of libvirt among `source`, the
-/// layers of the file that the stream comes from. `runs`: as the user wants it, else as that image
-/// has it. Errc::Usage where nothing tells of a domain; XML is never part of a message.
+/// layers of the file that the stream comes from, or else `recorded`, the XML in its index. `runs`:
+/// as the user wants it, else as that image has it. Errc::Usage where nothing tells of a domain;
+/// XML is never part of a message.
 vmstream::Result<vmstream::LibvirtDomain> find_libvirt_domain(
     const LibvirtOptions& options, const std::vector<vmstream::Container>& source,
-    std::optional<bool> runs);
+    const std::optional<std::string>& recorded, std::optional<bool> runs);
 
 }  // namespace vmtools

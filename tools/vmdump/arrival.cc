@@ -53,6 +53,13 @@ std::optional<StateFacts> facts_of(StateFile& file) {
   return facts ? std::optional(std::move(*facts)) : std::nullopt;
 }
 
+std::optional<std::string> domain_of(StateFile& file) {
+  const auto* index = file.index();
+  if (!index) return std::nullopt;
+  auto xml = index->read_domain_xml();
+  return xml ? std::move(*xml) : std::nullopt;
+}
+
 bool is_same_guest(const StateFacts& one, const StateFacts& other) {
   return one.machine == other.machine && one.ram_bytes == other.ram_bytes &&
          one.blocks.size() == other.blocks.size();
@@ -106,6 +113,7 @@ Result<Arrival> Arrival::open(const Options& options, const Passphrase& passphra
   arrival.verified_ = verified.get();
   arrival.stream_ = std::move(verified);
   arrival.facts_ = facts_of(*arrival.file_);
+  arrival.domain_xml_ = domain_of(*arrival.file_);
   return arrival;
 }
 
@@ -121,6 +129,7 @@ void Arrival::describe(vmstream::StateIndex& index) const {
   std::string maker = index.facts.capture.vmstream_version;
   index.facts.capture = facts_->capture;
   index.facts.capture.vmstream_version = maker;
+  index.domain_xml = domain_xml_;
   if (same) index.facts.passes = facts_->passes;
 }
 

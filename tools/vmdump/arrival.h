@@ -31,6 +31,9 @@ class Arrival {
   /// The layers around it; none on stdin.
   std::vector<vmstream::Container> containers() const;
 
+  /// Of the domain that was saved, as the file's index has it.
+  const std::optional<std::string>& domain_xml() const { return domain_xml_; }
+
   /// Enters into the index of what was read how the guest was captured, as the file's own index has
   /// it, provided that this one is of the same guest.
   void describe(vmstream::StateIndex& index) const;
@@ -42,7 +45,9 @@ class Arrival {
 
   std::optional<vmstream::FileShare> share_;
   std::optional<vmstream::StateFile> file_;
-  std::optional<vmstream::StateFacts> facts_;  // of the file's own index
+  // Of the file's own index.
+  std::optional<vmstream::StateFacts> facts_;
+  std::optional<std::string> domain_xml_;
   std::unique_ptr<vmstream::ByteSource> stream_;
   const vmstream::VerifiedSource* verified_ = nullptr;  // the same, of a file
 };

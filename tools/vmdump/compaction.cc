@@ -43,11 +43,13 @@ Status Compaction::rewrite(vmstream::StateWriter& writer, vmstream::CaptureObser
                            vmstream::CaptureSummary& summary) {
   ScratchSource plain(*scratch_);
   auto circumstances = index_->facts.capture;
+  auto domain_xml = index_->domain_xml;
   auto source = vmstream::make_compact_source(plain, std::move(*index_));
   if (!source) return source.error();
   if (capture_.index) {
-    capture_.index = [give = capture_.index, &circumstances](StateIndex index) {
+    capture_.index = [give = capture_.index, &circumstances, &domain_xml](StateIndex index) {
       index.facts.capture = circumstances;
+      index.domain_xml = domain_xml;
       give(std::move(index));
     };
   }

@@ -27,6 +27,7 @@ using vmstream::Errc;
 using vmstream::Error;
 using vmstream::GuestCapture;
 using vmstream::GuestFate;
+using vmstream::Result;
 using vmstream::StateWriter;
 using vmstream::Status;
 using vmtools::ExitStatus;
@@ -49,6 +50,7 @@ CaptureOptions capture_options(const Options& options, Session& session) {
                             ? std::optional(vmstream::MappedRamOptions{options.direct_io})
                             : std::nullopt,
           .output = named_output(options),
+          .with_secrets = options.with_secrets,
           .digest = options.common.json || options.verify,
           .threads = options.common.threads,
           .limits = session.limits(options.timeout)};
@@ -75,17 +77,48 @@ constexpr uint64_t kUnderWay = 16u << 20;
 
 // A compact file does not grow with the passes. `writer` is borrowed.
 void keep_to_size(const Options& options, const StateWriter& writer, CaptureOptions& capture) {
-  if (!options.max_size || options.compact || options.over_size == OverSize::Fail) return;
+  bool can_end = !options.domain && options.over_size != OverSize::Fail;
+  if (!options.max_size || options.compact || !can_end) return;
   capture.must_end = [&writer, most = *options.max_size](uint64_t bytes_left) {
     return writer.bytes_written() + bytes_left + kUnderWay > most;
   };
 }
 
-ExitStatus explain(const Options& options, Session& session) {
+// What messages about the guest are about.
+const std::string& guest_name(const Options& options) {
+  return options.domain ? *options.domain : *options.qmp;
+}
+
+// What is made of the address of a monitor or of a domain.
+template <typename Made>
+Result<Made> with_address(const Options& options, auto&& make) {
+  if (options.domain) {
+    auto address = vmstream::DomainAddress::parse(*options.domain);
+    return address ? Result<Made>(make(*address)) : address.error();
+  }
   auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
-  vmtools::print(vmstream::explain_capture(*address, capture_options(options, session),
-                                           output_recipe(options)));
+  return address ? Result<Made>(make(*address)) : address.error();
+}
+
+Status check_address(const Options& options) {
+  if (!options.has_guest()) return vmstream::ok();
+  return with_address<std::monostate>(options, [](const auto&) { return vmstream::ok(); });
+}
+
+Result<GuestCapture> open_guest(const Options& options, const CaptureOptions& capture,
+                                SaveObserver& observer) {
+  return with_address<GuestCapture>(options, [&](const auto& address) {
+    return GuestCapture::open(address, capture, &observer);
+  });
+}
+
+ExitStatus explain(const Options& options, Session& session) {
+  auto text = with_address<std::string>(options, [&](const auto& address) {
+    return vmstream::explain_capture(address, capture_options(options, session),
+                                     output_recipe(options));
+  });
+  if (!text) return session.fail(guest_name(options), text.error());
+  vmtools::print(*text);
   if (options.then) {
     vmtools::print(fmt::format("# when all of it has succeeded:\n{}\n", *options.then));
   }
@@ -134,7 +167,7 @@ ExitStatus give_up(const Options& options, Session& session, GuestCapture& guest
   session.set_guest(fate_of(guest));
   auto status = session.fail(output_name(options), error);
   if (const auto& left = guest.recovery_error()) {
-    session.messages().error(*options.qmp, *left);
+    session.messages().error(guest_name(options), *left);
   }
   return status;
 }
@@ -220,13 +253,15 @@ void leave_index(const Options& options, Session& session, const StateWriter& wr
   }
 }
 
-// `source`: the layers of the file that the stream comes from.
+// `source`: the layers of the file that the stream comes from; `recorded`: the domain's XML in its
+// index.
 vmstream::Result<Supplies> find_supplies(const Options& options,
                                          const std::vector<vmstream::Container>& source,
+                                         const std::optional<std::string>& recorded,
                                          Passphrase passphrase) {
   Supplies supplies{.passphrase = std::move(passphrase)};
   if (options.form != vmstream::FileForm::Libvirt) return supplies;
-  auto domain = vmtools::find_libvirt_domain(options.libvirt, source, options.runs);
+  auto domain = vmtools::find_libvirt_domain(options.domain_texts, source, recorded, options.runs);
   if (!domain) return domain.error();
   supplies.libvirt = std::move(*domain);
   return supplies;
@@ -235,14 +270,18 @@ vmstream::Result<Supplies> find_supplies(const Options& options,
 vmstream::Result<Supplies> find_supplies(const Options& options, vmstream::WaitLimits limits) {
   auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
-  return find_supplies(options, {}, std::move(*passphrase));
+  return find_supplies(options, {}, std::nullopt, std::move(*passphrase));
+}
+
+void warn_of_lost_description(const Options& options, Session& session) {
+  session.messages().warning(output_name(options),
+                             "has no index, and so no place for what the domain is made of: "
+                             "vmrestore --libvirt will need --xml");
 }
 
 ExitStatus dump_guest(const Options& options, Session& session) {
-  auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp, "save", true);
+  SaveObserver observer(session, guest_name(options), "save", true);
   auto capture = watched_options(options, session, observer);
   auto supplies = find_supplies(options, capture.limits);
   if (!supplies) return session.fail(output_name(options), supplies.error());
@@ -251,11 +290,12 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
+  if (options.domain && !capture.index) warn_of_lost_description(options, session);
   keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
-  auto guest = GuestCapture::open(*address, capture, &observer);
-  if (!guest) return session.fail(*options.qmp, guest.error());
+  auto guest = open_guest(options, capture, observer);
+  if (!guest) return session.fail(guest_name(options), guest.error());
 
   auto summary = save(options, *guest, writer, compaction->get());
   if (!summary) return give_up(options, session, *guest, summary.error());
@@ -264,7 +304,9 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   leave_index(options, session, writer);
   if (auto completed = guest->complete(); !completed) {
     Error error = completed.error();
-    error.hint = "the file is whole all the same; type quit or cont into the human monitor";
+    error.hint = options.domain
+                     ? "the file is whole all the same; virsh destroy ends the domain"
+                     : "the file is whole all the same; type quit or cont into the human monitor";
     return give_up(options, session, *guest, error);
   }
   observer.enter("done");
@@ -272,17 +314,15 @@ ExitStatus dump_guest(const Options& options, Session& session) {
 }
 
 ExitStatus rehearse(const Options& options, Session& session) {
-  auto address = vmstream::QmpAddress::parse(*options.qmp);
-  if (!address) return session.fail("--qmp", address.error());
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
-  SaveObserver observer(session, *options.qmp, "save", true);
+  SaveObserver observer(session, guest_name(options), "save", true);
   auto capture = watched_options(options, session, observer);
   auto supplies = find_supplies(options, capture.limits);
   if (!supplies) return session.fail(output_name(options), supplies.error());
   auto output = Destination::rehearse(options, *supplies, capture.limits);
   if (!output) return session.fail(output_name(options), output.error());
-  auto guest = GuestCapture::open(*address, capture, &observer);
-  if (!guest) return session.fail(*options.qmp, guest.error());
+  auto guest = open_guest(options, capture, observer);
+  if (!guest) return session.fail(guest_name(options), guest.error());
   auto summary = guest->rehearse();
   if (!summary) return give_up(options, session, *guest, summary.error());
   return session.report(rehearsal_json(options, *summary), rehearsal_lines(options, *summary),
@@ -311,7 +351,7 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   if (!passphrase) return session.fail(target, passphrase.error());
   auto arrival = Arrival::open(options, *passphrase, capture.limits);
   if (!arrival) return session.fail(source, arrival.error());
-  auto supplies = find_supplies(options, arrival->containers(), *passphrase);
+  auto supplies = find_supplies(options, arrival->containers(), arrival->domain_xml(), *passphrase);
   if (!supplies) return session.fail(target, supplies.error());
   auto destination = Destination::open(options, *supplies, capture.limits);
   if (!destination) return session.fail(target, destination.error());
@@ -358,11 +398,14 @@ void warn_of_zstd(const Options& options, Session& session) {
 ExitStatus dump(const Options& options, Session& session) {
   if (options.output == "-") session.leave_stdout();
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
+  if (auto named = check_address(options); !named) {
+    return session.fail(options.domain ? "--libvirt" : "--qmp", named.error());
+  }
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
   warn_of_zstd(options, session);
   if (options.dry_run) return rehearse(options, session);
-  return options.qmp ? dump_guest(options, session) : dump_arrival(options, session);
+  return options.has_guest() ? dump_guest(options, session) : dump_arrival(options, session);
 }
 
 }  // namespace vmdump

@@ -90,12 +90,18 @@ void add_source(vmtools::CommandLine& line, Options& options) {
   line.text("--qmp", "ADDRESS", options.qmp,
             "QEMU's monitor: PATH or unix:PATH of a unix socket, or tcp:HOST:PORT");
   line.flag("--stdin", options.from_stdin, "the stream arrives on stdin");
+  line.text("--libvirt", "[URI#]DOMAIN", options.domain,
+            "a domain of libvirt, through libvirt's own dump, which does not taint it: its name, "
+            "UUID or id; URI such as qemu:///system chooses the connection");
   line.text("--from", "FILE", options.from,
             "make FILE, a state file of any kind, into another: - is stdin; a damaged one gives "
             "nothing");
   line.exclusive("--qmp", "--stdin");
+  line.exclusive("--qmp", "--libvirt");
+  line.exclusive("--libvirt", "--stdin");
   line.exclusive("--qmp", "--from");
   line.exclusive("--stdin", "--from");
+  line.exclusive("--libvirt", "--from");
   line.choice("--mode", options.mode,
               {{"stop", CaptureMode::Stop},
                {"live", CaptureMode::Live},
@@ -113,6 +119,9 @@ void add_source(vmtools::CommandLine& line, Options& options) {
       "--disk-snapshot", "DIR", options.disk_folder,
       "in the same pause take a snapshot of every disk that the guest can write to: it goes on "
       "in an overlay in DIR");
+  line.flag("--with-secrets", options.with_secrets,
+            "keep passwords in the description of a --libvirt domain, which the index gets; they "
+            "are replaced by empty ones, which let nobody in");
   line.rate("--max-bandwidth", options.max_bandwidth,
             "read no faster than this, such as 100M/s (unlimited)");
   line.duration(
@@ -154,7 +163,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
               "what FILE becomes; qevm: the stream, packed; libvirt: an image for virsh restore, "
               "packed with -c only; mapped-ram: uncompressed, with a place for each page, which "
               "QEMU 9.0 loads by itself (qevm)");
-  vmtools::add_libvirt_options(line, options.libvirt);
+  vmtools::add_libvirt_options(line, options.domain_texts);
   line.flag("--cont", "with --to libvirt: the guest runs once it is restored",
             [&options] { options.runs = true; });
   line.flag("--paused", "with --to libvirt: it stays paused (as saved)",
@@ -239,7 +248,9 @@ bool may_be_live(const Options& options) {
 
 // Options of a mode that is not asked for would be ignored in silence.
 Status check_live(const Options& options) {
-  if (!options.qmp && options.mode != CaptureMode::Stop) return usage("--mode needs --qmp");
+  if (!options.has_guest() && options.mode != CaptureMode::Stop) {
+    return usage("--mode needs --qmp or --libvirt");
+  }
   bool sets_live =
       options.converge || options.max_passes || options.downtime_limit || options.auto_converge;
   if (may_be_live(options) || !sets_live) return vmstream::ok();
@@ -257,17 +268,35 @@ Status check_size(const Options& options) {
   return usage("--over-size finish is not for --compact, whose file does not grow with the passes");
 }
 
+// libvirt's dump ends by itself.
+Status check_domain(const Options& options) {
+  if (!options.domain) {
+    return options.with_secrets ? usage("--with-secrets needs --libvirt") : vmstream::ok();
+  }
+  if (options.converge || options.max_passes || options.downtime_limit || options.auto_converge ||
+      options.over_size == OverSize::Finish) {
+    return usage(
+        "--converge, --max-passes, --downtime-limit, --auto-converge and --over-size finish are "
+        "not for --libvirt, whose dump comes to its end by itself");
+  }
+  return vmstream::ok();
+}
+
 Status check_source(const Options& options) {
-  if (!options.qmp && !options.from_stdin && !options.from) {
-    return usage("nothing to save: --qmp ADDRESS, --stdin or --from FILE is needed");
+  if (!options.has_guest() && !options.from_stdin && !options.from) {
+    return usage(
+        "nothing to save: --qmp ADDRESS, --libvirt DOMAIN, --stdin or --from FILE is needed");
   }
   if (options.required_signer && !options.from) return usage("--require-signature needs --from");
-  if (!options.qmp && (options.after != vmstream::After::Keep || options.max_bandwidth ||
-                       options.disk_folder || options.explain || options.dry_run)) {
-    return usage("--after, --max-bandwidth, --disk-snapshot, --explain and --dry-run need --qmp");
+  if (!options.has_guest() && (options.after != vmstream::After::Keep || options.max_bandwidth ||
+                               options.disk_folder || options.explain || options.dry_run)) {
+    return usage(
+        "--after, --max-bandwidth, --disk-snapshot, --explain and --dry-run need --qmp or "
+        "--libvirt");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
   if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
+  if (auto domain = check_domain(options); !domain) return domain;
   return check_live(options);
 }
 
@@ -300,7 +329,7 @@ Status check_mapped(const Options& options) {
 
 // It is published by position, and read by libvirt alone.
 Status check_libvirt(const Options& options) {
-  auto given = vmtools::check_libvirt_options(options.libvirt, options.form);
+  auto given = vmtools::check_libvirt_options(options.domain_texts, options.form);
   if (!given || options.form != FileForm::Libvirt) {
     return given && options.runs ? usage("--cont and --paused need --to libvirt") : given;
   }
@@ -349,6 +378,7 @@ vmtools::ToolText tool_text() {
           .synopsis =
               "vmdump --qmp ADDRESS -o FILE [OPTIONS]\n"
               "vmdump --qmp ADDRESS --exec COMMAND [OPTIONS]\n"
+              "vmdump --libvirt [URI#]DOMAIN -o FILE [OPTIONS]\n"
               "vmdump --stdin -o FILE [OPTIONS]\n"
               "vmdump --from FILE -o FILE [OPTIONS]",
           .examples =
@@ -356,6 +386,7 @@ vmtools::ToolText tool_text() {
               "vmdump --qmp /run/guest.qmp -o guest.zst --mode live --max-passes 5\n"
               "vmdump --qmp tcp:localhost:4444 -o guest.gz --after quit\n"
               "vmdump --qmp /run/guest.qmp -o guest.mapped --mapped-ram --threads 4\n"
+              "vmdump --libvirt qemu:///system#web -o web.zst\n"
               "vmdump --qmp /run/guest.qmp -o guest.zst.gpg -e backup@example.org\n"
               "vmdump --qmp g.qmp --exec 'ssh host \"cat > p\"' --then 'ssh host mv p g.zst'\n"
               "vmdump --from old.gz -o new.zst --compact\n"

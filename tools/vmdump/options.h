@@ -29,8 +29,9 @@ enum class OverSize { Finish, Fail };
 struct Options {
   vmtools::CommonOptions common;
 
-  // Where the stream comes from: one of the three.
+  // Where the stream comes from: one of the four.
   std::optional<std::string> qmp;
+  std::optional<std::string> domain;  ///< of libvirt: [URI#]DOMAIN
   bool from_stdin = false;
   std::optional<std::string> from;             ///< a state file; "-" is stdin
   std::optional<std::string> required_signer;  ///< a key whose signature that file must carry
@@ -44,7 +45,7 @@ struct Options {
   std::optional<OverSize> over_size;  ///< default: Finish
 
   vmstream::FileForm form = vmstream::FileForm::Qevm;
-  vmtools::LibvirtOptions libvirt;
+  vmtools::LibvirtOptions domain_texts;
   std::optional<bool> runs;  ///< the guest of a libvirt image, once it is restored
   std::optional<Compression> compression;
   std::optional<std::string> filter;
@@ -54,6 +55,9 @@ struct Options {
   bool symmetric = false;
   std::optional<std::string> signer;
   vmtools::PassphraseOptions passphrase;
+
+  /// Whether there is a guest to talk to, by QMP or by libvirt.
+  bool has_guest() const { return qmp || domain; }
 
   /// Whether each page has a place of its own in the file, whoever writes that.
   bool is_mapped() const { return mapped_ram || form == vmstream::FileForm::MappedRam; }
@@ -68,6 +72,8 @@ struct Options {
   bool auto_converge = false;
 
   std::optional<std::string> disk_folder;  ///< for snapshots of the disks
+
+  bool with_secrets = false;  ///< passwords stay in the description of a domain
 
   vmstream::After after = vmstream::After::Keep;
   std::optional<uint64_t> max_bandwidth;

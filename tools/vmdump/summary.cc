@@ -84,7 +84,7 @@ std::string summary_line(const Options& options, const CaptureSummary& summary,
                                           static_cast<double>(counts.guest_bytes));
   }
   line += fmt::format(", {:.2f} s", summary.total_seconds);
-  if (!options.qmp) return line;
+  if (!options.has_guest()) return line;
   if (summary.mode != CaptureMode::Stop) line += fmt::format(", {}", name_of(summary.mode));
   line += fmt::format(", guest paused {}", pause_text(summary.pause_seconds));
   if (summary.mode == CaptureMode::Live) {
@@ -105,7 +105,7 @@ ordered_json opening_json(const char* schema, const Options& options,
   json["schema"] = schema;
   if (options.from) json["from"] = vmstream::escape(*options.from);
   json["file"] = options.output ? ordered_json(*options.output) : ordered_json(nullptr);
-  json["mode"] = options.qmp ? ordered_json(name_of(summary.mode)) : ordered_json(nullptr);
+  json["mode"] = options.has_guest() ? ordered_json(name_of(summary.mode)) : ordered_json(nullptr);
   json["mode_reason"] = or_null(summary.mode_reason);
   json["container"] = name_of(options.is_mapped() ? vmstream::FileForm::MappedRam : options.form);
   json["coding"] = coding_name(options);
@@ -149,7 +149,7 @@ void add_disks(ordered_json& json, const Options& options, const CaptureSummary&
     json["disks"] = vmtools::disks_json(summary.disks);
     json["disks_left_out"] = left_out_json(summary);
     json["go_back"] = summary.disks.empty() ? nullptr : ordered_json(go_back(options, summary));
-  } else if (options.qmp) {
+  } else if (options.has_guest()) {
     json["disks_not_saved"] = not_saved_json(summary);
   }
 }
@@ -198,11 +198,12 @@ ordered_json summary_json(const Options& options, const CaptureSummary& summary,
   json["device_sections"] = counts.device_sections;
   json["passes"] = passes_json(summary);
   // QEMU stamps its events by the microsecond, and a background save pauses for few of a thousand.
-  json["pause_seconds"] = options.qmp
+  json["pause_seconds"] = options.has_guest()
                               ? ordered_json(rounded(summary.pause_seconds, vmtools::kMicroseconds))
                               : ordered_json(nullptr);
   json["total_seconds"] = rounded(summary.total_seconds);
-  json["ended_by"] = options.qmp ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
+  json["ended_by"] =
+      options.has_guest() ? ordered_json(name_of(summary.ended_by)) : ordered_json(nullptr);
   json["shortfall"] = shortfall_json(summary);
   add_disks(json, options, summary);
   json["sha256"] = or_null(summary.sha256);

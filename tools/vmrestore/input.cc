@@ -115,6 +115,12 @@ std::vector<vmstream::SavedDisk> Input::recorded_disks() {
   return facts ? facts->capture.disks : std::vector<vmstream::SavedDisk>();
 }
 
+Result<std::optional<std::string>> Input::recorded_domain() {
+  const auto* index = file_.index();
+  if (!index) return std::optional<std::string>();
+  return index->read_domain_xml();
+}
+
 // A signature is the last thing of a file.
 HoldBack Input::hold_back() const {
   if (is_wanted_proved()) return HoldBack::End;

@@ -39,6 +39,9 @@ class Input {
   std::unique_ptr<vmstream::ByteSource> open_again(vmstream::WaitLimits limits) const;
   /// Disks that were snapshotted with the save, as the index says; none where it cannot be read.
   std::vector<vmstream::SavedDisk> recorded_disks();
+  /// What the guest's domain was made of, as the index says; nothing where it does not. For after
+  /// open_stream().
+  vmstream::Result<std::optional<std::string>> recorded_domain();
   /// How much of the stream has to wait for its end.
   vmstream::HoldBack hold_back() const;
   /// The layers around the stream, once that was opened.

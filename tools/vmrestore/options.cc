@@ -49,11 +49,16 @@ void add_target(vmtools::CommandLine& line, Options& options) {
                {"mapped-ram", FileForm::MappedRam}},
               "what PLAIN becomes; qevm: the plain stream; libvirt: an image for virsh restore; "
               "mapped-ram: with a place for each page, which QEMU 9.0 loads by itself (qevm)");
-  vmtools::add_libvirt_options(line, options.libvirt);
   line.text("--qmp", "ADDRESS", options.qmp,
             "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
             "of a unix socket, or tcp:HOST:PORT");
   line.exclusive("--output", "--qmp");
+  line.text_or_none("--libvirt", "URI", options.libvirt,
+                    "bring it back as a domain of libvirt, over its default connection or URI; the "
+                    "whole file is checked before libvirt sees a byte of it");
+  line.exclusive("--libvirt", "--qmp");
+  line.exclusive("--libvirt", "--output");
+  vmtools::add_libvirt_options(line, options.domain_texts);
   line.row("-- COMMAND...",
            "start this QEMU on the file (-incoming is added) and wait for its end");
   line.behind_dashes(options.qemu);
@@ -61,7 +66,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
 }
 
 void add_guest(vmtools::CommandLine& line, Options& options) {
-  line.group("The guest (with --qmp or --)");
+  line.group("The guest (with --qmp, --libvirt or --)");
   line.flag("--cont", "let the guest run after the load",
             [&options] { options.run_state = RunState::Running; });
   line.flag("--paused", "leave the guest paused after the load (as saved)",
@@ -115,8 +120,8 @@ Status check_file(const Options& options) {
 Status check_target(const Options& options) {
   if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would send nothing unasked");
-  if (!options.qemu.empty() && (options.qmp || options.output)) {
-    return usage("-o, --qmp and -- exclude each other");
+  if (!options.qemu.empty() && (options.qmp || options.output || options.libvirt)) {
+    return usage("-o, --qmp, --libvirt and -- exclude each other");
   }
   bool to_stdout = options.to_stdout() || (options.output && vmtools::is_stdout(*options.output));
   if (options.common.json && to_stdout) {
@@ -125,12 +130,12 @@ Status check_target(const Options& options) {
   if (options.form != FileForm::Qevm && options.output.value_or("-") == "-") {
     return usage("--to makes a file: it needs -o FILE");
   }
-  auto libvirt = vmtools::check_libvirt_options(options.libvirt, options.form);
-  if (!libvirt) return libvirt;
-  bool has_guest = options.qmp || !options.qemu.empty() || options.form == FileForm::Libvirt;
+  auto texts = vmtools::check_libvirt_options(options.domain_texts, options.form);
+  if (!texts && !(options.libvirt && !options.domain_texts.cookie)) return texts;
+  bool has_guest = options.has_guest() || options.form == FileForm::Libvirt;
   if (!has_guest && options.run_state != RunState::AsSaved) {
     return Error{.code = Errc::Usage,
-                 .message = "--cont and --paused need --qmp, -- or --to libvirt",
+                 .message = "--cont and --paused need --qmp, --libvirt, --to libvirt or --",
                  .hint = "a QEMU that reads the stream by itself stays paused with -S"};
   }
   return vmstream::ok();
@@ -185,12 +190,14 @@ vmtools::ToolText tool_text() {
               "vmrestore -o PLAIN FILE [OPTIONS]\n"
               "vmrestore --qmp ADDRESS FILE [OPTIONS]\n"
               "vmrestore FILE [OPTIONS] -- qemu-system-x86_64 ARGS...\n"
+              "vmrestore --libvirt[=URI] FILE [OPTIONS]\n"
               "vmrestore --exec COMMAND [OPTIONS]",
           .examples =
               "qemu-system-x86_64 ... -incoming \"exec:vmrestore guest.zst\"\n"
               "vmrestore --qmp /run/guest.qmp --cont guest.zst\n"
               "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
               "vmrestore --lazy guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
+              "vmrestore --libvirt=qemu:///system --cont web.zst\n"
               "vmrestore --exec 'ssh host cat guest.zst' -o guest.qevm"};
 }
 

@@ -26,12 +26,13 @@ struct Options {
   std::optional<std::string> file;
   std::optional<std::string> exec;
 
-  // Where the plain stream goes: at most one of the three; by default to stdout.
+  // Where the plain stream goes: at most one of the four; by default to stdout.
   std::optional<std::string> output;
   std::optional<std::string> qmp;
   vmstream::FileForm form = vmstream::FileForm::Qevm;  ///< of output
-  vmtools::LibvirtOptions libvirt;
-  std::vector<std::string> qemu;  ///< the command line behind "--"
+  vmtools::LibvirtOptions domain_texts;
+  std::vector<std::string> qemu;       ///< the command line behind "--"
+  std::optional<std::string> libvirt;  ///< a connection, or "" for libvirt's default
   bool force = false;
 
   bool verify_first = false;                   ///< read all of FILE before anything is handed on
@@ -52,7 +53,9 @@ struct Options {
   std::optional<std::string> working_set;  ///< file of the pages that are asked for first
   std::optional<uint64_t> max_bandwidth;   ///< of pages that nobody asked for
 
-  bool to_stdout() const { return !qmp && qemu.empty() && output.value_or("-") == "-"; }
+  /// Whether there is a guest to come back, behind whatever monitor.
+  bool has_guest() const { return qmp || !qemu.empty() || libvirt; }
+  bool to_stdout() const { return !has_guest() && output.value_or("-") == "-"; }
 };
 
 vmtools::ToolText tool_text();

@@ -8,6 +8,7 @@
 
 #include <vmstream/command.h>
 #include <vmstream/lazy_restore.h>
+#include <vmstream/libvirt.h>
 #include <vmstream/output_file.h>
 #include <vmstream/state_writer.h>
 #include <vmstream/text.h>
@@ -78,7 +79,7 @@ struct Restore {
   std::unique_ptr<ByteSource> stream;
   HoldBack hold_back;  // as the input has been proved or not
   std::optional<vmstream::RequiredSigner> required_signer;
-  const Input& input;
+  Input& input;
 
   std::string name() const { return input_name(options); }
   RestoreOptions guest_options() const {
@@ -157,14 +158,21 @@ std::optional<bool> wanted_to_run(const Options& options) {
   return options.run_state == vmstream::RunState::Running;
 }
 
+// By files of the user's, or the one that is restored.
+vmstream::Result<vmstream::LibvirtDomain> find_domain(const Restore& restore) {
+  auto recorded = restore.input.recorded_domain();
+  if (!recorded) return recorded.error();
+  return vmtools::find_libvirt_domain(restore.options.domain_texts, restore.input.containers(),
+                                      *recorded, wanted_to_run(restore.options));
+}
+
 vmstream::Result<vmstream::WriteOptions> write_options(const Restore& restore) {
   vmstream::WriteOptions write{.form = restore.options.form,
                                .coding = vmstream::Coding::None,
                                .threads = restore.options.common.threads,
                                .limits = restore.limits};
   if (write.form != vmstream::FileForm::Libvirt) return write;
-  auto domain = vmtools::find_libvirt_domain(restore.options.libvirt, restore.input.containers(),
-                                             wanted_to_run(restore.options));
+  auto domain = find_domain(restore);
   if (!domain) return domain.error();
   write.libvirt = std::move(*domain);
   return write;
@@ -221,6 +229,30 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   return wait_for_qemu(session, *qemu, program, reported);
 }
 
+// libvirt stops every domain that it saves, and notes in its image whether it ran.
+RestoreOptions domain_options(const Restore& restore) {
+  RestoreOptions options = restore.guest_options();
+  if (options.run_state != vmstream::RunState::AsSaved) return options;
+  for (const auto& container : restore.input.containers()) {
+    if (!container.libvirt || !container.libvirt->was_running) continue;
+    bool ran = *container.libvirt->was_running;
+    options.run_state = ran ? vmstream::RunState::Running : vmstream::RunState::Paused;
+  }
+  return options;
+}
+
+ExitStatus restore_to_libvirt(Restore& restore) {
+  Session& session = restore.session;
+  auto domain = find_domain(restore);
+  if (!domain) return restore.fail(restore.name(), domain.error());
+  Observer observer(session, restore.name(), restore.claim);
+  vmstream::DomainPlan plan{.uri = *restore.options.libvirt, .xml = std::move(domain->xml)};
+  auto summary =
+      vmstream::restore_domain(*restore.stream, plan, domain_options(restore), &observer);
+  if (!summary) return restore.fail(summary.error(), observer);
+  return restore.report(observer, *summary);
+}
+
 // What this tool is told of the file, as a shell takes it.
 std::string input_words(const Options& options) {
   if (options.exec) return "--exec " + quote_for_shell(*options.exec);
@@ -238,6 +270,10 @@ std::string explain_plain(const Options& options) {
 }
 
 std::string load_explanation(const Options& options, const vmstream::QmpAddress* address) {
+  if (options.libvirt) {
+    return vmstream::explain_restore(input_words(options), {.uri = *options.libvirt, .xml = {}},
+                                     run_options(options));
+  }
   if (!address && options.qemu.empty()) return explain_plain(options);
   if (options.lazy) return vmstream::explain_lazy_restore(address, options.run_state);
   if (options.resume_lazy) return vmstream::explain_lazy_recovery(*address);
@@ -270,12 +306,13 @@ ExitStatus explain(const Options& options, Session& session) {
 
 ExitStatus run(Restore& restore) {
   if (restore.options.qmp) return restore_to_monitor(restore);
+  if (restore.options.libvirt) return restore_to_libvirt(restore);
   if (!restore.options.qemu.empty()) return restore_to_new_qemu(restore);
   return restore.options.to_stdout() ? restore_to_stdout(restore) : restore_to_file(restore);
 }
 
 bool is_copy(const Options& options) {
-  return !options.qmp && options.qemu.empty() && !options.to_stdout();
+  return !options.has_guest() && !options.to_stdout();
 }
 
 }  // namespace

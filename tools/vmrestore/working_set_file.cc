@@ -3,6 +3,7 @@
 
 #include <vmstream/output_file.h>
 #include <vmstream/random_source.h>
+#include "common/text_file.h"
 
 namespace vmrestore {
 
@@ -18,14 +19,6 @@ namespace {
 
 constexpr uint64_t kMostBytes = 64u << 20;  // a million ranges
 
-Result<std::string> read_text(vmstream::RandomSource& file) {
-  if (file.length() > kMostBytes) return Error{Errc::Malformed, "too large for a working set"};
-  std::string text(static_cast<size_t>(file.length()), '\0');
-  auto read = file.read_at(0, std::as_writable_bytes(std::span(text)));
-  if (!read) return read.error();
-  return text;
-}
-
 }  // namespace
 
 Result<WorkingSetFile> WorkingSetFile::open(const Options& options, vmstream::WaitLimits limits) {
@@ -39,7 +32,7 @@ Result<WorkingSetFile> WorkingSetFile::open(const Options& options, vmstream::Wa
     if (options.prefetch == Prefetch::WorkingSet) return file.error();
     return set;
   }
-  auto text = read_text(**file);
+  auto text = vmtools::read_text(**file, kMostBytes, "a working set");
   if (!text) return text.error();
   auto known = WorkingSet::parse(*text);
   if (!known) return known.error();

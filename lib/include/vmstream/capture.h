@@ -12,6 +12,7 @@
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
+#include <vmstream/libvirt.h>
 #include <vmstream/output_file.h>
 #include <vmstream/qmp.h>
 #include <vmstream/result.h>
@@ -149,6 +150,10 @@ struct CaptureOptions {
   /// disk of the guest's (Errc::Refused).
   std::optional<std::string> output = std::nullopt;
 
+  /// Of a domain of libvirt only: passwords stay in the description of it that the index gets.
+  /// Without this they are replaced by empty ones, which let nobody in.
+  bool with_secrets = false;
+
   bool digest = true;  ///< compute SHA-256 of the plain stream
   /// 1: the digest gets no thread of its own; 0: all cores. Where QEMU writes the file: how many of
   /// its threads do.
@@ -203,6 +208,13 @@ class GuestCapture {
   /// Connects and looks; nothing of the guest changes. Fails if another migration runs.
   static Result<GuestCapture> open(const QmpAddress& address, const CaptureOptions& options,
                                    CaptureObserver* observer = nullptr);
+  /// The same for a domain of libvirt, by what libvirt itself does: the domain is not tainted, and
+  /// libvirt knows at any time what goes on. libvirt's dump has neither snapshots of disks nor
+  /// background saves nor rules for the end of a live one; and it lets a domain that was saved live
+  /// run again at once, so that only After::Keep can follow. All of these are Errc::Unsupported,
+  /// and so are domains on other machines.
+  static Result<GuestCapture> open(const DomainAddress& address, const CaptureOptions& options,
+                                   CaptureObserver* observer = nullptr);
   GuestCapture(GuestCapture&&) noexcept;
   ~GuestCapture();
 
@@ -235,8 +247,9 @@ class GuestCapture {
   /// Of a save that was abandoned.
   GuestFate fate() const;
 
+  struct State;  ///< of the library alone
+
  private:
-  struct State;
   explicit GuestCapture(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
@@ -249,6 +262,9 @@ Result<CaptureSummary> capture_stream(ByteSource& source, ByteSink& sink,
 /// The QMP commands that a capture would issue and the shell recipe that comes nearest, as text.
 /// `shell_command` is what would take the stream there, such as "gzip -6 -c > guest.gz".
 std::string explain_capture(const QmpAddress& address, const CaptureOptions& options,
+                            const std::string& shell_command);
+/// The same of a domain: what libvirt is asked for.
+std::string explain_capture(const DomainAddress& address, const CaptureOptions& options,
                             const std::string& shell_command);
 
 }  // namespace vmstream

@@ -121,6 +121,9 @@ struct StateIndex {
   StateFacts facts;
   std::optional<std::vector<IndexedRecord>> records = std::nullopt;  ///< in stream order
   std::optional<PageMap> pages = std::nullopt;
+  /// Of a guest that libvirt ran: its description by libvirt, as of the save. May hold passwords,
+  /// where that was asked for. Not escaped.
+  std::optional<std::string> domain_xml = std::nullopt;
 };
 
 /// What an index may say of the file besides, each borrowed or null.
@@ -140,6 +143,7 @@ class IndexReader {
  public:
   /// Bytes of any kind of index that open() wants to see at its end.
   static constexpr uint64_t kTailBytes = 48;
+  static constexpr uint64_t kMostDomainBytes = 16u << 20;
   /// Whether `head` (8 bytes suffice) begins an index.
   static bool recognise(std::span<const std::byte> head);
 
@@ -157,6 +161,8 @@ class IndexReader {
   Result<std::optional<std::vector<IndexedRecord>>> read_records() const;
   /// Errc::Malformed where the map leaves out pages that the facts count, or has others.
   Result<std::optional<PageMap>> read_pages() const;
+  /// Text without a NUL, of at most kMostDomainBytes; whether it is a domain is for libvirt to say.
+  Result<std::optional<std::string>> read_domain_xml() const;
   /// All of it.
   Result<StateIndex> read() const;
 

@@ -14,6 +14,7 @@
 //
 // Guests:
 //   capture.h         GuestCapture: saves the guest of a running QEMU
+//   libvirt.h         the same for domains of libvirt
 //   restore.h         restore_guest(): brings one back, but never one that is not whole
 //
 // Nothing here throws but for want of memory: functions that can fail give a Result or a Status

@@ -17,6 +17,7 @@ inline constexpr std::string_view kPointsPart = "points";
 inline constexpr std::string_view kRecordsPart = "sections";
 inline constexpr std::string_view kPagesPart = "pages";
 inline constexpr std::string_view kDeltasPart = "deltas";
+inline constexpr std::string_view kDomainPart = "domain";
 
 /// Upper bounds for what the bytes of an index may make its reader keep.
 inline constexpr uint64_t kMostPartBytes = 128u << 20;

@@ -106,6 +106,19 @@ Result<std::vector<Part>> parse_directory(std::span<const std::byte> bytes, uint
   return parts;
 }
 
+// From outside, and to be handed to libvirt, which takes it for a C string.
+Result<std::string> parse_domain_xml(std::span<const std::byte> bytes) {
+  std::string xml(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (xml.size() > IndexReader::kMostDomainBytes) {
+    return malformed(fmt::format("part 'domain' has {} bytes, wanted {} at most", xml.size(),
+                                 IndexReader::kMostDomainBytes));
+  }
+  if (size_t at = xml.find('\0'); at != std::string::npos) {
+    return malformed(fmt::format("part 'domain' has a NUL at {}", at));
+  }
+  return xml;
+}
+
 }  // namespace
 
 Result<std::vector<std::byte>> serialise(const StateIndex& index, const FileTables& file) {
@@ -118,6 +131,10 @@ Result<std::vector<std::byte>> serialise(const StateIndex& index, const FileTabl
   if (index.pages) {
     writer.add(kPagesPart, write_pages(*index.pages));
     if (!index.pages->deltas().empty()) writer.add(kDeltasPart, write_deltas(*index.pages));
+  }
+  if (index.domain_xml && index.domain_xml->size() <= IndexReader::kMostDomainBytes) {
+    auto xml = as_bytes(*index.domain_xml);
+    writer.add(kDomainPart, Bytes(xml.begin(), xml.end()));
   }
   return writer.finish();
 }
@@ -242,6 +259,10 @@ Result<std::optional<PageMap>> IndexReader::read_pages() const {
   return std::optional<PageMap>(std::move(*map));
 }
 
+Result<std::optional<std::string>> IndexReader::read_domain_xml() const {
+  return state_->read<std::string>(kDomainPart, parse_domain_xml);
+}
+
 Result<StateIndex> IndexReader::read() const {
   auto facts = read_facts();
   if (!facts) return facts.error();
@@ -249,7 +270,10 @@ Result<StateIndex> IndexReader::read() const {
   if (!records) return records.error();
   auto pages = read_pages();
   if (!pages) return pages.error();
-  return StateIndex{std::move(*facts), std::move(*records), std::move(*pages)};
+  auto domain_xml = read_domain_xml();
+  if (!domain_xml) return domain_xml.error();
+  return StateIndex{std::move(*facts), std::move(*records), std::move(*pages),
+                    std::move(*domain_xml)};
 }
 
 }  // namespace vmstream

@@ -87,6 +87,7 @@ StateIndex sample() {
   index.pages = PageMap(4096, std::move(blocks),
                         {{55000, PagePlace(PageKind::Fill, 3, 40000)},
                          {60000, PagePlace(PageKind::Xbzrle, 0, 55000)}});
+  index.domain_xml = "<domain type='kvm'>\xff</domain>\n";
   return index;
 }
 
@@ -118,16 +119,31 @@ TEST_CASE("an index is read as it was written", "[state]") {
   CHECK(read->facts.passes == index.facts.passes);
   CHECK(read->records == index.records);
   CHECK(read->pages == index.pages);
+  CHECK(read->domain_xml == index.domain_xml);
 }
 
 TEST_CASE("tables that were given up are not there", "[state]") {
   StateIndex index = sample();
   index.records.reset();
   index.pages.reset();
+  index.domain_xml.reset();
   auto read = read_all(serialised(index));
   REQUIRE(read);
   CHECK_FALSE(read->records);
   CHECK_FALSE(read->pages);
+  CHECK_FALSE(read->domain_xml);
+}
+
+TEST_CASE("a domain's description is text of a bounded size", "[state]") {
+  StateIndex index = sample();
+  index.domain_xml = std::string("<domain/>\0<other/>", 18);
+  auto read = read_all(serialised(index));
+  REQUIRE_FALSE(read);
+  CHECK(read.error().message == "index: part 'domain' has a NUL at 9");
+  index.domain_xml = std::string(IndexReader::kMostDomainBytes + 1, 'x');
+  read = read_all(serialised(index));
+  REQUIRE(read);
+  CHECK_FALSE(read->domain_xml);  // its writer leaves it out
 }
 
 TEST_CASE("an index may hold the table of compressed blocks", "[state]") {

@@ -41,7 +41,6 @@ constexpr auto kUntilItPauses = std::chrono::milliseconds(300);
 constexpr auto kPausePatience = std::chrono::seconds(2);
 constexpr auto kRecoveryPatience = std::chrono::seconds(5);
 constexpr size_t kDryReadBytes = 1 << 20;
-constexpr const char* kReadIntoNowhere = "exec cat > /dev/null";  // a shell's, of its stdin
 
 Error another_migration(const MigrationStatus& status) {
   bool is_postcopy = status.name.starts_with("postcopy");
@@ -153,7 +152,7 @@ Status BorrowedGuest::migrate_by_link(const WaitLimits& limits) {
 // connected to it.
 Status BorrowedGuest::provide_drain() {
   if (!must_end_well_ || drain_ || link_->descriptor() < 0) return ok();
-  auto started = Survivor::start(kReadIntoNowhere, link_->descriptor());
+  auto started = leave_drain(link_->descriptor());
   if (!started) return started.error();
   drain_.emplace(std::move(*started));
   return ok();

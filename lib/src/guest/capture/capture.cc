@@ -14,6 +14,7 @@
 #include "guest/capture/capture_listener.h"
 #include "guest/capture/capture_mode.h"
 #include "guest/capture/capture_recorder.h"
+#include "guest/capture/capture_state.h"
 #include "guest/capture/mapped_save.h"
 #include "guest/disks/disk_rules.h"
 #include "guest/monitor/monitored_io.h"
@@ -28,10 +29,9 @@ double system_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-}  // namespace
-
-struct GuestCapture::State {
-  State(QmpAddress where, CaptureOptions how, CaptureObserver* who, QmpClient client)
+// By a monitor.
+struct MonitoredCapture final : GuestCapture::State {
+  MonitoredCapture(QmpAddress where, CaptureOptions how, CaptureObserver* who, QmpClient client)
       : borrowed(std::move(where), std::move(client)), options(std::move(how)), observer(who) {
     if (!observer) return;
     pause_clock = PauseClock([this](bool stands_still) { observer->on_pause(stands_still); });
@@ -54,17 +54,19 @@ struct GuestCapture::State {
   Status settle_guest();
   void hear_events();
   Status look_ahead();
-  Result<CaptureSummary> rehearse();
-  Result<CaptureSummary> capture(ByteSink& sink);
+  Result<CaptureSummary> rehearse() override;
+  Result<CaptureSummary> capture(ByteSink& sink) override;
   CaptureCircumstances circumstances(const std::string& time);
   CaptureSummary summarize(CaptureSummary summary);
   Status write_mapped(MappedSave& save, const OutputFile& file);
   Result<CaptureSummary> save_mapped(MappedSave& save, const OutputFile& file);
-  Result<CaptureSummary> capture_mapped(OutputFile& file);
+  Result<CaptureSummary> capture_mapped(OutputFile& file) override;
+  Status complete() override;
   Status pause();
   Status quit();
-  void abandon();
-  GuestFate fate() const;
+  void abandon() override;
+  GuestFate fate() const override;
+  const std::optional<Error>& recovery_error() const override { return failure; }
   void note_failure(Error error);
 
   BorrowedGuest borrowed;
@@ -80,10 +82,10 @@ struct GuestCapture::State {
   bool was_touched = false;                        // from the first byte that is asked for on
   bool saved = false;                              // the sink has taken a complete stream
   bool completing = false;                         // it is paused or ended as was asked for
-  std::optional<Error> recovery_error = std::nullopt;
+  std::optional<Error> failure = std::nullopt;
 };
 
-Status GuestCapture::State::choose_mode() {
+Status MonitoredCapture::choose_mode() {
   touched = was_touched = true;
   auto prepared = prepare_mode(qmp(), borrowed.settings(), options, borrowed.state().was_running());
   if (!prepared) return prepared.error();
@@ -95,7 +97,7 @@ Status GuestCapture::State::choose_mode() {
   return ok();
 }
 
-Status GuestCapture::State::set_parameters() {
+Status MonitoredCapture::set_parameters() {
   auto set = borrowed.settings().set_parameters(qmp(), parameters_for(chosen.mode, options));
   if (!set || chosen.mode != CaptureMode::Live) return set;
   borrowed.settings().owe_parameter("downtime-limit");  // by which it is ended
@@ -103,7 +105,7 @@ Status GuestCapture::State::set_parameters() {
 }
 
 // Everything up to the first byte of the stream.
-Status GuestCapture::State::begin() {
+Status MonitoredCapture::begin() {
   if (auto set = set_parameters(); !set) return set;
   if (auto opened = borrowed.open_link(must_end_well()); !opened) return opened;
   if (auto left = borrowed.leave_will(); !left) return left;
@@ -112,27 +114,27 @@ Status GuestCapture::State::begin() {
 }
 
 // QEMU itself stops a guest that is saved live or in the background, the latter too late for disks.
-Status GuestCapture::State::stop_guest() {
+Status MonitoredCapture::stop_guest() {
   if (chosen.mode != CaptureMode::Stop && !disks.come_first()) return ok();
   if (auto done = borrowed.state().stop(qmp()); !done) return done;
   return disks.come_first() ? disks.take(qmp()) : ok();
 }
 
-bool GuestCapture::State::must_end_well() {
+bool MonitoredCapture::must_end_well() {
   return chosen.mode == CaptureMode::Background && stays_protected(qmp().qemu_version());
 }
 
 // QEMU sends a background snapshot as fast as it is read, whatever it is set to.
-std::optional<Pace> GuestCapture::State::pace() const {
+std::optional<Pace> MonitoredCapture::pace() const {
   if (chosen.mode != CaptureMode::Background || !options.max_bandwidth) return std::nullopt;
   return Pace(*options.max_bandwidth);
 }
 
-void GuestCapture::State::begin_live() {
+void MonitoredCapture::begin_live() {
   if (chosen.mode == CaptureMode::Live) live.emplace(qmp(), options, observer);
 }
 
-Status GuestCapture::State::transfer(ByteSink& sink, ProgressTap& tap) {
+Status MonitoredCapture::transfer(ByteSink& sink, ProgressTap& tap) {
   begin_live();
   auto moment = disks.moment(qmp(), [&tap] { return tap.counts().pages > 0; });
   CaptureListener listener(pause_clock, live ? &*live : nullptr, moment.get());
@@ -143,7 +145,7 @@ Status GuestCapture::State::transfer(ByteSink& sink, ProgressTap& tap) {
   return expect_completed();
 }
 
-Status GuestCapture::State::expect_completed() {
+Status MonitoredCapture::expect_completed() {
   auto completed = borrowed.await_completed(options.limits);
   if (!completed) return completed.error();
   sent = completed->ram;
@@ -152,13 +154,13 @@ Status GuestCapture::State::expect_completed() {
 }
 
 // Events that have come while an answer was awaited.
-void GuestCapture::State::hear_events() {
+void MonitoredCapture::hear_events() {
   auto event = qmp().take_event();
   for (; event && *event; event = qmp().take_event()) pause_clock.on_event(**event);
 }
 
 // QEMU has sent everything: what was borrowed of it goes back, before the output is finished.
-Status GuestCapture::State::settle_guest() {
+Status MonitoredCapture::settle_guest() {
   borrowed.return_loans();
   if (options.after == After::Keep) {
     if (auto resumed = borrowed.state().resume(qmp()); !resumed) return resumed;
@@ -170,7 +172,7 @@ Status GuestCapture::State::settle_guest() {
   return ok();
 }
 
-Status GuestCapture::State::migrate(CaptureRecorder& recorder, ByteSink& sink) {
+Status MonitoredCapture::migrate(CaptureRecorder& recorder, ByteSink& sink) {
   if (auto planned = plan_disks(recorder.time()); !planned) return planned;
   if (auto begun = begin(); !begun) return begun;
   if (auto moved = transfer(sink, recorder.tap()); !moved) return moved;
@@ -181,7 +183,7 @@ Status GuestCapture::State::migrate(CaptureRecorder& recorder, ByteSink& sink) {
   return sink.finish();
 }
 
-CaptureCircumstances GuestCapture::State::circumstances(const std::string& time) {
+CaptureCircumstances MonitoredCapture::circumstances(const std::string& time) {
   return {.mode = std::string(name_of(chosen.mode)),
           .time = time,
           .qemu_version = qmp().qemu_version(),
@@ -189,7 +191,7 @@ CaptureCircumstances GuestCapture::State::circumstances(const std::string& time)
           .disks = disks.saved()};
 }
 
-Status GuestCapture::State::look_ahead() {
+Status MonitoredCapture::look_ahead() {
   if (options.mapped_ram) {
     auto possible = MappedSave(qmp(), options, observer).check(borrowed.settings());
     if (!possible) return possible;
@@ -199,17 +201,17 @@ Status GuestCapture::State::look_ahead() {
   return borrowed.check_migratable();
 }
 
-Result<CaptureSummary> GuestCapture::State::rehearse() {
+Result<CaptureSummary> MonitoredCapture::rehearse() {
   auto looked = look_ahead();
   if (looked) looked = set_parameters();
   abandon();
-  was_touched = recovery_error.has_value();
+  was_touched = failure.has_value();
   if (!looked) return looked.error();
-  if (recovery_error) return *recovery_error;
+  if (failure) return *failure;
   return summarize({});
 }
 
-Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
+Result<CaptureSummary> MonitoredCapture::capture(ByteSink& sink) {
   auto done = choose_mode();
   CaptureRecorder recorder(chosen.mode, options, observer);
   if (done) done = migrate(recorder, sink);
@@ -222,7 +224,7 @@ Result<CaptureSummary> GuestCapture::State::capture(ByteSink& sink) {
 }
 
 // Until QEMU has written the file, and the guest goes on.
-Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& file) {
+Status MonitoredCapture::write_mapped(MappedSave& save, const OutputFile& file) {
   if (auto set = set_parameters(); !set) return set;
   auto lent = borrowed.lend(file, options.mapped_ram->direct_io);
   if (!lent) return lent;
@@ -237,7 +239,7 @@ Status GuestCapture::State::write_mapped(MappedSave& save, const OutputFile& fil
   return settle_guest();
 }
 
-Result<CaptureSummary> GuestCapture::State::save_mapped(MappedSave& save, const OutputFile& file) {
+Result<CaptureSummary> MonitoredCapture::save_mapped(MappedSave& save, const OutputFile& file) {
   std::string time = current_time();
   if (auto chose = choose_mode(); !chose) return chose.error();
   if (auto planned = plan_disks(time); !planned) return planned.error();
@@ -245,7 +247,10 @@ Result<CaptureSummary> GuestCapture::State::save_mapped(MappedSave& save, const 
   return save.survey(file, live ? &*live : nullptr, circumstances(time));
 }
 
-Result<CaptureSummary> GuestCapture::State::capture_mapped(OutputFile& file) {
+Result<CaptureSummary> MonitoredCapture::capture_mapped(OutputFile& file) {
+  if (!options.mapped_ram) {
+    return Error{Errc::Usage, "capture_mapped() without CaptureOptions::mapped_ram"};
+  }
   MappedSave save(qmp(), options, observer);
   if (auto possible = save.check(borrowed.settings()); !possible) return possible.error();
   auto summary = save_mapped(save, file);
@@ -257,7 +262,7 @@ Result<CaptureSummary> GuestCapture::State::capture_mapped(OutputFile& file) {
   return summarize(std::move(*summary));
 }
 
-CaptureSummary GuestCapture::State::summarize(CaptureSummary summary) {
+CaptureSummary MonitoredCapture::summarize(CaptureSummary summary) {
   summary.mode = chosen.mode;
   summary.mode_reason = chosen.reason;
   summary.qemu_version = qmp().qemu_version();
@@ -272,12 +277,12 @@ CaptureSummary GuestCapture::State::summarize(CaptureSummary summary) {
 }
 
 // Only after a background save the guest still runs.
-Status GuestCapture::State::pause() {
+Status MonitoredCapture::pause() {
   return chosen.mode == CaptureMode::Background ? borrowed.state().stop(qmp()) : ok();
 }
 
 // The monitor's close is what proves that QEMU has gone; it may come before the answer does.
-Status GuestCapture::State::quit() {
+Status MonitoredCapture::quit() {
   WaitLimits patience = fresh_limits(kQuitPatience);
   qmp().set_limits(patience);
   if (auto asked = qmp().post("quit"); !asked) return asked;
@@ -287,7 +292,7 @@ Status GuestCapture::State::quit() {
   return closed.error().code == Errc::TimedOut ? closed : ok();
 }
 
-void GuestCapture::State::abandon() {
+void MonitoredCapture::abandon() {
   if (!std::exchange(touched, false)) return;
   if (auto given_back = borrowed.give_back(); !given_back) {
     Error error = given_back.error();
@@ -300,20 +305,37 @@ void GuestCapture::State::abandon() {
   if (auto undone = disks.undo(borrowed.surviving_qmp()); !undone) note_failure(undone.error());
 }
 
-GuestFate GuestCapture::State::fate() const {
-  if (recovery_error || completing) return GuestFate::Unknown;
+GuestFate MonitoredCapture::fate() const {
+  if (failure || completing) return GuestFate::Unknown;
   if (!was_touched) return GuestFate::Untouched;
   return borrowed.state().was_running() ? GuestFate::Running : GuestFate::Stopped;
 }
 
-void GuestCapture::State::note_failure(Error error) {
-  if (recovery_error) {
-    recovery_error->message += "; " + error.message;
+void MonitoredCapture::note_failure(Error error) {
+  if (failure) {
+    failure->message += "; " + error.message;
     return;
   }
   error.message = "the guest could not be put back as it was found: " + error.message;
-  recovery_error = std::move(error);
+  failure = std::move(error);
 }
+
+Status MonitoredCapture::complete() {
+  if (!saved) return Error{Errc::Usage, "complete() without a capture that succeeded"};
+  touched = false;
+  completing = true;
+  switch (options.after) {
+    case After::Keep:
+      return ok();
+    case After::Pause:
+      return pause();
+    case After::Quit:
+      return quit();
+  }
+  return ok();
+}
+
+}  // namespace
 
 GuestCapture::GuestCapture(std::unique_ptr<State> state) : state_(std::move(state)) {}
 GuestCapture::GuestCapture(GuestCapture&&) noexcept = default;
@@ -328,7 +350,7 @@ Result<GuestCapture> GuestCapture::open(const QmpAddress& address, const Capture
   };
   auto client = QmpClient::connect(address, options.limits, warn);
   if (!client) return client.error();
-  auto state = std::make_unique<State>(address, options, observer, std::move(*client));
+  auto state = std::make_unique<MonitoredCapture>(address, options, observer, std::move(*client));
   if (auto looked = state->borrowed.look(); !looked) return looked.error();
   if (options.output) {
     auto apart = require_no_medium(state->qmp(), *options.output);
@@ -346,29 +368,15 @@ Result<CaptureSummary> GuestCapture::capture(ByteSink& sink) {
 }
 
 Result<CaptureSummary> GuestCapture::capture_mapped(OutputFile& file) {
-  if (!state_->options.mapped_ram) {
-    return Error{Errc::Usage, "capture_mapped() without CaptureOptions::mapped_ram"};
-  }
   return state_->capture_mapped(file);
 }
 
 Status GuestCapture::complete() {
-  if (!state_->saved) return Error{Errc::Usage, "complete() without a capture that succeeded"};
-  state_->touched = false;
-  state_->completing = true;
-  switch (state_->options.after) {
-    case After::Keep:
-      return ok();
-    case After::Pause:
-      return state_->pause();
-    case After::Quit:
-      return state_->quit();
-  }
-  return ok();
+  return state_->complete();
 }
 
 const std::optional<Error>& GuestCapture::recovery_error() const {
-  return state_->recovery_error;
+  return state_->recovery_error();
 }
 
 void GuestCapture::abandon() {

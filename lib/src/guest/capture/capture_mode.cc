@@ -175,14 +175,18 @@ MigrationSettings::Parameters parameters_for(CaptureMode mode, const CaptureOpti
   return wanted;
 }
 
-Result<std::string> danger_of_live_save(QmpClient& qmp) {
-  auto unsafe = loses_dirty_pages(qmp);
-  if (!unsafe) return unsafe.error();
-  if (!*unsafe) return std::string();
+std::string danger_of_emulated_save(const std::string& qemu_version) {
+  if (parse_version(qemu_version) >= kSafeEmulator) return {};
   return fmt::format(
       "QEMU {} emulates this guest without KVM and, before 9.0, can lose pages that it writes "
       "while it is saved live; --mode stop and background are safe",
-      qmp.qemu_version());
+      qemu_version);
+}
+
+Result<std::string> danger_of_live_save(QmpClient& qmp) {
+  auto unsafe = loses_dirty_pages(qmp);
+  if (!unsafe) return unsafe.error();
+  return *unsafe ? danger_of_emulated_save(qmp.qemu_version()) : std::string();
 }
 
 bool stays_protected(const std::string& qemu_version) {

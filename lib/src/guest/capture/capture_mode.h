@@ -31,6 +31,8 @@ Result<ChosenMode> prepare_mode(QmpClient& qmp, MigrationSettings& settings,
 /// What a person should know of this QEMU before a live save: it may lose pages of a guest that
 /// runs meanwhile. Else empty.
 Result<std::string> danger_of_live_save(QmpClient& qmp);
+/// The same of a QEMU of this version that emulates its guest, without KVM.
+std::string danger_of_emulated_save(const std::string& qemu_version);
 
 /// Whether this QEMU leaves memory write-protected, and so its guest hanging, when a background
 /// snapshot does not come to its good end.

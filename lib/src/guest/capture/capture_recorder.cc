@@ -102,7 +102,7 @@ Status CaptureRecorder::finish() {
   return whole;
 }
 
-void CaptureRecorder::give_index(CaptureCircumstances how) {
+void CaptureRecorder::give_index(CaptureCircumstances how, std::string domain_xml) {
   if (!options_.index) return;
   StateIndex index =
       builder_.finish(tap_.counts().stream_bytes, tap_.parser().stream_length(), true);
@@ -112,6 +112,7 @@ void CaptureRecorder::give_index(CaptureCircumstances how) {
     index.facts.passes.push_back({pass.pages, pass.bytes, how.time.empty() ? 0 : pass.seconds});
   }
   index.facts.capture = std::move(how);
+  if (!domain_xml.empty()) index.domain_xml = std::move(domain_xml);
   options_.index(std::move(index));
 }
 

@@ -72,8 +72,9 @@ class CaptureRecorder {
   Status compare(const RamProgress& sent) const { return tally_.compare(sent); }
 
   /// After finish(), before the sink is finished: hands the index to whom it was promised. Where
-  /// `how` has no time the stream came by itself, and its index is the same each time.
-  void give_index(CaptureCircumstances how);
+  /// `how` has no time the stream came by itself, and its index is the same each time. Of a domain
+  /// of libvirt `domain_xml` is its description.
+  void give_index(CaptureCircumstances how, std::string domain_xml = {});
   /// The start of the capture, for CaptureCircumstances.
   const std::string& time() const { return time_; }
 

@@ -39,6 +39,10 @@ for command; do
   until is_taken "$command" || [ $((tries -= 1)) -le 0 ]; do sleep 0.1; done
 done)";
 
+// $0 is for how many tenths of a second it reads on.
+constexpr const char* kReadIntoNowhere =
+    R"(while cat > /dev/null; [ "$0" -gt $((i += 1)) ]; do sleep 0.1; done)";
+
 std::string line_for(const QmpCommand& command) {
   return to_text({{"execute", command.name}, {"arguments", command.arguments}, {"id", kId}});
 }
@@ -65,6 +69,11 @@ Status Survivor::act(const WaitLimits& limits) {
 void Survivor::take_over() {
   alive_.reset();
   shell_.release();
+}
+
+Result<Survivor> leave_drain(int descriptor, std::chrono::seconds latecomers) {
+  auto tenths = std::chrono::duration_cast<std::chrono::duration<int, std::deci>>(latecomers);
+  return Survivor::start(kReadIntoNowhere, descriptor, {fmt::format("{}", tenths.count())});
 }
 
 Result<Survivor> leave_last_will(const QmpClient& qmp, const std::vector<QmpCommand>& commands,

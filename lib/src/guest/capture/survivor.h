@@ -2,6 +2,7 @@
 // Who acts when this process cannot any more, and what QEMU is told then.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ class Survivor {
   UniqueFd alive_;  // its close, by us or by the kernel, is the sign
   ChildProcess shell_;
 };
+
+/// To act is to read `descriptor` (borrowed) into nowhere until its end, so that its writer comes
+/// to a good one; and on from there for `latecomers`, as a FIFO has an end after each writer.
+Result<Survivor> leave_drain(int descriptor, std::chrono::seconds latecomers = {});
 
 /// To act is to give QEMU the commands, each until QEMU takes it, but none before `delay` is over.
 /// `qmp` is borrowed; while the survivor is there its session stays open.

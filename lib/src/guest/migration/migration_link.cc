@@ -67,22 +67,22 @@ Status MigrationLink::open_socket(const QmpClient& qmp) {
   }
   user_ = *user;
   bool from_qemu = direction_ == Direction::FromQemu;
-  auto folder = SocketFolder::create(user_, !from_qemu);
+  auto folder = PrivateFolder::create(user_, !from_qemu);
   if (!folder) return folder.error();
   folder_.emplace(std::move(*folder));
-  uri_ = "unix:" + folder_->socket();
+  uri_ = "unix:" + folder_->place();
   return from_qemu ? listen() : ok();
 }
 
 Status MigrationLink::listen() {
-  auto where = unix_address(folder_->socket());
+  auto where = unix_address(folder_->place());
   if (!where) return where.error();
   listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener_.is_open()) return system_error("socket", errno);
   if (::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&*where), sizeof *where) != 0) {
     return system_error("bind", errno);
   }
-  if (::chmod(folder_->socket().c_str(), 0666) != 0) return system_error("chmod", errno);
+  if (::chmod(folder_->place().c_str(), 0666) != 0) return system_error("chmod", errno);
   if (::listen(listener_.get(), kBacklog) != 0) return system_error("listen", errno);
   return ok();
 }
@@ -91,7 +91,7 @@ Status MigrationLink::await_peer(QmpClient& qmp, const WaitLimits& limits) {
   if (end_.is_open()) return ok();
   if (direction_ == Direction::FromQemu) return accept(qmp, limits);
   QmpAddress peer;
-  peer.path = folder_->socket();
+  peer.path = folder_->place();
   auto connected = connect_socket(peer, limits);
   if (!connected) return no_connection(connected.error().message);
   if (take_peer(std::move(*connected))) return ok();

@@ -9,7 +9,7 @@
 
 #include <vmstream/qmp.h>
 #include "base/unique_fd.h"
-#include "guest/migration/socket_folder.h"
+#include "guest/migration/private_folder.h"
 
 namespace vmstream {
 
@@ -50,7 +50,7 @@ class MigrationLink {
   std::string uri_;
   uid_t user_ = 0;                 // QEMU's
   std::optional<uid_t> stranger_;  // who came instead
-  std::optional<SocketFolder> folder_;
+  std::optional<PrivateFolder> folder_;
   UniqueFd listener_;
   UniqueFd end_;
 };

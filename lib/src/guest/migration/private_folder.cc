@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/migration/socket_folder.h"
+#include "guest/migration/private_folder.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kPrefix = "vmstream-";
 constexpr std::string_view kRandom = "XXXXXX";  // what mkdtemp() replaces
-constexpr size_t kSocketNameLength = 32;
+constexpr size_t kPlaceNameLength = 32;
 constexpr int kAttempts = 10;
 
 Result<std::string> random_name() {
@@ -29,8 +29,8 @@ Result<std::string> random_name() {
   return fmt::format("{:016x}{:016x}", words[0], words[1]);
 }
 
-bool is_socket_name(std::string_view name) {
-  return name.size() == kSocketNameLength &&
+bool is_place_name(std::string_view name) {
+  return name.size() == kPlaceNameLength &&
          name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
@@ -67,9 +67,9 @@ void remove_folder(const fs::path& path, const UniqueFd& folder) {
   for_each_name(path, [&folder](const fs::path& entry) {
     std::string name = entry.filename();
     struct stat status {};
-    bool is_socket = ::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                     S_ISSOCK(status.st_mode);
-    if (is_socket && is_socket_name(name)) ::unlinkat(folder.get(), name.c_str(), 0);
+    bool is_there = ::fstatat(folder.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+                    !S_ISDIR(status.st_mode);
+    if (is_there && is_place_name(name)) ::unlinkat(folder.get(), name.c_str(), 0);
   });
   ::rmdir(path.c_str());
 }
@@ -81,8 +81,8 @@ Status open_to(uid_t user, bool user_makes_socket, const UniqueFd& folder) {
   return system_error("chmod", errno);
 }
 
-void remove_left_folders() {
-  for_each_name(P_tmpdir, [](const fs::path& path) {
+void remove_left_folders(const std::string& parent) {
+  for_each_name(parent, [](const fs::path& path) {
     if (!is_folder_name(path.filename().native())) return;
     UniqueFd lock = lock_folder(path);
     if (lock.is_open()) remove_folder(path, lock);
@@ -91,31 +91,32 @@ void remove_left_folders() {
 
 }  // namespace
 
-SocketFolder::~SocketFolder() {
+PrivateFolder::~PrivateFolder() {
   if (path_.empty()) return;
-  ::unlink(socket_.c_str());
+  ::unlink(place_.c_str());
   ::rmdir(path_.c_str());
 }
 
-Result<SocketFolder> SocketFolder::create(uid_t user, bool user_makes_socket) {
-  remove_left_folders();
+Result<PrivateFolder> PrivateFolder::create(uid_t user, bool user_makes_socket,
+                                            const std::string& parent) {
+  remove_left_folders(parent);
   auto name = random_name();
   if (!name) return name.error();
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    std::string path = fmt::format(P_tmpdir "/{}{}", kPrefix, kRandom);
-    if (!::mkdtemp(path.data())) return system_error("mkdtemp", errno);
+    std::string path = fmt::format("{}/{}{}", parent, kPrefix, kRandom);
+    if (!::mkdtemp(path.data())) return system_error("a folder in " + parent, errno);
     UniqueFd lock = lock_folder(path);
     if (!lock.is_open()) {
       ::rmdir(path.c_str());
       continue;
     }
-    SocketFolder folder(std::move(path), std::move(lock));
-    folder.socket_ = folder.path_ + "/" + *name;
+    PrivateFolder folder(std::move(path), std::move(lock));
+    folder.place_ = folder.path_ + "/" + *name;
     auto opened = open_to(user, user_makes_socket, folder.lock_);
     if (!opened) return opened.error();
     return folder;
   }
-  return Error{Errc::Environment, "no folder for a socket could be locked in " P_tmpdir};
+  return Error{Errc::Environment, "no folder could be locked in " + parent};
 }
 
 }  // namespace vmstream

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// A build without libvirt.
+#include "guest/libvirt/libvirt_domain.h"
+
+namespace vmstream {
+namespace {
+
+Error not_built_in() {
+  return Error{.code = Errc::Unsupported,
+               .message = "this vmstream was built without libvirt",
+               .hint = "build it where libvirt-dev is installed"};
+}
+
+}  // namespace
+
+std::string libvirt_engine() {
+  return {};
+}
+
+Result<std::shared_ptr<LibvirtDomain>> open_domain(const DomainAddress&) {
+  return not_built_in();
+}
+
+Status restore_save_image(const std::string&, const std::string&, RestoredState) {
+  return not_built_in();
+}
+
+}  // namespace vmstream
