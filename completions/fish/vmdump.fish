@@ -16,7 +16,11 @@ complete -c vmdump -l downtime-limit -d 'pause that ends a live save' -x
 complete -c vmdump -l auto-converge -d 'slow the guest down until it converges'
 complete -c vmdump -l timeout -d 'give up after this time' -x
 complete -c vmdump -s o -l output -d 'file to write' -r
-complete -c vmdump -l to -d 'what the file becomes' -x -a 'qevm mapped-ram'
+complete -c vmdump -l to -d 'what the file becomes' -x -a 'qevm libvirt mapped-ram'
+complete -c vmdump -l xml -d 'XML of the domain' -r
+complete -c vmdump -l cookie -d 'cookie of another image' -r
+complete -c vmdump -l cont -d 'the restored guest runs'
+complete -c vmdump -l paused -d 'the restored guest stays paused'
 complete -c vmdump -l exec -d 'command that takes the file' -x
 complete -c vmdump -l then -d 'command that publishes what --exec wrote' -x
 complete -c vmdump -s c -l compress -d 'coding, with :LEVEL or not' -x -a 'none gzip bzip2 zstd'

@@ -9,10 +9,11 @@ complete -c vmrestore -l passphrase-file -d 'file with the passphrase' -r
 complete -c vmrestore -l passphrase-fd -d 'descriptor to read the passphrase from' -x
 complete -c vmrestore -l once -d 'use the file once only'
 complete -c vmrestore -s o -l output -d 'plain stream to write' -r
-complete -c vmrestore -l to -d 'what the file becomes' -x -a 'qevm mapped-ram'
+complete -c vmrestore -l to -d 'what the file becomes' -x -a 'qevm libvirt mapped-ram'
+complete -c vmrestore -l xml -d 'XML of the domain' -r
+complete -c vmrestore -l cookie -d 'cookie of another image' -r
 complete -c vmrestore -l qmp -d 'monitor of a waiting QEMU' -r
 complete -c vmrestore -l libvirt -d 'bring it back as a domain'
-complete -c vmrestore -l xml -d 'description of the domain' -r
 complete -c vmrestore -l into -d 'save the loaded guest as a snapshot of a disk' -r
 complete -c vmrestore -l force -d 'overwrite; write to a terminal'
 complete -c vmrestore -l cont -d 'let the guest run after the load'

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import struct
 import subprocess
 import unittest
 
@@ -127,6 +128,76 @@ class MappedRam(ConvertTest):
         self.assert_fails(MALFORMED, self.convert("a", "b", "--to", "mapped-ram"), "a")
         self.assert_fails(MALFORMED, self.run_tool("vmrestore", "a", "--to", "mapped-ram", "-o", "b"), "a")
         self.assertEqual(["a"], self.files())
+
+
+XML = b"<domain type='qemu'><name>tiny</name><graphics type='vnc' passwd='secret'/></domain>\n"
+
+
+class Libvirt(ConvertTest):
+    def setUp(self):
+        super().setUp()
+        self.write("dom.xml", XML)
+        self.write("a", STREAM)
+
+    def header(self, name):
+        """Magic, version, bytes to the stream, was running, format, offset of the cookie."""
+        return struct.unpack("=16s5I", self.read(name)[:36])
+
+    def test_an_image_is_what_libvirt_writes(self):
+        self.write("cookie.xml", b"<cookie/>")
+        ran = self.convert("a", "b.zst", "--to", "libvirt", "--xml", "dom.xml", "--cookie", "cookie.xml", "--paused",
+                           "--verify", "--json")
+        self.assert_status(DONE, ran)
+        self.assertNotIn(b"secret", ran.stdout + ran.stderr)
+        text = XML + b"\0<cookie/>\0" + bytes(65536)
+        self.assertEqual((b"LibvirtQemudSave", 2, len(text), 0, 0, len(XML) + 1), self.header("b.zst"))
+        self.assertEqual(text + STREAM, self.read("b.zst")[92:])
+        summary = json.loads(ran.stdout)
+        self.assertEqual(("libvirt", "none"), (summary["container"], summary["coding"]))
+        self.assertEqual(hashlib.sha256(self.read("b.zst")).hexdigest(), summary["file_sha256"])
+        self.assertEqual(hashlib.sha256(STREAM).hexdigest(), summary["sha256"])
+        self.assertEqual(0o600, (self.folder / "b.zst").stat().st_mode & 0o777)
+
+    def test_from_an_image_the_domain_is_kept(self):
+        self.assert_status(DONE, self.convert("a", "b", "--to", "libvirt", "--xml", "dom.xml", "--paused"))
+        for options in ([], ["-c", "gzip"], ["-c", "bzip2"], ["--compact"]):
+            with self.subTest(options):
+                self.assert_status(DONE, self.convert("b", "c", "--to", "libvirt", "--force", *options))
+                magic, *_, running, form, _ = self.header("c")
+                self.assertEqual((b"LibvirtQemudSave", 0), (magic, running))
+                self.assertEqual({"gzip": 1, "bzip2": 2}.get((options or [""])[-1], 0), form)
+                self.assertEqual(XML, self.read("c")[92:92 + len(XML)])
+        self.assert_status(DONE, self.run_tool("vmrestore", "b", "--to", "libvirt", "--cont", "-o", "d"))
+        self.assertEqual(1, self.header("d")[3])
+        self.assert_status(DONE, self.convert("d", "e", "-c", "none"))
+        self.assertEqual(STREAM, self.read("e"))
+
+    def test_zstd_comes_with_a_warning(self):
+        ran = self.convert("a", "b", "--to", "libvirt", "--xml", "dom.xml", "-c", "zstd")
+        self.assert_status(DONE, ran)
+        self.assertIn(b"refuse images that are packed with zstd", ran.stderr)
+        self.assertEqual(5, self.header("b")[4])
+
+    def test_an_image_that_is_not_finished_gives_nothing(self):
+        self.assert_status(DONE, self.convert("a", "b", "--to", "libvirt", "--xml", "dom.xml"))
+        self.write("b", self.read("b").replace(b"LibvirtQemudSave", b"LibvirtQemudPart"))
+        self.assert_fails(MALFORMED, self.convert("b", "c"), "b", "not finished")
+        self.assertNotIn("c", self.files())
+
+    def test_what_does_not_go_with_it(self):
+        to_libvirt = ["--to", "libvirt", "--xml", "dom.xml"]
+        for options in (["--filter", "cat"], ["-e", "key"], ["--symmetric"]):
+            self.assert_fails(USAGE, self.convert("a", "b", *to_libvirt, *options), "--to libvirt")
+        self.assert_fails(USAGE, self.convert("a", "b", "--to", "libvirt"), "--xml")
+        self.assert_fails(USAGE, self.convert("a", "b", "--xml", "dom.xml"), "--xml")
+        self.assert_fails(USAGE, self.convert("a", "b", "--cont"), "--to libvirt")
+        for target in ("-", "/dev/null"):
+            self.assert_status(USAGE, self.convert("a", target, *to_libvirt))
+            self.assert_status(USAGE, self.run_tool("vmrestore", "a", "-o", target, *to_libvirt))
+        self.write("dom.xml", b"<domstatus>" + XML + b"</domstatus>")
+        self.assert_fails(USAGE, self.convert("a", "b", *to_libvirt), "not that of a domain")
+        self.assert_fails(ENVIRONMENT, self.convert("a", "b", "--to", "libvirt", "--xml", "missing"), "missing")
+        self.assertNotIn("b", self.files())
 
 
 class Refusing(ConvertTest):

@@ -285,6 +285,45 @@ class Reading(OpenPgpTest):
         return key_packet + bytes((0xD2, 0xFF)) + be(4, 1 + len(cipher)) + b"\1" + cipher
 
 
+class Converting(OpenPgpTest):
+    """vmdump --from, of messages and into messages."""
+
+    def convert(self, source, target, *options, **more):
+        return self.run_tool("vmdump", "--from", source, "-o", target, *options, **more)
+
+    def assert_gives_nothing(self, status, ran, *words):
+        self.assert_fails(status, ran, *words)
+        self.assertEqual([], [name for name in self.files() if name.startswith("g")])
+
+    def test_a_message_is_made_anew(self):
+        self.write("secret", b"correct horse\n")
+        passphrase = ["--passphrase-file", "secret"]
+        self.assert_status(DONE, self.dump("-o", "f.zst.gpg", "-e", "jo@example.org", "--sign", "jo@example.org"))
+        self.assert_status(DONE, self.convert("f.zst.gpg", "g.gz.gpg", "--symmetric", *passphrase))
+        with (self.folder / "secret").open("rb") as secret:  # read once, for both
+            ran = self.convert("g.gz.gpg", "h.zst.gpg", "--symmetric", "--verify", "--passphrase-fd",
+                               str(secret.fileno()), pass_fds=[secret.fileno()])
+        self.assert_status(DONE, ran)
+        self.assert_restores("h.zst.gpg", *passphrase)
+        self.assert_status(DONE, self.convert("h.zst.gpg", "i.zst", *passphrase))
+        self.assert_restores("i.zst")
+
+    def test_a_changed_or_cut_message_gives_nothing(self):
+        self.assert_status(DONE, self.dump("-o", "f.gpg", "-e", "jo@example.org"))
+        whole = self.read("f.gpg")
+        for content in (whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:], whole[:-100]):
+            self.write("f.gpg", content)
+            self.assert_gives_nothing(MALFORMED, self.convert("f.gpg", "g.zst"), "f.gpg")
+
+    def test_a_signature_can_be_demanded(self):
+        self.assert_status(DONE, self.dump("-o", "f.gpg", "-e", "jo@example.org", "--sign", "jo@example.org"))
+        self.assert_status(DONE, self.dump("-o", "unsigned.zst"))
+        for source, key in (("f.gpg", "al@example.org"), ("unsigned.zst", "jo@example.org")):
+            ran = self.convert(source, "g.zst", "--require-signature", key)
+            self.assert_gives_nothing(REFUSED, ran, source)
+        self.assert_status(DONE, self.convert("f.gpg", "g.zst", "--require-signature", "jo@example.org"))
+
+
 class Demanding(OpenPgpTest):
     def restore_both_ways(self, name, *arguments):
         """From the file and from a pipe."""

@@ -5,8 +5,9 @@ import json
 import os
 import unittest
 
+from libvirt_daemon import Libvirt
 from modes_test import ModeTest
-from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, wait_until
+from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, wait_until
 
 MEMORY = 32 << 20
 
@@ -43,6 +44,43 @@ class ConvertTest(ModeTest):
             told = [json.loads(self.run_done("vmstream-inspect", "extract", "ram", file, "--block", block["name"], "-o",
                                              "block", "--force", "--json").stdout)["sha256"] for file in (one, other)]
             self.assertEqual(told[0], told[1], block["name"])
+
+
+class LibvirtImages(ConvertTest):
+    """A real libvirt takes them."""
+
+    def setUp(self):
+        super().setUp()
+        self.libvirt = Libvirt(self.folder)
+        self.addCleanup(self.libvirt.end)
+
+    def test_virsh_restores_them(self):
+        domain = self.libvirt.domain()
+        domain.wait_for_tick(40)
+        plain = self.folder / "a"
+        self.libvirt.virsh("dump", domain.name, str(plain))
+        self.write("dom.xml", self.libvirt.virsh("dumpxml", "--migratable", "--security-info", domain.name)
+                   .stdout.encode())
+        domain.ask("suspend")
+        begun = domain.last_tick()
+        domain.ask("destroy")
+        made = [("raw", "vmdump", "--from", plain), ("gzip", "vmdump", "--from", plain, "-c", "gzip"),
+                ("bzip2", "vmdump", "--from", plain, "-c", "bzip2"), ("again", "vmrestore", plain)]
+        for name, *command in made:
+            with self.subTest(name):
+                self.run_done(*command, "--to", "libvirt", "--xml", "dom.xml", "--cont", "-o", name)
+                image = str(self.folder / name)
+                told = self.libvirt.virsh("save-image-dumpxml", image).stdout
+                self.assertIn("<name>tiny</name>", told)
+                domain.serial.unlink(missing_ok=True)
+                self.libvirt.virsh("restore", image)
+                self.assertEqual(("running", "restored"), domain.state())
+                self.assertTrue(domain.is_counting())
+                self.assertLessEqual(domain.ticks()[0], begun + 2)
+                domain.ask("destroy")
+        self.libvirt.virsh("save-image-define", str(self.folder / "gzip"), str(self.folder / "dom.xml"), "--paused")
+        self.libvirt.virsh("restore", str(self.folder / "gzip"))
+        self.assertEqual("paused", domain.state()[0])
 
 
 @NEEDS_NEWER_QEMU

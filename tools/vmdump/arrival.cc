@@ -71,6 +71,14 @@ bool is_same_stream(const StateFacts& one, const StateFacts& other) {
   return one.stream_bytes == other.stream_bytes && may_agree;
 }
 
+// What holds the stream may be damaged or unfinished although the stream is whole.
+vmstream::Status check_containers(const std::vector<vmstream::Container>& containers) {
+  for (const auto& container : containers) {
+    if (!container.problems.empty()) return Error{Errc::Malformed, container.problems.front()};
+  }
+  return vmstream::ok();
+}
+
 bool is_mapped(const StateFacts& facts) {
   return !facts.blocks.empty() && facts.blocks.front().block.mapped;
 }
@@ -100,6 +108,7 @@ Result<Arrival> Arrival::open(const Options& options, const Passphrase& passphra
   arrival.file_.emplace(std::move(*file));
   auto stream = arrival.file_->piped_stream();
   if (!stream) return stream.error();
+  if (auto whole = check_containers(arrival.containers()); !whole) return whole.error();
   auto verified = std::make_unique<vmstream::VerifiedSource>(std::move(*stream));
   arrival.verified_ = verified.get();
   arrival.stream_ = std::move(verified);

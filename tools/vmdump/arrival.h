@@ -31,6 +31,9 @@ class Arrival {
   /// The layers around it; none on stdin.
   std::vector<vmstream::Container> containers() const;
 
+  /// Of the domain that was saved, as the file's index has it.
+  const std::optional<std::string>& domain_xml() const { return domain_xml_; }
+
   /// Enters into the index of what was read how the guest was captured, as the file's own index has
   /// it, provided that this one is of the same guest.
   void describe(vmstream::StateIndex& index) const;

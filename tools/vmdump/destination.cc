@@ -64,7 +64,7 @@ Result<vmstream::OpenPgpWriteOptions> openpgp_options(const Options& options,
                                        .limits = limits};
 }
 
-Result<WriteOptions> write_options(const Options& options, const Passphrase& passphrase,
+Result<WriteOptions> write_options(const Options& options, const Supplies& supplies,
                                    WaitLimits limits) {
   auto [coding, level] = chosen_compression(options);
   WriteOptions write{.form = options.form,
@@ -77,8 +77,9 @@ Result<WriteOptions> write_options(const Options& options, const Passphrase& pas
                      .most_bytes = options.max_size,
                      .threads = options.common.threads,
                      .limits = limits};
+  write.libvirt = supplies.libvirt;
   if (!options.is_openpgp()) return write;
-  auto openpgp = openpgp_options(options, passphrase, limits);
+  auto openpgp = openpgp_options(options, supplies.passphrase, limits);
   if (!openpgp) return openpgp.error();
   write.openpgp = std::move(*openpgp);
   return write;
@@ -86,29 +87,29 @@ Result<WriteOptions> write_options(const Options& options, const Passphrase& pas
 
 // What is read again, or written by position, must be a regular file.
 Status check_suited(const Options& options, const OutputFile& file) {
-  bool needs_file = options.verify || options.compact || options.is_mapped();
+  bool needs_file = options.verify || options.compact || options.mapped_ram ||
+                    options.form != vmstream::FileForm::Qevm;
   if (!needs_file || !file.is_in_place()) return vmstream::ok();
-  return Error{Errc::Usage, "--verify, --compact and mapped-ram files need a regular file"};
+  return Error{Errc::Usage, "--verify, --compact, --to and --mapped-ram need a regular file"};
 }
 
-Result<StateWriter> open_file(const Options& options, const Passphrase& passphrase,
-                              WaitLimits limits) {
+Result<StateWriter> open_file(const Options& options, const Supplies& supplies, WaitLimits limits) {
   auto overwrite = options.force ? Overwrite::Replace : Overwrite::Refuse;
   auto file = OutputFile::create(*options.output, overwrite, limits);
   if (!file) return file.error();
   if (auto suited = check_suited(options, **file); !suited) return suited.error();
-  auto write = write_options(options, passphrase, limits);
+  auto write = write_options(options, supplies, limits);
   if (!write) return write.error();
   return StateWriter::create(std::move(*file), std::move(*write));
 }
 
-Result<StateWriter> open_elsewhere(const Options& options, const Passphrase& passphrase,
+Result<StateWriter> open_elsewhere(const Options& options, const Supplies& supplies,
                                    WaitLimits limits) {
   auto opened = options.exec
                     ? vmstream::make_command_sink(*options.exec, command_stdout(options), limits)
                     : open_stdout(options, limits);
   if (!opened) return opened.error();
-  auto write = write_options(options, passphrase, limits);
+  auto write = write_options(options, supplies, limits);
   if (!write) return write.error();
   return StateWriter::create(std::move(*opened), std::move(*write));
 }
@@ -141,18 +142,17 @@ Destination::Destination(const Options& options, StateWriter writer, WaitLimits 
       limits_(limits),
       writer_(std::move(writer)) {}
 
-Result<Destination> Destination::open(const Options& options, const Passphrase& passphrase,
+Result<Destination> Destination::open(const Options& options, const Supplies& supplies,
                                       WaitLimits limits) {
   bool to_file = options.output && *options.output != "-";
-  auto writer = to_file ? open_file(options, passphrase, limits)
-                        : open_elsewhere(options, passphrase, limits);
+  auto writer =
+      to_file ? open_file(options, supplies, limits) : open_elsewhere(options, supplies, limits);
   if (!writer) return writer.error();
   return Destination(options, std::move(*writer), limits);
 }
 
-Status Destination::rehearse(const Options& options, const Passphrase& passphrase,
-                             WaitLimits limits) {
-  auto opened = open(without_commands(options), passphrase, limits);
+Status Destination::rehearse(const Options& options, const Supplies& supplies, WaitLimits limits) {
+  auto opened = open(without_commands(options), supplies, limits);
   return opened ? vmstream::ok() : Status(opened.error());
 }
 
@@ -204,8 +204,9 @@ std::string openpgp_recipe(const Options& options) {
 
 std::string output_recipe(const Options& options) {
   if (options.mapped_ram) return *options.output;
-  if (options.form == vmstream::FileForm::MappedRam) {
-    return "vmdump --from - --to mapped-ram -o " + quote_for_shell(*options.output);
+  if (options.form != vmstream::FileForm::Qevm) {
+    return fmt::format("vmdump --from - --to {} ... -o {}", name_of(options.form),
+                       quote_for_shell(*options.output));
   }
   std::string recipe = compression_recipe(options);
   if (options.is_openpgp()) recipe += " | " + openpgp_recipe(options);

@@ -13,17 +13,22 @@ namespace vmdump {
 
 using Passphrase = std::shared_ptr<const vmstream::Secret>;
 
+/// What the options only name.
+struct Supplies {
+  Passphrase passphrase = nullptr;                                ///< null if there is none
+  std::optional<vmstream::LibvirtDomain> libvirt = std::nullopt;  ///< for --to libvirt
+};
+
 /// A file, stdout or a command, and the writer of the state file into it. Destroyed without
 /// publish(), it leaves no file and ends its commands before they could take a cut input for whole.
 class Destination {
  public:
   /// Opens everything, from the far end on; nothing has been asked of the guest yet.
-  /// `passphrase` is the one of the options, null if there is none.
-  static vmstream::Result<Destination> open(const Options& options, const Passphrase& passphrase,
+  static vmstream::Result<Destination> open(const Options& options, const Supplies& supplies,
                                             vmstream::WaitLimits limits);
   /// Whether open() would succeed, as far as that can be told without running the commands of the
   /// options or waiting for a reader.
-  static vmstream::Status rehearse(const Options& options, const Passphrase& passphrase,
+  static vmstream::Status rehearse(const Options& options, const Supplies& supplies,
                                    vmstream::WaitLimits limits);
 
   vmstream::StateWriter& writer() { return writer_; }

@@ -253,6 +253,26 @@ void leave_index(const Options& options, Session& session, const StateWriter& wr
   }
 }
 
+// `source`: the layers of the file that the stream comes from; `recorded`: the domain's XML in its
+// index.
+vmstream::Result<Supplies> find_supplies(const Options& options,
+                                         const std::vector<vmstream::Container>& source,
+                                         const std::optional<std::string>& recorded,
+                                         Passphrase passphrase) {
+  Supplies supplies{.passphrase = std::move(passphrase)};
+  if (options.form != vmstream::FileForm::Libvirt) return supplies;
+  auto domain = vmtools::find_libvirt_domain(options.domain_texts, source, recorded, options.runs);
+  if (!domain) return domain.error();
+  supplies.libvirt = std::move(*domain);
+  return supplies;
+}
+
+vmstream::Result<Supplies> find_supplies(const Options& options, vmstream::WaitLimits limits) {
+  auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
+  if (!passphrase) return passphrase.error();
+  return find_supplies(options, {}, std::nullopt, std::move(*passphrase));
+}
+
 void warn_of_lost_description(const Options& options, Session& session) {
   session.messages().warning(output_name(options),
                              "has no index, and so no place for what the domain is made of: "
@@ -263,9 +283,9 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, guest_name(options), "save", true);
   auto capture = watched_options(options, session, observer);
-  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
-  if (!passphrase) return session.fail(output_name(options), passphrase.error());
-  auto destination = Destination::open(options, *passphrase, capture.limits);
+  auto supplies = find_supplies(options, capture.limits);
+  if (!supplies) return session.fail(output_name(options), supplies.error());
+  auto destination = Destination::open(options, *supplies, capture.limits);
   if (!destination) return session.fail(output_name(options), destination.error());
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
@@ -297,9 +317,9 @@ ExitStatus rehearse(const Options& options, Session& session) {
   session.set_guest({name_of(GuestFate::Untouched), "the guest was not touched"});
   SaveObserver observer(session, guest_name(options), "save", true);
   auto capture = watched_options(options, session, observer);
-  auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
-  if (!passphrase) return session.fail(output_name(options), passphrase.error());
-  auto output = Destination::rehearse(options, *passphrase, capture.limits);
+  auto supplies = find_supplies(options, capture.limits);
+  if (!supplies) return session.fail(output_name(options), supplies.error());
+  auto output = Destination::rehearse(options, *supplies, capture.limits);
   if (!output) return session.fail(output_name(options), output.error());
   auto guest = open_guest(options, capture, observer);
   if (!guest) return session.fail(guest_name(options), guest.error());
@@ -331,7 +351,9 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   if (!passphrase) return session.fail(target, passphrase.error());
   auto arrival = Arrival::open(options, *passphrase, capture.limits);
   if (!arrival) return session.fail(source, arrival.error());
-  auto destination = Destination::open(options, *passphrase, capture.limits);
+  auto supplies = find_supplies(options, arrival->containers(), arrival->domain_xml(), *passphrase);
+  if (!supplies) return session.fail(target, supplies.error());
+  auto destination = Destination::open(options, *supplies, capture.limits);
   if (!destination) return session.fail(target, destination.error());
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
@@ -364,6 +386,13 @@ void warn_of_openpgp(const Options& options, Session& session) {
   }
 }
 
+void warn_of_zstd(const Options& options, Session& session) {
+  bool is_zstd = chosen_compression(options).coding == vmstream::Coding::Zstd;
+  if (options.form != vmstream::FileForm::Libvirt || !is_zstd) return;
+  session.messages().warning(output_name(options),
+                             "libvirt 9.0 and older refuse images that are packed with zstd");
+}
+
 }  // namespace
 
 ExitStatus dump(const Options& options, Session& session) {
@@ -374,6 +403,7 @@ ExitStatus dump(const Options& options, Session& session) {
   }
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
+  warn_of_zstd(options, session);
   if (options.dry_run) return rehearse(options, session);
   return options.has_guest() ? dump_guest(options, session) : dump_arrival(options, session);
 }

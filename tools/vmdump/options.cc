@@ -155,9 +155,19 @@ void add_target(vmtools::CommandLine& line, Options& options) {
             "with --exec: run COMMAND when all has succeeded, to publish what was written aside; "
             "it must exit 0");
   line.exclusive("--output", "--exec");
-  line.choice("--to", options.form, {{"qevm", FileForm::Qevm}, {"mapped-ram", FileForm::MappedRam}},
-              "what FILE becomes; qevm: the stream, packed; mapped-ram: uncompressed, with a place "
-              "for each page, which QEMU 9.0 loads by itself (qevm)");
+  line.choice("--to", options.form,
+              {{"qevm", FileForm::Qevm},
+               {"libvirt", FileForm::Libvirt},
+               {"mapped-ram", FileForm::MappedRam}},
+              "what FILE becomes; qevm: the stream, packed; libvirt: an image for virsh restore, "
+              "packed with -c only; mapped-ram: uncompressed, with a place for each page, which "
+              "QEMU 9.0 loads by itself (qevm)");
+  vmtools::add_libvirt_options(line, options.domain_texts);
+  line.flag("--cont", "with --to libvirt: the guest runs once it is restored",
+            [&options] { options.runs = true; });
+  line.flag("--paused", "with --to libvirt: it stays paused (as saved)",
+            [&options] { options.runs = false; });
+  line.exclusive("--cont", "--paused");
   line.value(
       "-c,--compress", "CODING[:LEVEL]",
       "none, gzip, bzip2 or zstd, whatever the suffix (zstd:3, gzip:6, bzip2:9)",
@@ -316,6 +326,19 @@ Status check_mapped(const Options& options) {
   return usage("--compact and --max-size are not for mapped-ram files, which have each page once");
 }
 
+// It is published by position, and read by libvirt alone.
+Status check_libvirt(const Options& options) {
+  auto given = vmtools::check_libvirt_options(options.domain_texts, options.form);
+  if (!given || options.form != FileForm::Libvirt) {
+    return given && options.runs ? usage("--cont and --paused need --to libvirt") : given;
+  }
+  if (options.output.value_or("-") == "-") {
+    return usage("--to libvirt is written by position: it needs -o FILE");
+  }
+  if (!options.filter && !options.is_openpgp()) return vmstream::ok();
+  return usage("--to libvirt goes with neither --filter nor encryption, which libvirt cannot undo");
+}
+
 // A name must not promise a coding that the file does not get.
 Status check_suffix(const Options& options) {
   const auto& traits = vmstream::traits_of(chosen_compression(options).coding);
@@ -341,6 +364,7 @@ Status check_target(const Options& options) {
   }
   if (auto size = check_size(options); !size) return size;
   if (auto mapped = check_mapped(options); !mapped) return mapped;
+  if (auto libvirt = check_libvirt(options); !libvirt) return libvirt;
   if (auto suffix = check_suffix(options); !suffix) return suffix;
   return check_openpgp(options);
 }
@@ -391,6 +415,7 @@ ConvergenceRules convergence_rules(const Options& options) {
 Compression chosen_compression(const Options& options) {
   if (options.is_mapped()) return {.coding = Coding::None};
   if (options.compression) return *options.compression;
+  if (options.form == FileForm::Libvirt) return {.coding = Coding::None};
   if (!options.output || *options.output == "-") return {};
   std::string name(without_openpgp_suffix(*options.output));
   auto by_suffix = vmstream::find_coding_by_suffix(name);
@@ -399,7 +424,7 @@ Compression chosen_compression(const Options& options) {
 
 bool is_plain(const Options& options) {
   bool is_coded = options.filter || chosen_compression(options).coding != Coding::None;
-  return !is_coded && !options.is_openpgp();
+  return !is_coded && !options.is_openpgp() && options.form != FileForm::Libvirt;
 }
 
 bool is_digested(const Options& options) {

@@ -13,6 +13,7 @@
 #include <vmstream/state_writer.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
+#include "common/libvirt_options.h"
 
 namespace vmdump {
 
@@ -44,6 +45,8 @@ struct Options {
   std::optional<OverSize> over_size;  ///< default: Finish
 
   vmstream::FileForm form = vmstream::FileForm::Qevm;
+  vmtools::LibvirtOptions domain_texts;
+  std::optional<bool> runs;  ///< the guest of a libvirt image, once it is restored
   std::optional<Compression> compression;
   std::optional<std::string> filter;
 

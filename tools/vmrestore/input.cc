@@ -134,9 +134,6 @@ std::vector<vmstream::SavedDisk> Input::recorded_disks() {
 }
 
 Result<std::optional<std::string>> Input::recorded_domain() {
-  for (const auto& container : file_.containers()) {
-    if (container.libvirt) return std::optional(container.libvirt->xml);
-  }
   const auto* index = file_.index();
   if (!index) return std::optional<std::string>();
   return index->read_domain_xml();

@@ -39,8 +39,8 @@ class Input {
   std::unique_ptr<vmstream::ByteSource> open_again(vmstream::WaitLimits limits) const;
   /// Disks that were snapshotted with the save, as the index says; none where it cannot be read.
   std::vector<vmstream::SavedDisk> recorded_disks();
-  /// What the guest's domain was made of, as libvirt's own image says, or else the index; nothing
-  /// where they do not. For after open_stream().
+  /// What the guest's domain was made of, as the index says; nothing where it does not. For after
+  /// open_stream().
   vmstream::Result<std::optional<std::string>> recorded_domain();
   /// Of a disk image that holds the stream in a snapshot, what should be known of it.
   void tell_of_image(vmtools::Session& session);

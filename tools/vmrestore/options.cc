@@ -49,10 +49,12 @@ void add_target(vmtools::CommandLine& line, Options& options) {
       "-o,--output", "PLAIN", options.output,
       "write the plain stream to PLAIN, without what follows its end; postcopy and mapped-ram "
       "files are put together anew");
-  line.choice(
-      "--to", options.form, {{"qevm", FileForm::Qevm}, {"mapped-ram", FileForm::MappedRam}},
-      "what PLAIN becomes: qevm, the plain stream, or mapped-ram, with a place for each page, "
-      "which QEMU 9.0 loads by itself (qevm)");
+  line.choice("--to", options.form,
+              {{"qevm", FileForm::Qevm},
+               {"libvirt", FileForm::Libvirt},
+               {"mapped-ram", FileForm::MappedRam}},
+              "what PLAIN becomes; qevm: the plain stream; libvirt: an image for virsh restore; "
+              "mapped-ram: with a place for each page, which QEMU 9.0 loads by itself (qevm)");
   line.text("--qmp", "ADDRESS", options.qmp,
             "feed the QEMU behind this monitor, started with -incoming defer: PATH or unix:PATH "
             "of a unix socket, or tcp:HOST:PORT");
@@ -62,9 +64,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
                     "whole file is checked before libvirt sees a byte of it");
   line.exclusive("--libvirt", "--qmp");
   line.exclusive("--libvirt", "--output");
-  line.text("--xml", "FILE", options.domain_xml,
-            "with --libvirt: what the domain is made of; default: what vmdump --libvirt has noted "
-            "in FILE");
+  vmtools::add_libvirt_options(line, options.domain_texts);
   line.row("-- COMMAND...",
            "start this QEMU on the file (-incoming is added) and wait for its end");
   line.behind_dashes(options.qemu);
@@ -137,7 +137,6 @@ Status check_target(const Options& options) {
   if (!options.qemu.empty() && (options.qmp || options.output || options.libvirt)) {
     return usage("-o, --qmp, --libvirt and -- exclude each other");
   }
-  if (options.domain_xml && !options.libvirt) return usage("--xml needs --libvirt");
   bool to_stdout = options.to_stdout() || (options.output && vmtools::is_stdout(*options.output));
   if (options.common.json && to_stdout) {
     return usage("--json and the plain stream both want stdout");
@@ -145,9 +144,12 @@ Status check_target(const Options& options) {
   if (options.form != FileForm::Qevm && options.output.value_or("-") == "-") {
     return usage("--to makes a file: it needs -o FILE");
   }
-  if (!options.has_guest() && options.run_state != RunState::AsSaved) {
+  auto texts = vmtools::check_libvirt_options(options.domain_texts, options.form);
+  if (!texts && !(options.libvirt && !options.domain_texts.cookie)) return texts;
+  bool has_guest = options.has_guest() || options.form == FileForm::Libvirt;
+  if (!has_guest && options.run_state != RunState::AsSaved) {
     return Error{.code = Errc::Usage,
-                 .message = "--cont and --paused need --qmp, --libvirt or --",
+                 .message = "--cont and --paused need --qmp, --libvirt, --to libvirt or --",
                  .hint = "a QEMU that reads the stream by itself stays paused with -S"};
   }
   return vmstream::ok();

@@ -12,6 +12,7 @@
 #include <vmstream/state_writer.h>
 #include "common/command_line.h"
 #include "common/common_options.h"
+#include "common/libvirt_options.h"
 
 namespace vmrestore {
 
@@ -34,9 +35,9 @@ struct Options {
   std::optional<std::string> output;
   std::optional<std::string> qmp;
   vmstream::FileForm form = vmstream::FileForm::Qevm;  ///< of output
-  std::vector<std::string> qemu;                       ///< the command line behind "--"
-  std::optional<std::string> libvirt;     ///< a connection, or "" for libvirt's default
-  std::optional<std::string> domain_xml;  ///< a file with the description of the domain
+  vmtools::LibvirtOptions domain_texts;
+  std::vector<std::string> qemu;       ///< the command line behind "--"
+  std::optional<std::string> libvirt;  ///< a connection, or "" for libvirt's default
   bool force = false;
 
   bool verify_first = false;                   ///< read all of FILE before anything is handed on

@@ -21,7 +21,6 @@
 #include "vmrestore/input.h"
 #include "vmrestore/into.h"
 #include "vmrestore/report.h"
-#include "vmrestore/text_file.h"
 
 namespace vmrestore {
 namespace {
@@ -157,11 +156,29 @@ GuardOptions copy_options(const Restore& restore, const vmstream::OutputFile& fi
   return options;
 }
 
-vmstream::WriteOptions write_options(const Restore& restore) {
-  return {.form = restore.options.form,
-          .coding = vmstream::Coding::None,
-          .threads = restore.options.common.threads,
-          .limits = restore.limits};
+std::optional<bool> wanted_to_run(const Options& options) {
+  if (options.run_state == vmstream::RunState::AsSaved) return std::nullopt;
+  return options.run_state == vmstream::RunState::Running;
+}
+
+// By files of the user's, or the one that is restored.
+vmstream::Result<vmstream::LibvirtDomain> find_domain(const Restore& restore) {
+  auto recorded = restore.input.recorded_domain();
+  if (!recorded) return recorded.error();
+  return vmtools::find_libvirt_domain(restore.options.domain_texts, restore.input.containers(),
+                                      *recorded, wanted_to_run(restore.options));
+}
+
+vmstream::Result<vmstream::WriteOptions> write_options(const Restore& restore) {
+  vmstream::WriteOptions write{.form = restore.options.form,
+                               .coding = vmstream::Coding::None,
+                               .threads = restore.options.common.threads,
+                               .limits = restore.limits};
+  if (write.form != vmstream::FileForm::Libvirt) return write;
+  auto domain = find_domain(restore);
+  if (!domain) return domain.error();
+  write.libvirt = std::move(*domain);
+  return write;
 }
 
 ExitStatus restore_to_file(Restore& restore) {
@@ -175,7 +192,9 @@ ExitStatus restore_to_file(Restore& restore) {
     auto apart = vmstream::require_other_file(path, vmstream::StateName::parse(input).file);
     if (!apart) return session.fail(path, apart.error());
   }
-  auto writer = vmstream::StateWriter::create(path, overwrite, write_options(restore));
+  auto write = write_options(restore);
+  if (!write) return session.fail(path, write.error());
+  auto writer = vmstream::StateWriter::create(path, overwrite, std::move(*write));
   if (!writer) return session.fail(path, writer.error());
   Observer observer(session, restore.name(), restore.claim);
   BlamedSink sink(writer->entrance());
@@ -231,22 +250,6 @@ ExitStatus restore_to_new_qemu(Restore& restore) {
   return wait_for_qemu(session, *qemu, program, reported);
 }
 
-constexpr uint64_t kMostDomainBytes = vmstream::IndexReader::kMostDomainBytes;
-
-// From a file of the user's, or the one that is restored.
-vmstream::Result<std::string> describe_domain(const Options& options, Input& input,
-                                              WaitLimits limits) {
-  if (options.domain_xml)
-    return read_text(*options.domain_xml, kMostDomainBytes, "a domain's description", limits);
-  auto recorded = input.recorded_domain();
-  if (!recorded) return recorded.error();
-  if (*recorded) return std::move(**recorded);
-  return Error{
-      .code = vmstream::Errc::Usage,
-      .message = "it does not say what its domain is made of: --xml FILE is needed",
-      .hint = "virsh dumpxml --migratable --security-info DOMAIN prints it, while it runs"};
-}
-
 // libvirt stops every domain that it saves, and notes in its image whether it ran.
 RestoreOptions domain_options(const Restore& restore) {
   RestoreOptions options = restore.guest_options();
@@ -261,10 +264,10 @@ RestoreOptions domain_options(const Restore& restore) {
 
 ExitStatus restore_to_libvirt(Restore& restore) {
   Session& session = restore.session;
-  auto xml = describe_domain(restore.options, restore.input, restore.limits);
-  if (!xml) return restore.fail(restore.options.domain_xml.value_or(restore.name()), xml.error());
+  auto domain = find_domain(restore);
+  if (!domain) return restore.fail(restore.name(), domain.error());
   Observer observer(session, restore.name(), restore.claim);
-  vmstream::DomainPlan plan{.uri = *restore.options.libvirt, .xml = std::move(*xml)};
+  vmstream::DomainPlan plan{.uri = *restore.options.libvirt, .xml = std::move(domain->xml)};
   auto summary =
       vmstream::restore_domain(*restore.stream, plan, domain_options(restore), &observer);
   if (!summary) return restore.fail(summary.error(), observer);

@@ -3,7 +3,7 @@
 
 #include <vmstream/output_file.h>
 #include <vmstream/random_source.h>
-#include "vmrestore/text_file.h"
+#include "common/text_file.h"
 
 namespace vmrestore {
 
@@ -32,7 +32,7 @@ Result<WorkingSetFile> WorkingSetFile::open(const Options& options, vmstream::Wa
     if (options.prefetch == Prefetch::WorkingSet) return file.error();
     return set;
   }
-  auto text = read_text(**file, kMostBytes, "a working set");
+  auto text = vmtools::read_text(**file, kMostBytes, "a working set");
   if (!text) return text.error();
   auto known = WorkingSet::parse(*text);
   if (!known) return known.error();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <vmstream/byte_sink.h>
 #include <vmstream/byte_source.h>
@@ -43,6 +44,12 @@ class OutputFile final : public ByteSink {
   Status read_at(uint64_t offset, std::span<std::byte> into) const;
   /// The file's length, whatever was written.
   Status resize(uint64_t length);
+
+  /// The first bytes of the file, which have been written as something else, become these once all
+  /// of it is on the disk: commit_file() writes them, and syncs again, before it gives the name. A
+  /// reader that takes the others for unfinished so never meets a part. Errc::Usage for targets
+  /// that are no regular files.
+  Status replace_front(std::vector<std::byte> bytes);
 
   /// Nothing to do: an output file becomes whole by commit_file().
   Status finish() override;

@@ -22,16 +22,30 @@ namespace vmstream {
 /// What a file is made of.
 enum class FileForm {
   Qevm,  ///< the stream, packed or not
+  /// A save image of libvirt, for `virsh restore`: a regular file, not encrypted; packed by
+  /// nothing, gzip, bzip2, or zstd, which libvirt 9.0 refuses. See WriteOptions::libvirt.
+  Libvirt,
   /// The stream with a place for each page, as QEMU 9.0 and later writes it (mapped-ram): a regular
   /// file, neither packed nor encrypted. See StateWriter::leave_index_beside().
   MappedRam,
 };
-/// "qevm", "mapped-ram".
+/// "qevm", "libvirt", "mapped-ram".
 std::string_view name_of(FileForm form);
+
+/// What libvirt wants to know of a guest. The texts may hold passwords.
+struct LibvirtDomain {
+  /// The domain as it ran (`virsh dumpxml --migratable --security-info`): libvirt starts its QEMU
+  /// by this, and names devices its own way, so that the stream must come from such a one.
+  std::string xml;
+  std::string cookie = {};  ///< of another image of this guest; empty: none
+  /// Whether the guest runs once it is restored. Default: as the stream was saved.
+  std::optional<bool> runs = std::nullopt;
+};
 
 /// What the plain stream is made into.
 struct WriteOptions {
   FileForm form = FileForm::Qevm;
+  std::optional<LibvirtDomain> libvirt = std::nullopt;  ///< for FileForm::Libvirt, which needs it
   Coding coding = Coding::Zstd;
   std::optional<int> level = std::nullopt;  ///< default: the coding's own
   /// A shell's command that packs instead: what it reads from stdin it prints packed.
@@ -58,7 +72,8 @@ struct WriteOptions {
 /// Memory: that of the encoder.
 class StateWriter {
  public:
-  /// Errc::Usage where the form does not go with the other options or with the target.
+  /// Errc::Usage where the form does not go with the other options or with the target, and for XML
+  /// that is none of a domain. A save image of libvirt calls itself unfinished until publish().
   ///
   /// A file of mode 0600 that appears under its name with publish(), see OutputFile; devices and
   /// FIFOs are written in place.

@@ -70,6 +70,7 @@ struct OutputFile::State {
   uint64_t written = 0;
   uint64_t disk_bytes = 0;  // when the file was closed
   uint64_t writeback_from = 0;
+  std::vector<std::byte> front;  // to be written last
 
   Writer& writer() { return opened_writer ? *opened_writer : opened_writer.emplace(file.get()); }
   Status open_in_place(mode_t mode);
@@ -83,7 +84,7 @@ struct OutputFile::State {
   Status check_positioned() const;
   Status check_interrupted() const;
   Status link_as(const std::string& name) const;
-  void start_writeback();
+  void start_writeback(bool by_position);
   void drop();
 };
 
@@ -197,16 +198,19 @@ Status OutputFile::State::publish() {
   return system_error("fsync of the folder", error);
 }
 
-void OutputFile::State::start_writeback() {
+// Who writes by position has left the kernel something to do anywhere in the file.
+void OutputFile::State::start_writeback(bool by_position) {
+  constexpr off64_t kToTheEnd = 0;
   if (in_place || written - writeback_from < kWritebackBytes) return;
-  ::sync_file_range(file.get(), static_cast<off64_t>(writeback_from),
-                    static_cast<off64_t>(written - writeback_from), SYNC_FILE_RANGE_WRITE);
+  auto from = static_cast<off64_t>(by_position ? 0 : writeback_from);
+  auto length = by_position ? kToTheEnd : static_cast<off64_t>(written - writeback_from);
+  ::sync_file_range(file.get(), from, length, SYNC_FILE_RANGE_WRITE);
   writeback_from = written;
 }
 
 Status OutputFile::State::check_positioned() const {
   if (!in_place) return ok();
-  return Error{Errc::Usage, "a file with holes can be written to a regular file only"};
+  return Error{Errc::Usage, "by position only a regular file can be written"};
 }
 
 // Writes to a file do not wait, so that nothing else would notice the request.
@@ -261,7 +265,7 @@ Status OutputFile::write(std::span<const std::byte> bytes) {
                                 : state_->writer().write_all(bytes, state_->limits);
   if (!written) return written;
   state_->written += bytes.size();
-  state_->start_writeback();
+  state_->start_writeback(false);
   return ok();
 }
 
@@ -277,6 +281,7 @@ Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
     bytes = bytes.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }
+  state_->start_writeback(true);
   return ok();
 }
 
@@ -324,6 +329,12 @@ Status OutputFile::resize(uint64_t length) {
   return system_error("set the length of the output", errno);
 }
 
+Status OutputFile::replace_front(std::vector<std::byte> bytes) {
+  if (auto possible = state_->check_positioned(); !possible) return possible;
+  state_->front = std::move(bytes);
+  return ok();
+}
+
 Status OutputFile::finish() {
   return ok();
 }
@@ -340,6 +351,10 @@ Result<std::unique_ptr<ByteSource>> OutputFile::read_back() {
 Status OutputFile::commit_file() {
   if (state_->device) return state_->device->finish();
   if (auto synced = state_->sync(); !synced) return synced;
+  if (!state_->front.empty()) {
+    if (auto written = write_at(0, state_->front); !written) return written;
+    if (auto synced = state_->sync(); !synced) return synced;
+  }
   if (state_->in_place) {
     if (auto read = await_reader(state_->file.get(), state_->limits); !read) return read;
     state_->opened_writer.reset();  // a FIFO's reader waits for it, too

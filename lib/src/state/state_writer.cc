@@ -3,14 +3,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include <vmstream/command.h>
+#include <vmstream/file_digest.h>
 #include <vmstream/indexing.h>
 #include <vmstream/text.h>
 #include "codec/indexed_encoder.h"
+#include "container/libvirt/libvirt_front.h"
+#include "container/libvirt/libvirt_image.h"
 #include "pipeline/digesting_sink.h"
 #include "state/index_tables.h"
+#include "state/libvirt_sink.h"
 #include "state/mapped_ram_sink.h"
 
 namespace vmstream {
@@ -50,7 +56,9 @@ class CountingSink final : public ByteSink {
 // Where the stream comes in: remembers whether all of it has gone through.
 class Entrance final : public ByteSink {
  public:
-  explicit Entrance(ByteSink& next) : next_(next) {}
+  /// `afterwards` is called when all of the stages have finished well.
+  explicit Entrance(ByteSink& next, std::function<Status()> afterwards = {})
+      : next_(next), afterwards_(std::move(afterwards)) {}
 
   Status write(std::span<const std::byte> bytes) override { return note(next_.write(bytes)); }
   std::span<std::byte> lend() override { return next_.lend(); }
@@ -58,7 +66,8 @@ class Entrance final : public ByteSink {
   Status finish() override {
     if (finished_) return Error{Errc::Usage, "the stream has been finished already"};
     finished_ = true;
-    return note(next_.finish());
+    if (auto done = note(next_.finish()); !done || !afterwards_) return done;
+    return note(afterwards_());
   }
 
   bool is_untouched() const { return !used_; }
@@ -73,18 +82,30 @@ class Entrance final : public ByteSink {
   }
 
   ByteSink& next_;
+  std::function<Status()> afterwards_;
   bool used_ = false;
   bool finished_ = false;
   bool failed_ = false;
 };
 
+// Of a file that is written but for its front.
+Result<std::string> digest_with_front(const OutputFile& file, std::span<const std::byte> front,
+                                      WaitLimits limits) {
+  auto written = open_random_file(fmt::format("/proc/self/fd/{}", file.descriptor()), limits);
+  if (!written) return written.error();
+  auto rest = make_stretch_source(**written, front.size(), (*written)->length() - front.size());
+  return FileDigest(make_prefixed_source({front.begin(), front.end()}, std::move(rest))).finish();
+}
+
 }  // namespace
 
 // entrance -> coder -> OpenPGP -> counted -> digest -> file or another sink
+// entrance -> libvirt -> coder -> counted -> file
 // entrance -> mapped -> file, by position
 struct StateWriter::State {
   WriteOptions options;
   std::optional<StateIndex> index = {};  // the encoder asks for it
+  std::string sha256 = {};               // of a file whose front is written last
   // Each stage writes into the one before it in this list, and so is destroyed before it. A command
   // that still waits for the rest of its input is ended then, and does not take it for whole.
   std::unique_ptr<OutputFile> file = nullptr;
@@ -93,12 +114,13 @@ struct StateWriter::State {
   std::unique_ptr<CountingSink> counted = nullptr;
   std::unique_ptr<ByteSink> openpgp = nullptr;
   std::unique_ptr<ByteSink> coder = nullptr;
+  std::unique_ptr<LibvirtSink> libvirt = nullptr;
   std::unique_ptr<MappedRamSink> mapped = nullptr;
   std::unique_ptr<Entrance> entrance = nullptr;
 
   bool has_place_for_index() const {
     bool coded = options.coding == Coding::Gzip || options.coding == Coding::Zstd;
-    return options.indexed && !options.filter && coded && options.form == FileForm::Qevm;
+    return options.indexed && !options.filter && coded;
   }
   ByteSink& last_stage() {
     if (coder) return *coder;
@@ -107,12 +129,22 @@ struct StateWriter::State {
   }
 
   Status check_form() const;
+  LibvirtFront libvirt_front() const;
+  Status open_libvirt();
+  Status finish_libvirt();
+  Result<std::unique_ptr<ByteSource>> check_libvirt_front(std::unique_ptr<ByteSource> file) const;
+  Status open_file();
   Status open_stages(ByteSink& far_end);
   Status open_mapped();
   Status open_openpgp();
   Status open_coder();
   Result<std::vector<std::byte>> make_index(const BlockTable& blocks) const;
 };
+
+Status StateWriter::State::open_file() {
+  if (options.form == FileForm::Libvirt) return open_libvirt();
+  return options.form == FileForm::MappedRam ? open_mapped() : open_stages(*file);
+}
 
 Status StateWriter::State::open_stages(ByteSink& far_end) {
   if (options.digest) digest = std::make_unique<DigestingSink>(far_end, options.threads);
@@ -124,14 +156,66 @@ Status StateWriter::State::open_stages(ByteSink& far_end) {
   return ok();
 }
 
-// Places in a file are of no use anywhere else.
+// Both forms are finished by position, and neither has room for more layers.
 Status StateWriter::State::check_form() const {
+  auto usage = [this](std::string_view what) {
+    return Error{Errc::Usage, fmt::format("the form {} {}", name_of(options.form), what)};
+  };
+  if ((options.form == FileForm::Libvirt) != options.libvirt.has_value()) {
+    return usage(options.libvirt ? "has no domain" : "needs the domain's XML");
+  }
   if (options.form == FileForm::Qevm) return ok();
-  bool is_packed = options.coding != Coding::None || options.filter || options.openpgp;
-  if (is_packed) return Error{Errc::Usage, "a mapped-ram file is neither packed nor encrypted"};
-  if (options.most_bytes) return Error{Errc::Usage, "a mapped-ram file has no limit of its size"};
-  if (file && !file->is_in_place()) return ok();
-  return Error{Errc::Usage, "a mapped-ram file is written by position: it needs a regular file"};
+  if (options.filter || options.openpgp) return usage("does not go with filters or encryption");
+  if (!file || file->is_in_place()) return usage("needs a regular file");
+  if (options.form == FileForm::Libvirt) return check_texts(libvirt_front());
+  if (options.coding != Coding::None) return usage("is not packed");
+  return options.most_bytes ? Status(usage("has no limit of its size")) : ok();
+}
+
+// What is packed by libvirt's own programs is packed by ours as well.
+LibvirtFront StateWriter::State::libvirt_front() const {
+  auto format = std::ranges::find(
+      libvirt::kFormats, options.coding == Coding::None ? "raw" : traits_of(options.coding).name,
+      &libvirt::Format::name);
+  return {.xml = options.libvirt->xml,
+          .cookie = options.libvirt->cookie,
+          .format = static_cast<uint32_t>(format - libvirt::kFormats.begin())};
+}
+
+Status StateWriter::State::open_libvirt() {
+  counted = std::make_unique<CountingSink>(*file, options.most_bytes);
+  if (auto written = counted->write(make_libvirt_front(libvirt_front())); !written) return written;
+  if (auto opened = open_coder(); !opened) return opened;
+  libvirt = std::make_unique<LibvirtSink>(last_stage());
+  entrance = std::make_unique<Entrance>(*libvirt, [this] { return finish_libvirt(); });
+  return ok();
+}
+
+// What the file will be once it has its name.
+Status StateWriter::State::finish_libvirt() {
+  LibvirtFront front = libvirt_front();
+  front.is_finished = true;
+  front.runs = options.libvirt->runs.value_or(libvirt->starts_guest());
+  auto header = make_libvirt_header(front);
+  if (options.digest) {
+    auto digest = digest_with_front(*file, header, options.limits);
+    if (!digest) return digest.error();
+    sha256 = std::move(*digest);
+  }
+  return file->replace_front(std::move(header));
+}
+
+// Of the file as it has been read back: the front, or all of it again.
+Result<std::unique_ptr<ByteSource>> StateWriter::State::check_libvirt_front(
+    std::unique_ptr<ByteSource> file) const {
+  auto wanted = make_libvirt_front(libvirt_front());
+  std::vector<std::byte> found(wanted.size());
+  auto count = read_fully(*file, found);
+  if (!count) return count.error();
+  if (*count == wanted.size() && found == wanted) {
+    return make_prefixed_source(std::move(found), std::move(file));
+  }
+  return Error{Errc::Malformed, "the header and the domain's XML are not what was written"};
 }
 
 Status StateWriter::State::open_mapped() {
@@ -170,7 +254,15 @@ Result<std::vector<std::byte>> StateWriter::State::make_index(const BlockTable& 
 }
 
 std::string_view name_of(FileForm form) {
-  return form == FileForm::MappedRam ? "mapped-ram" : "qevm";
+  switch (form) {
+    case FileForm::Qevm:
+      return "qevm";
+    case FileForm::Libvirt:
+      return "libvirt";
+    case FileForm::MappedRam:
+      return "mapped-ram";
+  }
+  return "qevm";
 }
 
 StateWriter::StateWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -188,9 +280,7 @@ Result<StateWriter> StateWriter::create(std::unique_ptr<OutputFile> file, WriteO
   auto state = std::make_unique<State>(State{.options = std::move(options)});
   state->file = std::move(file);
   if (auto possible = state->check_form(); !possible) return possible.error();
-  bool is_mapped = state->options.form == FileForm::MappedRam;
-  auto opened = is_mapped ? state->open_mapped() : state->open_stages(*state->file);
-  if (!opened) return opened.error();
+  if (auto opened = state->open_file(); !opened) return opened.error();
   return StateWriter(std::move(state));
 }
 
@@ -236,6 +326,11 @@ Result<StateFile> StateWriter::read_back() {
   if (!bytes) return bytes.error();
   const WriteOptions& options = state_->options;
   OpenOptions how{.decode = {.threads = options.threads, .limits = options.limits}};
+  if (state_->libvirt) {
+    auto checked = state_->check_libvirt_front(std::move(*bytes));
+    if (!checked) return checked.error();
+    *bytes = std::move(*checked);
+  }
   if (options.openpgp) how.openpgp = {options.openpgp->passphrase, options.limits};
   return StateFile::open({.stream = std::move(*bytes)}, std::move(how));
 }
@@ -244,7 +339,8 @@ Result<StateFile> StateWriter::read_back() {
 Status StateWriter::publish() {
   if (!state_->file) return ok();
   const Entrance& entrance = *state_->entrance;
-  bool by_other_way = entrance.is_untouched() && state_->file->disk_bytes() > 0;
+  bool by_other_way = state_->options.form == FileForm::Qevm && entrance.is_untouched() &&
+                      state_->file->disk_bytes() > 0;
   if (!entrance.is_done() && !by_other_way) {
     return Error{Errc::Usage, "what is not finished gets no name"};
   }
@@ -255,6 +351,7 @@ uint64_t StateWriter::bytes_written() const {
 }
 std::string StateWriter::sha256() const {
   if (state_->mapped) return state_->mapped->sha256();
+  if (state_->libvirt) return state_->sha256;
   return state_->digest ? state_->digest->sha256() : std::string();
 }
 

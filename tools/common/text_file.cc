@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "vmrestore/text_file.h"
+#include "common/text_file.h"
 
 #include <fmt/format.h>
 
-namespace vmrestore {
+#include <span>
+
+#include <vmstream/byte_source.h>
+
+namespace vmtools {
 
 using vmstream::Errc;
 using vmstream::Error;
@@ -22,9 +26,17 @@ Result<std::string> read_text(vmstream::RandomSource& file, uint64_t most_bytes,
 
 Result<std::string> read_text(const std::string& path, uint64_t most_bytes, const char* what,
                               vmstream::WaitLimits limits) {
-  auto file = vmstream::open_random_file(path, limits);
-  if (!file) return file.error();
-  return read_text(**file, most_bytes, what);
+  auto source = vmstream::open_file_source(path, limits);
+  if (!source) return source.error();
+  std::string text(static_cast<size_t>(most_bytes) + 1, '\0');
+  auto count = read_fully(**source, std::as_writable_bytes(std::span(text)));
+  if (!count) return count.error();
+  if (*count > most_bytes) {
+    return Error{Errc::Malformed,
+                 fmt::format("has more than the {} bytes of {}", most_bytes, what)};
+  }
+  text.resize(*count);
+  return text;
 }
 
-}  // namespace vmrestore
+}  // namespace vmtools
