@@ -196,6 +196,7 @@ void DomainCapture::on_look(const DomainLook& look) {
 // libvirt finds it paused, and leaves it so.
 Status DomainCapture::begin(ProgressTap& tap) {
   touched_ = was_touched_ = true;
+  if (was_running()) pause_.note(true, Clock::now());
   if (options_.after != After::Keep && was_running()) {
     // Not to be given up half-way: it would come after what puts the guest back.
     if (auto paused = borrowed_.suspend(fresh(kSuspendPatience)); !paused) return paused;

@@ -64,8 +64,9 @@ const char* find_all(void* handle, LibvirtLibrary& library) {
 Result<LibvirtLibrary> load_library() {
   void* handle = ::dlopen(kFile, RTLD_NOW | RTLD_LOCAL);  // for good: its threads outlive its users
   if (!handle) {
+    const char* reason = ::dlerror();  // NOLINT(concurrency-mt-unsafe): of this thread, in glibc
     return Error{.code = Errc::Unsupported,
-                 .message = fmt::format("libvirt cannot be loaded: {}", escape(::dlerror())),
+                 .message = fmt::format("libvirt cannot be loaded: {}", escape(reason)),
                  .hint = "it is in the package libvirt0 or libvirt-libs"};
   }
   LibvirtLibrary library{};
