@@ -26,12 +26,12 @@ struct StateFile::State {
   // Of what was proved: the file's bytes, read again from front to end, or the stream's.
   std::shared_ptr<const PieceDigests> file_digests = nullptr;
   std::shared_ptr<const PieceDigests> stream_digests = nullptr;
+  std::optional<GuestParts> parts = std::nullopt;  // instead of `input`
   // Of a disk image the snapshot that is read, or why none is; empty before look_inside().
   std::optional<Result<std::optional<ChosenSnapshot>>> chosen = std::nullopt;
   std::unique_ptr<SeekableState> seekable = nullptr;  // see seek()
   bool sought = false;
   std::vector<std::unique_ptr<SeekableState>> earlier = {};  // callers may still read them
-  std::optional<GuestParts> parts = std::nullopt;            // instead of `input`
 
   /// Finds out whether the file is a disk image, before anything of it is read. An error where
   /// there is no state in it that could be.
