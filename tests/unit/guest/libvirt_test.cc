@@ -4,13 +4,10 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "guest/libvirt/domain_xml.h"
 #include "guest/libvirt/dump_source.h"
-#include "guest/libvirt/save_image.h"
 #include "support/catch.h"
 
 namespace vmstream {
@@ -201,27 +198,6 @@ TEST_CASE("a domain's address is a name with a connection or without", "[guest][
     REQUIRE_FALSE(address);
     CHECK(address.error().code == Errc::Usage);
   }
-}
-
-TEST_CASE("a save image says that it is whole last", "[guest][libvirt]") {
-  std::string path = "/tmp/vmstream-image-test-XXXXXX";
-  UniqueFd file(::mkstemp(path.data()));
-  REQUIRE(file.is_open());
-  auto content = [&path] {
-    std::ifstream in(path, std::ios::binary);
-    return std::string(std::istreambuf_iterator<char>(in), {});
-  };
-  REQUIRE(write_image_opening(file.get(), "<domain/>"));
-  std::string part = content();
-  REQUIRE(part.size() == 92 + 10 + 65536);
-  CHECK(part.starts_with(std::string("LibvirtQemudPart\2\0\0\0\x0a\0\1\0\0\0\0\0\0\0\0\0", 32)));
-  CHECK(part.substr(92, 10) == std::string("<domain/>\0", 10));
-  REQUIRE(::write(file.get(), "QEVM", 4) == 4);
-  REQUIRE(finish_image(file.get(), true));
-  std::string whole = content();
-  CHECK(whole.starts_with(std::string("LibvirtQemudSave\2\0\0\0\x0a\0\1\0\1\0\0\0\0\0\0\0", 32)));
-  CHECK(whole.ends_with("QEVM"));
-  ::unlink(path.c_str());
 }
 
 }  // namespace

@@ -13,8 +13,8 @@
 #include <vmstream/restore.h>
 #include <vmstream/stream_statistics.h>
 #include <vmstream/text.h>
+#include "container/libvirt/libvirt_front.h"
 #include "guest/libvirt/libvirt_domain.h"
-#include "guest/libvirt/save_image.h"
 #include "guest/migration/private_folder.h"
 #include "pipeline/call_apart.h"
 
@@ -36,11 +36,12 @@ class BeforeTheCall final : public RestoreObserver {
   RestoreObserver* observer_;
 };
 
-// Writes the stream, and sees whether it lets the guest run.
+// Writes the image, and sees whether its stream lets the guest run.
 class ImageSink final : public ByteSink {
  public:
   ImageSink(int fd, const WaitLimits& limits) : file_(make_fd_sink(fd, limits)) {}
 
+  Status open(const LibvirtFront& front) { return file_->write(make_libvirt_front(front)); }
   Status write(std::span<const std::byte> bytes) override {
     if (auto seen = tap_.on_bytes(bytes); !seen) return seen;
     return file_->write(bytes);
@@ -65,6 +66,14 @@ class PrivateImage {
   }
   const std::string& path() const { return folder_.place(); }
   int descriptor() const { return file_.get(); }
+
+  /// At the front, whatever has been written behind it.
+  Status put_header(const LibvirtFront& front) const {
+    auto header = make_libvirt_header(front);
+    ssize_t written = ::pwrite(file_.get(), header.data(), header.size(), 0);
+    if (written == static_cast<ssize_t>(header.size())) return ok();
+    return system_error("write of the save image", written < 0 ? errno : ENOSPC);
+  }
 
  private:
   PrivateImage(PrivateFolder folder, UniqueFd file)
@@ -123,24 +132,25 @@ Result<RestoreSummary> restore_domain(ByteSource& plain, const DomainPlan& plan,
   auto begun = Clock::now();
   auto image = PrivateImage::create(plan);
   if (!image) return image.error();
-  auto opened = write_image_opening(image->descriptor(), plan.xml);
-  if (!opened) return opened.error();
+  LibvirtFront front{.xml = plan.xml};
   GuardOptions guard = options.guard;
   guard.hold_back = HoldBack::End;
   BeforeTheCall quiet(observer);
   ImageSink sink(image->descriptor(), options.limits);
+  if (auto opened = sink.open(front); !opened) return opened.error();
   auto summary = restore_stream(plain, sink, &quiet, guard);
   if (!summary) return summary;
-  bool runs = options.run_state == RunState::AsSaved ? sink.starts_guest()
-                                                     : options.run_state == RunState::Running;
-  if (auto ended = finish_image(image->descriptor(), runs); !ended) return ended.error();
+  front.is_finished = true;
+  front.runs = options.run_state == RunState::AsSaved ? sink.starts_guest()
+                                                      : options.run_state == RunState::Running;
+  if (auto ended = image->put_header(front); !ended) return ended.error();
   if (observer) observer->on_point_of_no_return();
   auto loaded = load(plan, image->path(), restored_state(options), options.limits);
   if (!loaded) {
     if (observer) observer->on_refusal(loaded.error().message);
     return loaded.error();
   }
-  summary->run_state = runs ? "running" : "paused";
+  summary->run_state = front.runs ? "running" : "paused";
   summary->total_seconds = std::chrono::duration<double>(Clock::now() - begun).count();
   return summary;
 }
