@@ -271,6 +271,7 @@ ExitStatus dump_stdin(const Options& options, Session& session) {
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.mapped_ram);
   take_index(options, writer, capture);
+  capture.by_position = writer.is_for_positions();
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
   auto source = vmstream::make_fd_source(STDIN_FILENO, capture.limits);

@@ -149,6 +149,10 @@ struct CaptureOptions {
   /// disk of the guest's (Errc::Refused).
   std::optional<std::string> output = std::nullopt;
 
+  /// Whether the output can be read by position later; else a mapped-ram stream, which could not be
+  /// restored from it, is refused (Errc::Unsupported).
+  bool by_position = true;
+
   bool digest = true;  ///< compute SHA-256 of the plain stream
   /// 1: the digest gets no thread of its own; 0: all cores. Where QEMU writes the file: how many of
   /// its threads do.
