@@ -250,7 +250,6 @@ TEST_CASE("what stands behind a signed message is damage", "[openpgp]") {
   GpgHome::make_key("jo@example.org");
   auto written = write_message(content(), {.signer = "jo@example.org"});
   REQUIRE(written);
-  // More than fits into the pipe, of which gpg leaves the rest.
   for (const Bytes& tail : {sample(2'000'003), Bytes(2'000'003)}) {
     Bytes longer = *written;
     longer.insert(longer.end(), tail.begin(), tail.end());
