@@ -18,8 +18,8 @@ from pathlib import Path
 from unittest import mock
 
 from gpg_home import GpgHomeTest
-from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, USAGE, ToolTest, be, counted, stream,
-                     tool)
+from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, SOURCE, UNSUPPORTED, USAGE, ToolTest, be,
+                     counted, stream, tool)
 
 MEMORY = stream()[:-1]
 STREAM = b"".join([MEMORY, be(1, 4), be(4, 3), counted("timer"), be(4, 0), be(4, 2), be(8, 1) * 3,
@@ -146,6 +146,12 @@ class Saving(OpenPgpTest):
         self.assertIn(b"x.zst: warning: holds an OpenPGP message", ran.stderr)
         for name in ("x.zst.gpg", "x.vms"):
             self.assert_silent(self.dump("-o", name, "-e", "jo@example.org"))
+
+    def test_a_mapped_ram_stream_is_not_encrypted(self):
+        own = self.shell(f"zstd -dcq {SOURCE}/tests/data/x86-pc-10.0-mapped.qevm.zst").stdout
+        ran = self.run_tool("vmdump", "--stdin", "-o", "f.zst.gpg", "-e", self.jo, stdin=own)
+        self.assert_fails(UNSUPPORTED, ran, "mapped-ram", "by position")
+        self.assertEqual([], list(self.folder.glob("f.*")))
 
     def test_a_save_is_read_back(self):
         ran = self.dump("-o", "f.zst.gpg", "-e", self.jo, "--sign", self.jo, "--verify", "--json")

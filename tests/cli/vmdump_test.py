@@ -13,8 +13,8 @@ import time
 import unittest
 from pathlib import Path
 
-from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, USAGE,
-                     ToolTest, stream, tool, without_doubles)
+from support import (DONE, ENVIRONMENT, INTERRUPTED, MALFORMED, REFUSED, SOURCE,
+                     UNSUPPORTED, USAGE, ToolTest, stream, tool, without_doubles)
 
 STREAM = stream()
 BIG_STREAM = stream(pages=4096)
@@ -133,6 +133,30 @@ class Saving(ToolTest):
         ran = self.run_tool("vmdump", "--stdin", "-o", "g.zst", "-c", "gzip:1", stdin=STREAM)
         self.assert_status(DONE, ran)
         self.assertEqual(STREAM, self.shell("gzip -dc < g.zst").stdout)
+
+    def test_a_mapped_ram_stream_needs_an_output_with_positions(self):
+        own = self.shell(f"zstd -dcq {SOURCE}/tests/data/x86-pc-10.0-mapped.qevm.zst").stdout
+        for arguments in (("-o", "f.bz2"), ("-o", "f", "--filter", "cat")):
+            with self.subTest(arguments):
+                ran = self.run_tool("vmdump", "--stdin", *arguments, stdin=own)
+                self.assert_fails(UNSUPPORTED, ran, "mapped-ram", "by position")
+                self.assertIn(b"hint: write plain (-c none)", ran.stderr)
+                self.assertEqual([], self.files())
+        for name in ("f.zst", "f.gz"):
+            self.assert_status(DONE, self.run_tool("vmdump", "--stdin", "-o", name, stdin=own))
+            self.assert_status(DONE, self.run_tool("vmrestore", name, "-o", f"{name}.plain"))
+
+    def test_stdout_by_a_name_of_its_own_is_told_how_it_is_meant(self):
+        self.write("in", STREAM)
+        ran = self.shell(f"{tool('vmdump')} --stdin -o /dev/stdout < in > out")
+        self.assert_fails(REFUSED, ran, "the output is the file that stdout goes to")
+        self.assertIn(b"hint: -o - writes to stdout", ran.stderr)
+
+    def test_a_file_that_may_grow_no_more_is_an_error(self):
+        self.write("in", BIG_STREAM)
+        ran = self.shell(f"ulimit -f 1; exec {tool('vmdump')} --stdin -o f -c none < in")
+        self.assert_fails(ENVIRONMENT, ran, "f: write: File too large")
+        self.assertEqual(["in"], self.files())
 
     def test_stdout_takes_the_file(self):
         ran = self.run_tool("vmdump", "--stdin", "-o", "-", stdin=STREAM)

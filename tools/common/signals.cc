@@ -61,8 +61,9 @@ bool StatusRequests::take() {
   return g_status_requested.exchange(false);
 }
 
-void ignore_broken_pipes() {
+void ignore_failing_writes() {
   set_handler(SIGPIPE, SIG_IGN);
+  set_handler(SIGXFSZ, SIG_IGN);
 }
 
 }  // namespace vmtools

@@ -33,7 +33,8 @@ class StatusRequests {
   bool take();
 };
 
-/// A reader that goes away is an error of the write, not the end of the process.
-void ignore_broken_pipes();
+/// A reader that goes away, or a file that may grow no more, is an error of the write and not the
+/// end of the process.
+void ignore_failing_writes();
 
 }  // namespace vmtools

@@ -156,7 +156,7 @@ ExitStatus refuse(const ToolText& tool, const Error& error, const std::vector<st
 int run_tool(CommandLine& line, const CommonOptions& options, int argc, char** argv,
              const std::function<ExitStatus(Session&)>& work) {
   occupy_standard_descriptors();
-  ignore_broken_pipes();
+  ignore_failing_writes();
   keep_memory_private();
   try {
     auto inherited = inherited_descriptors();

@@ -359,6 +359,7 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
   keep_circumstances(*arrival, capture);
+  capture.by_position = writer.is_for_positions();
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(target, compaction.error());
   vmtools::BlamedSink sink(entrance(writer, compaction->get()));

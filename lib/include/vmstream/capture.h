@@ -153,6 +153,9 @@ struct CaptureOptions {
   /// Of a domain of libvirt only: passwords stay in the description of it that the index gets.
   /// Without this they are replaced by empty ones, which let nobody in.
   bool with_secrets = false;
+  /// Whether the output can be read by position later; else a mapped-ram stream, which could not be
+  /// restored from it, is refused (Errc::Unsupported).
+  bool by_position = true;
 
   bool digest = true;  ///< compute SHA-256 of the plain stream
   /// 1: the digest gets no thread of its own; 0: all cores. Where QEMU writes the file: how many of

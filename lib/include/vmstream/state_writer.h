@@ -94,6 +94,9 @@ class StateWriter {
   /// Whether the file has a place for an index: then finish() of the entrance needs it.
   bool wants_index() const;
   void set_index(StateIndex index);
+  /// Whether the file can be read by position, as far as that is known: it is neither encrypted nor
+  /// bzip2, nor packed by a filter.
+  bool is_for_positions() const;
   /// After publish(), for a file without such a place: leaves the index that was set beside it. Of
   /// a mapped-ram file that entrance() has written, places are looked up in the file. Nothing of
   /// that name is replaced but, where that is wanted, an index.

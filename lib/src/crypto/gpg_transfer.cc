@@ -77,6 +77,7 @@ Status GpgTransfer::step() {
     descriptors.push_back({watch->broken ? -1 : watch->fd, watch->events, 0});
   }
   if (!any) {
+    left_input_unread_ = true;
     fail({Errc::Environment, "gpg ended before it had read everything"});
     return ok();
   }

@@ -38,6 +38,8 @@ class GpgTransfer {
   /// called once done(), nor without input at hand.
   Status step();
   bool done() const { return outcome_.has_value(); }
+  /// gpg has ended, and has said all that it had to say, with input left.
+  bool left_input_unread() const { return left_input_unread_; }
 
   /// Of a transfer that is done: the first error of supply or accept, or `what` and gpg's own.
   Status outcome(const std::string& what) const;
@@ -87,6 +89,7 @@ class GpgTransfer {
   std::vector<std::byte> to_gpg_;
   std::span<const std::byte> unwritten_;  // of to_gpg_
   bool input_ended_ = false;
+  bool left_input_unread_ = false;
   gpgme_data_cbs input_callbacks_{};
   gpgme_data_cbs output_callbacks_{};
   GpgData input_;

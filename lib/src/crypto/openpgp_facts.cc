@@ -100,6 +100,10 @@ constexpr std::array<std::string_view, 3> kKeyPlaces{"pkdecrypt_failed", "get_pa
 constexpr std::array kBlamesKeys{GPG_ERR_NO_SECKEY, GPG_ERR_DECRYPT_FAILED, GPG_ERR_CANCELED,
                                  GPG_ERR_FULLY_CANCELED, GPG_ERR_BAD_PASSPHRASE};
 
+// gpg's words about a signature that it could check, and about one that it could not.
+constexpr std::array<std::string_view, 6> kSignatureWords{"GOODSIG",   "EXPSIG", "EXPKEYSIG",
+                                                          "REVKEYSIG", "BADSIG", "ERRSIG"};
+
 // "pkdecrypt_failed 16777226", "symkey_decrypt.maybe_error 11_BAD_PASSPHRASE"
 gpgme_error_t key_error_in(std::string_view arguments) {
   size_t end = arguments.find(' ');
@@ -181,6 +185,9 @@ gpgme_error_t DecryptionNotes::on_status(void* self, const char* keyword, const 
   std::string_view word = keyword;
   if (word == "DECRYPTION_KEY") notes.secret_key_found_ = true;
   if (word == "DECRYPTION_INFO") notes.content_key_found_ = true;
+  if (std::ranges::find(kSignatureWords, word) != kSignatureWords.end()) {
+    notes.signature_judged_ = true;
+  }
   // Bad content can look like one more message, for which gpg asks for a passphrase.
   if (word == "ERROR" && !notes.secret_key_found_) {
     if (auto error = key_error_in(arguments)) {

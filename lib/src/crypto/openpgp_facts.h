@@ -14,9 +14,9 @@ OpenPgpFacts collect_facts(gpgme_ctx_t context, OpenPgpKind kind, WaitLimits lim
 /// Success unless a signature is bad.
 Status check_signatures(const OpenPgpFacts& facts);
 
-/// Knows why a decryption failed. GPGME's verdict is "no secret key" whenever a recipient's is not
-/// here, be it that the content of the message is damaged, and "decryption failed" where gpg-agent
-/// could not ask for a passphrase.
+/// Knows why a decryption failed, and whether a message was read to its end. GPGME's verdict is "no
+/// secret key" whenever a recipient's is not here, be it that the content of the message is
+/// damaged, and "decryption failed" where gpg-agent could not ask for a passphrase.
 class DecryptionNotes {
  public:
   DecryptionNotes() = default;
@@ -28,12 +28,15 @@ class DecryptionNotes {
 
   /// `verdict` is GPGME's on the whole operation.
   gpgme_error_t correct(gpgme_error_t verdict) const;
+  /// Whether gpg has judged a signature: it does so at the end of what is signed.
+  bool has_judged_signature() const { return signature_judged_; }
 
  private:
   static gpgme_error_t on_status(void* self, const char* keyword, const char* arguments);
 
   bool secret_key_found_ = false;  // and it has opened the message
   bool content_key_found_ = false;
+  bool signature_judged_ = false;
   gpgme_error_t key_error_ = 0;  // why a secret key or a passphrase that is here was of no use
 };
 

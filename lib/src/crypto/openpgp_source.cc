@@ -77,6 +77,10 @@ class OpenPgpSource final : public ByteSource {
     if (auto error = notes_.correct(transfer_.verdict())) {
       return explain(openpgp_error("OpenPGP", error));
     }
+    // A gpg that was killed on the way has judged nothing yet.
+    if (transfer_.left_input_unread() && notes_.has_judged_signature()) {
+      return Error{Errc::Malformed, "OpenPGP: what stands behind the message is no part of it"};
+    }
     if (auto outcome = transfer_.outcome("OpenPGP"); !outcome) return outcome;
     return check_signatures(*facts_);
   }

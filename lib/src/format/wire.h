@@ -68,6 +68,7 @@ inline constexpr uint8_t kBitmapDeviceName = 0x08;
 inline constexpr uint8_t kBitmapStart = 0x10;
 inline constexpr uint8_t kBitmapComplete = 0x20;
 inline constexpr uint8_t kBitmapBits = 0x40;
+inline constexpr uint8_t kBitmapMore = 0x80;  // more flags follow; no QEMU writes it
 
 inline constexpr uint32_t kHtabNone = 0xffffffff;  ///< no hash table; nothing follows
 inline constexpr uint64_t kHtabEntryBytes = 16;

@@ -250,7 +250,7 @@ std::string explain_lazy_restore(const QmpAddress* address, RunState run_state) 
   text += "# a mark of the save, for --resume-lazy; object-del takes it away at the end:\n";
   text += qmp_line("qom-list", {{"path", "/objects"}});
   text += qmp_line("object-add", {{"qom-type", SaveMark::kType},
-                                  {"id", std::string(SaveMark::kFront) + "DIGEST"}});
+                                  {"id", fmt::format("{}DIGEST", SaveMark::kFront)}});
   text += load("migrate-incoming", !address || passes_fds(*address));
   return text + kNoRecipe;
 }

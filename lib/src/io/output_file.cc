@@ -39,6 +39,13 @@ Error refused() {
       .code = Errc::Refused, .message = "the file exists already", .hint = "--force replaces it"};
 }
 
+// By a name of its own, such as /dev/stdout, that leads to a file.
+Error refused_stdout() {
+  return Error{.code = Errc::Refused,
+               .message = "the output is the file that stdout goes to",
+               .hint = "-o - writes to stdout"};
+}
+
 std::string folder_of(const std::string& path) {
   auto parent = std::filesystem::path(path).parent_path();
   return parent.empty() ? "." : parent.string();
@@ -248,7 +255,8 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
       }
       return std::unique_ptr<OutputFile>(new OutputFile(std::move(state)));
     }
-    if (overwrite == Overwrite::Refuse) return refused();
+    bool is_kept = overwrite == Overwrite::Refuse;
+    if (is_kept) return is_same_file(path, "/dev/stdout") ? refused_stdout() : refused();
     std::error_code unresolved;
     auto real = std::filesystem::canonical(path, unresolved);
     if (!unresolved) state->target = real.string();

@@ -301,6 +301,10 @@ OutputFile* StateWriter::file() {
 bool StateWriter::wants_index() const {
   return state_->has_place_for_index();
 }
+bool StateWriter::is_for_positions() const {
+  const WriteOptions& options = state_->options;
+  return !options.openpgp && !options.filter && options.coding != Coding::Bzip2;
+}
 void StateWriter::set_index(StateIndex index) {
   state_->index = std::move(index);
 }

@@ -19,11 +19,6 @@ constexpr uint64_t kPieceBytes = 1u << 20;
 constexpr uint64_t kZeroRecordsAtOnce = kPieceBytes / 16;
 constexpr std::string_view kMappedRam = "mapped-ram";
 
-bool lists_mapped_ram(const Configuration& configuration) {
-  const auto& names = configuration.capabilities;
-  return names && std::ranges::find(*names, kMappedRam) != names->end();
-}
-
 // Stops at the first record behind the header.
 class HeadVisitor final : public StreamVisitor {
  public:
@@ -170,6 +165,11 @@ Error too_many_records() {
 }
 
 }  // namespace
+
+bool lists_mapped_ram(const Configuration& configuration) {
+  const auto& names = configuration.capabilities;
+  return names && std::ranges::find(*names, kMappedRam) != names->end();
+}
 
 bool is_mapped_ram(RandomSource& plain) {
   HeadVisitor visitor;

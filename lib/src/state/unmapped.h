@@ -5,9 +5,13 @@
 #include <memory>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/format.h>
 #include <vmstream/random_source.h>
 
 namespace vmstream {
+
+/// Whether the configuration of a stream lists the capability mapped-ram.
+bool lists_mapped_ram(const Configuration& configuration);
 
 /// Whether the stream in `plain` gives each page a place in its file (capability mapped-ram), as
 /// its configuration says. Bytes that are no stream are not one of those.

@@ -49,7 +49,7 @@ TEST_CASE("what the machine does not have of itself comes by an option", "[analy
   StreamBuilder stream;
   stream.header().configuration("pc-i440fx-7.2");
   stream.device(3, "0000:00:04.0/1/usb-kbd", "abcd").device(4, "slirp", "ab").eof();
-  CHECK(find(advise(stream), AdviceKind::Needs,
+  CHECK(find(advise(stream.bytes()), AdviceKind::Needs,
              "0000:00:04.0/1/usb-kbd (-device usb-kbd,port=1), slirp (-netdev user,id=net)."));
 }
 

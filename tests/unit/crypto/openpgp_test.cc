@@ -35,6 +35,17 @@ pid_t find_gpg(const std::string& fingerprint) {
   return 0;
 }
 
+// The gpg that works in this test's home: there is one at most.
+pid_t find_own_gpg() {
+  std::string home = std::string("GNUPGHOME=") + std::getenv("GNUPGHOME");
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    if (read_text(entry.path() / "comm") != "gpg\n") continue;
+    if (read_text(entry.path() / "environ").find(home) == std::string::npos) continue;
+    return std::stoi(entry.path().filename());
+  }
+  return 0;
+}
+
 // `options` must be refused with this error.
 void check_refused(const OpenPgpWriteOptions& options, const std::string& message) {
   auto written = write_message(content(), options);
@@ -232,6 +243,38 @@ TEST_CASE("a message that was cut or changed does not end well", "[openpgp]") {
       CHECK(read.content.status.error().code == Errc::Malformed);
     }
   }
+}
+
+TEST_CASE("what stands behind a signed message is damage", "[openpgp]") {
+  GpgHome home;
+  GpgHome::make_key("jo@example.org");
+  auto written = write_message(content(), {.signer = "jo@example.org"});
+  REQUIRE(written);
+  for (const Bytes& tail : {sample(2'000'003), Bytes(2'000'003)}) {
+    Bytes longer = *written;
+    longer.insert(longer.end(), tail.begin(), tail.end());
+    auto read = read_message(longer);
+    INFO(message_of(read.content.status));
+    REQUIRE_FALSE(read.content.status);
+    CHECK(read.content.status.error().code == Errc::Malformed);
+  }
+}
+
+TEST_CASE("a gpg that dies while it reads is no damage of the message", "[openpgp]") {
+  GpgHome home;
+  GpgHome::make_key("jo@example.org");
+  auto written = write_message(content(), {.signer = "jo@example.org"});
+  REQUIRE(written);
+  OpenPgpReadOptions options{.limits = {.deadline = Clock::now() + 20s}};
+  auto opened = open_openpgp(OpenPgpKind::Signed, make_memory_source(*written), options);
+  REQUIRE(opened);
+  REQUIRE(opened->content->next());
+  pid_t gpg = find_own_gpg();
+  REQUIRE(gpg > 0);
+  ::kill(gpg, SIGKILL);
+  auto read = drain(*opened->content);
+  REQUIRE_FALSE(read.status);
+  CHECK(read.status.error().code == Errc::Environment);
 }
 
 TEST_CASE("a demanded signer is the one who signed", "[openpgp]") {

@@ -73,7 +73,14 @@ TEST_CASE("what stands beside the signed content is not covered by it", "[openpg
   for (const Bytes& tail : {bare, by_al, evil}) {
     auto read = read_message(compressed + tail);
     if (read.content.status) CHECK((read.content.bytes == content()));
+    if (!read.content.status) CHECK(read.content.status.error().code == Errc::Malformed);
   }
+  // It does not even read that, if it is long.
+  auto unread = read_message(compressed + Bytes(2'000'003));
+  REQUIRE_FALSE(unread.content.status);
+  CHECK(unread.content.status.error().code == Errc::Malformed);
+  CHECK(unread.content.status.error().message ==
+        "OpenPGP: what stands behind the message is no part of it");
   GpgHome::command(
       "cd $GNUPGHOME && gpg -q --batch --output sig --detach-sign -u jo@example.org "
       "/dev/null");

@@ -87,6 +87,17 @@ TEST_CASE("dirty-bitmap: start, bits with and without a buffer, complete") {
   CHECK(read(stream).count("by format footer") == 2);
 }
 
+TEST_CASE("dirty-bitmap: the end may stand in any record, as QEMU takes it") {
+  StreamBuilder stream;
+  stream.header().start(1, "dirty-bitmap").be8(0x21).footer();
+  stream.part(1).be8(0x11).be32(65536).be8(3).footer();
+  stream.part(1).be8(0x41).be64(0).be32(128).be64(4).text("bits").footer();
+  stream.part(1).be8(0x03).footer().end(1).be8(0x60).be8(1).footer().eof();
+  auto log = read(stream);
+  CHECK(log.count("by format footer") == 5);
+  CHECK(log.count("dirty-bitmap flags that no QEMU writes together") == 5);
+}
+
 TEST_CASE("spapr/htab: shift, chunks, none at all") {
   StreamBuilder stream;
   stream.header().start(1, "spapr/htab").be32(24).footer();

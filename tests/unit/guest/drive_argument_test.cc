@@ -71,8 +71,14 @@ TEST_CASE("the command line tells how a drive with an id was given", "[guest][di
         "id=x,bus=1,unit=0,cache=none,aio=native");
   // Nothing of what it is on, nor of secrets.
   CHECK(place("x", kBoard,
-              line_with("if=none,id=x,file.password=p,file.driver=https,throttling.bps-total=1,"
-                        "serial=s,snapshot=off")) == "if=none,id=x");
+              line_with("if=none,id=x,file.password=p,file.driver=https,serial=s,snapshot=off")) ==
+        "if=none,id=x");
+  // Limits and modes of the cache, under every name that they have.
+  for (const char* use : {"throttling.bps-total=1", "bps=1000", "iops_rd_max=5", "group=g",
+                          "cache.direct=on", "copy-on-read=on"}) {
+    std::string wanted = std::string("if=none,id=x,") + use;
+    CHECK(place("x", kBoard, line_with("file=/a," + wanted)) == wanted);
+  }
   CHECK(place("x", kBoard, line_with("if=ide,id=xy")) == "id=x,...");
   CHECK(place("y", kBoard, line_with("if=ide,id=xy")) == "id=y");
   for (const char* more : {"-readconfig", "--set"}) {
@@ -80,6 +86,19 @@ TEST_CASE("the command line tells how a drive with an id was given", "[guest][di
     line->push_back(more);
     CHECK(place("x", kBoard, line) == "id=x,...");
   }
+}
+
+TEST_CASE("the file of a drive without an id tells how it is used", "[guest][disks]") {
+  GuestDrive drive = named("virtio0", kAnonymous + "/virtio-backend");
+  drive.file = "/a,b";
+  CHECK(drive_place(drive, line_with("file=/a,,b,if=virtio,cache=none,bps=9,format=raw")) ==
+        "if=virtio,index=0,cache=none,bps=9");
+  CHECK(drive_place(drive, line_with("file=/a,,b,if=virtio,format=raw")) == "if=virtio,index=0");
+  // It is on an overlay by now, or on a file by another name.
+  CHECK(drive_place(drive, line_with("file=/c,if=virtio,cache=none")) == "if=virtio,index=0,...");
+  CHECK(drive_place(drive, line_with("file=/c,if=virtio")) == "if=virtio,index=0");
+  CHECK(drive_place(drive, line_with("file=/c,id=c,cache=none")) == "if=virtio,index=0");
+  CHECK(drive_place(drive, std::nullopt) == "if=virtio,index=0");
 }
 
 TEST_CASE("the node of a device is found below those of saves", "[guest][disks]") {

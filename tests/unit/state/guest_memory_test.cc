@@ -132,7 +132,7 @@ TEST_CASE("files without memory that can be read give a reason", "[state]") {
     auto unreadable = GuestMemory::open(folder / name);
     REQUIRE_FALSE(unreadable);
     CHECK(unreadable.error().code == Errc::Unsupported);
-    CHECK(unreadable.error().hint.find("vmrestore -o") != std::string::npos);
+    CHECK(unreadable.error().hint.find("extract stream FILE -o X") != std::string::npos);
   }
   testing::StreamBuilder devices;
   write_file(folder / "none", devices.header().device(3, "timer", "0123456789").eof().bytes());

@@ -336,7 +336,7 @@ void TextPrinter::print_facts(const Subject& subject,
   }
   if (subject.sha256) fact("SHA-256", *subject.sha256);
   if (subject.capture && !subject.capture->mode.empty()) {
-    fact("captured", capture_text(*subject.capture));
+    fact("captured", capture_text(*subject.capture) + "; by the index");
     const std::string& command_line = subject.capture->command_line;
     if (!command_line.empty()) long_fact("started as", escape(command_line));
     print_disks(*subject.capture, subject.file);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "format/wire.h"
 
@@ -32,31 +33,35 @@ BodyRecord read_block_record(ByteReader& in, SectionType, bool) {
   return {.last = last};
 }
 
+// What a record says besides its end, which may stand in any: QEMU looks for these in this order.
+BodyRecord read_bitmap_part(ByteReader& in, uint8_t flags) {
+  if (flags & wire::kBitmapStart) {
+    in.be<uint32_t>("bitmap granularity");
+    in.be<uint8_t>("bitmap flags");
+    return {};
+  }
+  if (flags & wire::kBitmapComplete) return {};
+  if (flags & wire::kBitmapBits) {
+    in.be<uint64_t>("first sector");
+    in.be<uint32_t>("sector count");
+    if (flags & wire::kBitmapZeroes) return {};
+    return {.payload_bytes = in.be<uint64_t>("bitmap length")};
+  }
+  if ((flags & wire::kBitmapEos) == 0) fail_unknown(in, flags, "dirty-bitmap");
+  return {};
+}
+
 BodyRecord read_bitmap_record(ByteReader& in, SectionType, bool) {
   auto flags = in.be<uint8_t>("dirty-bitmap flags");
+  if (flags & wire::kBitmapMore) fail_unknown(in, flags, "dirty-bitmap");
   if (flags & wire::kBitmapDeviceName) in.counted_string("node name");
   if (flags & wire::kBitmapName) in.counted_string("bitmap name");
-  uint8_t kind = flags & static_cast<uint8_t>(~(wire::kBitmapDeviceName | wire::kBitmapName));
-  switch (kind) {
-    case wire::kBitmapEos:
-    case wire::kBitmapEos | wire::kBitmapZeroes:
-      return {.last = true};
-    case wire::kBitmapComplete:
-      return {};
-    case wire::kBitmapStart:
-      in.be<uint32_t>("bitmap granularity");
-      in.be<uint8_t>("bitmap flags");
-      return {};
-    case wire::kBitmapBits:
-    case wire::kBitmapBits | wire::kBitmapZeroes:
-      in.be<uint64_t>("first sector");
-      in.be<uint32_t>("sector count");
-      if (kind & wire::kBitmapZeroes) return {};
-      return {.payload_bytes = in.be<uint64_t>("bitmap length")};
-    default:
-      fail_unknown(in, flags, "dirty-bitmap");
-      return {};
-  }
+  BodyRecord record = read_bitmap_part(in, flags);
+  record.last = (flags & wire::kBitmapEos) != 0;
+  uint8_t parts = flags & (wire::kBitmapStart | wire::kBitmapComplete | wire::kBitmapBits);
+  bool is_usual = record.last ? flags == wire::kBitmapEos : std::has_single_bit(parts);
+  if (!is_usual) record.oddity = "dirty-bitmap flags that no QEMU writes together";
+  return record;
 }
 
 // The hash table of a POWER guest: a word, then chunks up to an all-zero one.

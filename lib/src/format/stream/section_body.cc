@@ -95,12 +95,20 @@ Result<Step> SectionBody::take_marked(const Window& window) {
   last_record_ = record.last;
   opaque_next_ = record.opaque;
   payload_left_ = record.payload_bytes;
+  if (auto told = tell_oddity(record, window.offset); !told) return told.error();
   size_t consumed = consumed_by(in, window);
   if (consumed > 0) {
     auto seen = visitor_.on_body(window.offset, window.bytes.first(consumed));
     if (!seen) return seen.error();
   }
   return Step{consumed, 0};
+}
+
+Status SectionBody::tell_oddity(const BodyRecord& record, uint64_t offset) {
+  if (!record.oddity) return ok();
+  return visitor_.on_problem({.offset = offset,
+                              .message = fmt::format("{}: {}", place_of(*section_), record.oddity),
+                              .effect = LoadEffect::Ignored});
 }
 
 Result<Step> SectionBody::take_opaque(const Window& window) {

@@ -14,9 +14,10 @@ namespace vmstream {
 
 /// What one record of such a body tells of the bytes behind it.
 struct BodyRecord {
-  uint64_t payload_bytes = 0;  ///< that follow the record and hold no structure
-  bool last = false;           ///< the body ends behind them
-  bool opaque = false;         ///< the rest of the body has no marks: find its footer
+  uint64_t payload_bytes = 0;    ///< that follow the record and hold no structure
+  bool last = false;             ///< the body ends behind them
+  bool opaque = false;           ///< the rest of the body has no marks: find its footer
+  const char* oddity = nullptr;  ///< what no QEMU writes in it, though all load it
 };
 
 /// Reads the record of a body that `in` stands at. `first` is true at the start of the body.
@@ -65,6 +66,7 @@ class SectionBody {
 
   Result<Step> take_ram(const Window& window);
   Result<Step> take_marked(const Window& window);
+  Status tell_oddity(const BodyRecord& record, uint64_t offset);
   Result<Step> take_opaque(const Window& window);
   Result<Step> take_counted(const Window& window);
   Result<Step> take_payload(const Window& window);

@@ -6,6 +6,7 @@
 
 #include <tuple>
 
+#include "state/unmapped.h"
 
 namespace vmstream {
 namespace {
@@ -82,6 +83,14 @@ std::vector<CapturePass> PassMeter::passes() const {
   return passes;
 }
 
+Status PlacesCheck::on_configuration(const Configuration& configuration) {
+  if (!lists_mapped_ram(configuration)) return ok();
+  return Error{
+      .code = Errc::Unsupported,
+      .message = "a mapped-ram stream must be read by position, which this output cannot be",
+      .hint = "write plain (-c none), .zst or .gz, neither encrypted nor by --filter"};
+}
+
 std::string current_time() {
   auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now));
@@ -92,7 +101,8 @@ CaptureRecorder::CaptureRecorder(CaptureMode mode, const CaptureOptions& options
     : options_(options),
       time_(current_time()),
       passes_(mode == CaptureMode::Live),
-      visitors_{&passes_, &tally_, options.index ? &builder_ : nullptr},
+      visitors_{&passes_, &tally_, options.index ? &builder_ : nullptr,
+                options.by_position ? nullptr : &places_},
       tap_(digest_mode(options), progress_to(observer), &visitors_) {}
 
 Status CaptureRecorder::finish() {

@@ -55,6 +55,13 @@ class PassMeter final : public StreamVisitor {
   uint64_t block_offset_ = 0;
 };
 
+/// Stops a stream whose pages have places in their file where the output will have none. QEMU loads
+/// it only by position.
+class PlacesCheck final : public StreamVisitor {
+ public:
+  Status on_configuration(const Configuration& configuration) override;
+};
+
 /// For CaptureCircumstances::time.
 std::string current_time();
 
@@ -87,6 +94,7 @@ class CaptureRecorder {
   IndexBuilder builder_;
   PassMeter passes_;
   PageTally tally_;
+  PlacesCheck places_;
   VisitorList visitors_;
   ProgressTap tap_;
   std::vector<CapturePass> finished_passes_;

@@ -25,10 +25,15 @@ constexpr std::string_view kUnnamedDevices = "/machine/peripheral-anon/";
 constexpr std::string_view kVirtio = "/virtio-backend";
 constexpr size_t kMostLinks = 1000;  // of a chain of nodes
 
-// Of -drive, what places the disk in its guest or tells how it is used there. Nothing of what it is
-// on, which is another file now, and nothing that nobody has looked at: it may be a secret.
-constexpr std::array kPlacing = {"if",    "index", "bus",     "unit",          "id",     "media",
-                                 "cache", "aio",   "discard", "detect-zeroes", "werror", "rerror"};
+// Of -drive, what places the disk in its guest.
+constexpr std::array<std::string_view, 6> kPlacing = {"if", "index", "bus", "unit", "id", "media"};
+
+// What tells how it is used there: nothing of what it is on, which is another file now, and nothing
+// that nobody has looked at, for it may be a secret. Limits of speed come under many names:
+// "bps_rd", "iops_max", "throttling.bps-total".
+constexpr std::array<std::string_view, 8> kUse = {
+    "cache", "aio", "discard", "detect-zeroes", "werror", "rerror", "copy-on-read", "group"};
+constexpr std::array<std::string_view, 4> kUseBegins = {"cache.", "bps", "iops", "throttling."};
 
 // The options of an argument, as they stand: two commas are one within a value.
 std::vector<std::string> split_options(const std::string& value) {
@@ -46,9 +51,18 @@ std::vector<std::string> split_options(const std::string& value) {
   return options;
 }
 
+std::string_view key_of(std::string_view option) {
+  return option.substr(0, option.find('='));
+}
+
 bool is_placing(const std::string& option) {
-  std::string key = option.substr(0, option.find('='));
-  return std::find(kPlacing.begin(), kPlacing.end(), key) != kPlacing.end();
+  return std::ranges::find(kPlacing, key_of(option)) != kPlacing.end();
+}
+
+bool is_use(const std::string& option) {
+  std::string_view key = key_of(option);
+  return std::ranges::find(kUse, key) != kUse.end() ||
+         std::ranges::any_of(kUseBegins, [key](auto begin) { return key.starts_with(begin); });
 }
 
 bool has_word(const std::vector<std::string>& words, std::string_view name) {
@@ -62,18 +76,42 @@ bool is_whole(const std::vector<std::string>& words) {
   return !has_word(words, "-readconfig") && !has_word(words, "-set");
 }
 
-std::optional<std::string> place_by_command_line(const std::string& id, const CommandLine& line) {
-  if (!line || !is_whole(*line)) return std::nullopt;
+// The options of each -drive; none where drives may be described elsewhere.
+std::vector<std::vector<std::string>> drives_on(const CommandLine& line) {
+  std::vector<std::vector<std::string>> drives;
+  if (!line || !is_whole(*line)) return drives;
   for (size_t i = 0; i + 1 < line->size(); ++i) {
-    if ((*line)[i] != "-drive" && (*line)[i] != "--drive") continue;
-    auto options = split_options((*line)[i + 1]);
-    if (std::find(options.begin(), options.end(), "id=" + escape_option(id)) == options.end()) {
-      continue;
-    }
-    std::erase_if(options, [](const std::string& option) { return !is_placing(option); });
+    bool is_drive = (*line)[i] == "-drive" || (*line)[i] == "--drive";
+    if (is_drive) drives.push_back(split_options((*line)[i + 1]));
+  }
+  return drives;
+}
+
+std::optional<std::string> place_by_command_line(const std::string& id, const CommandLine& line) {
+  for (auto& options : drives_on(line)) {
+    if (std::ranges::find(options, "id=" + escape_option(id)) == options.end()) continue;
+    std::erase_if(options,
+                  [](const auto& option) { return !is_placing(option) && !is_use(option); });
     return fmt::format("{}", fmt::join(options, ","));
   }
   return std::nullopt;
+}
+
+// Of a drive that has no id, its use by the file that it is on. A drive that is on an overlay by
+// now cannot be told from others: if one of those is used in a way of its own, that is unknown.
+std::string use_by_file(const std::string& file, const CommandLine& line) {
+  std::vector<std::string> uses;  // of this file
+  bool others_say = false;
+  for (auto& options : drives_on(line)) {
+    bool is_named = std::ranges::any_of(options, [](auto& one) { return key_of(one) == "id"; });
+    if (is_named) continue;
+    bool is_this = std::ranges::find(options, "file=" + escape_option(file)) != options.end();
+    std::erase_if(options, [](const std::string& option) { return !is_use(option); });
+    if (is_this) uses.push_back(options.empty() ? "" : fmt::format(",{}", fmt::join(options, ",")));
+    others_say |= !options.empty();
+  }
+  if (uses.size() == 1) return uses[0];
+  return others_say ? std::string(",") + kUnknown : "";
 }
 
 bool is_number(std::string_view text) {
@@ -166,7 +204,7 @@ std::string drive_place(const GuestDrive& drive, const CommandLine& command_line
   if (drive.qdev.starts_with(kNamedDevices)) return by_id;
   bool is_virtio = drive.qdev.ends_with(kVirtio);
   if (drive.qdev.starts_with(kUnnamedDevices) && !is_virtio) return by_id;
-  if (auto place = place_by_name(drive.name)) return *place;
+  if (auto place = place_by_name(drive.name)) return *place + use_by_file(drive.file, command_line);
   if (drive.qdev.empty()) return by_id;
   return fmt::format("id={},{}", escape_option(drive.name), kUnknown);
 }

@@ -19,9 +19,10 @@ using CommandLine = std::optional<std::vector<std::string>>;
 /// processes of other users, and in other process namespaces.
 CommandLine read_command_line(int monitor);
 
-/// How a drive of `-drive` is attached to its guest: "if=virtio,index=0". By the command line,
-/// where the drive has a name of its own there; otherwise by the names that QEMU gives, and by
-/// where the device stands. "..." takes the place of what neither tells.
+/// How a drive of `-drive` is attached to its guest and used: "if=virtio,index=0,cache=none". By
+/// the command line, where the drive has a name of its own there; otherwise by the names that QEMU
+/// gives, by where the device stands, and, for its use, by the file that the drive is on. "..."
+/// takes the place of what none of these tells.
 std::string drive_place(const GuestDrive& drive, const CommandLine& command_line);
 
 /// The node that the guest's devices were given when QEMU was started, below those that saves have
@@ -30,7 +31,8 @@ std::string original_node(const std::string& node, const Json& graph);
 
 /// The argument for a drive's medium: "-drive file=/d/a,format=raw,if=virtio,index=0", or -blockdev
 /// with the name of the node. The value is the rest behind the first space, not quoted for a shell.
-/// Nothing else of the command line is in it. QEMU is only asked.
+/// Of the command line nothing is in it but places, caching, treatment of errors and limits of
+/// speed. QEMU is only asked.
 Result<std::string> drive_argument(QmpClient& qmp, const GuestDrive& drive,
                                    const CommandLine& command_line);
 
