@@ -305,6 +305,7 @@ bool StateWriter::is_for_positions() const {
   const WriteOptions& options = state_->options;
   return !options.openpgp && !options.filter && options.coding != Coding::Bzip2;
 }
+
 void StateWriter::set_index(StateIndex index) {
   state_->index = std::move(index);
 }
