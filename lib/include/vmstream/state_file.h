@@ -107,8 +107,8 @@ class StateFile {
  public:
   /// A file, a block device, a FIFO; a snapshot of a disk image, see StateName; or the parts of one
   /// guest that was sent through several connections: a folder of them, see list_guest_parts(), or
-  /// `path` and OpenOptions::parts, in any order. They are the main stream, and the page channels of
-  /// a multifd migration or the second connection of a postcopy migration with preemption, all
+  /// `path` and OpenOptions::parts, in any order. They are the main stream, and the page channels
+  /// of a multifd migration or the second connection of a postcopy migration with preemption, all
   /// files, each packed as it likes.
   ///
   /// Such parts are read as one file with the stream that QEMU would have sent through one
