@@ -100,7 +100,8 @@ Result<Arrival> Arrival::open(const Options& options, const Passphrase& passphra
   }
   auto how = open_options(options, passphrase, limits);
   if (!how) return how.error();
-  auto share = FileShare::take(*options.from == "-" ? "/proc/self/fd/0" : *options.from);
+  auto place = vmstream::StateName::parse(*options.from);
+  auto share = FileShare::take(place.file == "-" ? "/proc/self/fd/0" : place.file);
   if (!share) return share.error();
   arrival.share_.emplace(std::move(*share));
   auto file = open_file(*options.from, std::move(*how));
@@ -131,6 +132,10 @@ void Arrival::describe(vmstream::StateIndex& index) const {
   index.facts.capture.vmstream_version = maker;
   index.domain_xml = domain_xml_;
   if (same) index.facts.passes = facts_->passes;
+}
+
+void Arrival::tell_of_image(vmtools::Session& session, const std::string& name) {
+  if (file_) vmtools::tell_of_image(session, name, *file_, true);
 }
 
 void Arrival::tell(vmtools::Session& session, const std::string& name) const {

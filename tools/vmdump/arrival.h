@@ -37,6 +37,8 @@ class Arrival {
   /// Enters into the index of what was read how the guest was captured, as the file's own index has
   /// it, provided that this one is of the same guest.
   void describe(vmstream::StateIndex& index) const;
+  /// Of a disk image that holds the stream in a snapshot, what should be known of it.
+  void tell_of_image(vmtools::Session& session, const std::string& name);
   /// After the good end: what a person should know of the file.
   void tell(vmtools::Session& session, const std::string& name) const;
 

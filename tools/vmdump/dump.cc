@@ -343,7 +343,8 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   std::string target = output_name(options);
   SaveObserver observer(session, source, options.from ? "convert" : "save", false);
   if (auto output = named_output(options)) {
-    auto apart = vmstream::require_other_file(*output, options.from.value_or("-"));
+    auto from = vmstream::StateName::parse(options.from.value_or("-"));
+    auto apart = vmstream::require_other_file(*output, from.file);
     if (!apart) return session.fail(target, apart.error());
   }
   auto capture = watched_options(options, session, observer);
@@ -351,6 +352,7 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   if (!passphrase) return session.fail(target, passphrase.error());
   auto arrival = Arrival::open(options, *passphrase, capture.limits);
   if (!arrival) return session.fail(source, arrival.error());
+  arrival->tell_of_image(session, source);
   auto supplies = find_supplies(options, arrival->containers(), arrival->domain_xml(), *passphrase);
   if (!supplies) return session.fail(target, supplies.error());
   auto destination = Destination::open(options, *supplies, capture.limits);
