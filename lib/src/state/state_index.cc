@@ -266,7 +266,7 @@ Result<std::optional<PageMap>> IndexReader::read_pages() const {
 }
 
 Result<std::optional<std::string>> IndexReader::read_domain_xml() const {
-  return state_->read<std::string>(kDomainPart, parse_domain_xml);
+  return parse_part(*this, kDomainPart, parse_domain_xml);
 }
 
 Result<StateIndex> IndexReader::read() const {
