@@ -135,6 +135,14 @@ TEST_CASE("sections in parts have versions that QEMU knows", "[analysis]") {
   }
 }
 
+TEST_CASE("flags of a bitmap that no QEMU writes together stop no load", "[analysis]") {
+  StreamBuilder stream;
+  stream.header().configuration("pc-q35-7.2").start(2, "dirty-bitmap").be8(0x21).footer();
+  auto found = check(stream.eof());
+  CHECK_FALSE(found.problems.empty());
+  CHECK(found.verdict.verdict == Verdict::Loads);
+}
+
 TEST_CASE("the version of slirp is libslirp's, within reason", "[analysis]") {
   auto verdict = [](uint32_t version) {
     return check_with([&](StreamBuilder& stream) {
