@@ -134,7 +134,7 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
   if (options.common.json) {
     report_json({options.file, file->containers()}, path, *made);
   } else {
-    report_text(options, path, *made, file.containers());
+    report_text(options, path, *made, file->containers());
   }
   return ExitStatus::Done;
 }
