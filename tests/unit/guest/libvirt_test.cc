@@ -17,7 +17,7 @@ constexpr size_t kMuch = 4u << 20;  // more than a pipe holds
 
 // A libvirt that keeps all answers about a domain until its dump has been read, as the real one
 // may.
-class FakeDomain final : public LibvirtDomain {
+class FakeDomain final : public RunningDomain {
  public:
   std::atomic<bool> fails = false;
   std::atomic<bool> hangs = false;  // once all is written, until the job is aborted

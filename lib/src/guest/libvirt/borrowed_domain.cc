@@ -48,7 +48,7 @@ Error with_hint(Error error) {
 
 Result<BorrowedDomain> BorrowedDomain::open(DomainAddress address, const WaitLimits& limits) {
   auto domain =
-      ask<std::shared_ptr<LibvirtDomain>>([address] { return open_domain(address); }, limits);
+      ask<std::shared_ptr<RunningDomain>>([address] { return open_domain(address); }, limits);
   if (!domain) return with_hint(domain.error());
   BorrowedDomain borrowed(std::move(address), std::move(*domain));
   if (auto looked = borrowed.look(limits); !looked) return looked.error();
@@ -65,13 +65,13 @@ Status BorrowedDomain::look(const WaitLimits& limits) {
         .message = fmt::format("there is no guest to save: the domain is {}", found_.words),
         .hint = "virsh start brings it up"};
   }
-  auto version = [this, &limits](std::string (LibvirtDomain::*member)()) {
+  auto version = [this, &limits](std::string (RunningDomain::*member)()) {
     return ask<std::string>(
         [domain = domain_, member] { return Result<std::string>(((*domain).*member)()); }, limits);
   };
-  auto qemu = version(&LibvirtDomain::qemu_version);
+  auto qemu = version(&RunningDomain::qemu_version);
   if (!qemu) return qemu.error();
-  auto daemon = version(&LibvirtDomain::daemon_version);
+  auto daemon = version(&RunningDomain::daemon_version);
   if (!daemon) return daemon.error();
   qemu_version_ = std::move(*qemu);
   daemon_version_ = std::move(*daemon);
@@ -123,7 +123,7 @@ Status BorrowedDomain::put_back(const WaitLimits& limits) {
     auto resumed = resume_once(for_one_answer(limits));
     if (resumed || resumed.error().code == Errc::Unsupported) return resumed;
     if (auto paused = pause_within(kRetryInterval, limits, kLibvirt); !paused) return resumed;
-    auto again = ask<std::shared_ptr<LibvirtDomain>>(
+    auto again = ask<std::shared_ptr<RunningDomain>>(
         [address = address_] { return open_domain(address); }, for_one_answer(limits));
     if (again) domain_ = std::move(*again);
   }

@@ -8,7 +8,7 @@
 
 #include <vmstream/libvirt.h>
 #include "guest/libvirt/domain_watch.h"
-#include "guest/libvirt/libvirt_domain.h"
+#include "guest/libvirt/running_domain.h"
 
 namespace vmstream {
 
@@ -19,7 +19,7 @@ class BorrowedDomain {
   /// with it. Changes nothing.
   static Result<BorrowedDomain> open(DomainAddress address, const WaitLimits& limits);
 
-  const std::shared_ptr<LibvirtDomain>& domain() const { return domain_; }
+  const std::shared_ptr<RunningDomain>& domain() const { return domain_; }
   const std::string& name() const { return address_.domain; }
   const DomainState& found() const { return found_; }
   const std::string& qemu_version() const { return qemu_version_; }
@@ -38,13 +38,13 @@ class BorrowedDomain {
   Status destroy(const WaitLimits& limits) const;
 
  private:
-  BorrowedDomain(DomainAddress address, std::shared_ptr<LibvirtDomain> domain)
+  BorrowedDomain(DomainAddress address, std::shared_ptr<RunningDomain> domain)
       : address_(std::move(address)), domain_(std::move(domain)) {}
   Status look(const WaitLimits& limits);
   Status resume_once(const WaitLimits& limits) const;
 
   DomainAddress address_;
-  std::shared_ptr<LibvirtDomain> domain_;
+  std::shared_ptr<RunningDomain> domain_;
   DomainState found_ = {};
   std::string qemu_version_ = {};
   std::string daemon_version_ = {};

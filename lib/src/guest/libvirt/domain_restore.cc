@@ -14,7 +14,7 @@
 #include <vmstream/stream_statistics.h>
 #include <vmstream/text.h>
 #include "container/libvirt/libvirt_front.h"
-#include "guest/libvirt/libvirt_domain.h"
+#include "guest/libvirt/running_domain.h"
 #include "guest/migration/private_folder.h"
 #include "pipeline/call_apart.h"
 

@@ -4,7 +4,7 @@
 namespace vmstream {
 namespace {
 
-Result<DomainLook> look_at(LibvirtDomain& domain) {
+Result<DomainLook> look_at(RunningDomain& domain) {
   DomainLook look{.begun = Clock::now(), .answered = {}, .state = {}, .job = {}};
   auto state = domain.state();
   if (!state) return state.error();

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include <vmstream/cancellation.h>
-#include "guest/libvirt/libvirt_domain.h"
+#include "guest/libvirt/running_domain.h"
 #include "pipeline/call_apart.h"
 
 namespace vmstream {
@@ -29,14 +29,14 @@ class DomainWatch {
   /// The pause of a guest is known to within this.
   static constexpr auto kInterval = std::chrono::milliseconds(10);
 
-  DomainWatch(std::shared_ptr<LibvirtDomain> domain, std::function<void(const DomainLook&)> tell)
+  DomainWatch(std::shared_ptr<RunningDomain> domain, std::function<void(const DomainLook&)> tell)
       : domain_(std::move(domain)), tell_(std::move(tell)) {}
 
   /// Tells what has been seen since the last turn, and begins to look again where it is time.
   void turn();
 
  private:
-  std::shared_ptr<LibvirtDomain> domain_;
+  std::shared_ptr<RunningDomain> domain_;
   std::function<void(const DomainLook&)> tell_;
   std::optional<ApartCall<Result<DomainLook>>> look_;
   Clock::time_point next_ = Clock::now();

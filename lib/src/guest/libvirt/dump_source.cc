@@ -19,14 +19,14 @@ constexpr size_t kDryReadBytes = 1 << 20;
 constexpr auto kFirstBytePatience = std::chrono::seconds(3);
 constexpr std::byte kFirstOfStream{'Q'};  // of QEVM
 
-DumpEnd dump(LibvirtDomain& domain, const std::string& path, bool live) {
+DumpEnd dump(RunningDomain& domain, const std::string& path, bool live) {
   auto status = domain.dump(path, live);
   return {std::move(status), Clock::now()};
 }
 
 }  // namespace
 
-Result<std::unique_ptr<DumpSource>> DumpSource::begin(std::shared_ptr<LibvirtDomain> domain,
+Result<std::unique_ptr<DumpSource>> DumpSource::begin(std::shared_ptr<RunningDomain> domain,
                                                       DumpSourceOptions options) {
   auto fifo = DumpFifo::create();
   if (!fifo) return fifo.error();

@@ -11,7 +11,7 @@
 #include <vmstream/cancellation.h>
 #include "guest/libvirt/domain_watch.h"
 #include "guest/libvirt/dump_fifo.h"
-#include "guest/libvirt/libvirt_domain.h"
+#include "guest/libvirt/running_domain.h"
 #include "guest/monitor/monitored_io.h"
 #include "pipeline/call_apart.h"
 
@@ -37,7 +37,7 @@ struct DumpSourceOptions {
 class DumpSource final : public ByteSource {
  public:
   /// Begins the dump.
-  static Result<std::unique_ptr<DumpSource>> begin(std::shared_ptr<LibvirtDomain> domain,
+  static Result<std::unique_ptr<DumpSource>> begin(std::shared_ptr<RunningDomain> domain,
                                                    DumpSourceOptions options);
 
   Result<size_t> read(std::span<std::byte> into) override;
@@ -49,7 +49,7 @@ class DumpSource final : public ByteSource {
   Status cancel(const WaitLimits& limits);
 
  private:
-  DumpSource(std::shared_ptr<LibvirtDomain> domain, DumpFifo fifo, ApartCall<DumpEnd> call,
+  DumpSource(std::shared_ptr<RunningDomain> domain, DumpFifo fifo, ApartCall<DumpEnd> call,
              DumpSourceOptions options)
       : domain_(domain),
         fifo_(std::move(fifo)),
@@ -68,7 +68,7 @@ class DumpSource final : public ByteSource {
   Status hang_up();
   bool is_packed(const WaitLimits& limits);
 
-  std::shared_ptr<LibvirtDomain> domain_;
+  std::shared_ptr<RunningDomain> domain_;
   DumpFifo fifo_;
   ApartCall<DumpEnd> call_;
   DumpSourceOptions options_;

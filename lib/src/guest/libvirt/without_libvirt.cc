@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A build without libvirt.
-#include "guest/libvirt/libvirt_domain.h"
+#include "guest/libvirt/running_domain.h"
 
 namespace vmstream {
 namespace {
@@ -17,7 +17,7 @@ std::string libvirt_engine() {
   return {};
 }
 
-Result<std::shared_ptr<LibvirtDomain>> open_domain(const DomainAddress&) {
+Result<std::shared_ptr<RunningDomain>> open_domain(const DomainAddress&) {
   return not_built_in();
 }
 

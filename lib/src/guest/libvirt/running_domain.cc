@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "guest/libvirt/libvirt_domain.h"
+#include "guest/libvirt/running_domain.h"
 
 #include <fmt/format.h>
 #include <stdlib.h>
@@ -91,7 +91,7 @@ class JobStats {
   int count_ = 0;
 };
 
-class ConnectedDomain final : public LibvirtDomain {
+class ConnectedDomain final : public RunningDomain {
  public:
   ConnectedDomain(std::shared_ptr<Connection> connection, virDomainPtr domain)
       : connection_(std::move(connection)), domain_(domain) {}
@@ -234,7 +234,7 @@ std::string libvirt_engine() {
   return "libvirt " + version_text(LIBVIR_VERSION_NUMBER);
 }
 
-Result<std::shared_ptr<LibvirtDomain>> open_domain(const DomainAddress& address) {
+Result<std::shared_ptr<RunningDomain>> open_domain(const DomainAddress& address) {
   auto connection = Connection::open(address.uri);
   if (!connection) return connection.error();
   virDomainPtr domain = look_up(**connection, address.domain);
@@ -243,7 +243,7 @@ Result<std::shared_ptr<LibvirtDomain>> open_domain(const DomainAddress& address)
     error.hint = "virsh list --all has those of the connection; URI# in front chooses another";
     return error;
   }
-  return std::shared_ptr<LibvirtDomain>(std::make_shared<ConnectedDomain>(*connection, domain));
+  return std::shared_ptr<RunningDomain>(std::make_shared<ConnectedDomain>(*connection, domain));
 }
 
 Status restore_save_image(const std::string& uri, const std::string& path, RestoredState state) {

@@ -38,9 +38,9 @@ enum class JobWhen { Now, Completed };
 
 /// A domain on this machine, used by any number of threads at a time. Messages of errors are
 /// libvirt's own, escaped.
-class LibvirtDomain {
+class RunningDomain {
  public:
-  virtual ~LibvirtDomain() = default;
+  virtual ~RunningDomain() = default;
 
   /// "9.0.0", the daemon's.
   virtual std::string daemon_version() = 0;
@@ -67,7 +67,7 @@ class LibvirtDomain {
 };
 
 /// Connects and looks the domain up. Errc::Unsupported for one on another machine.
-Result<std::shared_ptr<LibvirtDomain>> open_domain(const DomainAddress& address);
+Result<std::shared_ptr<RunningDomain>> open_domain(const DomainAddress& address);
 
 /// Whether a domain runs once it is restored.
 enum class RestoredState { AsSaved, Running, Paused };
