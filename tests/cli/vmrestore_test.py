@@ -189,7 +189,7 @@ class Failing(ToolTest):
         self.assert_refuses(os.urandom(4096))
 
     def test_a_container_that_is_not_supported(self):
-        self.assert_refuses(b"QFI\xfb\0\0\0\3" + bytes(100), UNSUPPORTED, ["qcow2"])
+        self.assert_refuses(b"\x11\x22\x33\x44\0\0\0\1" + bytes(100), UNSUPPORTED, ["multifd"])
 
     def test_the_hint_for_a_packed_mapped_ram_file_helps(self):
         unpack = f"zstd -dcq {SOURCE}/tests/data/x86-pc-10.0-mapped.qevm.zst"

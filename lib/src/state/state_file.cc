@@ -220,7 +220,7 @@ Result<StateFile> StateFile::again(OpenOptions options) const {
 }
 
 Result<std::optional<ImageSnapshots>> StateFile::snapshots() {
-  if (!can_be_reread()) return std::optional<ImageSnapshots>();
+  if (!state_->input.file) return std::optional<ImageSnapshots>();
   return list_snapshots(*state_->input.file->reader(state_->limits()));
 }
 
@@ -230,7 +230,7 @@ std::shared_ptr<const ImageSnapshot> StateFile::chosen_snapshot() {
 }
 
 std::vector<std::string> StateFile::warnings() {
-  if (!can_be_reread()) return {};
+  if (!state_->input.file) return {};
   auto warnings = header_warnings(*state_->input.file->reader(state_->limits()));
   if (!warnings) return {};
   if (state_->input.file->is_written_by_qemu()) {

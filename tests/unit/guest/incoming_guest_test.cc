@@ -33,3 +33,10 @@ TEST_CASE("a load that goes on or has failed is no guest to stop", "[guest][rest
     CHECK(qemu.commands.size() == 1);
   }
 }
+
+TEST_CASE("a load that QEMU has not begun yet is waited for", "[guest][restore]") {
+  Answering qemu({R"("return": {})", R"("return": {"status": "active"})",
+                  R"("return": {"status": "completed"})"});
+  CHECK(await_loaded(qemu.qmp, {}));
+  CHECK(qemu.commands.size() == 3);
+}

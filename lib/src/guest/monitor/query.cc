@@ -98,6 +98,11 @@ Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& li
   return await_status(qmp, limits, [](const MigrationStatus& now) { return now.is_over(); });
 }
 
+Result<MigrationStatus> await_load_end(QmpClient& qmp, const WaitLimits& limits) {
+  return await_status(
+      qmp, limits, [](const MigrationStatus& now) { return now.is_over() && now.name != "none"; });
+}
+
 Result<MigrationStatus> await_pause_or_end(QmpClient& qmp, const WaitLimits& limits) {
   return await_status(qmp, limits,
                       [](const MigrationStatus& now) { return now.is_over() || now.is_paused(); });

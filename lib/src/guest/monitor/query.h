@@ -56,6 +56,8 @@ Result<MigrationStatus> query_migration(QmpClient& qmp);
 
 /// Asks until the migration under way is over.
 Result<MigrationStatus> await_migration_end(QmpClient& qmp, const WaitLimits& limits);
+/// The same of a load that QEMU was told to begin: as long as it has not, its status is "none".
+Result<MigrationStatus> await_load_end(QmpClient& qmp, const WaitLimits& limits);
 
 /// The same, or until it pauses.
 Result<MigrationStatus> await_pause_or_end(QmpClient& qmp, const WaitLimits& limits);

@@ -81,7 +81,7 @@ Status require_waiting(QmpClient& qmp) {
 }
 
 Status await_loaded(QmpClient& qmp, const WaitLimits& limits) {
-  auto status = await_migration_end(qmp, limits);
+  auto status = await_load_end(qmp, limits);
   if (!status) {
     return status.error().code == Errc::Environment ? qemu_ended() : status.error();
   }
