@@ -140,7 +140,7 @@ class IndexesMade(ProofTest):
     def test_interrupted_while_it_is_made(self):
         second = self.start("second", "-incoming", "defer")
         before = self.files()
-        with self.stopped_at(12, second, "foreign.gz") as restore:  # ends are known
+        with self.stopped_at(16, second, "foreign.gz") as restore:  # ends are known
             restore.send_signal(signal.SIGINT)
         self.assertEqual(INTERRUPTED, restore.wait(60))
         told = restore.stderr.read()
