@@ -253,6 +253,11 @@ class Failing(ToolTest):
         self.assert_status(DONE, self.run_tool("vmrestore", "-o", "plain", "f", "--force"))
         self.assertEqual(STREAM, self.read("plain"))
 
+    def test_a_name_that_is_too_long(self):
+        self.write("f", STREAM)
+        ran = self.run_tool("vmrestore", "-o", "n" * 300, "f")
+        self.assert_fails(ENVIRONMENT, ran, "create the output", "too long")
+
     def test_no_binary_on_a_terminal(self):
         self.write("f", STREAM)
         status, shown = self.run_on_terminal(f"{tool('vmrestore')} f")
@@ -277,6 +282,8 @@ class Failing(ToolTest):
                          (error["schema"], error["code"], error["subject"], error["guest"]))
         ran = self.run_tool("vmrestore", "--qmp", "nowhere", "--json", "f")
         self.assertEqual("not-started", json.loads(ran.stdout)["guest"])
+        ran = self.run_tool("vmrestore", "--resume-lazy", "--qmp", "nowhere", "--json", "f")
+        self.assertEqual("waiting", json.loads(ran.stdout)["guest"])
 
     def test_standard_descriptors_that_are_closed(self):
         self.write("f", STREAM)
@@ -285,6 +292,9 @@ class Failing(ToolTest):
             with self.subTest(command):
                 ran = self.shell(f"{tool('')}/{command}")
                 self.assert_fails(ENVIRONMENT, ran, "Bad file descriptor")
+        for command in ("vmrestore f -o /dev/stdout >&-", "vmdump --stdin -o /dev/stdout < f >&-"):
+            with self.subTest(command):
+                self.assert_status(ENVIRONMENT, self.shell(f"{tool('')}/{command}"))
         self.assert_status(DONE, self.shell(f"{tool('vmrestore')} -o h f 2>&- <&-"))
         self.assertEqual(STREAM, self.read("h"))
 

@@ -123,12 +123,13 @@ ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
 }
 
 // A descriptor that the tool opens must not take the place of a standard one that its caller has
-// closed: what is printed would go there. Reading these, and writing to them, fails.
+// closed: what is printed would go there. Reading these, and writing to them, fails, also by way of
+// /dev/stdout.
 void occupy_standard_descriptors() {
   for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
     // The lowest free number, which is this one.
-    (void)::open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    (void)::open("/", O_PATH | O_DIRECTORY);
   }
 }
 

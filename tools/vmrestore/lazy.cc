@@ -131,7 +131,8 @@ ExitStatus LazyRun::restore(QmpClient& qmp) {
                                      : vmstream::restore_lazily(file, qmp, how, &observer);
   if (summary) return report(observer, *summary);
   auto status = session.fail(name(), summary.error());
-  if (status == ExitStatus::Interrupted && observer.loaded() && options.qmp) {
+  bool waits = observer.loaded() || options.resume_lazy;
+  if (status == ExitStatus::Interrupted && waits && options.qmp) {
     session.messages().warning(
         name(), "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on");
   }

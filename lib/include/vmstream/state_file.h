@@ -180,14 +180,14 @@ class StateFile {
   /// The index that the file carries, or that lies beside it; null where there is none that can be
   /// used. What it says is to be held against the stream's own framing where it is used.
   const IndexReader* index();
-  /// Why an index that is there is not used. Errc::Refused for one beside the file that is not
-  /// believed: somebody else may have written it, or it is of another file, or no index at all.
+  /// Why an index that is there is not used. Errc::Refused for one beside the file that somebody
+  /// else may have written.
   std::optional<Error> index_fault();
 
   /// What the file says otherwise than `scanned`, which an IndexBuilder made while the whole stream
   /// was read: in the index that it carries or that lies beside it, a fault of that index included,
   /// and in the tables by which it is read by position. None where all agree, and where the file
-  /// has neither. An index that is not believed is none.
+  /// has neither. An index that somebody else may have written is none.
   ///
   /// Compared is everything that the stream tells: lengths, SHA-256 where both have one, facts, RAM
   /// blocks, counts of pages, the table of records, and the place of every page and delta. Of each

@@ -261,6 +261,9 @@ Result<std::unique_ptr<OutputFile>> OutputFile::create(const std::string& path, 
     auto real = std::filesystem::canonical(path, unresolved);
     if (!unresolved) state->target = real.string();
   }
+  if (file_name_of(state->target).size() > NAME_MAX) {
+    return system_error("create the output", ENAMETOOLONG);
+  }
   state->folder.reset(::open(folder_of(state->target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!state->folder.is_open()) return system_error("open the output's folder", errno);
   remove_leftovers(state->folder, file_name_of(state->target));

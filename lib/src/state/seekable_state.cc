@@ -86,7 +86,6 @@ class Opener {
                             : ok();
     if (!checked) {
       state_.index_fault = checked.error();
-      if (beside) state_.index_fault->code = Errc::Refused;  // the file is none the worse
       return;
     }
     state_.index_bytes = std::move(bytes);

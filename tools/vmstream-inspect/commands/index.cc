@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/indexing.h>
@@ -61,10 +62,21 @@ std::string file_of(const InspectOptions& options) {
   return vmstream::StateName::parse(options.file).file;
 }
 
+// Somebody else may have made a link or a FIFO of the name that a sidecar has.
+bool may_be_sidecar(const std::string& path) {
+  std::error_code unknown;
+  auto type = std::filesystem::symlink_status(path, unknown).type();
+  return type == std::filesystem::file_type::not_found ||
+         type == std::filesystem::file_type::regular;
+}
+
 vmstream::Status write_file(const InspectOptions& options, const std::string& path,
                             std::span<const std::byte> bytes, vmstream::WaitLimits limits) {
   auto overwrite = options.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
   if (auto apart = vmstream::require_other_file(path, file_of(options)); !apart) return apart;
+  if (!options.output && !may_be_sidecar(path)) {
+    return Error{Errc::Refused, "exists already and is no regular file; it stays"};
+  }
   auto file = vmstream::OutputFile::create(path, overwrite, limits);
   if (!file) return file.error();
   if (auto written = (*file)->write(bytes); !written) return written;
