@@ -219,11 +219,13 @@ class SavedByQemu(ImageTest, GuestTest):
         self.img("snapshot", "-c", "taken", "new.qcow2")
         qemu = [*self.guest.command()[:-4], "-drive", "file=new.qcow2,if=virtio,format=qcow2"]
         into = lambda name, file="state": self.run_tool(
-            "vmrestore", "--into", f"new.qcow2#{name}", file, "--", *qemu)
+            "vmrestore", "--json", "--into", f"new.qcow2#{name}", file, "--", *qemu)
         before = self.read("new.qcow2")
         ran = into("taken")
         self.assert_status(REFUSED, ran)
         self.assertIn(b"it has a snapshot 'taken' already", ran.stderr)
+        for name in ("n" * 256, "\udcff"):  # QEMU would take another
+            self.assert_status(USAGE, into(name))
         self.write("cut", self.read("state")[:-300])
         self.assert_status(MALFORMED, into("moved", "cut"))
         self.assertEqual(["taken"], [s["name"] for s in self.ask("new.qcow2")["snapshots"]])
@@ -234,7 +236,9 @@ class SavedByQemu(ImageTest, GuestTest):
         self.assertIn(b"none of the qcow2 disks", ran.stderr)
         self.assert_fails(USAGE, self.run_tool("vmrestore", "--into", "new.qcow2#x", "state"),
                           "--into needs --qmp or --")
-        self.assert_status(DONE, into("moved"))
+        ran = into("moved")
+        self.assert_status(DONE, ran)
+        self.assertEqual("paused", json.loads(ran.stdout)["run_state"])
         self.img("check", "new.qcow2")
         self.assertEqual(self.ram_of("state"), self.ram_of("new.qcow2#moved"))
         os.rename(self.folder / "new.qcow2", self.folder / "disk.qcow2")

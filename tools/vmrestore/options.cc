@@ -259,6 +259,7 @@ Status check(const Options& options) {
 
 vmstream::RunState wanted_run_state(const Options& options,
                                     const std::vector<vmstream::Container>& containers) {
+  if (options.into) return vmstream::RunState::Paused;
   auto ran = vmstream::was_running(containers);
   if (options.run_state != vmstream::RunState::AsSaved || !ran) return options.run_state;
   return *ran ? vmstream::RunState::Running : vmstream::RunState::Paused;

@@ -129,6 +129,7 @@ TEST_CASE_METHOD(SaveImage, "XML that libvirt could not read is refused", "[libv
   CHECK(fault(stream, {"<domstatus>" + kXml + "</domstatus>"}).find("not that of a domain") !=
         std::string::npos);
   CHECK(fault(stream, {"<!DOCTYPE x>" + kXml}).find("document type") != std::string::npos);
+  CHECK(fault(stream, {kXml + '\0'}).find("holds a NUL") != std::string::npos);
   CHECK(fault(stream, {kXml, "<cookie>"}).find("the cookie's XML") == 0);
   std::string large = "<domain><name>x</name><!--" + std::string(16 << 20, 'x') + "--></domain>";
   CHECK(fault(stream, {large}).find("are room for") != std::string::npos);

@@ -42,6 +42,12 @@ Status check_texts(const LibvirtFront& front) {
         fmt::format("the domain's XML and cookie have {} bytes, {} are room for",
                     all - libvirt::kRoomBytes, libvirt::kMostTextBytes - libvirt::kRoomBytes)};
   }
+  // The image ends each text by a NUL; UTF-16 is full of them.
+  bool has_nul = front.xml.find('\0') != std::string_view::npos ||
+                 front.cookie.find('\0') != std::string_view::npos;
+  if (has_nul) {
+    return Error{Errc::Usage, "the XML of the domain or the cookie holds a NUL, wanted UTF-8"};
+  }
   auto name = find_in_xml(front.xml, {"domain/name"});
   if (!name) return bad_text("the domain's XML", name.error());
   if (name->front().empty()) {

@@ -35,6 +35,16 @@ Status require_command(QmpClient& qmp) {
                    "and type 'savevm NAME' into its monitor"};
 }
 
+// QEMU cuts longer names, and takes its commands as UTF-8.
+Status require_exact_name(const std::string& name) {
+  constexpr size_t kMostBytes = 255;
+  auto sent = parse_object(to_text(Json{{"name", name}}));
+  bool is_exact = sent && text_member(*sent, "name") == name;
+  if (!name.empty() && name.size() <= kMostBytes && is_exact) return ok();
+  return Error{Errc::Usage,
+               fmt::format("a snapshot wants a name of 1 to {} bytes, in UTF-8", kMostBytes)};
+}
+
 Status require_new_name(const std::string& image, const std::string& name) {
   auto opened = OpenedFile::open(image);
   if (!opened) return opened.error();
@@ -69,7 +79,7 @@ Result<std::optional<Status>> look_at_job(QmpClient& qmp) {
 
 Result<ImageTarget> ImageTarget::find(QmpClient& qmp, const std::string& image,
                                       const std::string& name) {
-  if (name.empty()) return Error{Errc::Usage, "a snapshot wants a name"};
+  if (auto exact = require_exact_name(name); !exact) return exact.error();
   if (auto known = require_command(qmp); !known) return known.error();
   if (auto free = require_new_name(image, name); !free) return free.error();
   auto drives = list_drives(qmp);
