@@ -128,8 +128,8 @@ ExitStatus run_session(const ToolText& tool, const CommonOptions& options,
 void occupy_standard_descriptors() {
   for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest free number, which is this one.
-    (void)::open("/", O_PATH | O_DIRECTORY);
+    // The lowest free number, which is this one. A link itself cannot be opened by way of it.
+    if (::open("/proc/self", O_PATH | O_NOFOLLOW) < 0) (void)::open("/", O_PATH);
   }
 }
 
