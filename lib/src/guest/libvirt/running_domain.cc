@@ -44,7 +44,7 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
   ~Connection() { library_.connect_close(handle_); }
 
-  const LibvirtLibrary& library() const { return library_; }
+  const LibvirtLibrary& calls() const { return library_; }
   virConnectPtr handle() const { return handle_; }
 
  private:
@@ -95,33 +95,33 @@ class ConnectedDomain final : public RunningDomain {
  public:
   ConnectedDomain(std::shared_ptr<Connection> connection, virDomainPtr domain)
       : connection_(std::move(connection)), domain_(domain) {}
-  ~ConnectedDomain() override { library().domain_free(domain_); }
+  ~ConnectedDomain() override { calls().domain_free(domain_); }
 
   std::string daemon_version() override {
     unsigned long version = 0;
-    bool known = library().connect_get_lib_version(connection_->handle(), &version) == 0;
+    bool known = calls().connect_get_lib_version(connection_->handle(), &version) == 0;
     return known ? version_text(version) : std::string();
   }
 
   std::string qemu_version() override {
     unsigned long version = 0;
-    bool known = library().connect_get_version(connection_->handle(), &version) == 0;
+    bool known = calls().connect_get_version(connection_->handle(), &version) == 0;
     return known && version != 0 ? version_text(version) : std::string();
   }
 
   Result<DomainState> state() override {
     int state = VIR_DOMAIN_NOSTATE;
-    if (library().domain_get_state(domain_, &state, nullptr, 0) < 0) {
-      return library().last_error("the domain's state");
+    if (calls().domain_get_state(domain_, &state, nullptr, 0) < 0) {
+      return calls().last_error("the domain's state");
     }
     return describe(state);
   }
 
   Result<DomainJob> job(JobWhen when) override {
-    JobStats stats(library());
+    JobStats stats(calls());
     unsigned flags = 0;
     if (when == JobWhen::Completed) flags |= VIR_DOMAIN_JOB_STATS_COMPLETED;
-    if (!stats.fetch(domain_, flags)) return library().last_error("the domain's job");
+    if (!stats.fetch(domain_, flags)) return calls().last_error("the domain's job");
     DomainJob job;
     job.under_way =
         stats.type() == VIR_DOMAIN_JOB_BOUNDED || stats.type() == VIR_DOMAIN_JOB_UNBOUNDED;
@@ -138,42 +138,41 @@ class ConnectedDomain final : public RunningDomain {
   Result<std::vector<std::string>> disks() override {
     std::array<virDomainPtr, 2> domains{domain_, nullptr};
     virDomainStatsRecordPtr* records = nullptr;
-    int count =
-        library().domain_list_get_stats(domains.data(), VIR_DOMAIN_STATS_BLOCK, &records, 0);
-    if (count < 0) return library().last_error("the domain's disks");
+    int count = calls().domain_list_get_stats(domains.data(), VIR_DOMAIN_STATS_BLOCK, &records, 0);
+    if (count < 0) return calls().last_error("the domain's disks");
     std::vector<std::string> paths;
     if (count > 0) paths = disk_paths(*records[0]);
-    library().domain_stats_record_list_free(records);
+    calls().domain_stats_record_list_free(records);
     return paths;
   }
 
   Result<std::string> description(bool with_secrets) override {
     unsigned flags = VIR_DOMAIN_XML_MIGRATABLE;
     if (with_secrets) flags |= VIR_DOMAIN_XML_SECURE;
-    char* xml = library().domain_get_xml_desc(domain_, flags);
-    if (!xml) return library().last_error("the domain's description");
+    char* xml = calls().domain_get_xml_desc(domain_, flags);
+    if (!xml) return calls().last_error("the domain's description");
     return take_text(xml);
   }
 
   Status dump(const std::string& path, bool live) override {
     unsigned flags = 0;
     if (live) flags |= VIR_DUMP_LIVE;
-    return done(library().domain_core_dump_with_format(domain_, path.c_str(),
-                                                       VIR_DOMAIN_CORE_DUMP_FORMAT_RAW, flags),
+    return done(calls().domain_core_dump_with_format(domain_, path.c_str(),
+                                                     VIR_DOMAIN_CORE_DUMP_FORMAT_RAW, flags),
                 "the dump");
   }
-  Status abort_job() override { return done(library().domain_abort_job(domain_), "the abort"); }
-  Status suspend() override { return done(library().domain_suspend(domain_), "to pause it"); }
-  Status resume() override { return done(library().domain_resume(domain_), "to let it run"); }
+  Status abort_job() override { return done(calls().domain_abort_job(domain_), "the abort"); }
+  Status suspend() override { return done(calls().domain_suspend(domain_), "to pause it"); }
+  Status resume() override { return done(calls().domain_resume(domain_), "to let it run"); }
   Status destroy() override {
-    return done(library().domain_destroy_flags(domain_, VIR_DOMAIN_DESTROY_GRACEFUL), "to end it");
+    return done(calls().domain_destroy_flags(domain_, VIR_DOMAIN_DESTROY_GRACEFUL), "to end it");
   }
 
  private:
-  const LibvirtLibrary& library() const { return connection_->library(); }
+  const LibvirtLibrary& calls() const { return connection_->calls(); }
 
   Status done(int returned, const char* what) const {
-    return returned < 0 ? Status(library().last_error(what)) : ok();
+    return returned < 0 ? Status(calls().last_error(what)) : ok();
   }
 
   static DomainState describe(int state) {
@@ -196,13 +195,13 @@ class ConnectedDomain final : public RunningDomain {
 
   std::vector<std::string> disk_paths(const virDomainStatsRecord& record) const {
     unsigned count = 0;
-    library().typed_params_get_uint(record.params, record.nparams, "block.count", &count);
+    calls().typed_params_get_uint(record.params, record.nparams, "block.count", &count);
     std::vector<std::string> paths;
     for (unsigned i = 0; i < count; ++i) {
       const char* path = nullptr;
       std::string name = fmt::format("block.{}.path", i);
       int known =
-          library().typed_params_get_string(record.params, record.nparams, name.c_str(), &path);
+          calls().typed_params_get_string(record.params, record.nparams, name.c_str(), &path);
       if (known == 1 && path) paths.emplace_back(path);
     }
     return paths;
@@ -217,7 +216,7 @@ virDomainPtr look_up(const Connection& connection, const std::string& domain) {
   int id = 0;
   const char* end = domain.data() + domain.size();
   auto parsed = std::from_chars(domain.data(), end, id);
-  const auto& library = connection.library();
+  const auto& library = connection.calls();
   virDomainPtr found = nullptr;
   if (parsed.ec == std::errc{} && parsed.ptr == end && id >= 0) {
     found = library.domain_lookup_by_id(connection.handle(), id);
@@ -239,7 +238,7 @@ Result<std::shared_ptr<RunningDomain>> open_domain(const DomainAddress& address)
   if (!connection) return connection.error();
   virDomainPtr domain = look_up(**connection, address.domain);
   if (!domain) {
-    Error error = (*connection)->library().last_error("no domain");
+    Error error = (*connection)->calls().last_error("no domain");
     error.hint = "virsh list --all has those of the connection; URI# in front chooses another";
     return error;
   }
@@ -252,7 +251,7 @@ Status restore_save_image(const std::string& uri, const std::string& path, Resto
   unsigned flags = 0;
   if (state == RestoredState::Running) flags = VIR_DOMAIN_SAVE_RUNNING;
   if (state == RestoredState::Paused) flags = VIR_DOMAIN_SAVE_PAUSED;
-  const auto& library = (*connection)->library();
+  const auto& library = (*connection)->calls();
   int returned =
       library.domain_restore_flags((*connection)->handle(), path.c_str(), nullptr, flags);
   return returned < 0 ? Status(library.last_error("the restore")) : ok();
