@@ -12,6 +12,8 @@
 #include <vmstream/parser.h>
 #include <vmstream/vmdesc.h>
 #include "base/byte_reader.h"
+#include "format/records/records.h"
+#include "format/wire.h"
 
 namespace vmstream {
 namespace {
