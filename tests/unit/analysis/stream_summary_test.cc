@@ -5,6 +5,7 @@
 #include <chrono>
 #include <string>
 
+#include <vmstream/vmdesc.h>
 #include "support/catch.h"
 
 using namespace vmstream;
