@@ -5,7 +5,7 @@ or nobody could come back to it. The guest is not touched, and can be saved with
 import subprocess
 import unittest
 
-from guest_disks import NEEDS_NO_BOOT_DISK, create_disks
+from guest_disks import NEEDS_NO_BOOT_DISK, create_disks, create_encrypted
 from real_guest import NEWER_QEMU, QEMU, GuestTest
 from support import REFUSED, UNSUPPORTED
 
@@ -21,11 +21,6 @@ class RefusedDisks(GuestTest):
         (self.folder / "overlays").mkdir()
         create_disks(self.folder)
         self.write("secret", b"secret")
-
-    def create_encrypted(self, form, options, name):
-        subprocess.run(["qemu-img", "create", "-q", "-f", form, "--object",
-                        f"secret,id=s,file={self.folder}/secret", *options, self.folder / name, "4M"],
-                       check=True)
 
     def nodes_of(self, guest):
         """What each drive is on; what else QEMU tells changes with what the guest does."""
@@ -75,8 +70,9 @@ class RefusedDisks(GuestTest):
         self.assertEqual("running", guest.monitor.status())
 
     def test_an_encrypted_disk(self):
-        self.create_encrypted("qcow2", CIPHER, "disk.secret")
-        self.create_encrypted("luks", VOLUME, "disk.luks")
+        secret = f"file={self.folder}/secret"
+        create_encrypted("qcow2", CIPHER, self.folder / "disk.secret", secret)
+        create_encrypted("luks", VOLUME, self.folder / "disk.luks", secret)
         secret = ["-object", f"secret,id=s,file={self.folder}/secret"]
         volume = f"driver=luks,key-secret=s,file.driver=file,file.filename={self.folder}/disk.luks"
         within = ",".join(f"file.{option}" for option in volume.split(","))

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import unittest
 
+from guest_disks import create_encrypted
 from real_guest import GuestTest
 from support import DONE, MALFORMED, REFUSED, UNSUPPORTED, USAGE, ToolTest, stream
 
@@ -144,9 +145,8 @@ class Images(ImageTest):
         self.assertEqual(before, self.read("d.qcow2"))
 
     def test_encrypted_images_have_a_way_out(self):
-        secret = ["--object", "secret,id=s,data=x"]
-        self.img("create", *secret, "-f", "qcow2", "-o",
-                 "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "d.qcow2", "1M")
+        create_encrypted("qcow2", ["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"],
+                         self.folder / "d.qcow2", "data=x", "1M")
         ran = self.run_tool("vmstream-inspect", "verify", "d.qcow2")
         self.assert_fails(UNSUPPORTED, ran, "encrypted (method 2, LUKS)")
         self.assertIn(b"qemu-io", ran.stderr)
