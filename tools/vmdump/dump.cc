@@ -350,7 +350,7 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   auto capture = watched_options(options, session, observer);
   auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
   if (!passphrase) return session.fail(target, passphrase.error());
-  auto arrival = Arrival::open(options, *passphrase, capture.limits);
+  auto arrival = Arrival::open(options, *passphrase, observer, capture.limits);
   if (!arrival) return session.fail(source, arrival.error());
   arrival->tell_of_image(session, source);
   auto supplies = find_supplies(options, arrival->containers(), arrival->domain_xml(), *passphrase);
