@@ -7,6 +7,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+#include <vmstream/libvirt.h>
 #include <vmstream/state_file.h>
 #include <vmstream/verification.h>
 #include "common/around_file.h"
@@ -267,10 +268,24 @@ vmstream::Result<Supplies> find_supplies(const Options& options,
   return supplies;
 }
 
+// Of a domain that becomes a save image: as it runs now.
+Result<std::optional<std::string>> find_description(const Options& options,
+                                                    const vmstream::WaitLimits& limits) {
+  bool is_wanted = options.form == vmstream::FileForm::Libvirt && !options.domain_texts.xml;
+  if (!options.domain || !is_wanted) return std::optional<std::string>();
+  auto address = vmstream::DomainAddress::parse(*options.domain);
+  if (!address) return address.error();
+  auto xml = vmstream::describe_domain(*address, options.with_secrets, limits);
+  if (!xml) return xml.error();
+  return std::optional(std::move(*xml));
+}
+
 vmstream::Result<Supplies> find_supplies(const Options& options, vmstream::WaitLimits limits) {
   auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
-  return find_supplies(options, {}, std::nullopt, std::move(*passphrase));
+  auto description = find_description(options, limits);
+  if (!description) return description.error();
+  return find_supplies(options, {}, *description, std::move(*passphrase));
 }
 
 void warn_of_lost_description(const Options& options, Session& session) {
@@ -290,7 +305,8 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
-  if (options.domain && !capture.index) warn_of_lost_description(options, session);
+  bool has_place = capture.index || options.form == vmstream::FileForm::Libvirt;
+  if (options.domain && !has_place) warn_of_lost_description(options, session);
   keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());

@@ -120,8 +120,8 @@ void add_source(vmtools::CommandLine& line, Options& options) {
       "in the same pause take a snapshot of every disk that the guest can write to: it goes on "
       "in an overlay in DIR");
   line.flag("--with-secrets", options.with_secrets,
-            "keep passwords in the description of a --libvirt domain, which the index gets; they "
-            "are replaced by empty ones, which let nobody in");
+            "keep passwords in the description of a --libvirt domain, which the index or the save "
+            "image gets; they are replaced by empty ones, which let nobody in");
   line.rate("--max-bandwidth", options.max_bandwidth,
             "read no faster than this, such as 100M/s (unlimited)");
   line.duration(

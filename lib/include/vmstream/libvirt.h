@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/cancellation.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
@@ -23,6 +24,11 @@ struct DomainAddress {
   /// "[URI#]DOMAIN".
   static Result<DomainAddress> parse(std::string_view text);
 };
+
+/// What a domain that runs is made of, as a save image has it. Without `with_secrets` passwords are
+/// replaced by empty ones, with which libvirt lets nobody in. Fails as GuestCapture::open() does.
+Result<std::string> describe_domain(const DomainAddress& address, bool with_secrets,
+                                    const WaitLimits& limits = {});
 
 /// "libvirt 9.0.0", as its headers were when this was built; empty for a build without, in which
 /// all that has to do with domains is Errc::Unsupported. libvirt itself is loaded at its first use,
