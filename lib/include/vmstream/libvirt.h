@@ -43,6 +43,8 @@ struct DomainPlan {
   /// Where the state is kept until libvirt has read it: a folder with room for the guest's memory,
   /// which this process can write to and libvirt's daemon can read. A private folder is made in it.
   std::string folder = "/var/tmp";
+  /// Of the plain stream, where that is known: a folder without room for it is an error at once.
+  std::optional<uint64_t> stream_bytes = std::nullopt;
 };
 
 /// Brings a state back as a new domain, which nobody may have defined with another UUID, nor run.
