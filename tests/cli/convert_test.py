@@ -261,6 +261,20 @@ class Refusing(ConvertTest):
         self.assert_fails(MALFORMED, ran, "cut")
         self.assertNotIn("whole", self.files())
 
+    def test_a_dry_run_reads_everything_and_writes_nothing(self):
+        self.save("a.zst")
+        ran = self.convert("a.zst", "b.gz", "--dry-run", "--json")
+        self.assert_status(DONE, ran)
+        told = json.loads(ran.stdout)
+        self.assertEqual(("vmstream.dry-run/1", "a.zst", "b.gz", "gzip"),
+                         (told["schema"], told["from"], told["file"], told["coding"]))
+        self.assertEqual(["zstd", "qevm"], [each["type"] for each in told["containers"]])
+        self.write("b.gz", b"mine")
+        self.assert_fails(REFUSED, self.convert("a.zst", "b.gz", "--dry-run"), "exists already")
+        self.write("cut", STREAM[:-1])
+        self.assert_fails(MALFORMED, self.convert("cut", "c", "--dry-run"), "cut")
+        self.assertEqual(["a.zst", "b.gz", "cut"], self.files())
+
     def test_what_is_no_state_file(self):
         self.write("a", b"hello, world\n" * 100)
         self.assert_gives_nothing(MALFORMED, self.convert("a", "b.zst"), "a", "not a state file")
@@ -287,7 +301,7 @@ class Refusing(ConvertTest):
 
     def test_options_about_a_guest_are_refused(self):
         for options in (["--qmp", "x"], ["--stdin"], ["--mode", "live"], ["--after", "quit"], ["--max-bandwidth", "1M"],
-                        ["--disk-snapshot", "."], ["--dry-run"], ["--explain"], ["--mapped-ram"],
+                        ["--disk-snapshot", "."], ["--explain"], ["--mapped-ram"],
                         ["--max-passes", "2"]):
             with self.subTest(options):
                 self.assert_gives_nothing(USAGE, self.convert("a", "b.zst", *options), options[0])

@@ -354,6 +354,31 @@ void keep_circumstances(const Arrival& arrival, CaptureOptions& capture) {
   };
 }
 
+class Nowhere final : public vmstream::ByteSink {
+ public:
+  Status write(std::span<const std::byte>) override { return vmstream::ok(); }
+  Status finish() override { return vmstream::ok(); }
+};
+
+// The whole file is read, and nothing written.
+ExitStatus rehearse(const Options& options, Session& session, Arrival& arrival,
+                    const Supplies& supplies, SaveObserver& observer) {
+  auto capture = watched_options(options, session, observer);
+  capture.digest = false;
+  auto output = Destination::rehearse(options, supplies, capture.limits);
+  if (!output) return session.fail(output_name(options), output.error());
+  Nowhere nowhere;
+  auto summary = vmstream::capture_stream(arrival.stream(), nowhere, capture, &observer);
+  std::string source = Arrival::name(options);
+  if (!summary) return session.fail(source, summary.error());
+  observer.enter("done");
+  arrival.tell(session, source);
+  auto json = rehearsal_json(options, *summary);
+  json["containers"] = vmtools::containers_json(arrival.containers());
+  return session.report(json, rehearsal_lines(options, *summary),
+                        "nothing was written, as --dry-run wants it");
+}
+
 ExitStatus dump_arrival(const Options& options, Session& session) {
   std::string source = Arrival::name(options);
   std::string target = output_name(options);
@@ -371,6 +396,7 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   arrival->tell_of_image(session, source);
   auto supplies = find_supplies(options, arrival->containers(), arrival->domain_xml(), *passphrase);
   if (!supplies) return session.fail(target, supplies.error());
+  if (options.dry_run) return rehearse(options, session, *arrival, *supplies, observer);
   auto destination = Destination::open(options, *supplies, capture.limits);
   if (!destination) return session.fail(target, destination.error());
   StateWriter& writer = destination->writer();
@@ -423,7 +449,7 @@ ExitStatus dump(const Options& options, Session& session) {
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
   warn_of_zstd(options, session);
-  if (options.dry_run) return rehearse(options, session);
+  if (options.dry_run && options.has_guest()) return rehearse(options, session);
   return options.has_guest() ? dump_guest(options, session) : dump_arrival(options, session);
 }
 
