@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Measures how fast a state file becomes another, and writes a table.
+"""Measures containers and libvirt: conversions, questions, saves of a domain. Writes tables.
 
 QEMU makes the plain file: a guest whose RAM is filled as that of a used Linux. It is converted into each form
 and back, from and into the page cache, with the sync that a published file has had; cp and sync of the same file
-stand beside. Nothing here is a pass-or-fail test.
+stand beside. Nothing here is a pass-or-fail test. --only one of the three parts prints that alone.
 """
 import os
 import pathlib
@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 
+import containers_info
+import containers_libvirt
 import guest_memory
 from guest_memory import MIB
 from plain_save import save_plain
@@ -61,9 +63,7 @@ def conversions(options, folder):
     yield ("zstd to mapped-ram", *convert("guest.zst", "mapped", "--to", "mapped-ram"))
 
 
-def measure(options, folder):
-    data = f"{folder}/data"
-    guest_memory.write("idle", data, options.data * 1000000)
+def measure(options, folder, data):
     save_plain(options, folder, data, f"{folder}/plain")
     stream_bytes = os.path.getsize(f"{folder}/plain")
     lines = [row("conversion", "seconds", "CPU seconds", "stream MB/s", "peak MiB"),
@@ -75,18 +75,39 @@ def measure(options, folder):
     return stream_bytes, lines
 
 
+def parts(options, folder):
+    """Title and lines of each part."""
+    data = f"{folder}/data"
+    guest_memory.write("idle", data, options.data * 1000000)
+    if options.only in (None, "conversions"):
+        stream_bytes, lines = measure(options, folder, data)
+        yield [f"## Conversions of a plain stream of {stream_bytes / MIB:.0f} MiB", "",
+               f"A guest of {options.memory} MiB RAM; the file is in the page cache; medians of {options.runs} runs, "
+               "files synced.", "", *lines]
+    if options.only in (None, "info"):
+        yield [f"## vmstream-inspect info of an empty guest of {containers_info.MEMORY_MIB // 1024} GiB", "",
+               *containers_info.table(options, folder)]
+    if options.only in (None, "libvirt"):
+        yield [f"## Saves of a domain of {options.domain_memory} MiB", "",
+               f"{options.data} MB of its RAM hold data; it runs; medians of {options.rounds} rounds, in which the ways "
+               "take turns. libvirt ends a domain that it saves; this libvirt's virsh save knows no zstd.", "",
+               *containers_libvirt.table(options, folder, data)]
+
+
 def main():
     parser = parser_of_questions(__doc__, "containers")
     parser.set_defaults(memory=4096, data=2000)
+    parser.add_argument("--only", choices=("conversions", "info", "libvirt"))
+    parser.add_argument("--rounds", type=int, default=3, help="of the saves of a domain (default: 3)")
+    parser.add_argument("--domain-memory", type=int, default=2048, help="MiB of RAM of the domain (default: 2048)")
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="vmstream-bench-", dir=options.dir) as folder:
-        stream_bytes, lines = measure(options, folder)
+        found = ["\n".join(part) + "\n" for part in parts(options, folder)]
+    programs = (f"{options.build}/bin/vmdump", "qemu-system-x86_64", "virsh")
     write(options.output, "\n".join([
-        *opening("containers", "Converting", (f"{options.build}/bin/vmdump", "qemu-system-x86_64"), [
-            f"guest: {options.memory} MiB RAM; its plain stream has {stream_bytes / MIB:.0f} MiB, in the page cache",
-            f"medians of {options.runs} runs, files synced; load of the machine at the start: {load:.1f}"]),
-        *lines]) + "\n")
+        *opening("containers", "Containers", programs, [
+            f"load of the machine at the start: {load:.1f}"]), *found]))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import os
 import struct
 import subprocess
 import unittest
+from pathlib import Path
 
 from support import (DONE, ENVIRONMENT, MALFORMED, REFUSED, USAGE, ToolTest, stream, tool)
 
 STREAM = stream()
 BIG_STREAM = stream(pages=4096)
+CAPTURES = Path(__file__).resolve().parents[1] / "data"
 
 
 class ConvertTest(ToolTest):
@@ -78,6 +80,11 @@ class Recoding(ConvertTest):
             images.append(self.read(name + ".ram"))
         self.assertEqual(images[0], images[1])
 
+    def test_compact_takes_a_stream_with_the_flaws_of_its_qemu(self):
+        self.shell(f"zstd -dqo a {CAPTURES}/s390x-ccw-7.2.qevm.zst")
+        self.assert_status(DONE, self.convert("a", "b.zst", "--compact", "--verify"))
+        self.assert_status(DONE, self.run_tool("vmstream-inspect", "verify", "b.zst"))
+
     def test_the_summary(self):
         self.save("a.gz")
         ran = self.convert("a.gz", "b.zst", "--json")
@@ -112,6 +119,28 @@ class MappedRam(ConvertTest):
         self.assert_status(DONE, self.run_tool("vmrestore", "c.zst", "--to", "mapped-ram", "-o", "d"))
         images = {self.image(name) for name in ("a.gz", "b", "c.zst", "d")}
         self.assertEqual(1, len(images))
+
+    def test_an_original_that_is_damaged_beside_its_pages_gives_nothing(self):
+        """No other stream that is made of it shows this."""
+        self.shell(f"zstd -dqo whole {CAPTURES}/x86-pc-10.0-mapped.qevm.zst")
+        self.assert_status(DONE, self.convert("whole", "b.zst"))
+        whole = self.read("whole")
+        header = whole.index(b"\6pc.ram") + 7 + 8
+        _, _, bitmap, pages = struct.unpack_from(">IQQQ", whole, header)
+        wrong = {"its bitmap is said to be at": (1, 4096, bitmap + (1 << 20), pages + (1 << 20)),
+                 "wanted a multiple of 0x100000": (1, 4096, bitmap, pages + 4096),
+                 "pages of 8192 bytes": (1, 8192, bitmap, pages),
+                 "version 0": (0, 4096, bitmap, pages)}
+        for words, fields in wrong.items():
+            with self.subTest(words):
+                damaged = bytearray(whole)
+                struct.pack_into(">IQQQ", damaged, header, *fields)
+                self.write("a", bytes(damaged))
+                self.assert_fails(MALFORMED, self.run_tool("vmstream-inspect", "verify", "a"), "a", words)
+                self.assert_fails(MALFORMED, self.convert("a", "c.zst"), "a", words)
+        self.write("a", whole[:pages + 100])
+        self.assert_fails(MALFORMED, self.convert("a", "c.zst"), "a")
+        self.assertNotIn("c.zst", self.files())
 
     def test_what_does_not_go_with_it(self):
         for options in (["-c", "zstd"], ["--filter", "cat"], ["-e", "key"], ["--compact"], ["--max-size", "1G"]):
@@ -232,6 +261,20 @@ class Refusing(ConvertTest):
         self.assert_fails(MALFORMED, ran, "cut")
         self.assertNotIn("whole", self.files())
 
+    def test_a_dry_run_reads_everything_and_writes_nothing(self):
+        self.save("a.zst")
+        ran = self.convert("a.zst", "b.gz", "--dry-run", "--json")
+        self.assert_status(DONE, ran)
+        told = json.loads(ran.stdout)
+        self.assertEqual(("vmstream.dry-run/1", "a.zst", "b.gz", "gzip"),
+                         (told["schema"], told["from"], told["file"], told["coding"]))
+        self.assertEqual(["zstd", "qevm"], [each["type"] for each in told["containers"]])
+        self.write("b.gz", b"mine")
+        self.assert_fails(REFUSED, self.convert("a.zst", "b.gz", "--dry-run"), "exists already")
+        self.write("cut", STREAM[:-1])
+        self.assert_fails(MALFORMED, self.convert("cut", "c", "--dry-run"), "cut")
+        self.assertEqual(["a.zst", "b.gz", "cut"], self.files())
+
     def test_what_is_no_state_file(self):
         self.write("a", b"hello, world\n" * 100)
         self.assert_gives_nothing(MALFORMED, self.convert("a", "b.zst"), "a", "not a state file")
@@ -258,7 +301,7 @@ class Refusing(ConvertTest):
 
     def test_options_about_a_guest_are_refused(self):
         for options in (["--qmp", "x"], ["--stdin"], ["--mode", "live"], ["--after", "quit"], ["--max-bandwidth", "1M"],
-                        ["--disk-snapshot", "."], ["--dry-run"], ["--explain"], ["--mapped-ram"],
+                        ["--disk-snapshot", "."], ["--explain"], ["--mapped-ram"],
                         ["--max-passes", "2"]):
             with self.subTest(options):
                 self.assert_gives_nothing(USAGE, self.convert("a", "b.zst", *options), options[0])

@@ -24,7 +24,8 @@ class Kind:
     action: str  # error, short, end, signal, jump
     argument: int = 0
     lasting: bool = False  # from the chosen step on
-    to_peer: bool = False  # a signal to the QEMU at the other end
+    to_peer: bool = False  # a signal to the program at the other end
+    peer: str = "QEMU"  # what that is
     then: int = 0  # a signal to the tool, when that has had its effect
 
     def __str__(self):
@@ -58,7 +59,7 @@ class Fault:
 
     def row(self):
         """What the table calls it."""
-        struck = "QEMU" if self.kind.to_peer else self.program
+        struck = self.kind.peer if self.kind.to_peer else self.program
         return str(self.kind) if struck in ("vmdump", "vmrestore") else f"{struck}, {self.kind}"
 
     def environment(self, log, peer):
@@ -117,6 +118,8 @@ KILLED_IN_TALK = [Kind("receive", "signal", signal.SIGKILL)]
 QEMU_KILLED = [Kind(call, "signal", signal.SIGKILL, to_peer=True)
                for call in ("receive", "read", "write", "sync")]
 QEMU_STALLED = [Kind(call, "signal", signal.SIGSTOP, to_peer=True) for call in ("receive", "read")]
+# The one of libvirt, through which the tool talks with QEMU.
+DAEMON_KILLED = [dataclasses.replace(kind, peer="libvirtd") for kind in QEMU_KILLED]
 # For as long as somebody is at the file.
 STANDS_STILL = [Kind("read", "signal", signal.SIGSTOP)]
 # Of gpg, and of a command behind --exec or --filter.

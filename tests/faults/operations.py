@@ -11,9 +11,10 @@ import os
 
 from copy_bench import Copy, CopyBench, DeviceBench
 from disk_bench import FOLDER, DiskBench
-from faults import (CALLS, COMMAND, COMMAND_STALLED, COMMAND_STOPS, GIVEN_UP, JUMPS,
+from faults import (CALLS, COMMAND, COMMAND_STALLED, COMMAND_STOPS, DAEMON_KILLED, GIVEN_UP, JUMPS,
                     KILLED_IN_TALK, QEMU_DIES, QEMU_KILLED, QEMU_STALLED, SIGNALS, STANDS_STILL)
 from gpg_home import GpgHomeTest
+from libvirt_bench import DomainBench, why_no_libvirt
 from new_qemu_bench import NewQemuBench
 from postcopy_stream import as_postcopy
 from real_guest import NEWER_QEMU, QEMU, why_not
@@ -24,6 +25,7 @@ from save_bench import PLAIN, Save, SaveBench
 ALL = [*CALLS, *SIGNALS]
 LIMIT = ("--timeout", "2s")  # as long as a save may take that nothing stalls
 LONG = ("--timeout", "60s")
+LIBVIRT = "libvirt"
 SLOW_LINK = ("--max-bandwidth", "8M/s", "--downtime-limit", "1ms", "--max-passes", "2")
 
 
@@ -267,6 +269,16 @@ def run_mapped_disk_saves(runner):
         runner.note_restores(bench)
 
 
+def run_domain_saves(runner):
+    """libvirt's daemon is at the other end, and may be killed."""
+    with contextlib.closing(DomainBench()) as bench:
+        for mode in ("stop", "live"):
+            saved = Save(f"save, libvirt, {mode}", ("-o", "x.zst", "--mode", mode), keeps_running=mode == "live",
+                         loses_pages=True)
+            runner.run(bench, saved, "vmdump", ALL, 2)
+            runner.run(bench, saved, "vmdump", DAEMON_KILLED, 2)
+
+
 # Groups, and what each needs of which QEMU.
 GROUPS = [
     (run_copies, None, None), (run_devices, None, None), (run_restores, None, None),
@@ -282,6 +294,7 @@ GROUPS = [
     (run_newer_background_disk_saves, NEWER_QEMU, "background-snapshot"),
     (run_live_disk_saves, NEWER_QEMU, "events"),
     (run_mapped_disk_saves, NEWER_QEMU, "mapped-ram"),
+    (run_domain_saves, None, LIBVIRT),
 ]
 
 
@@ -289,7 +302,8 @@ def choose_groups():
     """Those that can be run here, and why each of the others cannot."""
     chosen, left_out = [], []
     for group, qemu, capability in GROUPS:
-        refusal = capability and why_not(capability, qemu)
+        refusal = capability and (why_no_libvirt() if capability == LIBVIRT
+                                  else why_not(capability, qemu))
         if refusal:
             left_out.append(f"{group.__name__}: {refusal}")
         else:

@@ -105,6 +105,10 @@ class SaveBench(Bench):
         version = self.running_guest().monitor.ask("query-version")["qemu"]
         return f"{version['major']}.{version['minor']}"
 
+    def peer(self):
+        """The process at the other end."""
+        return self.guest.process.pid
+
     def arguments(self, save, fault):
         monitor = f"tcp:127.0.0.1:{self.port}" if save.over_tcp else f"../{self.guest.qmp}"
         return ("--qmp", monitor, *save.arguments, *(save.limit if fault else ()), "--json",
@@ -144,7 +148,7 @@ class SaveBench(Bench):
         try:
             self.prepare(save)
             ran = self.run(fault, "vmdump", *self.arguments(save, fault),
-                           peer=self.guest.process.pid)
+                           peer=self.peer())
             if not ran.fired:
                 return None
             self.check_status(fault, ran)

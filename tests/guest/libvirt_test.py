@@ -182,6 +182,23 @@ class Saves(LibvirtTest):
         self.assertIn(b"vmrestore --libvirt will need --xml", ran.stderr)
 
 
+    def test_a_domain_becomes_a_save_image_by_itself(self):
+        domain = self.domain(more=SCREEN)
+        ran = self.dump(domain, "--to", "libvirt", "--cont", "-o", "a.sav")
+        self.assert_status(DONE, ran)
+        self.assertNotIn(b"--xml", ran.stderr)
+        self.assertIn(b"passwd=''", self.read("a.sav"))
+        self.assertNotIn(PASSWORD.encode(), self.read("a.sav"))
+        self.assert_status(DONE, self.dump(domain, "--to", "libvirt", "--with-secrets", "-o", "b.sav"))
+        self.assertIn(PASSWORD.encode(), self.read("b.sav"))
+        last = domain.last_tick()
+        domain.ask("destroy")
+        self.libvirt.virsh("restore", str(self.folder / "a.sav"))
+        self.assertEqual(("running", "restored"), domain.state())
+        self.assertTrue(domain.is_counting())
+        self.assertLessEqual(domain.ticks()[0], last + 1)
+
+
 class Faults(LibvirtTest):
     """Whatever goes wrong, the domain runs as it was found."""
 

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <vmstream/container.h>
 #include <vmstream/text.h>
+#include <vmstream/verification.h>
 #include "common/around_file.h"
 #include "common/terminal.h"
 
@@ -79,6 +81,22 @@ vmstream::Status check_containers(const std::vector<vmstream::Container>& contai
   return vmstream::ok();
 }
 
+// Of a mapped-ram file another stream is made. What stands in the file beside its pages is not part
+// of that, and only a reading of the file itself finds it damaged. What is converted afterwards is
+// what was judged.
+vmstream::Status judge_original(StateFile& file, SaveObserver& observer) {
+  if (!file.is_mapped_ram()) return vmstream::ok();
+  observer.enter("verify");
+  return file.prove([&](vmstream::ByteSource& stream) {
+    vmstream::Verifier verifier;
+    verifier.set_stream_place(vmstream::stream_place(file.containers()));
+    auto scan = vmstream::scan_stream(
+        stream, verifier,
+        {.on_progress = [&observer](const auto& counts) { observer.on_progress(counts); }});
+    return scan.fault ? vmstream::Status(*scan.fault) : verifier.finish(scan).status();
+  });
+}
+
 bool is_mapped(const StateFacts& facts) {
   return !facts.blocks.empty() && facts.blocks.front().block.mapped;
 }
@@ -90,7 +108,7 @@ std::string Arrival::name(const Options& options) {
 }
 
 Result<Arrival> Arrival::open(const Options& options, const Passphrase& passphrase,
-                              WaitLimits limits) {
+                              SaveObserver& observer, WaitLimits limits) {
   Arrival arrival;
   if (!options.from) {
     auto bytes = open_stdin(limits);
@@ -107,6 +125,10 @@ Result<Arrival> Arrival::open(const Options& options, const Passphrase& passphra
   auto file = open_file(*options.from, std::move(*how));
   if (!file) return file.error();
   arrival.file_.emplace(std::move(*file));
+  if (auto sound = judge_original(*arrival.file_, observer); !sound) {
+    return sound.error();
+  }
+  observer.enter("convert");
   auto stream = arrival.file_->piped_stream();
   if (!stream) return stream.error();
   if (auto whole = check_containers(arrival.containers()); !whole) return whole.error();

@@ -14,6 +14,7 @@
 #include "common/tool.h"
 #include "vmdump/destination.h"
 #include "vmdump/options.h"
+#include "vmdump/save_observer.h"
 
 namespace vmdump {
 
@@ -21,9 +22,10 @@ namespace vmdump {
 /// the file has proved sound, whatever it is wrapped in. Nobody can claim the file meanwhile.
 class Arrival {
  public:
-  /// `passphrase` opens an encrypted file; null: gpg's agent knows it.
+  /// `passphrase` opens an encrypted file; null: gpg's agent knows it. A mapped-ram file, which the
+  /// stream is made of, is read whole at first: `observer` is told.
   static vmstream::Result<Arrival> open(const Options& options, const Passphrase& passphrase,
-                                        vmstream::WaitLimits limits);
+                                        SaveObserver& observer, vmstream::WaitLimits limits);
 
   vmstream::ByteSource& stream() { return *stream_; }
   /// In messages.

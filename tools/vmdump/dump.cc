@@ -7,6 +7,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+#include <vmstream/libvirt.h>
 #include <vmstream/state_file.h>
 #include <vmstream/verification.h>
 #include "common/around_file.h"
@@ -267,10 +268,24 @@ vmstream::Result<Supplies> find_supplies(const Options& options,
   return supplies;
 }
 
+// Of a domain that becomes a save image: as it runs now.
+Result<std::optional<std::string>> find_description(const Options& options,
+                                                    const vmstream::WaitLimits& limits) {
+  bool is_wanted = options.form == vmstream::FileForm::Libvirt && !options.domain_texts.xml;
+  if (!options.domain || !is_wanted) return std::optional<std::string>();
+  auto address = vmstream::DomainAddress::parse(*options.domain);
+  if (!address) return address.error();
+  auto xml = vmstream::describe_domain(*address, options.with_secrets, limits);
+  if (!xml) return xml.error();
+  return std::optional(std::move(*xml));
+}
+
 vmstream::Result<Supplies> find_supplies(const Options& options, vmstream::WaitLimits limits) {
   auto passphrase = vmtools::read_passphrase(options.passphrase, limits);
   if (!passphrase) return passphrase.error();
-  return find_supplies(options, {}, std::nullopt, std::move(*passphrase));
+  auto description = find_description(options, limits);
+  if (!description) return description.error();
+  return find_supplies(options, {}, *description, std::move(*passphrase));
 }
 
 void warn_of_lost_description(const Options& options, Session& session) {
@@ -290,7 +305,8 @@ ExitStatus dump_guest(const Options& options, Session& session) {
   StateWriter& writer = destination->writer();
   observer.watch(writer, options.is_mapped());
   take_index(options, writer, capture);
-  if (options.domain && !capture.index) warn_of_lost_description(options, session);
+  bool has_place = capture.index || options.form == vmstream::FileForm::Libvirt;
+  if (options.domain && !has_place) warn_of_lost_description(options, session);
   keep_to_size(options, writer, capture);
   auto compaction = open_compaction(options, capture);
   if (!compaction) return session.fail(output_name(options), compaction.error());
@@ -338,6 +354,31 @@ void keep_circumstances(const Arrival& arrival, CaptureOptions& capture) {
   };
 }
 
+class Nowhere final : public vmstream::ByteSink {
+ public:
+  Status write(std::span<const std::byte>) override { return vmstream::ok(); }
+  Status finish() override { return vmstream::ok(); }
+};
+
+// The whole file is read, and nothing written.
+ExitStatus rehearse(const Options& options, Session& session, Arrival& arrival,
+                    const Supplies& supplies, SaveObserver& observer) {
+  auto capture = watched_options(options, session, observer);
+  capture.digest = false;
+  auto output = Destination::rehearse(options, supplies, capture.limits);
+  if (!output) return session.fail(output_name(options), output.error());
+  Nowhere nowhere;
+  auto summary = vmstream::capture_stream(arrival.stream(), nowhere, capture, &observer);
+  std::string source = Arrival::name(options);
+  if (!summary) return session.fail(source, summary.error());
+  observer.enter("done");
+  arrival.tell(session, source);
+  auto json = rehearsal_json(options, *summary);
+  json["containers"] = vmtools::containers_json(arrival.containers());
+  return session.report(json, rehearsal_lines(options, *summary),
+                        "nothing was written, as --dry-run wants it");
+}
+
 ExitStatus dump_arrival(const Options& options, Session& session) {
   std::string source = Arrival::name(options);
   std::string target = output_name(options);
@@ -350,11 +391,12 @@ ExitStatus dump_arrival(const Options& options, Session& session) {
   auto capture = watched_options(options, session, observer);
   auto passphrase = vmtools::read_passphrase(options.passphrase, capture.limits);
   if (!passphrase) return session.fail(target, passphrase.error());
-  auto arrival = Arrival::open(options, *passphrase, capture.limits);
+  auto arrival = Arrival::open(options, *passphrase, observer, capture.limits);
   if (!arrival) return session.fail(source, arrival.error());
   arrival->tell_of_image(session, source);
   auto supplies = find_supplies(options, arrival->containers(), arrival->domain_xml(), *passphrase);
   if (!supplies) return session.fail(target, supplies.error());
+  if (options.dry_run) return rehearse(options, session, *arrival, *supplies, observer);
   auto destination = Destination::open(options, *supplies, capture.limits);
   if (!destination) return session.fail(target, destination.error());
   StateWriter& writer = destination->writer();
@@ -407,7 +449,7 @@ ExitStatus dump(const Options& options, Session& session) {
   if (options.explain) return explain(options, session);
   warn_of_openpgp(options, session);
   warn_of_zstd(options, session);
-  if (options.dry_run) return rehearse(options, session);
+  if (options.dry_run && options.has_guest()) return rehearse(options, session);
   return options.has_guest() ? dump_guest(options, session) : dump_arrival(options, session);
 }
 

@@ -120,8 +120,8 @@ void add_source(vmtools::CommandLine& line, Options& options) {
       "in the same pause take a snapshot of every disk that the guest can write to: it goes on "
       "in an overlay in DIR");
   line.flag("--with-secrets", options.with_secrets,
-            "keep passwords in the description of a --libvirt domain, which the index gets; they "
-            "are replaced by empty ones, which let nobody in");
+            "keep passwords in the description of a --libvirt domain, which the index or the save "
+            "image gets; they are replaced by empty ones, which let nobody in");
   line.rate("--max-bandwidth", options.max_bandwidth,
             "read no faster than this, such as 100M/s (unlimited)");
   line.duration(
@@ -199,7 +199,7 @@ void add_target(vmtools::CommandLine& line, Options& options) {
   line.flag(
       "--dry-run", options.dry_run,
       "do all that comes before the guest is touched: monitor, mode, keys, output, disks; fail "
-      "where the save would");
+      "where the save would; with --from: read all of FILE, write nothing");
   line.exclusive("--explain", "--dry-run");
 }
 
@@ -288,10 +288,11 @@ Status check_source(const Options& options) {
   }
   if (options.required_signer && !options.from) return usage("--require-signature needs --from");
   if (!options.has_guest() && (options.after != vmstream::After::Keep || options.max_bandwidth ||
-                               options.disk_folder || options.explain || options.dry_run)) {
-    return usage(
-        "--after, --max-bandwidth, --disk-snapshot, --explain and --dry-run need --qmp or "
-        "--libvirt");
+                               options.disk_folder || options.explain)) {
+    return usage("--after, --max-bandwidth, --disk-snapshot and --explain need --qmp or --libvirt");
+  }
+  if (options.dry_run && options.from_stdin) {
+    return usage("--dry-run needs --qmp, --libvirt or --from");
   }
   if (options.max_bandwidth == 0) return usage("--max-bandwidth: 0 would never end");
   if (options.timeout == std::chrono::milliseconds(0)) return usage("--timeout: 0 leaves no time");

@@ -167,6 +167,10 @@ std::vector<std::string> summary_lines(const Options& options, const CaptureSumm
 
 std::vector<std::string> rehearsal_lines(const Options& options, const CaptureSummary& summary) {
   std::string name = vmstream::escape(options.exec ? "command" : output_name(options));
+  if (options.from) {
+    return {
+        fmt::format("{}: nothing was written; {} is whole", name, vmstream::escape(*options.from))};
+  }
   std::vector<std::string> lines{
       fmt::format("{}: nothing was saved; a save by mode {} of this guest of QEMU {} can begin",
                   name, name_of(summary.mode), summary.qemu_version)};

@@ -139,6 +139,17 @@ Result<std::optional<std::string>> Input::recorded_domain() {
   return index->read_domain_xml();
 }
 
+// By its index, or where nothing has to be unpacked. A mapped-ram file is another stream.
+std::optional<uint64_t> Input::known_length() {
+  if (file_.is_mapped_ram()) return std::nullopt;
+  if (const auto* index = file_.index()) {
+    auto facts = index->read_facts();
+    return facts ? std::optional(facts->stream_bytes) : std::nullopt;
+  }
+  auto plain = file_.random();
+  return plain ? std::optional((*plain)->length()) : std::nullopt;
+}
+
 void Input::tell_of_image(Session& session) {
   vmtools::tell_of_image(session, input_name(options_), file_, true);
 }

@@ -42,6 +42,8 @@ class Input {
   /// What the guest's domain was made of, as the index says; nothing where it does not. For after
   /// open_stream().
   vmstream::Result<std::optional<std::string>> recorded_domain();
+  /// Length of the plain stream, where that is known without reading it. For after open_stream().
+  std::optional<uint64_t> known_length();
   /// Of a disk image that holds the stream in a snapshot, what should be known of it.
   void tell_of_image(vmtools::Session& session);
   /// How much of the stream has to wait for its end.

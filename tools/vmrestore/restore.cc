@@ -267,7 +267,9 @@ ExitStatus restore_to_libvirt(Restore& restore) {
   auto domain = find_domain(restore);
   if (!domain) return restore.fail(restore.name(), domain.error());
   Observer observer(session, restore.name(), restore.claim);
-  vmstream::DomainPlan plan{.uri = *restore.options.libvirt, .xml = std::move(domain->xml)};
+  vmstream::DomainPlan plan{.uri = *restore.options.libvirt,
+                            .xml = std::move(domain->xml),
+                            .stream_bytes = restore.input.known_length()};
   auto summary =
       vmstream::restore_domain(*restore.stream, plan, domain_options(restore), &observer);
   if (!summary) return restore.fail(summary.error(), observer);

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <vmstream/byte_source.h>
+#include <vmstream/cancellation.h>
 #include <vmstream/result.h>
 
 namespace vmstream {
@@ -24,6 +25,11 @@ struct DomainAddress {
   static Result<DomainAddress> parse(std::string_view text);
 };
 
+/// What a domain that runs is made of, as a save image has it. Without `with_secrets` passwords are
+/// replaced by empty ones, with which libvirt lets nobody in. Fails as GuestCapture::open() does.
+Result<std::string> describe_domain(const DomainAddress& address, bool with_secrets,
+                                    const WaitLimits& limits = {});
+
 /// "libvirt 9.0.0", as its headers were when this was built; empty for a build without, in which
 /// all that has to do with domains is Errc::Unsupported. libvirt itself is loaded at its first use,
 /// and may be missing then: Errc::Unsupported too. From then on it prints nothing to stderr in this
@@ -37,6 +43,8 @@ struct DomainPlan {
   /// Where the state is kept until libvirt has read it: a folder with room for the guest's memory,
   /// which this process can write to and libvirt's daemon can read. A private folder is made in it.
   std::string folder = "/var/tmp";
+  /// Of the plain stream, where that is known: a folder without room for it is an error at once.
+  std::optional<uint64_t> stream_bytes = std::nullopt;
 };
 
 /// Brings a state back as a new domain, which nobody may have defined with another UUID, nor run.

@@ -126,9 +126,12 @@ class StateWriter {
 /// that is not memory stays as it is, byte for byte. A receiver comes to the same guest; the same
 /// memory gives the same bytes, however often it was sent.
 ///
-/// Memory: that of RamImage, and 2 MiB. Errc::Unsupported where pages cannot be put into another
-/// order: postcopy and mapped-ram streams, those of QEMU before 0.13, one with pages in front of
-/// its first PART. Errc::Malformed for a stream that the parser found incomplete or faulty.
+/// Memory: that of RamImage, and 2 MiB. A stream of more records than an index keeps is read once
+/// more; then 24 bytes for each place at which something else stands between its memory, 48 MiB at
+/// most. Errc::Unsupported where pages cannot be put into another order: postcopy and mapped-ram
+/// streams, those of QEMU before 0.13, one with pages in front of its first PART, one with more
+/// such places, and where the index has no page map. Errc::Malformed for a stream that the parser
+/// found incomplete.
 Result<std::unique_ptr<ByteSource>> make_compact_source(RandomSource& plain, StateIndex index);
 
 }  // namespace vmstream

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/hash.h"
+#include "base/zero.h"
 #include "io/piecewise_source.h"
 
 namespace vmstream {
@@ -123,8 +124,19 @@ class ProvedStream final : public PiecewiseSource {
 
 }  // namespace
 
+namespace {
+
+// Of a whole piece of zeros, as holes of a sparse file give them by the thousand, there is no need
+// to compute one: zeros stand for it, and nobody can make other bytes that have them for a hash.
+Result<StrongHash> hash_of(std::span<const std::byte> piece) {
+  bool is_empty_piece = piece.size() == kPieceBytes && is_zero(piece);
+  return is_empty_piece ? Result<StrongHash>(StrongHash{}) : strong_hash(piece);
+}
+
+}  // namespace
+
 Status PieceDigests::note(std::span<const std::byte> piece) {
-  auto hash = strong_hash(piece);
+  auto hash = hash_of(piece);
   if (!hash) return hash.error();
   pieces_.push_back(*hash);
   return ok();
@@ -165,7 +177,7 @@ Status PieceDigests::seal() {
 }
 
 Status PieceDigests::check(uint64_t number, std::span<const std::byte> bytes) const {
-  auto hash = strong_hash(bytes);
+  auto hash = hash_of(bytes);
   if (!hash) return hash.error();
   if (number < pieces_.size() && pieces_[static_cast<size_t>(number)] == *hash) return ok();
   uint64_t begin = number * kPieceBytes;

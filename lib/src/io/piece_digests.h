@@ -15,9 +15,9 @@
 
 namespace vmstream {
 
-/// What was read once, from its front to its end: a SHA-256 of each piece. Lengths and times do not
-/// tell a change within a tick of the clock, and a checksum does not tell one that was made to fit.
-/// Memory: 32 bytes a piece, 128 KiB for each GiB.
+/// What was read once, from its front to its end: a SHA-256 of each piece, or that all of it is
+/// zero. Lengths and times do not tell a change within a tick of the clock, and a checksum does not
+/// tell one that was made to fit. Memory: 32 bytes a piece, 128 KiB for each GiB.
 ///
 /// Filled by one thread; once sealed it may be asked by any number of them.
 class PieceDigests {

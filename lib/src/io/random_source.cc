@@ -13,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "io/block_device.h"
 #include "io/fd.h"
+#include "io/hole_finder.h"
 #include "io/wait.h"
 
 namespace vmstream {
@@ -24,10 +25,22 @@ Status check_range(uint64_t offset, uint64_t count, uint64_t length) {
                fmt::format("{} bytes wanted at {:#x}, the end is at {:#x}", count, offset, length)};
 }
 
+// So many bytes less than the length that looking for holes is worth it.
+constexpr uint64_t kWorthLooking = 1u << 20;
+
+bool is_sparse(const struct stat& status) {
+  constexpr uint64_t kUnit = 512;  // of st_blocks
+  auto taken = static_cast<uint64_t>(status.st_blocks) * kUnit;
+  return S_ISREG(status.st_mode) && taken + kWorthLooking <= static_cast<uint64_t>(status.st_size);
+}
+
 class FileReader final : public RandomSource {
  public:
   FileReader(std::shared_ptr<const UniqueFd> fd, uint64_t length, uint32_t owner, WaitLimits limits)
-      : fd_(std::move(fd)), length_(length), owner_(owner), limits_(limits) {}
+      : fd_(std::move(fd)), length_(length), owner_(owner), limits_(limits) {
+    struct stat status {};
+    if (::fstat(fd_->get(), &status) == 0 && is_sparse(status)) holes_.emplace(fd_->get(), length);
+  }
 
   uint64_t length() const override { return length_; }
   std::optional<uint32_t> owner() const override { return owner_; }
@@ -36,7 +49,9 @@ class FileReader final : public RandomSource {
     if (auto inside = check_range(offset, into.size(), length_); !inside) return inside;
     if (auto within = check_limits(limits_, "input"); !within) return within;
     while (!into.empty()) {
-      ssize_t got = ::pread(fd_->get(), into.data(), into.size(), static_cast<off_t>(offset));
+      auto now = pass_hole(into, offset);
+      if (now.empty()) continue;
+      ssize_t got = ::pread(fd_->get(), now.data(), now.size(), static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return system_error("read", errno);
       if (got == 0) return Error{Errc::Truncated, "the file became shorter while it was read"};
@@ -47,10 +62,24 @@ class FileReader final : public RandomSource {
   }
 
  private:
+  // Fills in the zeros of a hole, if one is there; gives what is to be read then: nothing behind a
+  // hole, of which it is not known yet what follows.
+  std::span<std::byte> pass_hole(std::span<std::byte>& into, uint64_t& offset) {
+    if (!holes_) return into;
+    auto [is_hole, length] = holes_->at(offset);
+    auto front = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), length)));
+    if (!is_hole || front.empty()) return front.empty() ? into : front;
+    std::ranges::fill(front, std::byte{0});
+    into = into.subspan(front.size());
+    offset += front.size();
+    return {};
+  }
+
   std::shared_ptr<const UniqueFd> fd_;
   uint64_t length_;
   uint32_t owner_;
   WaitLimits limits_;
+  std::optional<HoleFinder> holes_;  // of a file that has some
 };
 
 class RandomMemory final : public RandomSource {

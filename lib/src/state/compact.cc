@@ -6,6 +6,7 @@
 #include <vmstream/ram_image.h>
 #include "format/ram/ram_records.h"
 #include "io/piecewise_source.h"
+#include "state/memory_stretches.h"
 #include "state/rewriting.h"
 
 namespace vmstream {
@@ -16,7 +17,7 @@ constexpr uint32_t kNamedBlocks = 4;  // the ram version that has a block list
 
 Status check(const StateIndex& index) {
   const StateFacts& facts = index.facts;
-  if (!facts.complete || facts.problems > 0) {
+  if (!facts.complete) {
     return Error{Errc::Malformed, "a stream that is not whole cannot be put into another order"};
   }
   bool mapped = std::ranges::any_of(
@@ -24,43 +25,36 @@ Status check(const StateIndex& index) {
   if (facts.postcopy || mapped || facts.ram_version != kNamedBlocks) {
     return Error{Errc::Unsupported, "pages of this kind of stream have an order of their own"};
   }
-  if (!index.records || !index.pages) {
+  if (!index.pages) {
     return Error{Errc::Unsupported,
-                 "the stream's index was given up" +
-                     (facts.left_out.empty() ? std::string() : ": " + facts.left_out.front())};
+                 "the places of its pages could not be kept" +
+                     (facts.left_out.empty() ? std::string() : ": " + facts.left_out.back())};
   }
   return ok();
 }
 
-bool is_memory(const IndexedRecord& record) {
-  return record.idstr == "ram" &&
-         (record.type == SectionType::Part || record.type == SectionType::End);
-}
-
 // Gives the stream piece by piece: what is no memory from `plain`, all of the memory in place of
-// the first section that has some, nothing for the others.
+// the first stretch that has some, nothing for the others.
 class CompactSource final : public PiecewiseSource {
  public:
-  CompactSource(RandomSource& plain, uint64_t length, std::vector<IndexedRecord> records,
-                RamImage image)
-      : plain_(plain), length_(length), records_(std::move(records)), image_(std::move(image)) {
+  CompactSource(RandomSource& plain, uint64_t length, MemoryStretches stretches, RamImage image)
+      : plain_(plain), length_(length), stretches_(std::move(stretches)), image_(std::move(image)) {
     for (const IndexedBlock& block : image_.blocks()) blocks_.push_back(block.block);
   }
 
  private:
   bool all_made() const override { return at_end_; }
 
-  // At `position_`, where a record or a part of one begins.
+  // At `position_`, outside of the memory or where a stretch of it begins.
   Status make_piece() override {
-    if (memory_) return add_pages();
-    while (record_ < records_.size() && position_ >= records_[record_].end()) ++record_;
-    bool in_record = record_ < records_.size() && position_ >= records_[record_].offset;
-    if (in_record && is_memory(records_[record_])) return begin_memory(records_[record_]);
-    uint64_t end = record_ < records_.size() ? records_[record_].offset : length_;
-    if (in_record) end = records_[record_].end();
+    if (in_memory_) return add_pages();
+    bool any_left = next_ < stretches_.all().size();
+    if (any_left && position_ == stretch().offset) return begin_memory();
     at_end_ = position_ == length_;
-    return copy_until(end);
+    return copy_until(any_left ? stretch().offset : length_);
   }
+
+  const MemoryStretch& stretch() const { return stretches_.all()[next_]; }
 
   Status copy_until(uint64_t end) {
     piece_.resize(static_cast<size_t>(std::min(end - position_, kPieceBytes)));
@@ -69,25 +63,19 @@ class CompactSource final : public PiecewiseSource {
     return plain_.read_at(from, piece_);
   }
 
-  // A section without its pages; before the first, the one that has all of them.
-  Status begin_memory(const IndexedRecord& record) {
-    position_ = record.end();
-    if (!memory_sent_) {
-      memory_ = &record;
-      memory_sent_ = true;
-      run_ = image_.map().runs(0).begin();
-      return append_section_head(piece_, record, SectionType::Part);
-    }
-    if (record.type != SectionType::End) return ok();
-    if (auto added = append_section_head(piece_, record, SectionType::End); !added) return added;
-    append_slice_end(piece_, record);
-    return ok();
+  // A stretch without its pages; the first one has all of them.
+  Status begin_memory() {
+    position_ = stretch().end;
+    if (next_ > 0) return end_memory();
+    in_memory_ = true;
+    run_ = image_.map().runs(0).begin();
+    return append_section_head(piece_, stretches_.section(), SectionType::Part);
   }
 
   // Up to a piece's worth of one run, or the end of the section.
   Status add_pages() {
     while (block_ < blocks_.size() && run_ == image_.map().runs(block_).end()) next_block();
-    if (block_ == blocks_.size()) return end_memory();
+    if (block_ == blocks_.size()) return end_section();
     uint64_t page_bytes = image_.page_size();
     uint64_t page = run_->page + done_in_run_;
     uint64_t count = std::min(run_->end() - page, kPieceBytes / page_bytes);
@@ -127,26 +115,31 @@ class CompactSource final : public PiecewiseSource {
     if (++block_ < blocks_.size()) run_ = image_.map().runs(block_).begin();
   }
 
+  Status end_section() {
+    in_memory_ = false;
+    append_slice_end(piece_, stretches_.section());
+    return end_memory();
+  }
+
+  // Behind a stretch: of its sections there is the END, if it has that.
   Status end_memory() {
-    const IndexedRecord& record = *std::exchange(memory_, nullptr);
-    append_slice_end(piece_, record);
-    if (record.type == SectionType::Part) return ok();
-    if (auto added = append_section_head(piece_, record, SectionType::End); !added) return added;
-    append_slice_end(piece_, record);
+    if (!stretches_.all()[next_++].has_end) return ok();
+    const IndexedRecord& section = stretches_.section();
+    if (auto added = append_section_head(piece_, section, SectionType::End); !added) return added;
+    append_slice_end(piece_, section);
     return ok();
   }
 
   RandomSource& plain_;
   uint64_t length_;
-  std::vector<IndexedRecord> records_;
+  MemoryStretches stretches_;
   RamImage image_;
   std::vector<RamBlock> blocks_;
   std::vector<std::byte> content_;
   uint64_t position_ = 0;  // in the plain stream
-  size_t record_ = 0;      // the one there, or the next
+  size_t next_ = 0;        // stretch
   bool at_end_ = false;
-  bool memory_sent_ = false;
-  const IndexedRecord* memory_ = nullptr;  // being given, in place of this
+  bool in_memory_ = false;  // its pages are being given
   size_t block_ = 0;
   PageRuns::const_iterator run_;
   uint64_t done_in_run_ = 0;
@@ -157,17 +150,16 @@ class CompactSource final : public PiecewiseSource {
 
 Result<std::unique_ptr<ByteSource>> make_compact_source(RandomSource& plain, StateIndex index) {
   if (auto possible = check(index); !possible) return possible.error();
-  std::vector<IndexedRecord> records = *index.records;
-  for (const IndexedRecord& record : records) {
-    if (record.type == SectionType::Start && record.page_records > 0) {
-      return Error{Errc::Unsupported, "this stream has pages in front of its first PART"};
-    }
+  auto stretches = MemoryStretches::find(plain, index);
+  if (!stretches) return stretches.error();
+  if (stretches->has_pages_in_start()) {
+    return Error{Errc::Unsupported, "this stream has pages in front of its first PART"};
   }
   uint64_t length = index.facts.stream_bytes;
   auto image = RamImage::make(plain, std::move(index));
   if (!image) return image.error();
   return std::unique_ptr<ByteSource>(
-      std::make_unique<CompactSource>(plain, length, std::move(records), std::move(*image)));
+      std::make_unique<CompactSource>(plain, length, std::move(*stretches), std::move(*image)));
 }
 
 }  // namespace vmstream

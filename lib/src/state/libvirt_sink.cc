@@ -8,7 +8,7 @@
 namespace vmstream {
 namespace {
 
-Error unsupported(std::string what, uint64_t at) {
+Error not_restored(std::string what, uint64_t at) {
   return Error{Errc::Unsupported, "libvirt cannot restore " + std::move(what), at};
 }
 
@@ -36,7 +36,7 @@ Status LibvirtSink::finish() {
 
 Status LibvirtSink::on_configuration(const Configuration& configuration) {
   if (!configuration.capabilities || configuration.capabilities->empty()) return ok();
-  return unsupported(
+  return not_restored(
       fmt::format("a stream with capability {}", escape(configuration.capabilities->front())),
       configuration.offset);
 }
@@ -63,8 +63,8 @@ Status LibvirtSink::on_command(const Command& command) {
     default:
       break;
   }
-  Error error = unsupported(fmt::format("a stream with the command {}", name_of(command.type)),
-                            command.offset);
+  Error error = not_restored(fmt::format("a stream with the command {}", name_of(command.type)),
+                             command.offset);
   error.hint = "vmrestore --to libvirt makes a plain stream of a postcopy one";
   return error;
 }

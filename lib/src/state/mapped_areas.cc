@@ -14,16 +14,17 @@
 namespace vmstream {
 namespace {
 
-constexpr uint64_t kAlignment = 1u << 20;    // of pages in the file; QEMU's choice
-constexpr uint64_t kGroupPages = 64;         // of a word of the bitmap
-constexpr uint64_t kRunBytes = 1u << 20;     // written at once
-constexpr uint64_t kMostBytes = 1ull << 41;  // of all blocks: a bitmap of 64 MiB
+constexpr uint64_t kAlignment = 1u << 20;  // of pages in the file; QEMU's choice
+constexpr uint64_t kGroupPages = 64;       // of a word of the bitmap
+constexpr uint64_t kRunBytes = 1u << 20;   // written at once
+// Of all blocks: bitmaps of 64 MiB, 2 TiB on a PC.
+constexpr uint64_t kMostPages = (1ull << 29) - 1;
 
 uint64_t align_up(uint64_t position) {
   return (position + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-Error unsupported(const RamBlock& block, std::string_view why) {
+Error no_area(const RamBlock& block, std::string_view why) {
   return Error{Errc::Unsupported, fmt::format("RAM block '{}' {}", escape(block.name), why),
                block.offset};
 }
@@ -46,10 +47,14 @@ void MappedAreas::Place::note(bool stored) const {
 Result<uint64_t> MappedAreas::lay_out(const RamBlockList& list, uint32_t page_bytes,
                                       uint64_t position) {
   page_bytes_ = page_bytes;
-  uint64_t total = 0;
+  uint64_t pages_left = kMostPages;
   for (const RamBlock& block : list.blocks) {
-    total += std::min(block.used_length, kMostBytes);
-    if (total > kMostBytes) return unsupported(block, "makes a mapped-ram file too large");
+    if (block.used_length / page_bytes_ > pages_left) {
+      return no_area(block, fmt::format("has {:#x} bytes: a mapped-ram file is written for {} "
+                                        "pages of {} bytes at most",
+                                        block.used_length, kMostPages, page_bytes_));
+    }
+    pages_left -= block.used_length / page_bytes_;
     auto area = make_area(block, position);
     if (!area) return area.error();
     position = area->pages_offset + area->length;
@@ -60,11 +65,11 @@ Result<uint64_t> MappedAreas::lay_out(const RamBlockList& list, uint32_t page_by
 
 Result<MappedAreas::Area> MappedAreas::make_area(const RamBlock& block, uint64_t position) const {
   if (block.guest_address || block.page_size || block.mapped) {
-    return unsupported(block, "is listed in a way that mapped-ram files do not have");
+    return no_area(block, "is listed in a way that mapped-ram files do not have");
   }
   if (block.used_length % page_bytes_ != 0) {
-    return unsupported(block, fmt::format("has {:#x} bytes, which are no whole pages of {}",
-                                          block.used_length, page_bytes_));
+    return no_area(block, fmt::format("has {:#x} bytes, which are no whole pages of {}",
+                                      block.used_length, page_bytes_));
   }
   RamBlock entry = block;
   entry.mapped = MappedRam{.page_size = page_bytes_};

@@ -14,7 +14,7 @@ namespace vmstream {
 
 /// Gives each block the place of its bitmap and its pages, and puts pages there as they come: of
 /// several for one place the last counts. Pages that are zero take no room in the file, whichever
-/// record they came in. Memory: a bit a page, and 1 MiB.
+/// record they came in. Memory: a bit a page, at most 64 MiB, and 1 MiB.
 class MappedAreas {
  public:
   /// `file` is borrowed, and written by position.

@@ -21,7 +21,7 @@ constexpr size_t kMostUnplacedBytes = 16u << 20;  // behind a list whose blocks 
 constexpr const char* kMappedRam = "mapped-ram";
 constexpr const char* kIgnoreShared = "x-ignore-shared";
 
-Error unsupported(std::string what, std::optional<uint64_t> at = std::nullopt) {
+Error no_place_for(std::string what, std::optional<uint64_t> at = std::nullopt) {
   return Error{Errc::Unsupported, "mapped-ram files have no place for " + std::move(what), at};
 }
 
@@ -36,7 +36,7 @@ Status MappedRamSink::write(std::span<const std::byte> bytes) {
 
 Status MappedRamSink::finish() {
   if (auto whole = parser_.finish(); !whole) return whole;
-  if (!has_list_) return unsupported("a stream without a list of RAM blocks");
+  if (!has_list_) return no_place_for("a stream without a list of RAM blocks");
   if (auto there = memory_.check(); !there) return there;
   if (list_) {  // not one page had content
     uint32_t guess = page_bytes_ != 0 ? page_bytes_ : guess_page_bytes(configuration_->machine);
@@ -62,7 +62,7 @@ Status MappedRamSink::spill(size_t most) {
   if (linear_.size() <= most) return ok();
   if (list_) {
     if (linear_.size() <= kMostUnplacedBytes) return ok();
-    return unsupported("a stream that does not tell how large its pages are");
+    return no_place_for("a stream that does not tell how large its pages are");
   }
   auto written = file_.write_at(linear_offset_, linear_);
   linear_offset_ += linear_.size();
@@ -80,7 +80,8 @@ Status MappedRamSink::on_configuration(const Configuration& configuration) {
   if (!names) names.emplace();
   for (const char* refused : {kMappedRam, kIgnoreShared}) {
     if (std::ranges::find(*names, refused) != names->end()) {
-      return unsupported(fmt::format("a stream with capability {}", refused), configuration.offset);
+      return no_place_for(fmt::format("a stream with capability {}", refused),
+                          configuration.offset);
     }
   }
   names->emplace_back(kMappedRam);
@@ -89,12 +90,12 @@ Status MappedRamSink::on_configuration(const Configuration& configuration) {
 
 Status MappedRamSink::on_section(const SectionHeader& header) {
   if (!configuration_) {
-    return unsupported("a stream without a configuration, as of machine types before 2.4",
-                       header.offset);
+    return no_place_for("a stream without a configuration, as of machine types before 2.4",
+                        header.offset);
   }
   if (header.type == SectionType::Start && header.idstr == "ram" &&
       header.version_id != wire::kRamVersionNamed) {
-    return unsupported(fmt::format("RAM of version {}", header.version_id), header.offset);
+    return no_place_for(fmt::format("RAM of version {}", header.version_id), header.offset);
   }
   return out_.section(header);
 }
@@ -133,7 +134,7 @@ Status MappedRamSink::on_page(const Page& page) {
 }
 
 Status MappedRamSink::on_ram_mark(RamMark mark, uint64_t offset) {
-  if (mark == RamMark::Hook) return unsupported("records of RDMA", offset);
+  if (mark == RamMark::Hook) return no_place_for("records of RDMA", offset);
   return mark == RamMark::EndOfSlice ? out_.ram_mark(mark) : ok();
 }
 
@@ -160,7 +161,7 @@ Status MappedRamSink::on_command(const Command& command) {
     default:
       break;
   }
-  Error error = unsupported(fmt::format("the command {}", name_of(command.type)), command.offset);
+  Error error = no_place_for(fmt::format("the command {}", name_of(command.type)), command.offset);
   error.hint = "vmrestore FILE -o PLAIN makes a plain stream of a postcopy one";
   return error;
 }

@@ -6,9 +6,12 @@
 #include <atomic>
 #include <thread>
 
+#include <vmstream/libvirt.h>
+#include <vmstream/restore.h>
 #include "guest/libvirt/domain_xml.h"
 #include "guest/libvirt/dump_source.h"
 #include "support/catch.h"
+#include "support/temp_dir.h"
 
 namespace vmstream {
 namespace {
@@ -201,4 +204,15 @@ TEST_CASE("a domain's address is a name with a connection or without", "[guest][
 }
 
 }  // namespace
+TEST_CASE("a folder without room for the save image is seen beforehand", "[libvirt]") {
+  testing::TempDir folder;
+  auto plain = make_memory_source({});
+  DomainPlan plan{.xml = "<domain/>", .folder = folder.path(), .stream_bytes = uint64_t{1} << 62};
+  auto refused = restore_domain(*plain, plan, {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errc::Environment);
+  CHECK(refused.error().message.find("free") != std::string::npos);
+  CHECK(refused.error().hint.find("--to libvirt") != std::string::npos);
+}
+
 }  // namespace vmstream

@@ -119,6 +119,27 @@ TEST_CASE("a stream without an END, as of a background snapshot, gets none", "[c
   CHECK(memory_of(*bytes) == memory_of(stream.bytes()));
 }
 
+TEST_CASE("a stream with too many records for a table is put into order all the same",
+          "[compact]") {
+  auto stream = live_save();
+  auto plain = make_random_memory(stream.bytes());
+  auto index = index_of(stream.bytes());
+  index.records.reset();
+  auto source = make_compact_source(*plain, std::move(index));
+  REQUIRE(source);
+  auto bytes = testing::read_all(**source, 1 << 16);
+  REQUIRE(bytes);
+  CHECK(*bytes == *compact(stream.bytes()));
+}
+
+TEST_CASE("flaws that a QEMU is known to write are no reason to refuse", "[compact]") {
+  auto stream = live_save();
+  auto plain = make_random_memory(stream.bytes());
+  auto index = index_of(stream.bytes());
+  index.facts.problems = 1;
+  CHECK(make_compact_source(*plain, std::move(index)));
+}
+
 TEST_CASE("streams whose pages have an order of their own are refused", "[compact]") {
   SECTION("postcopy") {
     StreamBuilder stream = begin();

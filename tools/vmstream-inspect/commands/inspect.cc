@@ -73,8 +73,8 @@ vmstream::StreamSummary summarise(vmstream::SummaryCollector& collector,
 
 // Answers from the two ends of a large stream, where nothing in them is wrong.
 bool answered_by_ends(Session& session, const InspectOptions& options, StateFile& file) {
-  // A full scan of less is over before anybody notices.
-  constexpr uint64_t kWorthSkippingBytes = 64u << 20;
+  // A full scan of less is over before anybody notices, even if nearly all of it are zero pages.
+  constexpr uint64_t kWorthSkippingBytes = 16u << 20;
   if (options.full_scan || options.digest) return false;
   vmstream::RandomSource* plain = by_position(file);
   if (!plain || plain->length() < kWorthSkippingBytes) return false;

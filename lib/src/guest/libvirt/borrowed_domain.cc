@@ -7,6 +7,7 @@
 #include <functional>
 
 #include <vmstream/text.h>
+#include "guest/libvirt/domain_xml.h"
 #include "io/wait.h"
 #include "pipeline/call_apart.h"
 
@@ -94,8 +95,10 @@ Result<std::vector<std::string>> BorrowedDomain::disks(const WaitLimits& limits)
 }
 
 Result<std::string> BorrowedDomain::description(bool with_secrets, const WaitLimits& limits) const {
-  return ask<std::string>(
+  auto xml = ask<std::string>(
       [domain = domain_, with_secrets] { return domain->description(with_secrets); }, limits);
+  if (!xml || with_secrets) return xml;
+  return without_passwords(*xml);
 }
 
 Result<DomainJob> BorrowedDomain::finished_job(const WaitLimits& limits) const {

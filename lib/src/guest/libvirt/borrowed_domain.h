@@ -28,6 +28,7 @@ class BorrowedDomain {
   /// Whether libvirt has something under way with it, which a dump would wait for.
   Status check_idle(const WaitLimits& limits) const;
   Result<std::vector<std::string>> disks(const WaitLimits& limits) const;
+  /// As a save image has it; without `with_secrets` passwords are replaced by empty ones.
   Result<std::string> description(bool with_secrets, const WaitLimits& limits) const;
   Result<DomainJob> finished_job(const WaitLimits& limits) const;
 

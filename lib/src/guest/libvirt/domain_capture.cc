@@ -125,7 +125,7 @@ class DomainCapture final : public GuestCapture::State {
 Status DomainCapture::look() {
   auto xml = borrowed_.description(options_.with_secrets, options_.limits);
   if (!xml) return xml.error();
-  description_ = options_.with_secrets ? std::move(*xml) : without_passwords(*xml);
+  description_ = std::move(*xml);
   choose_mode();
   if (!options_.output) return ok();
   auto disks = borrowed_.disks(options_.limits);

@@ -3,6 +3,7 @@
 // is whole.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -83,6 +84,21 @@ class PrivateImage {
   UniqueFd file_;
 };
 
+// Whoever else writes there may still take it meanwhile.
+Status check_room(const DomainPlan& plan) {
+  struct statvfs system {};
+  if (!plan.stream_bytes || ::statvfs(plan.folder.c_str(), &system) != 0) return ok();
+  uint64_t room = uint64_t{system.f_bavail} * system.f_frsize;
+  if (room >= *plan.stream_bytes) return ok();
+  return Error{.code = Errc::Environment,
+               .message = fmt::format(
+                   "{} has {} free, the save image that libvirt is given takes {}",
+                   escape(plan.folder), format_size(room), format_size(*plan.stream_bytes)),
+               .hint =
+                   "make room there, or write the image elsewhere: vmrestore FILE --to libvirt "
+                   "-o IMAGE, then virsh restore IMAGE"};
+}
+
 RestoredState restored_state(const RestoreOptions& options) {
   switch (options.run_state) {
     case RunState::Running:
@@ -130,6 +146,7 @@ Status load(const DomainPlan& plan, const std::string& path, RestoredState state
 Result<RestoreSummary> restore_domain(ByteSource& plain, const DomainPlan& plan,
                                       const RestoreOptions& options, RestoreObserver* observer) {
   auto begun = Clock::now();
+  if (auto room = check_room(plan); !room) return room.error();
   auto image = PrivateImage::create(plan);
   if (!image) return image.error();
   LibvirtFront front{.xml = plan.xml};

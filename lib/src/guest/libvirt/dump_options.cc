@@ -23,7 +23,9 @@ Status check_dump_options(const CaptureOptions& options) {
   if (options.disk_folder) {
     return unsupported(
         "libvirt takes snapshots of disks only together with a save image of its own",
-        "virsh snapshot-create-as DOMAIN --live --memspec FILE is its way");
+        "virsh snapshot-create-as DOMAIN NAME --live --memspec FILE,snapshot=external saves both "
+        "at "
+        "one moment; vmdump --from FILE packs the image");
   }
   if (options.mapped_ram) {
     return unsupported("libvirt's dump has no places for pages", "--to mapped-ram converts a file");
