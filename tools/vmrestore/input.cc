@@ -158,6 +158,10 @@ Result<LazyFile> Input::open_lazily(Session& session, vmstream::IndexingObserver
   auto file = file_.again();
   if (!file) return file.error();
   vmstream::LazyFileOptions lazy{.observer = std::move(observer)};
+  if (options_.check) {
+    lazy.wanted_by = "--check";
+    lazy.takes_postcopy = true;
+  }
   if (is_wanted_proved()) {
     lazy.judge = [&](ByteSource& stream) { return verify_for_index(session, stream); };
   }
