@@ -135,7 +135,8 @@ Result<MemoryView> MappedRun::open_memory() {
 
 Result<MappedCommand> MappedRun::complete(const MemoryView& view) const {
   return vmstream::complete_command(
-      options.qemu, file.index(), [&view](std::string_view block) { return view.path_of(block); });
+      options.qemu, file.index(), [&view](std::string_view block) { return view.path_of(block); },
+      limits);
 }
 
 uint64_t MappedRun::mapped_bytes(const MappedCommand& command) const {
@@ -204,11 +205,14 @@ ExitStatus MappedRun::run() {
 }
 
 // The command with names in place of the files that do not exist yet.
-ExitStatus print_command(const Options& options, Session& session, const LazyFile& file) {
+ExitStatus print_command(const Options& options, Session& session, const LazyFile& file,
+                         const vmstream::WaitLimits& limits) {
   auto command = vmstream::complete_command(
-      options.qemu, file.index(), [](std::string_view block) -> std::optional<std::string> {
+      options.qemu, file.index(),
+      [](std::string_view block) -> std::optional<std::string> {
         return "VIEW/" + std::string(block);
-      });
+      },
+      limits);
   if (!command) return session.fail(options.qemu[0], command.error());
   std::string line;
   for (const std::string& word : command->argv) line += vmstream::quote_for_shell(word) + " ";
@@ -235,7 +239,7 @@ ExitStatus restore_mapped(const Options& options, Session& session) {
   if (!file) return session.fail(input_name(options), file.error());
   auto sound = check_containers(session, input_name(options), file->containers());
   if (!sound) return session.fail(input_name(options), sound.error());
-  if (options.explain) return print_command(options, session, *file);
+  if (options.explain) return print_command(options, session, *file, limits);
   MappedRun run{options, session, limits, std::move(*claim), std::move(*file), *input};
   return run.run();
 }

@@ -26,10 +26,11 @@ struct MappedCommand {
   std::vector<std::string> blocks;  ///< that it maps, not escaped: their pages are not loaded
 };
 
-/// Completes `argv` so that the blocks of guest memory are private mappings of files.
+/// Asks the program for its version and completes `argv` so that the blocks of guest memory are private mappings of files.
 /// Errc::Unsupported, with the reason, for a guest or a QEMU whose memory cannot be such.
 Result<MappedCommand> complete_command(const std::vector<std::string>& argv,
-                                       const StateIndex& index, const PathOfBlock& path_of);
+                                       const StateIndex& index, const PathOfBlock& path_of,
+                                       const WaitLimits& limits = {});
 
 /// Feeds a QEMU that was started by MappedCommand::argv, as restore_guest() does, with all of the
 /// stream but the pages of `blocks`. Nothing is checked of what is not read: that is the business
