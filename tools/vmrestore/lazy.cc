@@ -30,9 +30,9 @@ using vmtools::ExitStatus;
 using vmtools::Session;
 
 // Shows what the restore tells.
-class Observer final : public vmstream::LazyObserver {
+class LazyTeller final : public vmstream::LazyObserver {
  public:
-  Observer(Session& session, std::string subject, InputClaim& claim)
+  LazyTeller(Session& session, std::string subject, InputClaim& claim)
       : session_(session),
         subject_(std::move(subject)),
         progress_(session, "lazy restore"),
@@ -85,10 +85,10 @@ struct LazyRun {
   ExitStatus run_with_monitor();
   ExitStatus run_with_new_qemu();
   ExitStatus restore(QmpClient& qmp);
-  ExitStatus report(Observer& observer, const LazySummary& summary);
+  ExitStatus report(LazyTeller& observer, const LazySummary& summary);
 };
 
-ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
+ExitStatus LazyRun::report(LazyTeller& observer, const LazySummary& summary) {
   restored = true;
   session.set_guest(kRestored);
   observer.enter("done");
@@ -105,7 +105,7 @@ ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
 }
 
 ExitStatus LazyRun::restore(QmpClient& qmp) {
-  Observer observer(session, name(), claim);
+  LazyTeller observer(session, name(), claim);
   LazyOptions how{.run_state = wanted_run_state(options, file.containers()),
                   .push = options.prefetch != Prefetch::None,
                   .early = working_set.early(),
