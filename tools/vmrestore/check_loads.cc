@@ -9,6 +9,7 @@
 #include <vmstream/text.h>
 #include "common/json_text.h"
 #include "vmrestore/claim.h"
+#include "vmrestore/indexing.h"
 #include "vmrestore/input.h"
 #include "vmrestore/report.h"
 #include "vmrestore/restore.h"
@@ -143,7 +144,7 @@ ExitStatus check_loads(const Options& options, Session& session) {
   auto input = Input::open(options, *claim, std::move(*how), limits);
   if (!input) return session.fail(input_name(options), input.error());
   input->tell_of_image(session);
-  auto file = input->open_lazily(session, {});
+  auto file = input->open_lazily(session, indexing_observer(session, input_name(options)));
   if (!file) return session.fail(input_name(options), file.error());
   auto sound = check_containers(session, input_name(options), file->containers());
   if (!sound) return session.fail(input_name(options), sound.error());

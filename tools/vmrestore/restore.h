@@ -19,4 +19,7 @@ vmtools::ExitStatus restore_lazy(const Options& options, vmtools::Session& sessi
 /// options have been checked.
 vmtools::ExitStatus check_loads(const Options& options, vmtools::Session& session);
 
+/// Restores in which the guest's memory is mapped: --map. The options have been checked.
+vmtools::ExitStatus restore_mapped(const Options& options, vmtools::Session& session);
+
 }  // namespace vmrestore

@@ -95,8 +95,9 @@ void on_open(fuse_req_t request, fuse_ino_t /*number*/, fuse_file_info* handle) 
     fuse_reply_err(request, EROFS);
     return;
   }
+  Served& served = served_by(request);  // the request is gone with its reply
   handle->keep_cache = 1;
-  if (fuse_reply_open(request, handle) == 0) served_by(request).count(true);
+  if (fuse_reply_open(request, handle) == 0) served.count(true);
 }
 
 void on_release(fuse_req_t request, fuse_ino_t /*number*/, fuse_file_info* /*handle*/) {
@@ -213,7 +214,10 @@ Status PageFiles::State::mount() {
   return no_fuse("cannot be mounted; without root's rights this takes fusermount3");
 }
 
+// Once a question about a close was not understood, the kernel asks no more of them. Else a process
+// that is killed while it serves its own files would wait for its own answer for ever.
 Status PageFiles::State::open_files() {
+  open_file(folder->place(), 0).reset();
   for (size_t file = 0; file < served.setup.lengths.size(); ++file) {
     UniqueFd opened = open_file(folder->place(), file);
     if (!opened.is_open()) return no_fuse(system_error("open a file of its own", errno).message);
