@@ -8,6 +8,7 @@
 #include <vmstream/memory_view.h>
 #include <vmstream/text.h>
 #include "common/json_text.h"
+#include "common/output.h"
 #include "vmrestore/claim.h"
 #include "vmrestore/indexing.h"
 #include "vmrestore/input.h"
@@ -129,8 +130,12 @@ ExitStatus Check::run() {
     json["programs"].push_back(json_of(*asked));
     std::ranges::move(lines_of(input_name(options), *asked), std::back_inserter(lines));
   }
-  auto told = session.report(json, lines, "the check is done");
-  return told == ExitStatus::Done ? status : told;
+  if (options.common.json) {
+    vmtools::print_json(json);
+  } else {
+    vmtools::print(text_of(lines));
+  }
+  return status;
 }
 
 }  // namespace

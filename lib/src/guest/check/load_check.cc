@@ -76,6 +76,12 @@ std::vector<RamBlock> blocks_of(const StateIndex& index) {
   return blocks;
 }
 
+Error own_incoming() {
+  return Error{.code = Errc::Usage,
+               .message = "the command for QEMU has an -incoming of its own",
+               .hint = "leave it out: it is added"};
+}
+
 Result<CheckCommand> make_command(const LazyFile& file, const LoadCheckOptions& options,
                                   const WaitLimits& limits) {
   if (options.argv.empty()) return Error{Errc::Usage, "no command for QEMU"};
@@ -83,6 +89,9 @@ Result<CheckCommand> make_command(const LazyFile& file, const LoadCheckOptions& 
   if (!program) return program.error();
   auto given = read_qemu_options(options.argv);
   if (!given) return given.error();
+  for (const QemuOption& option : *given) {
+    if (option.is("incoming")) return own_incoming();
+  }
   auto harmless = make_harmless(*given);
   if (!harmless) return harmless.error();
   auto release = query_release(*program, limits);
