@@ -63,9 +63,9 @@ TEST_CASE("backends lead nowhere", "[harmless]") {
 
 TEST_CASE("disks are empty ones of the same size", "[harmless]") {
   testing::TempDir folder;
-  std::string raw = folder.path("a,b.raw");
+  std::string raw = folder / "a,b.raw";
   std::ofstream(raw) << std::string(1000, 'x');
-  std::string doubled = folder.path("a,,b.raw");
+  std::string doubled = folder / "a,,b.raw";
   CHECK(words_of({"-drive", "if=virtio,format=raw,file=" + doubled + ",cache=none"}) ==
         Words{"-drive", "if=virtio,driver=null-co,size=1024,read-zeroes=on"});
   CHECK(words_of({"-cdrom", raw}) ==
