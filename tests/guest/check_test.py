@@ -27,8 +27,8 @@ class Checks(ToolTest):
         super().setUp()
         (self.folder / "disk.raw").write_bytes(os.urandom(1 << 20))
 
-    def start(self, *arguments):
-        process = subprocess.Popen([QEMU, *arguments, "-display", "none", "-qmp", "unix:source.qmp,server=on,wait=off"],
+    def start(self, *arguments, before=()):
+        process = subprocess.Popen([*before, QEMU, *arguments, "-display", "none", "-qmp", "unix:source.qmp,server=on,wait=off"],
                                    cwd=self.folder, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
@@ -117,6 +117,21 @@ class Harm(Checks):
             content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
             facts[path.name] = (path.lstat().st_ino, content)
         return facts
+
+    def test_a_tap_becomes_one_of_its_own(self):
+        alone = ["unshare", "--net", "--"]
+        can_have = os.access("/dev/net/tun", os.R_OK | os.W_OK) and subprocess.run([*alone, "true"], check=False).returncode == 0
+        if not can_have:
+            self.skipTest("no taps in network namespaces for this user")
+        line = "-M pc -m 32 -nodefaults -device virtio-net-pci,netdev=n -netdev tap,id=n,ifname=source0,script=no,downscript=no"
+        self.start(*shlex.split(line), "-S", before=alone)
+        self.assert_status(0, self.run_tool("vmdump", "--qmp", "source.qmp", "-o", "guest.zst"))
+        self.assert_status(6, self.check(line.replace("tap,id=n,ifname=source0,script=no,downscript=no", "user,id=n")))
+        before = sorted(os.listdir("/sys/class/net"))
+        answer = self.check(line, "--json")
+        self.assert_status(0, answer)
+        self.assertEqual([], json.loads(answer.stdout)["programs"][0]["not_checked"])
+        self.assertEqual(before, sorted(os.listdir("/sys/class/net")))
 
     def test_what_is_not_known_to_be_harmless_is_refused(self):
         self.save()

@@ -56,7 +56,15 @@ TEST_CASE("backends lead nowhere", "[harmless]") {
   auto made = harmless({"-netdev", "tap,id=n,script=/etc/up"});
   REQUIRE(made);
   CHECK(made->options[0].value == "type=user,id=n");
-  REQUIRE(made->not_checked.size() == 1);
+  CHECK(made->not_checked.size() == 1);
+  CHECK(made->lacks_tap);
+  auto options = read_qemu_options({"qemu", "-netdev", "tap,id=n,script=/etc/up,queues=2,fds=3:4"});
+  REQUIRE(options);
+  CHECK(wants_tap(*options));
+  made = make_harmless(*options, true);
+  REQUIRE(made);
+  CHECK(made->options[0].value == "type=tap,id=n,ifname=check0,script=no,downscript=no,queues=2");
+  CHECK_FALSE(made->lacks_tap);
   CHECK(words_of({"-netdev", "user,id=n,hostfwd=tcp::22-:22"}) ==
         Words{"-netdev", "type=user,id=n"});
 }

@@ -15,6 +15,7 @@
 #include <vmstream/text.h>
 #include "base/unique_fd.h"
 #include "guest/check/harmless_command.h"
+#include "guest/check/own_network.h"
 #include "guest/lazy/lazy_reader.h"
 #include "guest/mapped/memory_arguments.h"
 #include "guest/monitor/query.h"
@@ -68,6 +69,7 @@ struct CheckCommand {
   std::vector<std::string> mapped;
   std::vector<std::string> not_checked;
   QemuRelease release;
+  bool lacks_tap = false;
 };
 
 std::vector<RamBlock> blocks_of(const StateIndex& index) {
@@ -92,7 +94,8 @@ Result<CheckCommand> make_command(const LazyFile& file, const LoadCheckOptions& 
   for (const QemuOption& option : *given) {
     if (option.is("incoming")) return own_incoming();
   }
-  auto harmless = make_harmless(*given);
+  auto alone = wants_tap(*given) ? words_for_own_network(limits) : std::nullopt;
+  auto harmless = make_harmless(*given, alone.has_value());
   if (!harmless) return harmless.error();
   auto release = query_release(*program, limits);
   if (!release) return release.error();
@@ -106,7 +109,9 @@ Result<CheckCommand> make_command(const LazyFile& file, const LoadCheckOptions& 
   CheckCommand command{.argv = to_words(*program, memory->options),
                        .mapped = std::move(memory->mapped),
                        .not_checked = std::move(harmless->not_checked),
-                       .release = *release};
+                       .release = *release,
+                       .lacks_tap = harmless->lacks_tap};
+  if (alone) command.argv.insert(command.argv.begin(), alone->begin(), alone->end());
   for (std::string& words : memory->without) command.not_checked.push_back(std::move(words));
   return command;
 }
@@ -143,6 +148,24 @@ bool says_all_taken(const std::vector<std::string>& lines) {
                              [](const std::string& line) { return line.ends_with(kAllTaken); });
 }
 
+// Whether a refusal may come from the network that stands in for a tap.
+bool may_miss_tap(const std::vector<std::string>& lines) {
+  return std::ranges::any_of(lines, [](const std::string& line) {
+    return line.find("virtio-net") != std::string::npos ||
+           line.find("vnet_hdr") != std::string::npos ||
+           line.find("Features 0x") != std::string::npos;
+  });
+}
+
+Error not_without_tap(const std::vector<std::string>& lines) {
+  Error error{
+      .code = Errc::Unsupported,
+      .message = "cannot be told here: virtio-net has no tap in this check, and was refused",
+      .hint = "check as a user who may open /dev/net/tun and make network namespaces"};
+  for (const std::string& line : lines) error.message += "; " + line;
+  return error;
+}
+
 }  // namespace
 
 Result<LoadAnswer> check_load(const LazyFile& file, const LoadCheckOptions& options) {
@@ -171,6 +194,9 @@ Result<LoadAnswer> check_load(const LazyFile& file, const LoadCheckOptions& opti
                     .mapped = std::move(command->mapped),
                     .seconds = std::chrono::duration<double>(Clock::now() - start).count()};
   answer.loads = says_all_taken(answer.words);
+  if (!answer.loads && command->lacks_tap && may_miss_tap(answer.words)) {
+    return not_without_tap(answer.words);
+  }
   if (answer.loads) answer.words.clear();
   return answer;
 }
