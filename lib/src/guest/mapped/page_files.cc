@@ -170,6 +170,7 @@ void PageFiles::State::on_read(fuse_req_t request, fuse_ino_t number, size_t len
   asked.file = number - kFirstFile;
   asked.offset = static_cast<uint64_t>(offset);
   asked.length = length;
+  asked.asker = fuse_req_ctx(request)->pid;
   asked.request_ = request;
   served_by(request).setup.on_request(asked);
 }
