@@ -170,8 +170,8 @@ ExitStatus MappedRun::load(MemoryView& view, const MappedCommand& command,
   Observer observer(session, name(), claim);
   auto before = view.counts(limits);
   if (!before) return fail(before.error(), observer, watch);
-  auto summary = vmstream::restore_mapped(file, command.blocks, qemu.qmp(), guest_options(within),
-                                          &observer);
+  auto summary =
+      vmstream::restore_mapped(file, command.blocks, qemu.qmp(), guest_options(within), &observer);
   watch.look();
   if (!summary || watch.error()) {
     return fail(summary ? *watch.error() : summary.error(), observer, watch);
@@ -217,10 +217,10 @@ ExitStatus print_command(const Options& options, Session& session, const LazyFil
   if (!command) return session.fail(options.qemu[0], command.error());
   std::string line;
   for (const std::string& word : command->argv) line += vmstream::quote_for_shell(word) + " ";
-  vmtools::print(fmt::format(
-      "# the RAM blocks of {} as files of {}; all else is loaded:\n{}-incoming defer\n",
-      vmstream::escape(input_name(options)),
-      options.map->empty() ? "a FUSE view" : "a sealed copy in memory", line));
+  vmtools::print(
+      fmt::format("# the RAM blocks of {} as files of {}; all else is loaded:\n{}-incoming defer\n",
+                  vmstream::escape(input_name(options)),
+                  options.map->empty() ? "a FUSE view" : "a sealed copy in memory", line));
   return ExitStatus::Done;
 }
 

@@ -21,9 +21,9 @@ namespace vmrestore {
 /// What a guest was given without loading it.
 struct MappedMemory {
   const vmstream::MemoryView& view;
-  uint64_t bytes = 0;          ///< of the blocks that are mapped
-  vmstream::ViewCounts before; ///< of the view, when the guest was about to be loaded
-  vmstream::ViewCounts after;  ///< when it was loaded
+  uint64_t bytes = 0;           ///< of the blocks that are mapped
+  vmstream::ViewCounts before;  ///< of the view, when the guest was about to be loaded
+  vmstream::ViewCounts after;   ///< when it was loaded
 };
 
 /// Where nobody can be told the rest.

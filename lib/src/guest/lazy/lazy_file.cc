@@ -15,8 +15,7 @@ namespace vmstream {
 namespace {
 
 constexpr uint32_t kRamVersion = 4;
-constexpr const char* kOrUnpack =
-    ", or unpack it first: vmstream-inspect extract stream FILE -o X";
+constexpr const char* kOrUnpack = ", or unpack it first: vmstream-inspect extract stream FILE -o X";
 
 // The way out is told by with_hint().
 Error unsupported(std::string message) {

@@ -61,8 +61,8 @@ UniqueFd find_view(const MeetingPlace& place) {
 // Not open where somebody else has the place.
 UniqueFd take_place(const MeetingPlace& place) {
   UniqueFd socket = make_socket();
-  bool taken = ::bind(socket.get(), place.get(), place.length) == 0 &&
-               ::listen(socket.get(), kBacklog) == 0;
+  bool taken =
+      ::bind(socket.get(), place.get(), place.length) == 0 && ::listen(socket.get(), kBacklog) == 0;
   return taken ? std::move(socket) : UniqueFd();
 }
 
@@ -122,8 +122,7 @@ Status MemoryView::State::start(const LazyFile& file, const MemoryViewOptions& o
     return system_error("socketpair", errno);
   }
   socket.reset(ends[0]);
-  auto started =
-      start_view_process(file, {.first = UniqueFd(ends[1]),
+  auto started = start_view_process(file, {.first = UniqueFd(ends[1]),
                                            .others_end = ends[0],
                                            .listener = std::move(listener),
                                            .threads = options.threads});

@@ -192,8 +192,8 @@ Status PageFiles::State::make_session() {
   calls.read = on_read;
   calls.write = on_write;
   calls.release = on_release;
-  auto options = fmt::format("-ofsname=vmstream,subtype=vmstream,noexec,max_read={}",
-                             kMostReadBytes);
+  auto options =
+      fmt::format("-ofsname=vmstream,subtype=vmstream,noexec,max_read={}", kMostReadBytes);
   std::string name = "vmstream";
   char* words[] = {name.data(), options.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(2, words);

@@ -41,9 +41,9 @@ class PageFiles {
   static bool are_available();
 
   struct Setup {
-    std::vector<uint64_t> lengths;                         ///< of the files
-    std::function<void(const PageRequest&)> on_request;    ///< on the serving thread
-    std::function<void(uint64_t handles)> on_use = {};     ///< likewise: how many opens are open
+    std::vector<uint64_t> lengths;                       ///< of the files
+    std::function<void(const PageRequest&)> on_request;  ///< on the serving thread
+    std::function<void(uint64_t handles)> on_use = {};   ///< likewise: how many opens are open
   };
   /// Mounts, opens each file once, detaches, and serves on a thread of its own from then on.
   static Result<PageFiles> mount(Setup setup);

@@ -80,8 +80,7 @@ Status ViewServer::open() {
 
 void ViewServer::welcome(const UniqueFd& client, bool others) {
   [[maybe_unused]] auto sent =
-      send_packet(client.get(), welcome_text(mark_, {::getpid(), others}),
-                                           files_->descriptors());
+      send_packet(client.get(), welcome_text(mark_, {::getpid(), others}), files_->descriptors());
   for (LostNote note : lost_so_far_) {
     note.is_old = true;
     [[maybe_unused]] auto told = send_packet(client.get(), lost_text(note));
