@@ -63,7 +63,7 @@ class MappedGuest(Guest):
         text = ""
         for line in iter(self.process.stdout.readline, b""):
             text += line.decode()
-            if line == b"}\n":
+            if line == b"}\n" and "vmstream.error" not in text:
                 return json.loads(text)
         raise AssertionError(self.process.stderr.read().decode())
 

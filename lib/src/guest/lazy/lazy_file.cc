@@ -124,4 +124,19 @@ Result<LazyReader> LazyFile::open_reader(size_t cache_bytes, WaitLimits limits) 
   return LazyReader{std::move(*file), *plain, std::move(*image)};
 }
 
+uint64_t count_absent(const LazyReader& reader) {
+  uint64_t pages = 0;
+  for (size_t block = 0; block < reader.image.blocks().size(); ++block) {
+    pages += reader.image.count_absent(block);
+  }
+  return pages;
+}
+
+std::string absence_words(uint64_t pages) {
+  return fmt::format(
+      "{} pages of RAM are absent by the file's index: they are zero in the guest; vmstream-inspect "
+      "verify tells whether that is so",
+      pages);
+}
+
 }  // namespace vmstream

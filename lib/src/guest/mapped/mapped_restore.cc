@@ -29,7 +29,11 @@ Result<RestoreSummary> restore_mapped(const LazyFile& file, const std::vector<st
   if (!reader) return reader.error();
   auto stream = make_pageless_source(reader->plain(), file.shared_index(), {.left_out = blocks});
   if (!stream) return stream.error();
-  return restore_guest(**stream, qmp, options, observer);
+  auto absent = count_absent(*reader);
+  if (observer && absent > 0) observer->on_warning(absence_words(absent));
+  RestoreOptions mapped = options;
+  mapped.guard.has_memory = true;
+  return restore_guest(**stream, qmp, mapped, observer);
 }
 
 }  // namespace vmstream
