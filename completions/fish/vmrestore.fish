@@ -23,6 +23,7 @@ complete -c vmrestore -l set-clock -d 'set the guest\'s clock once it runs'
 complete -c vmrestore -l agent -d 'socket of the guest agent' -r
 complete -c vmrestore -l timeout -d 'give up after this time' -x
 complete -c vmrestore -l explain -d 'print the commands, do nothing'
+complete -c vmrestore -l map -d 'map the file as the guest\'s memory'
 complete -c vmrestore -l lazy -d 'let the guest run before its memory is there'
 complete -c vmrestore -l resume-lazy -d 'go on with a lazy restore'
 complete -c vmrestore -l prefetch -d 'what is sent without being asked' -x -a 'none sequential working-set'

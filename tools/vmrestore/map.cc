@@ -201,6 +201,7 @@ ExitStatus MappedRun::run() {
   auto status = load(*view, *command, *qemu, watch);
   if (status != ExitStatus::Done) return status;
   auto ended = wait_for_qemu(session, *qemu, options.qemu[0], status, [&watch] { watch.look(); });
+  watch.look();  // what came before its end, and may be the reason
   return watch.error() ? vmtools::exit_status_of(watch.error()->code) : ended;
 }
 

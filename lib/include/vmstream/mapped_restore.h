@@ -26,8 +26,9 @@ struct MappedCommand {
   std::vector<std::string> blocks;  ///< that it maps, not escaped: their pages are not loaded
 };
 
-/// Asks the program for its version and completes `argv` so that the blocks of guest memory are private mappings of files.
-/// Errc::Unsupported, with the reason, for a guest or a QEMU whose memory cannot be such.
+/// Asks the program for its version and completes `argv` so that the blocks of guest memory are
+/// private mappings of files. Errc::Unsupported, with the reason, for a guest or a QEMU whose
+/// memory cannot be such.
 Result<MappedCommand> complete_command(const std::vector<std::string>& argv,
                                        const StateIndex& index, const PathOfBlock& path_of,
                                        const WaitLimits& limits = {});

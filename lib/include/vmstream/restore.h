@@ -74,6 +74,8 @@ struct GuardOptions {
   /// A stream that is whole but for its description, which no QEMU loads, is handed on without it.
   /// Not one without footers: there only the description tells where its devices end.
   bool accept_damaged_description = false;
+  /// The receiving QEMU has memory already, whose pages the stream may leave out.
+  bool has_memory = false;
 };
 
 /// Moves a plain stream into `sink` so that a cut or damaged one cannot become a running guest:

@@ -15,8 +15,7 @@ namespace vmstream {
 namespace {
 
 constexpr uint32_t kRamVersion = 4;
-constexpr const char* kOrUnpack =
-    ", or unpack it first: vmstream-inspect extract stream FILE -o X";
+constexpr const char* kOrUnpack = ", or unpack it first: vmstream-inspect extract stream FILE -o X";
 
 // The way out is told by with_hint().
 Error unsupported(std::string message) {
@@ -123,6 +122,21 @@ Result<LazyReader> LazyFile::open_reader(size_t cache_bytes, WaitLimits limits) 
   auto image = RamImage::make(**plain, index_);
   if (!image) return image.error();
   return LazyReader{std::move(*file), *plain, std::move(*image)};
+}
+
+uint64_t count_absent(const LazyReader& reader) {
+  uint64_t pages = 0;
+  for (size_t block = 0; block < reader.image.blocks().size(); ++block) {
+    pages += reader.image.count_absent(block);
+  }
+  return pages;
+}
+
+std::string absence_words(uint64_t pages) {
+  return fmt::format(
+      "{} pages of RAM are absent by the file's index: they are zero in the guest; vmstream-inspect "
+      "verify tells whether that is so",
+      pages);
 }
 
 }  // namespace vmstream

@@ -17,8 +17,7 @@ Result<MappedCommand> complete_command(const std::vector<std::string>& argv,
   if (!release) return release.error();
   std::vector<RamBlock> blocks;
   for (const IndexedBlock& entry : index.facts.blocks) blocks.push_back(entry.block);
-  auto completed =
-      complete_memory(std::move(*options), blocks, *release, path_of, MemoryUse::Run);
+  auto completed = complete_memory(std::move(*options), blocks, *release, path_of, MemoryUse::Run);
   if (!completed) return completed.error();
   return MappedCommand{to_words(argv[0], completed->options), std::move(completed->mapped)};
 }
@@ -28,10 +27,13 @@ Result<RestoreSummary> restore_mapped(const LazyFile& file, const std::vector<st
                                       RestoreObserver* observer) {
   auto reader = file.open_reader(LazyCache::kSequential, options.limits);
   if (!reader) return reader.error();
-  auto stream =
-      make_pageless_source(reader->plain(), file.shared_index(), {.left_out = blocks});
+  auto stream = make_pageless_source(reader->plain(), file.shared_index(), {.left_out = blocks});
   if (!stream) return stream.error();
-  return restore_guest(**stream, qmp, options, observer);
+  auto absent = count_absent(*reader);
+  if (observer && absent > 0) observer->on_warning(absence_words(absent));
+  RestoreOptions mapped = options;
+  mapped.guard.has_memory = true;
+  return restore_guest(**stream, qmp, mapped, observer);
 }
 
 }  // namespace vmstream

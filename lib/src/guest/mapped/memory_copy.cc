@@ -40,8 +40,7 @@ Result<UniqueFd> make_memory(uint64_t length) {
 
 Status write_at(const UniqueFd& memory, uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    ssize_t count =
-        ::pwrite(memory.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    ssize_t count = ::pwrite(memory.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return system_error("memory for a copy", errno);
     bytes = bytes.subspan(static_cast<size_t>(count));

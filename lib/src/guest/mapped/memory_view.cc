@@ -61,8 +61,8 @@ UniqueFd find_view(const MeetingPlace& place) {
 // Not open where somebody else has the place.
 UniqueFd take_place(const MeetingPlace& place) {
   UniqueFd socket = make_socket();
-  bool taken = ::bind(socket.get(), place.get(), place.length) == 0 &&
-               ::listen(socket.get(), kBacklog) == 0;
+  bool taken =
+      ::bind(socket.get(), place.get(), place.length) == 0 && ::listen(socket.get(), kBacklog) == 0;
   return taken ? std::move(socket) : UniqueFd();
 }
 
@@ -106,12 +106,12 @@ Status MemoryView::State::enter(const StateIndex& index, const WaitLimits& limit
   auto packet = receive_packet(socket.get(), limits);
   if (!packet) return packet.error();
   if (packet->text.empty()) return Error{Errc::Environment, "the view ended before it began"};
-  auto others = parse_welcome(packet->text, mark_of(index));
-  if (!others) return others.error();
+  auto welcome = parse_welcome(packet->text, mark_of(index));
+  if (!welcome) return welcome.error();
   if (packet->files.size() != names.size()) return Error{Errc::Refused, "a view of other blocks"};
-  joined = *others;
+  joined = welcome->others;
+  server = welcome->pid;
   files = std::move(packet->files);
-  if (auto peer = get_unix_peer_process(socket.get()); peer && joined) server = *peer;
   return ok();
 }
 
@@ -122,10 +122,11 @@ Status MemoryView::State::start(const LazyFile& file, const MemoryViewOptions& o
     return system_error("socketpair", errno);
   }
   socket.reset(ends[0]);
-  auto started =
-      start_view_process(file, {UniqueFd(ends[1]), std::move(listener), options.threads});
+  auto started = start_view_process(file, {.first = UniqueFd(ends[1]),
+                                           .others_end = ends[0],
+                                           .listener = std::move(listener),
+                                           .threads = options.threads});
   if (!started) return started.error();
-  server = *started;
   return enter(file.index(), options.limits);
 }
 

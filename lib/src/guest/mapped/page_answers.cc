@@ -75,7 +75,7 @@ void PageAnswers::answer(LazyReader& reader, const PageRequest& request) {
 
 void PageAnswers::leave_out(const PageRequest& request, const Error& error, size_t page_size) {
   if (request.length > std::max(host_page(), page_size)) return request.refuse();
-  lost_.put({request.file, request.offset, error});
+  lost_.put({request, error});
 }
 
 }  // namespace vmstream

@@ -16,10 +16,9 @@
 
 namespace vmstream {
 
-/// Bytes that the file does not give, as a thread has found them.
+/// A question for bytes that the file does not give. It has not been answered.
 struct LostBytes {
-  size_t block = 0;     ///< of the index
-  uint64_t offset = 0;  ///< in the block
+  PageRequest request;
   Error error;
 };
 
@@ -27,7 +26,7 @@ struct LostBytes {
 /// them: blocks of a compressed file that it has decoded for one question serve the next.
 ///
 /// A question that runs into damage is refused, so that the kernel asks for its pages one by one,
-/// as guests need them. One for a single page is noted and never answered.
+/// as guests need them. One for a single page is handed over unanswered.
 class PageAnswers {
  public:
   /// File `n` of a view is block `n` of the index.

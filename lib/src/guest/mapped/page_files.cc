@@ -170,6 +170,7 @@ void PageFiles::State::on_read(fuse_req_t request, fuse_ino_t number, size_t len
   asked.file = number - kFirstFile;
   asked.offset = static_cast<uint64_t>(offset);
   asked.length = length;
+  asked.asker = fuse_req_ctx(request)->pid;
   asked.request_ = request;
   served_by(request).setup.on_request(asked);
 }
@@ -191,8 +192,8 @@ Status PageFiles::State::make_session() {
   calls.read = on_read;
   calls.write = on_write;
   calls.release = on_release;
-  auto options = fmt::format("-ofsname=vmstream,subtype=vmstream,noexec,max_read={}",
-                             kMostReadBytes);
+  auto options =
+      fmt::format("-ofsname=vmstream,subtype=vmstream,noexec,max_read={}", kMostReadBytes);
   std::string name = "vmstream";
   char* words[] = {name.data(), options.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(2, words);

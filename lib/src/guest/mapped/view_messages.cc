@@ -127,23 +127,29 @@ std::string mark_of(const StateIndex& index) {
   return digest.finish();
 }
 
-std::string welcome_text(const std::string& mark, bool others) {
-  return fmt::format("{}{} {}", kWelcome, mark, others ? 1 : 0);
+std::string welcome_text(const std::string& mark, const Welcome& welcome) {
+  return fmt::format("{}{} {} {}", kWelcome, mark, welcome.pid, welcome.others ? 1 : 0);
 }
 
 std::string failure_text(const Error& error) {
   return fmt::format("{}{}", kFailed, error_text(error));
 }
 
-Result<bool> parse_welcome(std::string_view text, const std::string& mark) {
+Result<Welcome> parse_welcome(std::string_view text, const std::string& mark) {
   bool good = true;
   if (text.starts_with(kFailed)) {
     Error error = take_error(text.substr(kFailed.size()), good);
     if (good) return error;
   }
-  if (text == welcome_text(mark, false)) return false;
-  if (text == welcome_text(mark, true)) return true;
-  return Error{Errc::Refused, "the view that answers is of another file"};
+  std::string expected = fmt::format("{}{} ", kWelcome, mark);
+  if (!text.starts_with(expected)) {
+    return Error{Errc::Refused, "the view that answers is of another file"};
+  }
+  text.remove_prefix(expected.size());
+  Welcome welcome;
+  welcome.pid = static_cast<int>(take_number(text, good));
+  welcome.others = take_number(text, good) != 0;
+  return welcome;
 }
 
 std::string lost_text(const LostNote& note) {

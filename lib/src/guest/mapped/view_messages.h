@@ -32,10 +32,14 @@ bool has_packet(int socket);
 std::string mark_of(const StateIndex& index);
 
 // First the view says one of the two.
-std::string welcome_text(const std::string& mark, bool others);
+struct Welcome {
+  int pid = 0;          ///< of the process that serves
+  bool others = false;  ///< whether somebody has the view already
+};
+std::string welcome_text(const std::string& mark, const Welcome& welcome);
 std::string failure_text(const Error& error);
-/// Whether others had the view before; or the failure; or Errc::Refused for another file's view.
-Result<bool> parse_welcome(std::string_view text, const std::string& mark);
+/// Or the failure; or Errc::Refused for another file's view.
+Result<Welcome> parse_welcome(std::string_view text, const std::string& mark);
 
 /// "lost 3 4096 0|1 kind file-offset text", the block by its number.
 struct LostNote {

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <vector>
 
+#include "guest/mapped/held_requests.h"
 #include "guest/mapped/page_answers.h"
 #include "guest/mapped/page_files.h"
 #include "guest/mapped/view_messages.h"
@@ -52,6 +53,7 @@ class ViewServer {
   std::vector<UniqueFd> clients_;
   uint64_t opens_ = 0;
   std::vector<LostNote> lost_so_far_;
+  HeldRequests held_;
   Mailbox<LostBytes> lost_;
   Mailbox<uint64_t> use_;
   std::unique_ptr<PageAnswers> answers_;
@@ -78,7 +80,7 @@ Status ViewServer::open() {
 
 void ViewServer::welcome(const UniqueFd& client, bool others) {
   [[maybe_unused]] auto sent =
-      send_packet(client.get(), welcome_text(mark_, others), files_->descriptors());
+      send_packet(client.get(), welcome_text(mark_, {::getpid(), others}), files_->descriptors());
   for (LostNote note : lost_so_far_) {
     note.is_old = true;
     [[maybe_unused]] auto told = send_packet(client.get(), lost_text(note));
@@ -105,7 +107,8 @@ void ViewServer::listen(UniqueFd& client) {
 
 void ViewServer::tell_lost() {
   for (LostBytes& found : lost_.take()) {
-    LostNote note{found.block, found.offset, false, std::move(found.error)};
+    held_.hold(found.request);
+    LostNote note{found.request.file, found.request.offset, false, std::move(found.error)};
     for (const UniqueFd& client : clients_) {
       [[maybe_unused]] auto told = send_packet(client.get(), lost_text(note));
     }
@@ -120,7 +123,9 @@ bool ViewServer::wait() {
                               {use_.descriptor(), POLLIN, 0}};
   size_t fixed = waiting.size();
   for (const UniqueFd& client : clients_) waiting.push_back({client.get(), POLLIN, 0});
-  if (::poll(waiting.data(), waiting.size(), -1) < 0) return errno == EINTR;
+  int patience = held_.empty() ? -1 : static_cast<int>(HeldRequests::kInterval.count());
+  if (::poll(waiting.data(), waiting.size(), patience) < 0) return errno == EINTR;
+  held_.let_the_killed_go();
   size_t known = clients_.size();
   if (waiting[0].revents != 0) accept();
   if (waiting[1].revents != 0) tell_lost();
@@ -184,6 +189,7 @@ Result<pid_t> start_view_process(const LazyFile& file, ViewProcess setup) {
   pid_t child = ::fork();
   if (child < 0) return system_error("fork", errno);
   if (child > 0) return child;
+  ::close(setup.others_end);
   leave_family();
   ViewServer(file, std::move(setup)).run();
   ::_exit(0);

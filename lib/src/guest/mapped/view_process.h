@@ -13,6 +13,7 @@ namespace vmstream {
 /// What the process is given.
 struct ViewProcess {
   UniqueFd first;     ///< its end of a connection to who starts it
+  int others_end;     ///< the other end, which is not for it
   UniqueFd listener;  ///< where others come; may be closed
   unsigned threads = 0;
 };
