@@ -39,9 +39,9 @@ packages_of() {
     build)
       echo "$(compiler_package)" make cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev \
         libcli11-dev zlib1g-dev libbz2-dev libzstd-dev liblzma-dev liblz4-dev liblzo2-dev libssl-dev \
-        libxxhash-dev libexpat1-dev libgpgme-dev libdeflate-dev libisal-dev libvirt-dev ;;
+        libxxhash-dev libexpat1-dev libgpgme-dev libdeflate-dev libisal-dev libvirt-dev libfuse3-dev ;;
     test)
-      echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 lzop pigz shellcheck mandoc socat openssl ;;
+      echo catch2 python3 gnupg gzip bzip2 lbzip2 zstd xz-utils lz4 lzop pigz shellcheck mandoc socat openssl fuse3 ;;
     qemu) echo qemu-system-x86 qemu-utils binutils libvirt-daemon-system libvirt-clients ;;
     bench) echo python3 gnupg gzip pigz zstd time ;;
     newer-qemu) ;; # nothing that is installed

@@ -95,6 +95,10 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
 
 void add_lazy(vmtools::CommandLine& line, Options& options) {
   line.group("Before the memory is there (with --qmp or --)");
+  line.text_or_none("--map", "copy", options.map,
+                    "map FILE as the guest's memory, which is read where the guest needs it, and "
+                    "shared by all guests of FILE; copy: out of a copy in memory, without FUSE "
+                    "(with --)");
   line.flag(
       "--lazy", options.lazy,
       "let the guest run at once; pages are sent when it asks for them, the others after these");
@@ -111,6 +115,18 @@ void add_lazy(vmtools::CommandLine& line, Options& options) {
             "keep in FILE which pages the guest asks for in its first seconds");
   line.rate("--max-bandwidth", options.max_bandwidth,
             "send pages that nobody asked for no faster than RATE, such as 100M/s (unlimited)");
+}
+
+void add_check(vmtools::CommandLine& line, Options& options) {
+  line.group("Before a restore (with --)");
+  line.flag(
+      "--check", options.check,
+      "ask COMMAND's QEMU whether it would load FILE: it gets everything but the memory, which "
+      "it sees mapped, never runs the guest, and touches nothing of the host; status 0: it "
+      "would, 6: it would not");
+  line.texts("--binary", "PROGRAM", options.binaries,
+             "ask PROGRAM in place of COMMAND's first word; may be given several times (with "
+             "--check)");
 }
 
 Status check_file(const Options& options) {
@@ -184,6 +200,31 @@ Status check_clock(const Options& options) {
   return vmstream::ok();
 }
 
+Status check_map(const Options& options) {
+  if (!options.map) return vmstream::ok();
+  if (!options.map->empty() && *options.map != "copy") {
+    return usage("--map=" + vmstream::escape(*options.map) + ": wanted --map or --map=copy");
+  }
+  if (!options.file || *options.file == "-") return usage("--map reads all over: it needs a FILE");
+  if (options.qemu.empty()) {
+    return Error{.code = Errc::Usage,
+                 .message = "--map needs -- and the command of QEMU",
+                 .hint = "a QEMU that runs already has its memory"};
+  }
+  if (options.lazy || options.resume_lazy) return usage("--map and --lazy exclude each other");
+  if (options.once) {
+    return usage("--map and --once exclude each other: the file is the guest's memory");
+  }
+  if (options.into) return usage("--map and --into exclude each other");
+  if (options.required_signer) {
+    return usage("--require-signature and --map exclude each other: a signed file is read whole");
+  }
+  if (options.accept_damaged_description) {
+    return usage("--accept-damaged-description does not go with --map");
+  }
+  return vmstream::ok();
+}
+
 Status check_lazy(const Options& options) {
   bool lazy = options.lazy || options.resume_lazy;
   if (!lazy) {
@@ -211,6 +252,30 @@ Status check_lazy(const Options& options) {
   return vmstream::ok();
 }
 
+// What a restore does to a guest or its file, and a check does not.
+Status check_loading(const Options& options) {
+  if (!options.check) {
+    return options.binaries.empty() ? vmstream::ok() : usage("--binary needs --check");
+  }
+  if (options.qemu.empty()) return usage("--check asks a QEMU: it needs -- and its command");
+  if (!options.file || *options.file == "-") {
+    return usage("--check reads all over: it needs a FILE");
+  }
+  if (options.multifd) return usage("--check and --multifd exclude each other");
+  bool is_restore = options.lazy || options.map || options.resume_lazy || options.once ||
+                    options.into || options.set_clock || options.write_disks || options.force ||
+                    options.explain || options.run_state != RunState::AsSaved;
+  if (is_restore) {
+    return usage(
+        "--check restores nothing: --lazy, --map, --once, --into, --set-clock, --write-disks, "
+        "--force, --explain, --cont and --paused do not go with it");
+  }
+  if (options.required_signer || options.accept_damaged_description) {
+    return usage("--require-signature and --accept-damaged-description do not go with --check");
+  }
+  return vmstream::ok();
+}
+
 }  // namespace
 
 vmtools::ToolText tool_text() {
@@ -221,6 +286,7 @@ vmtools::ToolText tool_text() {
               "vmrestore -o PLAIN FILE [OPTIONS]\n"
               "vmrestore --qmp ADDRESS FILE [OPTIONS]\n"
               "vmrestore FILE [OPTIONS] -- qemu-system-x86_64 ARGS...\n"
+              "vmrestore --check FILE -- qemu-system-x86_64 ARGS...\n"
               "vmrestore --libvirt[=URI] FILE [OPTIONS]\n"
               "vmrestore --exec COMMAND [OPTIONS]",
           .examples =
@@ -228,6 +294,8 @@ vmtools::ToolText tool_text() {
               "vmrestore --qmp /run/guest.qmp --cont guest.zst\n"
               "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
               "vmrestore --lazy guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
+              "vmrestore --check guest.zst -- qemu-system-x86_64 -m 2G disk.qcow2\n"
+              "vmrestore --map guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
               "vmrestore --libvirt=qemu:///system --cont web.zst\n"
               "vmrestore guest.zst --into d.qcow2#old -- qemu-system-x86_64 -m 2G d.qcow2\n"
               "vmrestore --exec 'ssh host cat guest.zst' -o guest.qevm"};
@@ -238,6 +306,7 @@ void add_options(vmtools::CommandLine& line, Options& options) {
   add_target(line, options);
   add_guest(line, options);
   add_lazy(line, options);
+  add_check(line, options);
   vmtools::add_common_options(line, options.common);
 }
 
@@ -254,6 +323,8 @@ Status check(const Options& options) {
   if (auto target = check_target(options); !target) return target;
   if (auto into = check_into(options); !into) return into;
   if (auto clock = check_clock(options); !clock) return clock;
+  if (auto loading = check_loading(options); !loading) return loading;
+  if (auto map = check_map(options); !map) return map;
   return check_lazy(options);
 }
 

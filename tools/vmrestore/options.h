@@ -54,11 +54,16 @@ struct Options {
 
   std::optional<std::string> into;  ///< IMAGE#NAME that the loaded guest is saved in
 
+  std::optional<std::string> map;  ///< memory is mapped: "" through a view, or "copy"
+
   bool lazy = false;         ///< the guest runs before its memory is there
   bool resume_lazy = false;  ///< go on with such a restore that broke off
   std::optional<Prefetch> prefetch;
   std::optional<std::string> working_set;  ///< file of the pages that are asked for first
   std::optional<uint64_t> max_bandwidth;   ///< of pages that nobody asked for
+
+  bool check = false;                 ///< ask QEMU whether it would load FILE, restore nothing
+  std::vector<std::string> binaries;  ///< that are asked in place of the first word of `qemu`
 
   /// Whether there is a guest to come back, behind whatever monitor.
   bool has_guest() const { return qmp || !qemu.empty() || libvirt; }

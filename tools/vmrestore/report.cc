@@ -101,6 +101,29 @@ ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile&
   return json;
 }
 
+std::string mapped_summary_line(const Options& options, const RestoreSummary& summary,
+                                const MappedMemory& memory) {
+  return fmt::format("{}: guest is {} after {:.3f} s, {} of its memory are mapped{}",
+                     vmstream::escape(input_name(options)), vmstream::escape(summary.run_state),
+                     summary.total_seconds, vmstream::format_size(memory.bytes),
+                     memory.view.is_copy() ? " from a copy" : "");
+}
+
+ordered_json mapped_summary_json(const Options& options, const vmstream::LazyFile& file,
+                                 const RestoreSummary& summary, const MappedMemory& memory,
+                                 bool clock_set) {
+  auto json = summary_json(options, file.containers(), summary, clock_set);
+  const auto& view = memory.view;
+  json["map"] = {{"way", view.is_copy() ? "copy" : "view"},
+                 {"mapped_bytes", memory.bytes},
+                 {"joined", view.is_joined()},
+                 {"server_pid", view.is_copy() ? ordered_json() : ordered_json(view.server_pid())},
+                 {"reads_before", memory.before.reads},
+                 {"reads", memory.after.reads - memory.before.reads},
+                 {"read_bytes", memory.after.bytes - memory.before.bytes}};
+  return json;
+}
+
 namespace {
 
 // "signed by Jo <jo@example.org> (ABCD...) on 2026-11-21 10:00:00 UTC as 'guest.zst.gpg'"
@@ -194,17 +217,24 @@ std::string line_of(const Advice& advice) {
 
 }  // namespace
 
-void advise(vmtools::Session& session, const std::string& file, const Input& input,
-            const std::string& refusal) {
-  auto plain = input.open_again(session.limits(kPatience));
-  if (!plain) return;
+std::vector<std::string> advice_lines(const Input& input, const std::string& refusal,
+                                      vmstream::WaitLimits limits) {
+  std::vector<std::string> lines;
+  auto plain = input.open_again(limits);
+  if (!plain) return lines;
   vmstream::LoadAdviser adviser;
   auto scan = vmstream::scan_stream(*plain, adviser);
-  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return;
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return lines;
   auto advice = adviser.finish(scan);
-  for (const Advice& one : most_telling(adviser, advice, refusal)) {
-    session.messages().note(file, line_of(one));
-  }
+  for (const Advice& one : most_telling(adviser, advice, refusal)) lines.push_back(line_of(one));
+  return lines;
+}
+
+void advise(vmtools::Session& session, const std::string& file, const Input& input,
+            const std::string& refusal) {
+  auto lines = advice_lines(input, refusal, session.limits(kPatience));
+  if (lines.empty()) return;
+  for (const std::string& line : lines) session.messages().note(file, line);
   session.messages().note(
       file, fmt::format("all of it: vmstream-inspect explain {} --error \"QEMU'S WORDS\"",
                         vmstream::quote_for_shell(file)));

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,6 +74,8 @@ struct GuardOptions {
   /// A stream that is whole but for its description, which no QEMU loads, is handed on without it.
   /// Not one without footers: there only the description tells where its devices end.
   bool accept_damaged_description = false;
+  /// The receiving QEMU has memory already, whose pages the stream may leave out.
+  bool has_memory = false;
 };
 
 /// Moves a plain stream into `sink` so that a cut or damaged one cannot become a running guest:
@@ -125,14 +128,16 @@ struct QemuSetup {
   /// Told where nothing has answered for some seconds: a script in place of QEMU may drop what is
   /// added to its arguments.
   OnLongWait on_long_wait = {};
+  /// Where its stdout and stderr go (borrowed), with an empty stdin; -1: all three are this
+  /// process's own.
+  int output_fd = -1;
 };
 
 /// A QEMU that this process started to receive a guest. The destructor ends it (by pid) unless it
 /// was released; release() leaves it running.
 class QemuProcess {
  public:
-  /// Starts `argv` with `-incoming defer` and a private monitor added. Its stdin, stdout and stderr
-  /// are this process's own. Fails if `argv` has an -incoming of its own. A QEMU with -daemonize
+  /// Starts `argv` with `-incoming defer` and a private monitor added. Fails if `argv` has an -incoming of its own. A QEMU with -daemonize
   /// goes on behind the process started here: wait() does not wait for it, and the destructor asks
   /// it to quit through the monitor.
   static Result<QemuProcess> start(std::vector<std::string> argv, WaitLimits limits = {},
@@ -143,7 +148,10 @@ class QemuProcess {
   QmpClient& qmp();
   int pid() const;
   /// Closes the private monitor and waits for the process's end; its exit status, or 128 + signal.
-  Result<int> wait();
+  /// `meanwhile` is called several times a second.
+  Result<int> wait(const std::function<void()>& meanwhile = {});
+  /// SIGKILL: it ends wherever it hangs. One with -daemonize is out of reach.
+  void kill();
   void release();
 
  private:

@@ -2,6 +2,9 @@
 // One of several readers of a file whose guest runs already.
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include <vmstream/lazy_restore.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/random_source.h>
@@ -17,6 +20,11 @@ struct LazyReader {
 
   RandomSource& plain() const { return *stream; }
 };
+
+/// What should be known of pages that no record tells of by the file's index: the guest finds zeros
+/// there. So does one whose index leaves pages out, which nobody else notices. `pages`: how many.
+std::string absence_words(uint64_t pages);
+uint64_t count_absent(const LazyReader& reader);
 
 /// What a reader keeps of decoded blocks, at most.
 struct LazyCache {

@@ -91,16 +91,9 @@ Status LazyRestore::prepare() {
   return ok();
 }
 
-// The guest finds zeros there. So does one whose index leaves pages out, which nobody else notices.
 void LazyRestore::count_absent() {
-  for (size_t block = 0; block < blocks_.size(); ++block) {
-    absent_pages_ += reader_->image.count_absent(block);
-  }
-  if (absent_pages_ == 0) return;
-  observer_.on_warning(
-      fmt::format("{} pages of RAM are absent by the file's index: they are zero in "
-                  "the guest; vmstream-inspect verify tells whether that is so",
-                  absent_pages_));
+  absent_pages_ = vmstream::count_absent(*reader_);
+  if (absent_pages_ > 0) observer_.on_warning(absence_words(absent_pages_));
 }
 
 LazyCounts LazyRestore::complete(LazyCounts counts) const {

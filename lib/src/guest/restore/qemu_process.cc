@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <system_error>
 
@@ -139,7 +140,10 @@ Result<QemuProcess> QemuProcess::start(std::vector<std::string> argv, WaitLimits
   add_receiver(argv, theirs.get());
   std::vector<int> kept_fds = setup.kept_fds;
   kept_fds.push_back(theirs.get());
-  auto child = ChildProcess::start(argv, {.kept_fds = kept_fds, .inherit_stdio = true});
+  auto child = ChildProcess::start(argv, {.stdout_fd = setup.output_fd,
+                                          .kept_fds = kept_fds,
+                                          .stderr_fd = setup.output_fd,
+                                          .inherit_stdio = setup.output_fd < 0});
   if (!child) return child.error();
   theirs.reset();
   auto state = std::make_unique<State>(std::move(*child), limits.cancellation, daemon);
@@ -164,13 +168,18 @@ int QemuProcess::pid() const {
   return state_->id;
 }
 
-Result<int> QemuProcess::wait() {
+Result<int> QemuProcess::wait(const std::function<void()>& meanwhile) {
   State& state = *state_;
   if (state.daemon) state.released = true;  // it outlives us; its starter's status is what there is
   state.qmp.reset();
-  auto status = state.child.wait({.cancellation = state.cancellation});
+  auto status = state.child.wait(
+      {.cancellation = state.cancellation, .meanwhile = meanwhile ? &meanwhile : nullptr});
   if (!status) return status.error();
   return status->signal != 0 ? 128 + status->signal : status->code;
+}
+
+void QemuProcess::kill() {
+  if (state_->child.running()) ::kill(state_->child.pid(), SIGKILL);
 }
 
 void QemuProcess::release() {

@@ -57,7 +57,8 @@ RestoreSummary summarize(StreamGuard& guard, Clock::time_point start) {
 RouteOptions routes(const GuardOptions& options) {
   return {.hold_back = options.hold_back,
           .write_disks = options.write_disks,
-          .accept_damaged_description = options.accept_damaged_description};
+          .accept_damaged_description = options.accept_damaged_description,
+          .has_memory = options.has_memory};
 }
 
 // Where the one that is to take the stream can be asked.

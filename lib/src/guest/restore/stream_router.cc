@@ -290,7 +290,7 @@ Status StreamRouter::on_problem(const Problem& problem) {
 Status StreamRouter::check_whole() const {
   if (contradiction_) return *contradiction_;
   if (auto there = memory_.check(); !there) return there;
-  if (!advised_ && memory_.lacks_end()) {
+  if (!advised_ && !options_.has_memory && memory_.lacks_end()) {
     return malformed(memory_.offset(), fmt::format("section 'ram' has no END, and at least {} "
                                                    "bytes of memory have not come",
                                                    memory_.missing_bytes()));

@@ -37,6 +37,7 @@ struct RouteOptions {
   HoldBack hold_back = HoldBack::AllButMemory;
   bool write_disks = false;  ///< sections that write disks are restored
   bool accept_damaged_description = false;
+  bool has_memory = false;  ///< see GuardOptions
   std::string target = {};  ///< QEMU's own word for its processor; empty where nobody asked
   /// Whether its capability x-ignore-shared is on, with which it reads more of the block list.
   std::optional<bool> ignores_shared = std::nullopt;
