@@ -29,6 +29,8 @@ complete -c vmrestore -l resume-lazy -d 'go on with a lazy restore'
 complete -c vmrestore -l prefetch -d 'what is sent without being asked' -x -a 'none sequential working-set'
 complete -c vmrestore -l working-set -d 'file of the pages asked for first' -r
 complete -c vmrestore -l max-bandwidth -d 'limit for pages nobody asked for' -x
+complete -c vmrestore -l check -d 'ask QEMU whether it would load the file'
+complete -c vmrestore -l binary -d 'a QEMU to ask' -r
 complete -c vmrestore -s q -l quiet -d 'print errors only'
 complete -c vmrestore -s v -l verbose -d 'say what is being done and how it went'
 complete -c vmrestore -l progress -d 'how to show progress' -x -a 'auto always never json'

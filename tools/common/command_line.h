@@ -25,6 +25,7 @@ enum class ExitStatus {
   Malformed = 3,    ///< the stream or file is malformed, cut, or fails verification
   Unsupported = 4,  ///< valid, but out of reach
   Refused = 5,      ///< for safety
+  No = 6,           ///< the answer to what was asked
   Interrupted = 130,
 };
 

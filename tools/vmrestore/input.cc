@@ -158,9 +158,10 @@ Result<LazyFile> Input::open_lazily(Session& session, vmstream::IndexingObserver
   if (!file_.can_be_reread()) return Error{Errc::Unsupported, "cannot be read by position"};
   auto file = file_.again();
   if (!file) return file.error();
-  vmstream::LazyFileOptions lazy{.observer = std::move(observer),
-                                 .wanted_by = is_mapped ? "--map" : "--lazy",
-                                 .takes_postcopy = is_mapped};
+  bool is_lazy = !is_mapped && !options_.check;
+  const char* wanted_by = options_.check ? "--check" : is_mapped ? "--map" : "--lazy";
+  vmstream::LazyFileOptions lazy{
+      .observer = std::move(observer), .wanted_by = wanted_by, .takes_postcopy = !is_lazy};
   if (is_wanted_proved()) {
     lazy.judge = [&](ByteSource& stream) { return verify_for_index(session, stream); };
   }

@@ -117,6 +117,18 @@ void add_lazy(vmtools::CommandLine& line, Options& options) {
             "send pages that nobody asked for no faster than RATE, such as 100M/s (unlimited)");
 }
 
+void add_check(vmtools::CommandLine& line, Options& options) {
+  line.group("Before a restore (with --)");
+  line.flag(
+      "--check", options.check,
+      "ask COMMAND's QEMU whether it would load FILE: it gets everything but the memory, which "
+      "it sees mapped, never runs the guest, and touches nothing of the host; status 0: it "
+      "would, 6: it would not");
+  line.texts("--binary", "PROGRAM", options.binaries,
+             "ask PROGRAM in place of COMMAND's first word; may be given several times (with "
+             "--check)");
+}
+
 Status check_file(const Options& options) {
   if (options.file && options.exec) return usage("FILE and --exec exclude each other");
   if (!options.file && !options.exec) return usage("nothing to restore: FILE is needed");
@@ -240,6 +252,30 @@ Status check_lazy(const Options& options) {
   return vmstream::ok();
 }
 
+// What a restore does to a guest or its file, and a check does not.
+Status check_loading(const Options& options) {
+  if (!options.check) {
+    return options.binaries.empty() ? vmstream::ok() : usage("--binary needs --check");
+  }
+  if (options.qemu.empty()) return usage("--check asks a QEMU: it needs -- and its command");
+  if (!options.file || *options.file == "-") {
+    return usage("--check reads all over: it needs a FILE");
+  }
+  if (options.multifd) return usage("--check and --multifd exclude each other");
+  bool is_restore = options.lazy || options.map || options.resume_lazy || options.once ||
+                    options.into || options.set_clock || options.write_disks || options.force ||
+                    options.explain || options.run_state != RunState::AsSaved;
+  if (is_restore) {
+    return usage(
+        "--check restores nothing: --lazy, --map, --once, --into, --set-clock, --write-disks, "
+        "--force, --explain, --cont and --paused do not go with it");
+  }
+  if (options.required_signer || options.accept_damaged_description) {
+    return usage("--require-signature and --accept-damaged-description do not go with --check");
+  }
+  return vmstream::ok();
+}
+
 }  // namespace
 
 vmtools::ToolText tool_text() {
@@ -250,6 +286,7 @@ vmtools::ToolText tool_text() {
               "vmrestore -o PLAIN FILE [OPTIONS]\n"
               "vmrestore --qmp ADDRESS FILE [OPTIONS]\n"
               "vmrestore FILE [OPTIONS] -- qemu-system-x86_64 ARGS...\n"
+              "vmrestore --check FILE -- qemu-system-x86_64 ARGS...\n"
               "vmrestore --libvirt[=URI] FILE [OPTIONS]\n"
               "vmrestore --exec COMMAND [OPTIONS]",
           .examples =
@@ -257,6 +294,7 @@ vmtools::ToolText tool_text() {
               "vmrestore --qmp /run/guest.qmp --cont guest.zst\n"
               "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
               "vmrestore --lazy guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
+              "vmrestore --check guest.zst -- qemu-system-x86_64 -m 2G disk.qcow2\n"
               "vmrestore --map guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
               "vmrestore --libvirt=qemu:///system --cont web.zst\n"
               "vmrestore guest.zst --into d.qcow2#old -- qemu-system-x86_64 -m 2G d.qcow2\n"
@@ -268,6 +306,7 @@ void add_options(vmtools::CommandLine& line, Options& options) {
   add_target(line, options);
   add_guest(line, options);
   add_lazy(line, options);
+  add_check(line, options);
   vmtools::add_common_options(line, options.common);
 }
 
@@ -284,6 +323,7 @@ Status check(const Options& options) {
   if (auto target = check_target(options); !target) return target;
   if (auto into = check_into(options); !into) return into;
   if (auto clock = check_clock(options); !clock) return clock;
+  if (auto loading = check_loading(options); !loading) return loading;
   if (auto map = check_map(options); !map) return map;
   return check_lazy(options);
 }

@@ -62,6 +62,9 @@ struct Options {
   std::optional<std::string> working_set;  ///< file of the pages that are asked for first
   std::optional<uint64_t> max_bandwidth;   ///< of pages that nobody asked for
 
+  bool check = false;                 ///< ask QEMU whether it would load FILE, restore nothing
+  std::vector<std::string> binaries;  ///< that are asked in place of the first word of `qemu`
+
   /// Whether there is a guest to come back, behind whatever monitor.
   bool has_guest() const { return qmp || !qemu.empty() || libvirt; }
   bool to_stdout() const { return !has_guest() && output.value_or("-") == "-"; }

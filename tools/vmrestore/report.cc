@@ -217,17 +217,24 @@ std::string line_of(const Advice& advice) {
 
 }  // namespace
 
-void advise(vmtools::Session& session, const std::string& file, const Input& input,
-            const std::string& refusal) {
-  auto plain = input.open_again(session.limits(kPatience));
-  if (!plain) return;
+std::vector<std::string> advice_lines(const Input& input, const std::string& refusal,
+                                      vmstream::WaitLimits limits) {
+  std::vector<std::string> lines;
+  auto plain = input.open_again(limits);
+  if (!plain) return lines;
   vmstream::LoadAdviser adviser;
   auto scan = vmstream::scan_stream(*plain, adviser);
-  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return;
+  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) return lines;
   auto advice = adviser.finish(scan);
-  for (const Advice& one : most_telling(adviser, advice, refusal)) {
-    session.messages().note(file, line_of(one));
-  }
+  for (const Advice& one : most_telling(adviser, advice, refusal)) lines.push_back(line_of(one));
+  return lines;
+}
+
+void advise(vmtools::Session& session, const std::string& file, const Input& input,
+            const std::string& refusal) {
+  auto lines = advice_lines(input, refusal, session.limits(kPatience));
+  if (lines.empty()) return;
+  for (const std::string& line : lines) session.messages().note(file, line);
   session.messages().note(
       file, fmt::format("all of it: vmstream-inspect explain {} --error \"QEMU'S WORDS\"",
                         vmstream::quote_for_shell(file)));

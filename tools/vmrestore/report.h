@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -66,5 +67,9 @@ void tell_signer(const Options& options, const vmstream::RequiredSigner& signer,
 /// read again within seconds and without a key.
 void advise(vmtools::Session& session, const std::string& file, const Input& input,
             const std::string& refusal);
+
+/// The first lines of these: none where the input cannot be read again within `limits`.
+std::vector<std::string> advice_lines(const Input& input, const std::string& refusal,
+                                      vmstream::WaitLimits limits);
 
 }  // namespace vmrestore

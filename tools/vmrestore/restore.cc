@@ -317,6 +317,7 @@ bool is_copy(const Options& options) {
 ExitStatus restore(const Options& options, Session& session) {
   if (options.to_stdout()) session.leave_stdout();
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
+  if (options.check) return check_loads(options, session);
   if (options.explain && !options.map) return explain(options, session);
   if (!is_copy(options)) session.set_guest(options.resume_lazy ? kWaits : kNotStarted);
   if (options.lazy || options.resume_lazy) return restore_lazy(options, session);

@@ -15,6 +15,10 @@ vmtools::ExitStatus restore(const Options& options, vmtools::Session& session);
 /// options have been checked.
 vmtools::ExitStatus restore_lazy(const Options& options, vmtools::Session& session);
 
+/// No restore: asks the QEMUs of the options whether they would load the file (--check). The
+/// options have been checked.
+vmtools::ExitStatus check_loads(const Options& options, vmtools::Session& session);
+
 /// Restores in which the guest's memory is mapped: --map. The options have been checked.
 vmtools::ExitStatus restore_mapped(const Options& options, vmtools::Session& session);
 

@@ -128,14 +128,16 @@ struct QemuSetup {
   /// Told where nothing has answered for some seconds: a script in place of QEMU may drop what is
   /// added to its arguments.
   OnLongWait on_long_wait = {};
+  /// Where its stdout and stderr go (borrowed), with an empty stdin; -1: all three are this
+  /// process's own.
+  int output_fd = -1;
 };
 
 /// A QEMU that this process started to receive a guest. The destructor ends it (by pid) unless it
 /// was released; release() leaves it running.
 class QemuProcess {
  public:
-  /// Starts `argv` with `-incoming defer` and a private monitor added. Its stdin, stdout and stderr
-  /// are this process's own. Fails if `argv` has an -incoming of its own. A QEMU with -daemonize
+  /// Starts `argv` with `-incoming defer` and a private monitor added. Fails if `argv` has an -incoming of its own. A QEMU with -daemonize
   /// goes on behind the process started here: wait() does not wait for it, and the destructor asks
   /// it to quit through the monitor.
   static Result<QemuProcess> start(std::vector<std::string> argv, WaitLimits limits = {},

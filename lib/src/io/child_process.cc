@@ -98,6 +98,7 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argv,
     plan.connect(setup.stdin_fd, STDIN_FILENO, O_RDONLY);
     plan.connect(setup.stdout_fd, STDOUT_FILENO, O_WRONLY);
   }
+  if (setup.stderr_fd >= 0) plan.connect(setup.stderr_fd, STDERR_FILENO, O_WRONLY);
   plan.close_others(setup.kept_fds);
   std::vector<char*> arguments;
   arguments.reserve(argv.size() + 1);

@@ -27,6 +27,7 @@ struct ChildSetup {
   int stdin_fd = -1;               ///< -1: /dev/null
   int stdout_fd = -1;              ///< -1: /dev/null
   std::vector<int> kept_fds = {};  ///< stay open in the child, under the same numbers
+  int stderr_fd = -1;              ///< -1: this process's own
   bool inherit_stdio = false;      ///< stdin and stdout of this process instead of the two above
 };
 

@@ -88,6 +88,10 @@ constexpr std::string_view kDropped[] = {"S",          "qmp",
                                          "perfmap",    "jitdump",
                                          "audio-help"};
 
+// Networks that take packets with a header of virtio-net.
+constexpr std::string_view kTapLike[] = {"tap",        "bridge", "vhost-user",
+                                         "vhost-vdpa", "netmap", "af-xdp"};
+
 constexpr std::string_view kUsbDevices[] = {"tablet", "mouse", "keyboard", "wacom-tablet"};
 
 // Backends of the host's that no device section depends on, of -object.
@@ -133,7 +137,8 @@ Error not_passed_on(const QemuOption& option, const std::string& why, std::strin
 
 class Replacer {
  public:
-  explicit Replacer(const std::vector<QemuOption>& options) : options_(options), disks_(options) {}
+  Replacer(const std::vector<QemuOption>& options, bool has_own_network)
+      : options_(options), has_own_network_(has_own_network), disks_(options) {}
 
   Result<HarmlessCommand> run();
 
@@ -155,6 +160,8 @@ class Replacer {
   void add_serial(const QemuOption& option);
 
   const std::vector<QemuOption>& options_;
+  bool has_own_network_;
+  unsigned taps_ = 0;  // so far
   DiskStandIns disks_;
   HarmlessCommand made_;
 };
@@ -165,8 +172,8 @@ Status Replacer::add_disk(Result<QemuOption> stand_in) {
   return ok();
 }
 
-// A network of the user's own leads nowhere as long as the guest does not run. What it cannot have
-// is a tap's vnet_hdr, which virtio-net asks for.
+// A network of the user's own leads nowhere as long as the guest does not run. What it does not
+// have is the offloads that virtio-net negotiates where there is a tap.
 Status Replacer::add_network(const QemuOption& option) {
   OptionValue value = OptionValue::parse(*option.value, "type");
   std::string type = value.get_or("type", "");
@@ -174,11 +181,23 @@ Status Replacer::add_network(const QemuOption& option) {
     keep(option);
     return ok();
   }
-  OptionValue stand_in = OptionValue::parse("type=user");
+  bool is_tap = is_among(kTapLike, type);
+  bool becomes_tap = is_tap && has_own_network_;
+  OptionValue stand_in = OptionValue::parse(becomes_tap ? "type=tap" : "type=user");
   for (std::string_view key : {"id", "model", "mac", "macaddr", "addr", "netdev", "vlan", "name"}) {
     if (auto given = value.get(key)) stand_in.set(key, *given);
   }
-  if (type != "user") {
+  if (becomes_tap) {
+    stand_in.set("ifname", fmt::format("check{}", taps_++));
+    stand_in.set("script", "no");
+    stand_in.set("downscript", "no");
+    for (std::string_view key : {"queues", "vnet_hdr"}) {
+      if (auto given = value.get(key)) stand_in.set(key, *given);
+    }
+  } else if (is_tap) {
+    made_.lacks_tap = true;
+  }
+  if (is_tap && (!becomes_tap || type.starts_with("vhost-"))) {
     leave_unchecked(fmt::format("network '{}' of type {}: offloads that virtio-net had from it",
                                 escape(value.get_or("id", "")), escape(type)));
   }
@@ -304,8 +323,16 @@ Result<HarmlessCommand> Replacer::run() {
 
 }  // namespace
 
-Result<HarmlessCommand> make_harmless(const std::vector<QemuOption>& options) {
-  return Replacer(options).run();
+Result<HarmlessCommand> make_harmless(const std::vector<QemuOption>& options,
+                                      bool has_own_network) {
+  return Replacer(options, has_own_network).run();
+}
+
+bool wants_tap(const std::vector<QemuOption>& options) {
+  return std::ranges::any_of(options, [](const QemuOption& option) {
+    if (!option.is("netdev") && !option.is("nic") && !option.is("net")) return false;
+    return is_among(kTapLike, OptionValue::parse(*option.value, "type").get_or("type", ""));
+  });
 }
 
 }  // namespace vmstream

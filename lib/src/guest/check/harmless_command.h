@@ -13,6 +13,8 @@ struct HarmlessCommand {
   std::vector<QemuOption> options;
   /// What was replaced and could matter to a load, in words.
   std::vector<std::string> not_checked = {};
+  /// A tap was replaced by a network without its offloads: virtio-net may be refused for that.
+  bool lacks_tap = false;
 };
 
 /// The same guest with backends that do nothing: disks without content, of the same size; networks
@@ -20,6 +22,13 @@ struct HarmlessCommand {
 /// paused state is added (-S). What is not known to be harmless is not passed on:
 /// Errc::Unsupported, which names it. Errc::Environment for a disk that is not there, which QEMU
 /// could not open either.
-Result<HarmlessCommand> make_harmless(const std::vector<QemuOption>& options);
+///
+/// With `has_own_network` the QEMU is started where nobody else's network is: a tap becomes one
+/// there.
+Result<HarmlessCommand> make_harmless(const std::vector<QemuOption>& options,
+                                      bool has_own_network = false);
+
+/// Whether the guest has a network with the offloads of a tap.
+bool wants_tap(const std::vector<QemuOption>& options);
 
 }  // namespace vmstream

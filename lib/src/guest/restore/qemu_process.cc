@@ -140,7 +140,10 @@ Result<QemuProcess> QemuProcess::start(std::vector<std::string> argv, WaitLimits
   add_receiver(argv, theirs.get());
   std::vector<int> kept_fds = setup.kept_fds;
   kept_fds.push_back(theirs.get());
-  auto child = ChildProcess::start(argv, {.kept_fds = kept_fds, .inherit_stdio = true});
+  auto child = ChildProcess::start(argv, {.stdout_fd = setup.output_fd,
+                                          .kept_fds = kept_fds,
+                                          .stderr_fd = setup.output_fd,
+                                          .inherit_stdio = setup.output_fd < 0});
   if (!child) return child.error();
   theirs.reset();
   auto state = std::make_unique<State>(std::move(*child), limits.cancellation, daemon);
