@@ -57,6 +57,8 @@ constexpr std::array kQuestions{
                  kAnyNumber},
     QuestionWord{"index", Question::Index,
                  "read the file once and leave an index beside it, FILE.vmsx or -o"},
+    QuestionWord{"memory-map", Question::MemoryMap,
+                 "where the guest's memory is in its address space, and how that is known"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
 };
 
@@ -95,6 +97,7 @@ constexpr std::array kScopes{
     OptionScope{"--qemu", "explain"},
     OptionScope{"--output", "extract, index"},
     OptionScope{"--force", "extract, index"},
+    OptionScope{"--place", "memory-map"},
     OptionScope{"--format", "dump"},
     OptionScope{"--no-offsets", "dump"},
 };
@@ -318,6 +321,10 @@ void add_options(CommandLine& line, InspectOptions& options) {
             scoped("--error",
                    "what QEMU said, - reads it from stdin; shows the section, field and bytes it "
                    "speaks of"));
+  line.texts("--place", "BLOCK@ADDRESS", options.places,
+             scoped("--place",
+                    "where a block of memory begins, if the state does not tell; "
+                    "BLOCK@ADDRESS+OFFSET:LENGTH is a part of it. May be given several times"));
   line.text("--qemu", "VERSION", options.qemu, scoped("--qemu", "the release that is to load it"));
   line.group("What is written");
   line.text(

@@ -26,7 +26,8 @@ enum class Question {
   Extract,
   Verify,
   Index,
-  Explain
+  Explain,
+  MemoryMap
 };
 
 /// What is extracted.
@@ -54,8 +55,9 @@ struct InspectOptions {
   std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
   std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
   DumpFormat format = DumpFormat::Json;
-  bool no_offsets = false;         ///< dump: leave the places out
-  std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given
+  std::vector<std::string> places = {};  ///< BLOCK@ADDRESS, as given
+  bool no_offsets = false;               ///< dump: leave the places out
+  std::vector<std::string> words;        ///< [COMMAND] FILE [...], as given
 
   // Of the words, by read_words().
   Question question = Question::Info;

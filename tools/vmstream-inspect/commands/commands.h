@@ -27,6 +27,9 @@ vmtools::ExitStatus make_index(vmtools::Session& session, const InspectOptions& 
 /// a folder, and with --multifd, see verify_multifd().
 vmtools::ExitStatus verify(vmtools::Session& session, const InspectOptions& options);
 
+/// memory-map: where the guest's memory is in its address space.
+vmtools::ExitStatus show_memory_map(vmtools::Session& session, const InspectOptions& options);
+
 /// ram: what became of the guest's pages on their way. From the file's index, where that tells all
 /// of it; else false, and nothing is printed.
 bool show_indexed_ram(vmtools::Session& session, const InspectOptions& options,

@@ -222,6 +222,7 @@ constexpr std::array kCommands{
     Command{Question::Extract, answer_from_stream<extract>},
     Command{Question::Verify, verify},
     Command{Question::Index, make_index},
+    Command{Question::MemoryMap, show_memory_map},
     Command{Question::Explain, answer_from_stream<explain>},
 };
 
