@@ -26,7 +26,8 @@ enum class Question {
   Extract,
   Verify,
   Index,
-  Explain
+  Explain,
+  Registers
 };
 
 /// What is extracted.
@@ -53,6 +54,7 @@ struct InspectOptions {
   bool force = false;                                ///< extract: replace a file
   std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
   std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
+  std::optional<uint64_t> cpu = std::nullopt;        ///< registers, …: of this processor
   DumpFormat format = DumpFormat::Json;
   bool no_offsets = false;         ///< dump: leave the places out
   std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given

@@ -223,6 +223,7 @@ constexpr std::array kCommands{
     Command{Question::Verify, verify},
     Command{Question::Index, make_index},
     Command{Question::Explain, answer_from_stream<explain>},
+    Command{Question::Registers, show_registers},
 };
 
 }  // namespace
