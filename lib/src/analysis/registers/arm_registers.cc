@@ -15,8 +15,8 @@ using Group = RegisterGroup;
 
 // Two arrays of one length: numbers of registers, and their values.
 void add_system(RegisterList& list) {
-  auto indexes = find_field(list.state(), "cpreg_vmstate_indexes").field;
-  auto values = find_field(list.state(), "cpreg_vmstate_values").field;
+  auto indexes = list.find("cpreg_vmstate_indexes");
+  auto values = list.find("cpreg_vmstate_values");
   if (!indexes || !values) return;
   uint64_t count = std::min(indexes->array_len.value_or(0), values->array_len.value_or(0));
   for (uint64_t i = 0; i < count; ++i) {
@@ -39,9 +39,9 @@ constexpr std::array kAArch64Banked{
 
 // The first 128 bits of a vector register, and with SVE the rest of it.
 void add_vectors(RegisterList& list) {
-  auto rest = find_field(list.state(), "env.vfp.zregs").field;
+  auto rest = list.find("env.vfp.zregs");
   for (unsigned i = 0; i < 32; ++i) {
-    auto first = find_field(list.state(), fmt::format("env.vfp.zregs[{}].d", i)).field;
+    auto first = list.find(fmt::format("env.vfp.zregs[{}].d", i));
     if (!first) continue;
     auto words = words_of(*first);
     words.resize(2);
@@ -65,8 +65,8 @@ void add_vectors(RegisterList& list) {
 void add_float_status(RegisterList& list) {
   constexpr uint64_t kStatusBits = 0xf800009f;
   constexpr uint64_t kControlBits = 0x07ff9f00;
-  auto both = find_field(list.state(), "fpscr").field;
-  if (!both) both = find_field(list.state(), "env.vfp.fpscr").field;
+  auto both = list.find("fpscr");
+  if (!both) both = list.find("env.vfp.fpscr");
   if (both) {
     uint64_t value = words_of(*both).empty() ? 0 : words_of(*both).front();
     list.add_value({.name = "fpsr",

@@ -49,9 +49,10 @@ void add_power_registers(RegisterList& list) {
   list.add(Group::General, "msr", "env.msr");
   // Eight fields of four bits, the first of which is the highest.
   CpuRegister condition{.name = "cr", .group = Group::General, .bits = 32, .words = {0}};
-  if (auto fields = find_field(list.state(), "env.crf").field) {
+  if (auto fields = list.find("env.crf")) {
     for (uint64_t field : words_of(*fields)) condition.words[0] = condition.words[0] << 4 | field;
     condition.offset = fields->offset;
+    list.leave_out(*fields);
     list.add_value(std::move(condition));
   }
   for (const SpecialRegister& one : kPowerSpecials) {
@@ -67,8 +68,8 @@ void add_s390_registers(RegisterList& list) {
   add_file(list, Group::Control, "cr", "env.cregs", 16);
   add_file(list, Group::Control, "acr", "env.aregs", 16);
   for (unsigned i = 0; i < 32; ++i) {  // the first word of each is the higher one
-    auto high = find_field(list.state(), fmt::format("env.vregs[{}][0]", i)).field;
-    auto low = find_field(list.state(), fmt::format("env.vregs[{}][1]", i)).field;
+    auto high = list.find(fmt::format("env.vregs[{}][0]", i));
+    auto low = list.find(fmt::format("env.vregs[{}][1]", i));
     if (high && i < 16) {
       list.add(Group::Float, fmt::format("f{}", i), fmt::format("env.vregs[{}][0]", i));
     }

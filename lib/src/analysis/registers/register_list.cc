@@ -63,8 +63,18 @@ CpuRegister* RegisterList::add_value(CpuRegister made) {
   return &registers_.back();
 }
 
+std::optional<DeviceField> RegisterList::find(std::string_view path) const {
+  if (auto found = find_field(state_, path).field) return found;
+  for (const auto& subsection : state_.subsections) {
+    if (auto found = find_field(state_, fmt::format("{}.{}", subsection.name, path)).field) {
+      return found;
+    }
+  }
+  return std::nullopt;
+}
+
 CpuRegister* RegisterList::add(RegisterGroup group, std::string_view name, std::string_view path) {
-  auto found = find_field(state_, path).field;
+  auto found = find(path);
   if (!found) return nullptr;
   taken_.insert(found->offset);
   return add_value({.name = std::string(name),

@@ -2,7 +2,9 @@
 // Takes registers out of the fields of a processor's section.
 #pragma once
 
+#include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +24,9 @@ class RegisterList {
  public:
   /// `state` is borrowed.
   explicit RegisterList(const DeviceState& state) : state_(state) {}
+
+  /// The field that the path leads to, in the section itself or in one of its subsections.
+  std::optional<DeviceField> find(std::string_view path) const;
 
   /// What the path leads to: a number, or a composite whose numbers are the words of the register,
   /// lowest first. Nothing happens where it leads nowhere. Returns the register, which stays in

@@ -74,7 +74,7 @@ constexpr std::array kMsrs{
 void add_segment(RegisterList& list, const RegisterPlace& place) {
   std::string name(place.name);
   std::string path(place.path);
-  auto flags = find_field(list.state(), path + ".flags").field;
+  auto flags = list.find(path + ".flags");
   if (auto* selector = list.add(Group::Segment, name, path + ".selector")) {
     selector->bits = 16;
     if (flags) selector->meaning = x86_segment_meaning(flags->as_unsigned());
@@ -99,7 +99,7 @@ void add_x87(RegisterList& list) {
   }
   list.add(Group::Float, "ftag", "env.fptag_vmstate");
   for (unsigned i = 0; i < 8; ++i) {
-    auto found = find_field(list.state(), fmt::format("env.fpregs[{}]", (top + i) % 8)).field;
+    auto found = list.find(fmt::format("env.fpregs[{}]", (top + i) % 8));
     constexpr size_t kBytes = 10;  // mantissa, then exponent
     if (!found || found->bytes.size() != kBytes) return;
     CpuRegister made{.name = fmt::format("st{}", i), .group = Group::Float, .bits = 80};
