@@ -60,6 +60,8 @@ constexpr std::array kQuestions{
     QuestionWord{"memory-map", Question::MemoryMap,
                  "where the guest's memory is in its address space, and how that is known"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
+    QuestionWord{"registers", Question::Registers,
+                 "the registers of each processor by their names"},
 };
 
 struct PartWord {
@@ -89,7 +91,8 @@ constexpr std::array kScopes{
                 "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
-    OptionScope{"--schema", "device, dump"},
+    OptionScope{"--schema", "device, dump, registers"},
+    OptionScope{"--cpu", "registers"},
     OptionScope{"--section", "hexdump, extract section"},
     OptionScope{"--offset", "hexdump"},
     OptionScope{"--length", "hexdump"},
@@ -160,15 +163,15 @@ Status take_part(InspectOptions& options, std::vector<std::string>& words, size_
   return vmstream::ok();
 }
 
-Status take_instance(InspectOptions& options, const std::string& text) {
+Status take_number(std::optional<uint64_t>& into, std::string_view what, const std::string& text) {
   uint32_t number = 0;
   const char* behind = text.data() + text.size();
   auto [end, failure] = std::from_chars(text.data(), behind, number);
   if (failure != std::errc{} || end != behind) {
     return Error{Errc::Usage,
-                 fmt::format("'{}' is no instance id, such as 0", vmstream::escape(text))};
+                 fmt::format("'{}' is no {}, such as 0", vmstream::escape(text), what)};
   }
-  options.instance = number;
+  into = number;
   return vmstream::ok();
 }
 
@@ -306,7 +309,13 @@ void add_options(CommandLine& line, InspectOptions& options) {
   line.text("--block", "NAME", options.block,
             scoped("--block", "the RAM block, or the disk's device; the only one needs no name"));
   line.value("--instance", "N", scoped("--instance", "only the one with this instance id"),
-             [&options](const std::string& text) { return take_instance(options, text); });
+             [&options](const std::string& text) {
+               return take_number(options.instance, "instance id", text);
+             });
+  line.value("--cpu", "N", scoped("--cpu", "of this processor only, by its number"),
+             [&options](const std::string& text) {
+               return take_number(options.cpu, "number of a processor", text);
+             });
   line.text("--schema", "FILE", options.schema,
             scoped("--schema",
                    "for a stream without a description, take that of the stream in "

@@ -27,7 +27,8 @@ enum class Question {
   Verify,
   Index,
   Explain,
-  MemoryMap
+  MemoryMap,
+  Registers
 };
 
 /// What is extracted.
@@ -54,6 +55,7 @@ struct InspectOptions {
   bool force = false;                                ///< extract: replace a file
   std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
   std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
+  std::optional<uint64_t> cpu = std::nullopt;        ///< registers, …: of this processor
   DumpFormat format = DumpFormat::Json;
   std::vector<std::string> places = {};  ///< BLOCK@ADDRESS, as given
   bool no_offsets = false;               ///< dump: leave the places out

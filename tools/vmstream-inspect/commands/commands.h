@@ -14,6 +14,8 @@ vmtools::ExitStatus inspect(vmtools::Session& session, const InspectOptions& opt
 
 /// device: the fields of one device, or one of them.
 vmtools::ExitStatus answer_device(vmtools::Session& session, const InspectOptions& options);
+/// registers: of each processor, or one of them.
+vmtools::ExitStatus show_registers(vmtools::Session& session, const InspectOptions& options);
 /// vmdesc: the description that the stream carries.
 vmtools::ExitStatus answer_vmdesc(vmtools::Session& session, const InspectOptions& options);
 /// dump: everything decoded.

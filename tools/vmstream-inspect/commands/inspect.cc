@@ -224,6 +224,7 @@ constexpr std::array kCommands{
     Command{Question::Index, make_index},
     Command{Question::MemoryMap, show_memory_map},
     Command{Question::Explain, answer_from_stream<explain>},
+    Command{Question::Registers, show_registers},
 };
 
 }  // namespace

@@ -67,9 +67,8 @@ constexpr std::array kPlaces{
     BoardPlace{"", "nios2.ram", 0xc8000000},
     BoardPlace{"", "moxiesim.ram", 0x200000},
     BoardPlace{"gdbsim", "ext-sdram", 0x1000000},
-    BoardPlace{"uno", "sram", 0x800400},
-    BoardPlace{"mega2560", "sram", 0x800200},
-    BoardPlace{"mega", "sram", 0x800200},
+    BoardPlace{"arduino-uno", "sram", 0x800400},
+    BoardPlace{"arduino-mega", "sram", 0x800200},
     BoardPlace{"none", "ram", 0},
 };
 

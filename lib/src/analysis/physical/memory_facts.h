@@ -23,6 +23,7 @@ struct MemoryBlock {
 
 /// A device that plugs in memory block by block.
 struct VirtioMemory {
+  std::string device;  ///< where it is plugged in, such as "0000:00:11.0"; may be empty
   uint64_t address = 0;
   uint64_t region_bytes = 0;
   uint64_t block_bytes = 0;
