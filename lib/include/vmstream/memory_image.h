@@ -47,7 +47,7 @@ struct MemoryImageOptions {
 /// What was written.
 struct MemoryImageInfo {
   uint64_t memory_bytes = 0;  ///< of the guest, holes left out
-  uint64_t absent_pages = 0;  ///< that were never sent: zero, and left out of Kdump
+  uint64_t absent_pages = 0;  ///< that were never sent: zero in the image
   size_t processors = 0;      ///< that have notes
   std::optional<std::string> linux_release = std::nullopt;  ///< of the note VMCOREINFO; escaped
   bool has_kernel_segment = false;  ///< Core: the kernel's text by its virtual address
@@ -67,8 +67,8 @@ std::vector<ImageStretch> image_stretches(const PhysicalMap& map, bool with_firm
 ///
 /// Errc::Usage for a guest without memory, Errc::Unsupported for one that the form cannot hold;
 /// Errc::Malformed where the file is damaged.
-Result<MemoryImageInfo> write_memory_image(StateFile& file, const PhysicalMap& map,
-                                           OutputFile& out, const MemoryImageOptions& options);
+Result<MemoryImageInfo> write_memory_image(StateFile& file, const PhysicalMap& map, OutputFile& out,
+                                           const MemoryImageOptions& options);
 /// The same from front to end, zeros written out. Errc::Usage for Physical and Kdump, which are
 /// written by position. `out` is not finished.
 Result<MemoryImageInfo> stream_memory_image(StateFile& file, const PhysicalMap& map, ByteSink& out,

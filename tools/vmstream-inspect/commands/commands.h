@@ -44,6 +44,9 @@ vmtools::ExitStatus show_ram(vmtools::Session& session, const InspectOptions& op
 vmtools::ExitStatus extract(vmtools::Session& session, const InspectOptions& options,
                             vmstream::StateFile& file, vmstream::ByteSource& stream);
 
+/// The same of an image of the guest's memory by its addresses, see is_image().
+vmtools::ExitStatus extract_image(vmtools::Session& session, const InspectOptions& options);
+
 /// hexdump: every byte with its meaning, in rows that are printed as they come.
 vmtools::ExitStatus hexdump(vmtools::Session& session, const InspectOptions& options,
                             vmstream::StateFile& file, vmstream::ByteSource& stream);

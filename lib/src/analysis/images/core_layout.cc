@@ -29,7 +29,13 @@ struct Segment {
 void add_header(OrderedBytes& out, const CoreMachine& machine, size_t segments) {
   constexpr uint8_t k64Bits = 2;
   constexpr uint8_t kCore = 4;
-  out.text("\x7f" "ELF", 4).number(k64Bits, 1).number(machine.is_big ? 2 : 1, 1).number(1, 1);
+  out.text(
+         "\x7f"
+         "ELF",
+         4)
+      .number(k64Bits, 1)
+      .number(machine.is_big ? 2 : 1, 1)
+      .number(1, 1);
   out.pad_to(16).u16(kCore).u16(machine.elf_machine).u32(1).u64(0).u64(kHeaderBytes).u64(0);
   out.u32(0).u16(kHeaderBytes).u16(kSegmentBytes).u16(segments).u16(0).u16(0).u16(0);
 }

@@ -13,8 +13,8 @@
 namespace vmstream {
 
 struct CoreLayout {
-  std::vector<std::byte> head;     ///< header, program headers, notes
-  std::vector<uint64_t> offsets;   ///< in the file, of each stretch
+  std::vector<std::byte> head;    ///< header, program headers, notes
+  std::vector<uint64_t> offsets;  ///< in the file, of each stretch
   uint64_t file_bytes = 0;
   bool has_kernel_segment = false;
 };

@@ -55,8 +55,7 @@ class PieceCutter {
 /// it made, in order. The first error ends all.
 template <typename Out>
 Status for_each_piece(StateFile& file, const PhysicalMap& map,
-                      const std::vector<ImageStretch>& stretches,
-                      const MemoryImageOptions& options,
+                      const std::vector<ImageStretch>& stretches, const MemoryImageOptions& options,
                       const std::function<Result<Out>(MemoryPiece, PieceReader&)>& work,
                       const std::function<Status(Out)>& take) {
   using Pipeline = OrderedPipeline<MemoryPiece, Out>;
