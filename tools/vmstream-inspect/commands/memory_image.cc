@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/file_digest.h>
 #include <vmstream/text.h>
+#include "common/json_text.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
@@ -65,6 +67,23 @@ vmstream::KdumpCompression compression_of(PageCompression compression) {
   return vmstream::KdumpCompression::Zstd;
 }
 
+std::string utc_text(std::chrono::system_clock::time_point time) {
+  auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch());
+  return vmtools::date_text(seconds.count()) + "Z";
+}
+
+std::string_view name_of(PageCompression compression) {
+  switch (compression) {
+    case PageCompression::Zlib:
+      return "zlib";
+    case PageCompression::Lzo:
+      return "lzo";
+    case PageCompression::Zstd:
+      break;
+  }
+  return "zstd";
+}
+
 bool wants_registers(Part part) {
   return part == Part::Core || part == Part::Kdump;
 }
@@ -101,6 +120,9 @@ class ImageExtraction {
       }
     }
     tell(*info);
+    if (auto recorded = write_record(*guest, *info); !recorded) {
+      return session_.fail(*options_.record, recorded.error());
+    }
     if (auto reported = report(*guest, *info); !reported) {
       return session_.fail(*options_.output, reported.error());
     }
@@ -115,12 +137,15 @@ class ImageExtraction {
   Status open_output(const vmstream::PhysicalMap& map);
   void tell(const MemoryImageInfo& info);
   Status report(const SavedGuest& guest, const MemoryImageInfo& info);
+  Status write_record(const SavedGuest& guest, const MemoryImageInfo& info);
+  Result<std::string> digest_of(const std::string& path) const;
   ordered_json describe(const SavedGuest& guest, const MemoryImageInfo& info);
 
   Session& session_;
   const InspectOptions& options_;
   const FormWord& form_ = form_of(options_.part);
   std::unique_ptr<OutputFile> file_;
+  const std::chrono::system_clock::time_point begun_ = std::chrono::system_clock::now();
 };
 
 Status ImageExtraction::check() {
@@ -202,19 +227,58 @@ ordered_json ImageExtraction::describe(const SavedGuest& guest, const MemoryImag
   return json;
 }
 
+Result<std::string> ImageExtraction::digest_of(const std::string& path) const {
+  auto source = vmstream::open_file_source(path, session_.limits());
+  if (!source) return source.error();
+  return vmstream::FileDigest(std::move(*source)).finish();
+}
+
 Status ImageExtraction::report(const SavedGuest& guest, const MemoryImageInfo& info) {
   if (!file_ || !options_.common.json) return vmstream::ok();
   auto json = describe(guest, info);
   std::error_code unknown;
   json["bytes"] = std::filesystem::file_size(*options_.output, unknown);
-  auto source = vmstream::open_file_source(*options_.output, session_.limits());
-  if (!source) return source.error();
-  auto digest = vmstream::FileDigest(std::move(*source)).finish();
+  auto digest = digest_of(*options_.output);
   if (!digest) return digest.error();
   json["sha256"] = *digest;
   json["complete"] = true;
   vmtools::print_json(json);
   return vmstream::ok();
+}
+
+// What somebody else needs to do it again and to see that it gives the same.
+Status ImageExtraction::write_record(const SavedGuest& guest, const MemoryImageInfo& info) {
+  if (!options_.record) return vmstream::ok();
+  auto json = describe(guest, info);
+  json["schema"] = "vmstream.record/1";
+  json["tool"] = {{"name", "vmstream-inspect"}, {"version", vmstream::version()}};
+  json["command"] = {{"part", form_.word},
+                     {"places", options_.places},
+                     {"compress", name_of(options_.compression)},
+                     {"with_firmware", options_.with_firmware}};
+  json["begun"] = utc_text(begun_);
+  json["ended"] = utc_text(std::chrono::system_clock::now());
+  std::error_code unknown;
+  auto name = vmstream::StateName::parse(options_.file).file;
+  json["input_sha256"] = nullptr;
+  if (std::filesystem::is_regular_file(name, unknown)) {
+    auto input = digest_of(name);
+    if (!input) return input.error();
+    json["input_sha256"] = *input;
+  }
+  json["stream_sha256"] = vmtools::or_null(guest.memory->sha256);
+  auto output = digest_of(*options_.output);
+  if (!output) return output.error();
+  json["bytes"] = std::filesystem::file_size(*options_.output, unknown);
+  json["output_sha256"] = *output;
+  json["notes"] = guest.map.notes();
+  json["problems"] = problems_json(guest.devices.summary.problems);
+  auto overwrite = options_.force ? vmstream::Overwrite::Replace : vmstream::Overwrite::Refuse;
+  auto file = OutputFile::create(*options_.record, overwrite, session_.limits());
+  if (!file) return file.error();
+  std::string text = vmtools::json_text(json, 2) + "\n";
+  auto written = (*file)->write(std::as_bytes(std::span(text)));
+  return written ? (*file)->commit_file() : written;
 }
 
 }  // namespace

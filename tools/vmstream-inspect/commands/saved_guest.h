@@ -4,7 +4,10 @@
 
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
+#include <vmstream/output_file.h>
 #include <vmstream/physical_map.h>
 #include <vmstream/ram_image.h>
 #include <vmstream/state_file.h>
@@ -22,11 +25,16 @@ enum class IndexTrust {
 
 /// Memory that can be read by position. It stays where it is.
 struct OpenedMemory {
+  /// The plain stream in a file without a name, where the guest's own cannot be read by position.
+  std::unique_ptr<vmstream::OutputFile> spool;
   vmstream::StateFile file;
   vmstream::RamImage image;
+  std::vector<vmstream::Container> containers;  ///< of the guest's own file
+  std::string sha256;  ///< of the plain stream, where a record is wanted and all of it was read
 };
 
-/// Errc::Unsupported, with what to do, where the file cannot be read by position.
+/// A file that cannot be read by position, or that comes once, is unpacked beside the options'
+/// output first, with IndexTrust::None; else that is Errc::Unsupported, with what to do.
 vmstream::Result<std::unique_ptr<OpenedMemory>> open_memory(vmtools::Session& session,
                                                             const InspectOptions& options,
                                                             IndexTrust trust);

@@ -69,6 +69,7 @@ constexpr std::array kPlaces{
     BoardPlace{"gdbsim", "ext-sdram", 0x1000000},
     BoardPlace{"arduino-uno", "sram", 0x800400},
     BoardPlace{"arduino-mega", "sram", 0x800200},
+    BoardPlace{"arduino", "flash", 0, 0, kAll, kRom},
     BoardPlace{"none", "ram", 0},
 };
 

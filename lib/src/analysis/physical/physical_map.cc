@@ -148,9 +148,8 @@ uint64_t sum_of(const std::vector<MemoryBlock>& blocks) {
 
 bool is_firmware(std::string_view block) {
   constexpr std::string_view kNames[] = {"pc.bios", "pc.rom", "isa-bios"};
-  constexpr std::string_view kParts[] = {"/rom@", "system.flash", "virt.flash", "bios",
-                                         "prom",  "firmware",     "mrom",       "nvram",
-                                         "vram",  "erst",         "vmclock"};
+  constexpr std::string_view kParts[] = {"/rom@", "flash", "bios", "prom", "firmware",
+                                         "mrom",  "nvram", "vram", "erst", "vmclock"};
   auto is_part = [block](std::string_view part) {
     return block.find(part) != std::string_view::npos;
   };
