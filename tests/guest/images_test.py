@@ -157,8 +157,10 @@ class Images(ToolTest):
         monitor.ask("pmemsave", val=MIB, size=63 * MIB, filename=str(saved))
         image = (self.folder / "physical").read_bytes()
         self.assertEqual(saved.read_bytes(), image[MIB:])
-        piped = self.run_tool("vmstream-inspect", "extract", "core", "guest.zst", "-o", "-",
-                              text=False)
+        ram = self.run_tool("vmstream-inspect", "extract", "ram", "guest.zst", "--block", "pc.ram",
+                            "-o", "ram")
+        self.assertEqual(b"", ram.stderr)
+        piped = self.run_tool("vmstream-inspect", "extract", "core", "guest.zst", "-o", "-")
         self.assertEqual((self.folder / "core").read_bytes(), piped.stdout)
 
     def test_split(self):
@@ -172,6 +174,10 @@ class Images(ToolTest):
         size = (self.folder / "physical").stat()
         self.assertEqual(GIB4 + 32 * MIB, size.st_size)
         self.assertLess(size.st_blocks * 512, 32 * MIB)
+
+        ram = self.run_tool("vmstream-inspect", "extract", "ram", "guest.zst", "--block", "pc.ram",
+                            "-o", "ram")
+        self.assertIn(b"offsets are no addresses", ram.stderr)
 
     def test_nodes(self):
         self.check("nodes")
