@@ -11,12 +11,14 @@ import random
 import struct
 import subprocess
 import unittest
+import zlib
 
 from real_guest import IMAGE, Monitor, wait_until
 from support import ENVIRONMENT, ToolTest
 
 MIB = 1 << 20
 GIB4 = 1 << 32
+PAGE = 4096
 NOISE_BYTES = 256 * 1024 + 4321
 
 # Name, machine type, MiB, more arguments, and where noise is put.
@@ -29,6 +31,50 @@ GUESTS = {
     "microvm": ("microvm", 32, [], [9 * MIB]),
     "isapc": ("isapc", 32, [], [9 * MIB]),
 }
+
+
+def kdump_pages(dump):
+    """By their numbers; None for those in a form that is not unpacked here."""
+    assert dump[:8] == b"KDUMP   "
+    sub_blocks, bitmap_blocks = struct.unpack_from("<II", dump, 432)
+    last, = struct.unpack_from("<Q", dump, PAGE + 96)
+    bitmaps = dump[(1 + sub_blocks) * PAGE:(1 + sub_blocks + bitmap_blocks) * PAGE]
+    half = len(bitmaps) // 2
+    assert bitmaps[:half] == bitmaps[half:]
+    pages, at = {}, (1 + sub_blocks + bitmap_blocks) * PAGE
+    for number in range(last):
+        if not bitmaps[number // 8] >> number % 8 & 1:
+            continue
+        offset, size, flags, _ = struct.unpack_from("<QIIQ", dump, at)
+        at += 24
+        content = dump[offset:offset + size]
+        assert len(content) == size and size <= PAGE
+        if flags == 0:
+            pages[number] = content
+        else:
+            pages[number] = zlib.decompress(content) if flags == 1 else None
+    return pages
+
+
+def avml_ranges(image):
+    """First address and content of each; the frames have chunks that are not compressed."""
+    ranges, at = [], 0
+    while at < len(image):
+        magic, version, start, end, _ = struct.unpack_from("<IIQQQ", image, at)
+        assert (magic, version) == (0x4C4D5641, 2)
+        begin = at = at + 32
+        assert image[at:at + 10] == b"\xff\x06\x00\x00sNaPpY"
+        at += 10
+        content = b""
+        while len(content) <= end - start:
+            assert image[at] == 1
+            size = int.from_bytes(image[at + 1:at + 4], "little")
+            content += image[at + 8:at + 4 + size]
+            at += 4 + size
+        assert struct.unpack_from("<Q", image, at)[0] == at - begin
+        at += 8
+        ranges.append((start, content))
+    return ranges
 
 
 class Core:
@@ -151,6 +197,26 @@ class Images(ToolTest):
                 image.seek(start)
                 self.assertEqual(content, image.read(len(content)))
 
+    def check_packed(self, ours):
+        """kdump and avml hold the same pages."""
+        for compression in ("zlib", "lzo", "zstd"):
+            out = f"kdump.{compression}"
+            dump = self.extract("kdump", out, "--compress", compression).read_bytes()
+            pages = kdump_pages(dump)
+            for start, end in ours.extent():
+                self.assertLessEqual(set(range(start // PAGE, end // PAGE)), set(pages))
+            for number, page in pages.items():
+                if page is not None:
+                    self.assertEqual(ours.read(number * PAGE, PAGE), page)
+            notes_at, notes_bytes = struct.unpack_from("<QQ", dump, PAGE + 48)
+            self.assertEqual(ours.notes, dump[notes_at:notes_at + notes_bytes])
+        ranges = avml_ranges(self.extract("avml", "avml").read_bytes())
+        for start, end in ours.extent():
+            for at in range(start, end, PAGE):
+                page = next((content[at - first:at - first + PAGE] for first, content in ranges
+                             if first <= at < first + len(content)), bytes(PAGE))
+                self.assertTrue(page == ours.read(at, PAGE), f"at {at:#x}")
+
     def test_pc(self):
         monitor = self.check("pc")
         saved = self.folder / "saved"
@@ -162,6 +228,7 @@ class Images(ToolTest):
         self.assertEqual(b"", ram.stderr)
         piped = self.run_tool("vmstream-inspect", "extract", "core", "guest.zst", "-o", "-")
         self.assertEqual((self.folder / "core").read_bytes(), piped.stdout)
+        self.check_packed(Core(piped.stdout))
 
     def test_split(self):
         self.check("split")
