@@ -8,6 +8,8 @@ has faults (e_ehsize, the place of the program headers) that ours must not have.
 
 import json
 import random
+import re
+import shutil
 import struct
 import subprocess
 import unittest
@@ -216,6 +218,55 @@ class Images(ToolTest):
                 page = next((content[at - first:at - first + PAGE] for first, content in ranges
                              if first <= at < first + len(content)), bytes(PAGE))
                 self.assertTrue(page == ours.read(at, PAGE), f"at {at:#x}")
+
+    def check_with_gdb(self, monitor):
+        """A debugger shows the registers of both processors, as QEMU does."""
+        commands = ["info threads", "thread 2", "info registers eip eax", "thread 1",
+                    "info registers eip eax"]
+        run = subprocess.run(["gdb", "-nx", "-batch", *(f"-ex={line}" for line in commands), "-c",
+                              self.folder / "core"], capture_output=True, text=True, check=True)
+        shown = re.findall(r"^(eip|eax) +0x([0-9a-f]+)", run.stdout, re.M)
+        registers = monitor.ask("human-monitor-command",
+                                **{"command-line": "info registers -a"})
+        theirs = [int(value, 16) for name in ("EIP", "EAX")
+                  for value in re.findall(rf"\b{name}=([0-9a-f]+)", registers)]
+        self.assertEqual([theirs[1], theirs[3], theirs[0], theirs[2]],
+                         [int(value, 16) for name, value in sorted(shown[:2], reverse=True)] +
+                         [int(value, 16) for name, value in sorted(shown[2:], reverse=True)])
+
+    def check_with_libkdumpfile(self, ours):
+        """A reader of kdump files finds the same bytes in each form that it knows."""
+        address = GUESTS["pc"][3][0]
+        script = ("import kdumpfile, sys\n"
+                  "for name in sys.argv[2:]:\n"
+                  "    dump = kdumpfile.kdumpfile(name)\n"
+                  "    print(dump.attr['cpu.number'], dump.read(kdumpfile.KDUMP_MACHPHYSADDR,"
+                  " int(sys.argv[1]), 64).hex())\n")
+        files = ["core", "kdump.zlib", "kdump.lzo", "kdump.zstd"]
+        run = subprocess.run(["/usr/bin/python3", "-c", script, str(address), *files],
+                             cwd=self.folder, capture_output=True, text=True, check=False)
+        self.assertEqual([f"2 {ours.read(address, 64).hex()}"] * len(files),
+                         run.stdout.splitlines(), run.stderr)
+
+    def test_pc_in_other_tools(self):
+        gdb = shutil.which("gdb")
+        kdump = subprocess.run(["/usr/bin/python3", "-c", "import kdumpfile"], capture_output=True,
+                               check=False).returncode == 0
+        if not gdb and not kdump:
+            self.skipTest("no gdb and no python3-libkdumpfile")
+        monitor = self.start("pc")
+        self.stop_and_save(monitor)
+        ours = Core(self.extract("core", "core").read_bytes())
+        for compression in ("zlib", "lzo", "zstd"):
+            self.extract("kdump", f"kdump.{compression}", "--compress", compression)
+        with self.subTest("gdb"):
+            if not gdb:
+                self.skipTest("no gdb")
+            self.check_with_gdb(monitor)
+        with self.subTest("libkdumpfile"):
+            if not kdump:
+                self.skipTest("no python3-libkdumpfile")
+            self.check_with_libkdumpfile(ours)
 
     def test_pc(self):
         monitor = self.check("pc")
