@@ -309,9 +309,10 @@ class Ends(MapTest):
     def test_a_qemu_that_does_not_start(self):
         self.saved("a.zst")
         ran = self.run_tool("vmrestore", "--map", "a.zst", "--", *QEMU, "-M", "pc", "-m", "32",
-                            "-display", "none", "-device", "no-such-device")
+                            "-display", "none", "-name", self.folder.name, "-device", "no-such-device")
         self.assert_status(ENVIRONMENT, ran)
-        wait_until(lambda: not any(b"no-such-device" in view for view in views()), "the view to end")
+        mine = os.fsencode(self.folder.name)
+        wait_until(lambda: not any(mine in view for view in views()), "the view to end")
 
 
 class Refusals(MapTest):

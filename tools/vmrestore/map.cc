@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/command.h>
@@ -36,6 +37,9 @@ constexpr const char* kWaitsForEver =
     "the guest waits at this page and cannot go on; a QEMU that does not answer any more ends by "
     "SIGKILL";
 
+// A view that was killed takes its guests with it before its end is seen.
+constexpr auto kLastWords = std::chrono::milliseconds(300);
+
 Error explain(const LostPage& page) {
   Error error = page.error;
   error.message = fmt::format("RAM block '{}', page at {:#x} cannot be read: {}",
@@ -53,7 +57,7 @@ class MemoryWatch {
   void guard_load(vmstream::QemuProcess& qemu) { qemu_ = &qemu; }
   void guest_is_loaded() { loaded_ = true; }
 
-  void look();
+  void look(std::chrono::milliseconds patience = {});
   /// The first thing that went wrong.
   const std::optional<Error>& error() const { return error_; }
 
@@ -85,9 +89,9 @@ void MemoryWatch::meet(const LostPage& page) {
 
 // A guest without the rest of its memory would end by SIGBUS sooner or later, or take what it lacks
 // for a failure of its disks.
-void MemoryWatch::look() {
+void MemoryWatch::look(std::chrono::milliseconds patience) {
   if (ended_) return;
-  auto lost = view_.lost_pages();
+  auto lost = view_.lost_pages(patience);
   if (lost) {
     for (const LostPage& page : *lost) meet(page);
     return;
@@ -201,7 +205,8 @@ ExitStatus MappedRun::run() {
   auto status = load(*view, *command, *qemu, watch);
   if (status != ExitStatus::Done) return status;
   auto ended = wait_for_qemu(session, *qemu, options.qemu[0], status, [&watch] { watch.look(); });
-  watch.look();  // what came before its end, and may be the reason
+  bool failed = ended != status;
+  watch.look(failed ? kLastWords : std::chrono::milliseconds(0));  // it may be the reason
   return watch.error() ? vmtools::exit_status_of(watch.error()->code) : ended;
 }
 

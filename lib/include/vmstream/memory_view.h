@@ -2,6 +2,7 @@
 // A guest's memory as files that a QEMU maps, private to itself, in place of loading it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -89,8 +90,8 @@ class MemoryView {
   int server_pid() const;
 
   /// Pages lost since the last call. An error where the view has ended: the memory that the guest
-  /// has not read yet is gone. Does not wait.
-  Result<std::vector<LostPage>> lost_pages();
+  /// has not read yet is gone. Waits at most `patience` for anything to be told.
+  Result<std::vector<LostPage>> lost_pages(std::chrono::milliseconds patience = {});
   /// Of a copy, nothing.
   Result<ViewCounts> counts(const WaitLimits& limits = {});
 

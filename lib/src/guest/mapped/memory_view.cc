@@ -211,8 +211,9 @@ Result<std::string> MemoryView::State::hear(const WaitLimits& limits) {
   return std::move(packet->text);
 }
 
-Result<std::vector<LostPage>> MemoryView::lost_pages() {
-  while (state_->socket.is_open() && has_packet(state_->socket.get())) {
+Result<std::vector<LostPage>> MemoryView::lost_pages(std::chrono::milliseconds patience) {
+  while (state_->socket.is_open() && has_packet(state_->socket.get(), patience)) {
+    patience = {};
     if (auto heard = state_->hear({}); !heard) return heard.error();
   }
   return std::exchange(state_->lost, {});

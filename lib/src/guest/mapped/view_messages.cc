@@ -110,9 +110,9 @@ Result<ViewPacket> receive_packet(int socket, const WaitLimits& limits) {
   return packet;
 }
 
-bool has_packet(int socket) {
+bool has_packet(int socket, std::chrono::milliseconds patience) {
   pollfd waiting{socket, POLLIN, 0};
-  return ::poll(&waiting, 1, 0) > 0;
+  return ::poll(&waiting, 1, static_cast<int>(patience.count())) > 0;
 }
 
 std::string mark_of(const StateIndex& index) {

@@ -3,6 +3,7 @@
 // of one user.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,8 +26,8 @@ struct ViewPacket {
 Status send_packet(int socket, std::string_view text, const std::vector<int>& files = {});
 /// The next one; empty text where the other end is closed.
 Result<ViewPacket> receive_packet(int socket, const WaitLimits& limits);
-/// Whether one is there, or the end.
-bool has_packet(int socket);
+/// Whether one is there, or the end, or comes meanwhile.
+bool has_packet(int socket, std::chrono::milliseconds patience);
 
 /// What the view is of: who joins must have read the same index.
 std::string mark_of(const StateIndex& index);

@@ -17,6 +17,7 @@ namespace {
 
 constexpr auto kFirstInterval = std::chrono::milliseconds(1);
 constexpr auto kLongestInterval = std::chrono::milliseconds(50);
+constexpr int kShare = 8;  // of the time that it has taken
 constexpr uint64_t kUsualPageBytes = 4096;  // QEMU before 2.11 does not say
 
 Result<Json> parse_answer(std::string_view text) {
@@ -41,14 +42,16 @@ RamProgress read_ram(const Json& ram) {
           .duplicate_pages = number_member(ram, "duplicate")};
 }
 
+// Asks the more seldom the longer it takes, so that the end is seen soon in proportion.
 template <typename Sought>
 Result<MigrationStatus> await_status(QmpClient& qmp, const WaitLimits& limits, Sought is_sought) {
-  for (Clock::duration interval = kFirstInterval;;) {
+  for (auto start = Clock::now();;) {
     auto status = query_migration(qmp);
     if (!status || is_sought(*status)) return status;
+    auto interval = std::clamp<Clock::duration>((Clock::now() - start) / kShare, kFirstInterval,
+                                                kLongestInterval);
     auto waited = pause_within(interval, limits, "the end of the migration");
     if (!waited) return waited.error();
-    interval = std::min<Clock::duration>(interval * 2, kLongestInterval);
   }
 }
 
