@@ -8,8 +8,11 @@ Saves guests of a QEMU of each release, and holds the verdict of --check about m
 a full load of the same file by the same command line. Prints a table; status 1 where fewer than 98 of 100 agree.
 """
 import argparse
+import json
 import os
+import platform
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/guest"), str(ROOT / "tests/cli")]
 
-from real_guest import Monitor  # noqa: E402
+from real_guest import Monitor, NEWER_QEMU  # noqa: E402
 
 PC = "-M pc -m 128 -nodefaults"
 Q35 = "-M q35 -m 128 -nodefaults"
@@ -136,24 +139,58 @@ class Folder:
         return {0: True, 6: False, 1: None}.get(result.returncode, result.returncode), result.stdout + result.stderr
 
 
-def newer_command(script):
-    """The program and its arguments of a script that starts a QEMU: --check takes no script."""
+def newer_command(command):
+    """The program and its arguments, of a script those that it runs: --check takes no script."""
+    script = Path(command[0])
+    if not script.is_file() or script.read_bytes()[:2] != b"#!":
+        return command
     words = shlex.split(script.read_text().replace("\\\n", " ").split("exec", 1)[1])
-    return [word for word in words if word != "$@"]
+    return [word for word in words if word != "$@"] + command[1:]
+
+
+def measure(folder, qemu):
+    """How long a check and a full load of the same file take, by the guest's memory."""
+    print("| RAM | check, median of 5 | worst | from QEMU's start to its answer | full load |\n|---:|---:|---:|---:|---:|")
+    for gigabytes in (1, 4, 16):
+        line = (f"-M pc,memory-backend=pc.ram -m {gigabytes}G -nodefaults -vga std -device e1000"
+                f" -object memory-backend-ram,id=pc.ram,size={gigabytes}G,reserve=off")
+        if not folder.save(qemu, line, "large.zst"):
+            continue
+        taken, answers = [], []
+        for _ in range(5):
+            start = time.monotonic()
+            done = folder.run(folder.tools / "vmrestore", "--check", "--json", "large.zst", "--", *qemu, *shlex.split(line))
+            taken.append(time.monotonic() - start)
+            answers.append(json.loads(done.stdout)["programs"][0]["seconds"])
+        start = time.monotonic()
+        folder.load([*qemu, *shlex.split(line), "-display", "none", "-S"], "large.zst")
+        full = time.monotonic() - start
+        print(f"| {gigabytes} GiB | {statistics.median(taken):.2f} s | {max(taken):.2f} s | {statistics.median(answers):.2f} s | {full:.2f} s |",
+              flush=True)
+
+
+def describe():
+    print("# Would it be loaded?\n\nWritten by `bench/check_agreement.py`; run it again to replace it.\n")
+    print(f"- date: {time.strftime('%Y-%m-%d')}\n- machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}")
+    print(f"- load of the machine by others at the start: {os.getloadavg()[0]:.1f} processes\n\n## Time\n")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", default=os.environ.get("VMSTREAM_BIN", ROOT / "build/ci/bin"), type=Path)
-    parser.add_argument("--newer", default=os.environ.get("VMSTREAM_NEWER_QEMU"), type=Path)
+    parser.add_argument("--newer", default=shlex.join(NEWER_QEMU))
     parser.add_argument("--only", default="")
     parser.add_argument("-v", action="store_true")
     options = parser.parse_args()
     qemus = {"7.2": ["qemu-system-x86_64"]}
-    if options.newer and options.newer.exists():
-        qemus["newer"] = newer_command(options.newer)
+    if options.newer:
+        qemus["newer"] = newer_command(shlex.split(options.newer))
     pairs = agreed = 0
     said = {True: "loads", False: "refused", None: "no start"}
+    describe()
+    with tempfile.TemporaryDirectory() as path:
+        measure(Folder(path, options.bin), qemus["7.2"])
+    print("\n## Verdicts\n\nA full load and a check of the same file by the same command line.\n")
     print("| source | destination | change | full load | check |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as path:
         folder = Folder(path, options.bin)
