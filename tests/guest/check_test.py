@@ -71,7 +71,7 @@ class Verdicts(Checks):
     @NEEDS_NEWER_QEMU
     def test_several_programs(self):
         self.save(LINE.replace("-M pc", "-M pc-i440fx-7.2"))
-        newer, *more = newer_command(Path(NEWER_QEMU[0]))
+        newer, *more = newer_command(NEWER_QEMU)
         line = LINE.replace("-M pc", "-M pc-i440fx-7.2") + " " + shlex.join(more)
         both = self.check(line, "--json", "--binary", QEMU, "--binary", newer)
         self.assert_status(0, both)

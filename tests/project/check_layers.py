@@ -40,7 +40,7 @@ PUBLIC = {
     "container": "container image_snapshot",
     "crypto": "openpgp",
     "state": "guest_memory indexing multifd_guest page_map ram_image saved_disk state_file state_index state_writer",
-    "guest": "capture lazy_restore libvirt load_check qmp restore",
+    "guest": "capture lazy_restore libvirt load_check mapped_restore memory_view qmp restore",
     "analysis": "byte_names device_collector extract load_advice partial_reading ram_usage"
                 " record_list stream_scan stream_summary verification",
 }
