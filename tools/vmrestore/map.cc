@@ -123,9 +123,10 @@ Result<MemoryView> MappedRun::open_memory() {
       progress.update({.guest_bytes = whole, .page_bytes = bytes});
     });
   }
-  auto identity = vmstream::identify_file(vmstream::StateName::parse(*options.file).file);
-  if (identity) {
-    how.identity = fmt::format("{} {} {}", *identity, options.verify_first, *options.file);
+  auto named = vmstream::StateName::parse(*options.file);
+  if (auto identity = vmstream::identify_file(named.file)) {
+    how.identity =
+        fmt::format("{} {} {}", *identity, options.verify_first, named.snapshot.value_or(""));
   }
   return MemoryView::open(file, how);
 }
