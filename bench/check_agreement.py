@@ -4,12 +4,15 @@
 
 usage: check_agreement.py [--bin DIR] [--newer QEMU] [--only TEXT] [-v]
 
-Saves guests that a QEMU of each release has, paused, and holds the verdict of --check about many command lines against
+Saves guests of a QEMU of each release, and holds the verdict of --check about many command lines against
 a full load of the same file by the same command line. Prints a table; status 1 where fewer than 98 of 100 agree.
 """
 import argparse
+import json
 import os
+import platform
 import shlex
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/guest"), str(ROOT / "tests/cli")]
 
-from real_guest import Monitor  # noqa: E402
+from real_guest import Monitor, NEWER_QEMU  # noqa: E402
 
 PC = "-M pc -m 128 -nodefaults"
 Q35 = "-M q35 -m 128 -nodefaults"
@@ -43,6 +46,11 @@ SOURCES = {
     "smp": PC + " -smp 4 -cpu qemu64 -device virtio-serial-pci,id=v -chardev null,id=c -device virtserialport,chardev=c,bus=v.0",
     "ide": PC + " -hda disk.raw -cdrom disk.raw -device ahci,addr=8 -device piix3-usb-uhci,addr=9 -device AC97,addr=10",
 }
+
+# Firmware that has set up its devices: some of them read the guest's memory when they are loaded.
+RUNNING = 3
+for kind in ("pc-devices", "q35-devices"):
+    SOURCES[f"{kind}-running"] = SOURCES[kind]
 
 CHANGES = {
     "pc-devices": [("-device e1000,addr=5", ""), ("e1000,addr=5", "e1000,addr=9"), ("-m 128", "-m 256"), ("-m 128", "-m 64"),
@@ -71,6 +79,8 @@ CHANGES = {
     "smp": [("-smp 4", "-smp 2"), ("-cpu qemu64", "-cpu max"), ("-cpu qemu64", "-cpu qemu64,-apic"), ("virtserialport", "virtconsole")],
     "ide": [("-device AC97,addr=10", ""), ("ahci,addr=8", "ahci,addr=11"), ("-cdrom disk.raw", ""), ("piix3-usb-uhci", "piix4-usb-uhci")],
 }
+for kind in ("pc-devices", "q35-devices"):
+    CHANGES[f"{kind}-running"] = CHANGES[kind][:8]
 
 
 class Folder:
@@ -84,10 +94,11 @@ class Folder:
     def run(self, *words, timeout=60):
         return subprocess.run(words, cwd=self.path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
 
-    def save(self, qemu, line, name):
+    def save(self, qemu, line, name, seconds=0):
+        """Of a guest that has run for so long, or never has; False where QEMU does not start."""
         socket = self.path / "source.qmp"
         socket.unlink(missing_ok=True)
-        words = [*qemu, *shlex.split(line), "-S", "-display", "none", "-qmp", f"unix:{socket},server=on,wait=off"]
+        words = [*qemu, *shlex.split(line), *([] if seconds else ["-S"]), "-display", "none", "-qmp", f"unix:{socket},server=on,wait=off"]
         process = subprocess.Popen(words, cwd=self.path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
             for _ in range(400):
@@ -96,6 +107,7 @@ class Folder:
                 time.sleep(0.02)
             if process.poll() is not None:
                 return False
+            time.sleep(seconds)
             return self.run(self.tools / "vmdump", "--qmp", str(socket), "--force", "-o", name).returncode == 0
         finally:
             process.kill()
@@ -127,24 +139,58 @@ class Folder:
         return {0: True, 6: False, 1: None}.get(result.returncode, result.returncode), result.stdout + result.stderr
 
 
-def newer_command(script):
-    """The program and its arguments of a script that starts a QEMU: --check takes no script."""
+def newer_command(command):
+    """The program and its arguments, of a script those that it runs: --check takes no script."""
+    script = Path(command[0])
+    if not script.is_file() or script.read_bytes()[:2] != b"#!":
+        return command
     words = shlex.split(script.read_text().replace("\\\n", " ").split("exec", 1)[1])
-    return [word for word in words if word != "$@"]
+    return [word for word in words if word != "$@"] + command[1:]
+
+
+def measure(folder, qemu):
+    """How long a check and a full load of the same file take, by the guest's memory."""
+    print("| RAM | check, median of 5 | worst | from QEMU's start to its answer | full load |\n|---:|---:|---:|---:|---:|")
+    for gigabytes in (1, 4, 16):
+        line = (f"-M pc,memory-backend=pc.ram -m {gigabytes}G -nodefaults -vga std -device e1000"
+                f" -object memory-backend-ram,id=pc.ram,size={gigabytes}G,reserve=off")
+        if not folder.save(qemu, line, "large.zst"):
+            continue
+        taken, answers = [], []
+        for _ in range(5):
+            start = time.monotonic()
+            done = folder.run(folder.tools / "vmrestore", "--check", "--json", "large.zst", "--", *qemu, *shlex.split(line))
+            taken.append(time.monotonic() - start)
+            answers.append(json.loads(done.stdout)["programs"][0]["seconds"])
+        start = time.monotonic()
+        folder.load([*qemu, *shlex.split(line), "-display", "none", "-S"], "large.zst")
+        full = time.monotonic() - start
+        print(f"| {gigabytes} GiB | {statistics.median(taken):.2f} s | {max(taken):.2f} s | {statistics.median(answers):.2f} s | {full:.2f} s |",
+              flush=True)
+
+
+def describe():
+    print("# Would it be loaded?\n\nWritten by `bench/check_agreement.py`; run it again to replace it.\n")
+    print(f"- date: {time.strftime('%Y-%m-%d')}\n- machine: {os.cpu_count()} cores, {platform.system()} {platform.release()}")
+    print(f"- load of the machine by others at the start: {os.getloadavg()[0]:.1f} processes\n\n## Time\n")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", default=os.environ.get("VMSTREAM_BIN", ROOT / "build/ci/bin"), type=Path)
-    parser.add_argument("--newer", default=os.environ.get("VMSTREAM_NEWER_QEMU"), type=Path)
+    parser.add_argument("--newer", default=shlex.join(NEWER_QEMU))
     parser.add_argument("--only", default="")
     parser.add_argument("-v", action="store_true")
     options = parser.parse_args()
     qemus = {"7.2": ["qemu-system-x86_64"]}
-    if options.newer and options.newer.exists():
-        qemus["newer"] = newer_command(options.newer)
+    if options.newer:
+        qemus["newer"] = newer_command(shlex.split(options.newer))
     pairs = agreed = 0
     said = {True: "loads", False: "refused", None: "no start"}
+    describe()
+    with tempfile.TemporaryDirectory() as path:
+        measure(Folder(path, options.bin), qemus["7.2"])
+    print("\n## Verdicts\n\nA full load and a check of the same file by the same command line.\n")
     print("| source | destination | change | full load | check |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as path:
         folder = Folder(path, options.bin)
@@ -152,7 +198,7 @@ def main():
             for source, qemu in qemus.items():
                 if options.only not in f"{name}/{source}":
                     continue
-                if not folder.save(qemu, line, "guest.zst"):
+                if not folder.save(qemu, line, "guest.zst", RUNNING if name.endswith("-running") else 0):
                     continue
                 trials = [(source, "", line)]
                 trials += [(source, f"`{old}` → `{new}`", line.replace(old, new)) for old, new in CHANGES[name]]

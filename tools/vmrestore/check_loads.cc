@@ -19,6 +19,7 @@ namespace vmrestore {
 namespace {
 
 using nlohmann::ordered_json;
+using vmstream::Error;
 using vmstream::escape;
 using vmstream::LazyFile;
 using vmstream::LoadAnswer;
@@ -90,8 +91,17 @@ struct Check {
   MemoryView memory;
 
   Result<Asked> ask(const std::string& program);
+  Error explain(const Error& error);
   ExitStatus run();
 };
+
+// A QEMU that needs a page which the file does not give waits for it until its time is up.
+Error Check::explain(const Error& error) {
+  if (error.code != vmstream::Errc::TimedOut) return error;
+  auto lost = memory.lost_pages();
+  if (!lost) return lost.error();
+  return lost->empty() ? error : error_of(lost->front());
+}
 
 Result<Asked> Check::ask(const std::string& program) {
   vmstream::LoadCheckOptions how{
@@ -101,7 +111,7 @@ Result<Asked> Check::ask(const std::string& program) {
       .limits = limits};
   how.argv[0] = program;
   auto answer = vmstream::check_load(file, how);
-  if (!answer) return answer.error();
+  if (!answer) return explain(answer.error());
   Asked asked{.program = program, .answer = std::move(*answer), .advice = {}};
   if (!asked.answer.loads) {
     asked.advice =

@@ -40,13 +40,6 @@ constexpr const char* kWaitsForEver =
 // A view that was killed takes its guests with it before its end is seen.
 constexpr auto kLastWords = std::chrono::milliseconds(300);
 
-Error explain(const LostPage& page) {
-  Error error = page.error;
-  error.message = fmt::format("RAM block '{}', page at {:#x} cannot be read: {}",
-                              vmstream::escape(page.block), page.offset, error.message);
-  return error;
-}
-
 // Looks, several times a second, whether the memory of the guest is still to be had.
 class MemoryWatch {
  public:
@@ -74,7 +67,7 @@ class MemoryWatch {
 };
 
 void MemoryWatch::meet(const LostPage& page) {
-  Error error = explain(page);
+  Error error = error_of(page);
   if (page.is_old) {
     session_.messages().warning(subject_, vmstream::describe(error));
     return;
@@ -130,9 +123,10 @@ Result<MemoryView> MappedRun::open_memory() {
       progress.update({.guest_bytes = whole, .page_bytes = bytes});
     });
   }
-  auto identity = vmstream::identify_file(vmstream::StateName::parse(*options.file).file);
-  if (identity) {
-    how.identity = fmt::format("{} {} {}", *identity, options.verify_first, *options.file);
+  auto named = vmstream::StateName::parse(*options.file);
+  if (auto identity = vmstream::identify_file(named.file)) {
+    how.identity =
+        fmt::format("{} {} {}", *identity, options.verify_first, named.snapshot.value_or(""));
   }
   return MemoryView::open(file, how);
 }

@@ -217,6 +217,13 @@ std::string line_of(const Advice& advice) {
 
 }  // namespace
 
+vmstream::Error error_of(const vmstream::LostPage& page) {
+  vmstream::Error error = page.error;
+  error.message = fmt::format("RAM block '{}', page at {:#x} cannot be read: {}",
+                              vmstream::escape(page.block), page.offset, error.message);
+  return error;
+}
+
 std::vector<std::string> advice_lines(const Input& input, const std::string& refusal,
                                       vmstream::WaitLimits limits) {
   std::vector<std::string> lines;

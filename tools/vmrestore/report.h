@@ -62,6 +62,9 @@ void tell_signer(const Options& options, const vmstream::RequiredSigner& signer,
                  const std::vector<vmstream::Container>& containers,
                  const vmstream::RestoreSummary& summary, vmtools::Session& session);
 
+/// With the page's name and address.
+vmstream::Error error_of(const vmstream::LostPage& page);
+
 /// Says in a few lines why the input was refused, or else what it needs, and which command tells
 /// all of it. `refusal` is what is known of QEMU's words. Says nothing of an input that cannot be
 /// read again within seconds and without a key.

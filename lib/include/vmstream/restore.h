@@ -137,9 +137,9 @@ struct QemuSetup {
 /// was released; release() leaves it running.
 class QemuProcess {
  public:
-  /// Starts `argv` with `-incoming defer` and a private monitor added. Fails if `argv` has an -incoming of its own. A QEMU with -daemonize
-  /// goes on behind the process started here: wait() does not wait for it, and the destructor asks
-  /// it to quit through the monitor.
+  /// Starts `argv` with `-incoming defer` and a private monitor added. Fails if `argv` has an
+  /// -incoming of its own. A QEMU with -daemonize goes on behind the process started here: wait()
+  /// does not wait for it, and the destructor asks it to quit through the monitor.
   static Result<QemuProcess> start(std::vector<std::string> argv, WaitLimits limits = {},
                                    const QemuSetup& setup = {});
   QemuProcess(QemuProcess&&) noexcept;

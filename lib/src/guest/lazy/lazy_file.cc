@@ -134,7 +134,8 @@ uint64_t count_absent(const LazyReader& reader) {
 
 std::string absence_words(uint64_t pages) {
   return fmt::format(
-      "{} pages of RAM are absent by the file's index: they are zero in the guest; vmstream-inspect "
+      "{} pages of RAM are absent by the file's index: they are zero in the guest; "
+      "vmstream-inspect "
       "verify tells whether that is so",
       pages);
 }

@@ -14,11 +14,11 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "base/unique_fd.h"
 #include "guest/migration/private_folder.h"
 #include "io/child_process.h"
+#include "pipeline/side_thread.h"
 
 namespace vmstream {
 namespace {
@@ -152,7 +152,7 @@ struct PageFiles::State {
   fuse_session* session = nullptr;
   std::vector<UniqueFd> files;
   std::vector<int> descriptors;
-  std::jthread server;
+  SideThread server;
 
   ~State();
   Status make_session();
@@ -178,7 +178,7 @@ void PageFiles::State::on_read(fuse_req_t request, fuse_ino_t number, size_t len
 // Once nobody has a file open the file system is gone, and the server with it.
 PageFiles::State::~State() {
   files.clear();
-  if (server.joinable()) server.join();
+  server.join();
   if (session) fuse_session_destroy(session);
 }
 
@@ -248,13 +248,16 @@ Result<PageFiles> PageFiles::mount(Setup setup) {
   state->served.setup = std::move(setup);
   if (auto made = state->make_session(); !made) return made.error();
   if (auto mounted = state->mount(); !mounted) return mounted.error();
-  state->server = std::jthread([&state = *state] { state.serve(); });
-  auto opened = state->open_files();
+  state->server = SideThread([&state = *state] { state.serve(); });
+  auto opened = state->server.runs() ? state->open_files() : Status(no_fuse("no thread for it"));
   auto detached = detach(state->folder->place());
   ::rmdir(state->folder->place().c_str());
   state->folder.reset();
+  if (!detached) {
+    [[maybe_unused]] auto* serving = state.release();  // until the process ends
+    return detached.error();
+  }
   if (!opened) return opened.error();
-  if (!detached) return detached.error();
   return PageFiles(std::move(state));
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 constexpr auto kFirstInterval = std::chrono::milliseconds(1);
 constexpr auto kLongestInterval = std::chrono::milliseconds(50);
-constexpr int kShare = 8;  // of the time that it has taken
+constexpr int kShare = 8;                   // of the time that it has taken
 constexpr uint64_t kUsualPageBytes = 4096;  // QEMU before 2.11 does not say
 
 Result<Json> parse_answer(std::string_view text) {
