@@ -11,7 +11,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from real_guest import Monitor, NEEDS_NEWER_QEMU, NEWER_QEMU
+from real_guest import Monitor, NEEDS_NEWER_QEMU, NEWER_QEMU, wait_until
 from support import ToolTest
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "bench"))
@@ -117,6 +117,34 @@ class Harm(Checks):
             content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
             facts[path.name] = (path.lstat().st_ino, content)
         return facts
+
+    def qemus(self):
+        """Ids of the QEMUs that wait for a guest in the test's folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                is_one = (entry.name.isdigit() and (entry / "comm").read_text().startswith("qemu")
+                          and b"-incoming" in (entry / "cmdline").read_bytes() and (entry / "cwd").readlink() == self.folder)
+            except OSError:
+                continue
+            if is_one:
+                found.append(int(entry.name))
+        return found
+
+    @unittest.skipUnless(shutil.which("setpriv"), "setpriv is not installed")
+    def test_a_check_that_is_killed_leaves_no_qemu(self):
+        self.save()
+        for _ in range(5):
+            process = self.start_check()
+            wait_until(lambda: self.qemus() or process.poll() is not None, "QEMU to be there")
+            process.kill()
+            process.wait()
+            wait_until(lambda: not self.qemus(), "QEMU to be gone")
+
+    def start_check(self):
+        tool = Path(os.environ["VMSTREAM_BIN"]) / "vmrestore"
+        return subprocess.Popen([tool, "--check", "guest.zst", "--", QEMU, *shlex.split(LINE)], cwd=self.folder,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def test_a_tap_becomes_one_of_its_own(self):
         alone = ["unshare", "--net", "--"]

@@ -112,6 +112,11 @@ TEST_CASE("what is not known is named", "[harmless]") {
                                 {"-device", R"({"driver":"vhost-vsock-pci","guest-cid":3})"},
                                 {"-object", "filter-dump,id=f,netdev=n,file=x"},
                                 {"-set", "drive.d.file=x"},
+                                {"-device", "usb-tablet,pcap=/x"},
+                                {"-global", "usb-tablet.pcap=/x"},
+                                {"-global", "driver=usb-tablet,property=pcap,value=/x"},
+                                {"-set", "device.t.pcap=/x"},
+                                {"-M", "virt,dumpdtb=/x"},
                                 {"-tpmdev", "passthrough,id=t"}};
   for (const Words& words : refused) {
     CAPTURE(words);

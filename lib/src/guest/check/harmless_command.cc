@@ -125,6 +125,11 @@ constexpr std::string_view kForeignDevices[] = {"vfio-",
                                                 "s390-pci-vfio",
                                                 "ap-vfio"};
 
+// Properties of devices that name something of the host, or a file that is written.
+constexpr std::string_view kForeignProperties[] = {"sysfsdev",   "vhostfd", "hostbus", "hostaddr",
+                                                   "hostdevice", "host",    "evdev",   "rootdir",
+                                                   "wwpn",       "pcap"};
+
 bool is_among(Names names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();
 }
@@ -133,6 +138,16 @@ Error not_passed_on(const QemuOption& option, const std::string& why, std::strin
   return Error{.code = Errc::Unsupported,
                .message = fmt::format("-{} {}", escape(option.name), why),
                .hint = std::move(hint)};
+}
+
+// "driver.property=value" of -global, "group.id.property=value" of -set, or with names throughout.
+bool sets_foreign_property(const std::string& text) {
+  OptionValue value = OptionValue::parse(text);
+  if (value.has("property")) return is_among(kForeignProperties, *value.get("property"));
+  return std::ranges::any_of(value.items(), [](const auto& item) {
+    std::string_view key = item.first;
+    return is_among(kForeignProperties, key.substr(key.rfind('.') + 1));
+  });
 }
 
 class Replacer {
@@ -213,8 +228,7 @@ Status Replacer::add_device(const QemuOption& option) {
     return not_passed_on(option,
                          escape(driver) + " takes a device of the host, or another process");
   }
-  for (std::string_view key : {"sysfsdev", "vhostfd", "hostbus", "hostaddr", "hostdevice", "host",
-                               "evdev", "rootdir", "wwpn"}) {
+  for (std::string_view key : kForeignProperties) {
     if (!value.has(key)) continue;
     return not_passed_on(option,
                          fmt::format("{},{}= names something of the host", escape(driver), key));
@@ -300,6 +314,11 @@ Status Replacer::add_harmless(const QemuOption& option) {
   } else if (name == "set" && !option.value->starts_with("device.")) {
     return not_passed_on(option, "changes what was replaced",
                          "write the property where the thing itself is described");
+  } else if ((name == "set" || name == "global") && sets_foreign_property(*option.value)) {
+    return not_passed_on(option, escape(*option.value) + " names something of the host");
+  } else if ((name == "machine" || name == "M") &&
+             OptionValue::parse(*option.value).has("dumpdtb")) {
+    return not_passed_on(option, "with dumpdtb= writes a file");
   } else if (name == "vga" && *option.value == "qxl") {
     return not_passed_on(option, "qxl starts only with a SPICE server");
   } else if (is_among(kKept, name) || name == "icount" || name == "usbdevice" || name == "set") {

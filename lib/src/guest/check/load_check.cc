@@ -15,7 +15,7 @@
 #include <vmstream/text.h>
 #include "base/unique_fd.h"
 #include "guest/check/harmless_command.h"
-#include "guest/check/own_network.h"
+#include "guest/check/start_words.h"
 #include "guest/lazy/lazy_reader.h"
 #include "guest/mapped/memory_arguments.h"
 #include "guest/monitor/query.h"
@@ -111,6 +111,8 @@ Result<CheckCommand> make_command(const LazyFile& file, const LoadCheckOptions& 
                        .not_checked = std::move(harmless->not_checked),
                        .release = *release,
                        .lacks_tap = harmless->lacks_tap};
+  auto end = words_for_common_end();
+  command.argv.insert(command.argv.begin(), end.begin(), end.end());
   if (alone) command.argv.insert(command.argv.begin(), alone->begin(), alone->end());
   for (std::string& words : memory->without) command.not_checked.push_back(std::move(words));
   return command;
