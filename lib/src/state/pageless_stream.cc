@@ -119,8 +119,10 @@ class PagelessSource final : public PiecewiseSource {
   }
 
   // All pages stand in a section of their own behind the list. Of the others only the last is left,
-  // which ends the memory for QEMU.
+  // which ends the memory for QEMU. Those between are not even looked at: they are all over the
+  // file, and a look at each would decode a block of it.
   Status add_ram(const IndexedRecord& record) {
+    if (record.type == SectionType::Part) return ok();
     if (auto checked = check_section_head(plain_, record, record.offset); !checked) return checked;
     if (record.type == SectionType::Start) return add_list(record);
     if (record.type != SectionType::End) return ok();
