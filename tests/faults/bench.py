@@ -85,6 +85,8 @@ def wake(stopped):
 class Bench:
     """A folder for the tools to work in, a QEMU or two, and the looks before and after."""
 
+    ORPHANS_LAST = 5  # seconds at most, until what a killed tool leaves has done its work
+
     def __init__(self):
         self.root = Path(tempfile.mkdtemp(prefix="vmstream-faults-"))
         self.folder = self.root / "work"
@@ -143,9 +145,8 @@ class Bench:
             process.wait()
             promise(False, f"hung for {PATIENCE} seconds")
 
-    @staticmethod
-    def await_no_orphans(known, fault):
-        deadline = time.monotonic() + 5
+    def await_no_orphans(self, known, fault):
+        deadline = time.monotonic() + self.ORPHANS_LAST
         while orphans := {pid for pid in children() - known if not reap(pid)}:
             if fault and fault.kind.is_stall() and (fault.program == "gpg" or fault.kind.is_kill()):
                 wake(orphans)  # GPGME keeps to itself which process it is, and the dead wake nobody

@@ -54,6 +54,8 @@ class Burial:
 class DomainBench(SaveBench):
     """One daemon and one domain; a daemon that a fault has killed is started again."""
 
+    ORPHANS_LAST = 15  # somebody reads the rest of a dump, and waits ten seconds for more
+
     def __init__(self):
         super().__init__()
         self.libvirt = None

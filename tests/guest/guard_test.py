@@ -11,7 +11,7 @@ from postcopy_stream import (ADVISE, COLO, EOF, as_postcopy, command, parts_of,
                              starting_package)
 from real_guest import (NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, Guest, GuestTest,
                         wait_until)
-from relay import Relay
+from relay import record_postcopy
 from support import DONE, MALFORMED, REFUSED, UNSUPPORTED, tool
 
 MIB = 1 << 20
@@ -183,23 +183,14 @@ class RecordedPostcopy(LazyTest):
         for side in (source, target):
             side.monitor.ask("migrate-set-capabilities",
                              capabilities=[{"capability": "postcopy-ram", "state": True}])
-        source.monitor.ask("migrate-set-parameters", **{"max-bandwidth": MIB})
-        wait_until((self.folder / "second.migration").exists, "the destination")
-        proxy = Relay(self.folder / "proxy", self.folder / "second.migration")
-        source.monitor.ask("migrate", uri="unix:proxy")
-        # Switched in the middle of the first pass, which takes some six seconds.
-        wait_until(lambda: source.monitor.ask("query-migrate").get("ram", {}).get(
-            "transferred", 0) > MIB, "the first pages")
-        source.monitor.ask("migrate-start-postcopy")
-        wait_until(lambda: source.monitor.migration() == "postcopy-active", "the switch")
-        source.monitor.ask("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
-        wait_until(lambda: source.monitor.migration() == "completed", "the end")
-        expected = source.sums()[0]
-        self.assert_whole(target, expected)
-        source.end()
-        target.end()
-        self.write("recorded", proxy.end()[0])
-        return expected
+        expected = []
+
+        def judge():
+            expected.append(source.sums()[0])
+            self.assert_whole(target, expected[0])
+
+        self.write("recorded", record_postcopy(self.folder, source, target, judge)[0])
+        return expected[0]
 
     def check(self, qemu):
         expected = self.record(qemu)

@@ -5,9 +5,9 @@ Both, recorded from real QEMUs, are one guest."""
 import json
 import unittest
 
-from lazy_guest import MIB, LazyTest
-from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, wait_until, why_not
-from relay import Relay
+from lazy_guest import LazyTest
+from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, why_not
+from relay import record_postcopy
 from support import DONE, MALFORMED
 
 
@@ -20,26 +20,18 @@ class PreemptTest(LazyTest):
         for side in (source, target):
             side.monitor.ask("migrate-set-capabilities", capabilities=capabilities)
         target.monitor.ask("migrate-incoming", uri="unix:second.migration")
-        source.monitor.ask("migrate-set-parameters", **{"max-bandwidth": MIB})
-        wait_until((self.folder / "second.migration").exists, "the destination")
-        relay = Relay(self.folder / "relay", self.folder / "second.migration")
-        source.monitor.ask("migrate", uri="unix:relay")
-        wait_until(lambda: source.monitor.ask("query-migrate").get("ram", {}).get("transferred", 0) > MIB,
-                   "the first pages")
-        source.monitor.ask("migrate-start-postcopy")
-        wait_until(lambda: source.monitor.migration() == "postcopy-active", "the switch")
-        source.monitor.ask("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
-        wait_until(lambda: source.monitor.migration() == "completed", "the end")
-        expected = source.sums()[0]
-        self.assert_whole(target, expected)
-        source.end()
-        target.end()
-        main, urgent = relay.end()
+        expected = []
+
+        def judge():
+            expected.append(source.sums()[0])
+            self.assert_whole(target, expected[0])
+
+        main, urgent = record_postcopy(self.folder, source, target, judge)
         self.assertGreater(len(urgent), 8, "pages were asked for")
         (self.folder / "set").mkdir()
         self.write("set/main", main)
         self.write("set/urgent", urgent)
-        return expected
+        return expected[0]
 
     def inspect(self, *arguments, status=DONE):
         ran = self.run_tool("vmstream-inspect", *arguments)

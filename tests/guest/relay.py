@@ -4,7 +4,9 @@
 import socket
 import threading
 
-from real_guest import PATIENCE
+from real_guest import PATIENCE, wait_until
+
+SLOWLY = 1 << 20  # bytes a second, so that postcopy begins in the middle of the first pass
 
 
 class Relay:
@@ -57,3 +59,23 @@ class Relay:
         for one in (self.listener, *self.sockets):
             one.close()
         return sorted(map(bytes, self.sent), key=lambda one: not one.startswith(b"QEVM"))
+
+
+def record_postcopy(folder, source, destination, judge):
+    """Migrates `source` to the `destination` that listens at second.migration in `folder`, by postcopy from the
+    middle of the first pass on. `judge` is called once all has come; then both end. Gives what went through each
+    connection."""
+    source.monitor.ask("migrate-set-parameters", **{"max-bandwidth": SLOWLY})
+    wait_until((folder / "second.migration").exists, "the destination")
+    relay = Relay(folder / "relay", folder / "second.migration")
+    source.monitor.ask("migrate", uri="unix:relay")
+    wait_until(lambda: source.monitor.ask("query-migrate").get("ram", {}).get("transferred", 0) > SLOWLY,
+               "the first pages")
+    source.monitor.ask("migrate-start-postcopy")
+    wait_until(lambda: source.monitor.migration() == "postcopy-active", "the switch")
+    source.monitor.ask("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+    wait_until(lambda: source.monitor.migration() == "completed", "the end")
+    judge()
+    source.end()
+    destination.end()
+    return relay.end()

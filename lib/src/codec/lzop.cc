@@ -5,8 +5,10 @@
 // packed length, checksums, data. A plain length of 0 ends the part, and another may follow. Which
 // checksums there are is for the header to say. A block that did not become smaller is stored.
 #include <fmt/format.h>
-#include <lzo/lzo1x.h>
 #include <zlib.h>
+#ifdef VMSTREAM_HAVE_LZO
+#include <lzo/lzo1x.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -184,6 +186,15 @@ void undo_filter(std::span<std::byte> plain, size_t distance) {
   }
 }
 
+#ifdef VMSTREAM_HAVE_LZO
+
+std::string engine_name() {
+  return fmt::format("liblzo2 {}", ::lzo_version_string());
+}
+Status check_engine() {
+  return ok();
+}
+
 Status unpack(std::span<const std::byte> packed, std::span<std::byte> plain) {
   if (packed.size() == plain.size()) {
     std::ranges::copy(packed, plain.begin());
@@ -196,6 +207,22 @@ Status unpack(std::span<const std::byte> packed, std::span<std::byte> plain) {
   if (code == LZO_E_OK && length == plain.size()) return ok();
   return damaged(fmt::format("a block cannot be unpacked into {} bytes", plain.size()));
 }
+
+#else
+
+std::string engine_name() {
+  return "no liblzo2";
+}
+Status check_engine() {
+  return Error{.code = Errc::Unsupported,
+               .message = "this vmstream was built without liblzo2, which unpacks lzop",
+               .hint = "unpack it first: lzop -dc FILE > X"};
+}
+Status unpack(std::span<const std::byte>, std::span<std::byte>) {
+  return check_engine();
+}
+
+#endif
 
 class LzopDecoder final : public StreamDecoder {
  public:
@@ -223,6 +250,7 @@ class LzopDecoder final : public StreamDecoder {
   Status take_header(ByteReader& in) {
     auto header = read_header(in);
     if (!header) return header.error();
+    if (auto built_in = check_engine(); !built_in) return built_in;
     header_ = *header;
     return ok();
   }
@@ -263,7 +291,7 @@ class LzopCodec final : public StreamOnlyCodec {
     return std::make_unique<LzopDecoder>();
   }
   void list_engines(std::vector<std::string>& names) const override {
-    names.push_back(fmt::format("liblzo2 {}", ::lzo_version_string()));
+    names.push_back(engine_name());
   }
 };
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The few things that a save wants to know of a domain's description, which libvirt has written.
+//
+// Read without expat, unlike what container/libvirt reads of strangers' files: a password is
+// blanked where its bytes stand, and expat tells where a tag begins, not where the value of an
+// attribute does. Every other byte must stay as it is.
 #pragma once
 
 #include <string>
