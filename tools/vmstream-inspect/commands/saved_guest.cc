@@ -104,6 +104,7 @@ Result<DeviceReading> read_its_devices(Session& session, const InspectOptions& o
   InspectOptions plain = options;
   plain.file = path_of(*memory->spool);
   plain.multifd = false;
+  plain.passphrase = {};  // what has been opened with it needs it no more
   auto devices = read_devices(session, plain, {}, wanted);
   if (devices) devices->reading.subject = {options.file, memory->containers};
   return devices;
