@@ -95,7 +95,7 @@ constexpr std::array kScopes{
                 "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
-    OptionScope{"--schema", "device, dump, registers"},
+    OptionScope{"--schema", "device, dump, registers, extract core, extract kdump"},
     OptionScope{"--cpu", "registers"},
     OptionScope{"--section", "hexdump, extract section"},
     OptionScope{"--offset", "hexdump"},
