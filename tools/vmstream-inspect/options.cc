@@ -51,12 +51,16 @@ constexpr std::array kQuestions{
     QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
     QuestionWord{
         "extract", Question::Extract,
-        "ram, block, section, stream, vmdesc, xml or cookie FILE: a part into a file, see -o"},
+        "ram, block, section, stream, vmdesc, xml or cookie FILE: a part into a file, see -o; "
+        "physical, core, kdump, lime or avml FILE: the memory by its addresses, for debuggers and "
+        "forensic tools"},
     QuestionWord{"verify", Question::Verify,
                  "read everything: is it whole, and does it agree with itself? Takes many FILEs", 0,
                  kAnyNumber},
     QuestionWord{"index", Question::Index,
                  "read the file once and leave an index beside it, FILE.vmsx or -o"},
+    QuestionWord{"memory-map", Question::MemoryMap,
+                 "where the guest's memory is in its address space, and how that is known"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
     QuestionWord{"registers", Question::Registers,
                  "the registers of each processor by their names"},
@@ -71,7 +75,9 @@ constexpr std::array kParts{
     PartWord{"ram", Part::Ram},         PartWord{"block", Part::Block},
     PartWord{"section", Part::Section}, PartWord{"stream", Part::Stream},
     PartWord{"vmdesc", Part::Vmdesc},   PartWord{"xml", Part::Xml},
-    PartWord{"cookie", Part::Cookie},
+    PartWord{"cookie", Part::Cookie},   PartWord{"physical", Part::Physical},
+    PartWord{"core", Part::Core},       PartWord{"kdump", Part::Kdump},
+    PartWord{"lime", Part::Lime},       PartWord{"avml", Part::Avml},
 };
 
 // Options that only some commands know.
@@ -98,6 +104,14 @@ constexpr std::array kScopes{
     OptionScope{"--qemu", "explain"},
     OptionScope{"--output", "extract, index"},
     OptionScope{"--force", "extract, index"},
+    OptionScope{"--place",
+                "memory-map, extract physical, extract core, extract kdump, extract lime, "
+                "extract avml"},
+    OptionScope{"--compress", "extract kdump"},
+    OptionScope{"--record",
+                "extract physical, extract core, extract kdump, extract lime, extract avml"},
+    OptionScope{"--with-firmware",
+                "extract physical, extract core, extract kdump, extract lime, extract avml"},
     OptionScope{"--format", "dump"},
     OptionScope{"--no-offsets", "dump"},
 };
@@ -270,6 +284,19 @@ Status check_options(const CommandLine& line, const InspectOptions& options) {
 
 }  // namespace
 
+bool is_image(Part part) {
+  switch (part) {
+    case Part::Physical:
+    case Part::Core:
+    case Part::Kdump:
+    case Part::Lime:
+    case Part::Avml:
+      return true;
+    default:
+      return false;
+  }
+}
+
 ToolText tool_text() {
   return {.name = "vmstream-inspect",
           .purpose = "read the saved state of a QEMU guest without QEMU",
@@ -327,6 +354,10 @@ void add_options(CommandLine& line, InspectOptions& options) {
             scoped("--error",
                    "what QEMU said, - reads it from stdin; shows the section, field and bytes it "
                    "speaks of"));
+  line.texts("--place", "BLOCK@ADDRESS", options.places,
+             scoped("--place",
+                    "where a block of memory begins, if the state does not tell; "
+                    "BLOCK@ADDRESS+OFFSET:LENGTH is a part of it. May be given several times"));
   line.text("--qemu", "VERSION", options.qemu, scoped("--qemu", "the release that is to load it"));
   line.group("What is written");
   line.text(
@@ -334,6 +365,17 @@ void add_options(CommandLine& line, InspectOptions& options) {
       scoped("--output", "appears whole, with mode 0600, or not at all; - is stdout of extract"));
   line.flag("--force", options.force,
             scoped("--force", "replace an existing FILE, allow binary to a terminal"));
+  line.choice("--compress", options.compression,
+              {{"zlib", PageCompression::Zlib},
+               {"lzo", PageCompression::Lzo},
+               {"zstd", PageCompression::Zstd}},
+              scoped("--compress", "how each page is packed; all tools take zlib [zlib]"));
+  line.flag("--with-firmware", options.with_firmware,
+            scoped("--with-firmware", "ROMs and memory of devices too"));
+  line.text("--record", "FILE", options.record,
+            scoped("--record",
+                   "writes down as JSON what was done: command, version, times, and the SHA-256 "
+                   "of what was read and written"));
   line.group("How it is shown");
   line.choice("--format", options.format,
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},

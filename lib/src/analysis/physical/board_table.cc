@@ -7,7 +7,6 @@ namespace vmstream {
 namespace {
 
 constexpr uint64_t kAll = UINT64_MAX;
-constexpr auto kRam = MemoryKind::Ram;
 constexpr auto kRom = MemoryKind::Rom;
 constexpr auto kDevice = MemoryKind::Device;
 
@@ -67,9 +66,9 @@ constexpr std::array kPlaces{
     BoardPlace{"", "nios2.ram", 0xc8000000},
     BoardPlace{"", "moxiesim.ram", 0x200000},
     BoardPlace{"gdbsim", "ext-sdram", 0x1000000},
-    BoardPlace{"uno", "sram", 0x800400},
-    BoardPlace{"mega2560", "sram", 0x800200},
-    BoardPlace{"mega", "sram", 0x800200},
+    BoardPlace{"arduino-uno", "sram", 0x800400},
+    BoardPlace{"arduino-mega", "sram", 0x800200},
+    BoardPlace{"arduino", "flash", 0, 0, kAll, kRom},
     BoardPlace{"none", "ram", 0},
 };
 

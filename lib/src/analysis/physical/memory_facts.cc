@@ -12,7 +12,7 @@ constexpr std::string_view kCmos = "mc146818rtc";
 constexpr std::string_view kI440fx = "/I440FX";
 constexpr std::string_view kI440fxAlone = "I440FX";
 constexpr std::string_view kQ35 = "/mch";
-constexpr std::string_view kVirtioMemory = "/virtio-mem";
+constexpr std::string_view kVirtioMemory = "virtio-mem";
 constexpr std::string_view kAcpiTables = "/rom@etc/acpi/tables";
 constexpr uint64_t kMostAcpiBytes = 4u << 20;
 constexpr uint64_t kMostPluggedBlocks = 1u << 24;
@@ -48,12 +48,23 @@ void take_bridge(MemoryFacts& facts, const DeviceSection& section) {
   }
 }
 
-std::optional<uint64_t> number_of(const DeviceState& state, std::string_view path) {
-  auto found = find_field(state, path);
-  if (!found.field || found.field->kind != ValueKind::Unsigned || found.field->array_len) {
-    return std::nullopt;
+// The first field of that name and kind, at any depth: releases nest them differently.
+const DeviceField* find_deep(const std::vector<DeviceField>& fields, std::string_view name,
+                             ValueKind kind, unsigned depth = 0) {
+  constexpr unsigned kDeepest = 8;
+  for (const DeviceField& field : fields) {
+    // What virtio itself has of such a name is in the guest's order.
+    bool is_own = !field.type.starts_with("guest") && !field.type.starts_with("le");
+    if (field.name == name && field.kind == kind && !field.array_len && is_own) return &field;
+    if (depth == kDeepest) continue;
+    if (const auto* found = find_deep(field.fields, name, kind, depth + 1)) return found;
   }
-  return found.field->as_unsigned();
+  return nullptr;
+}
+
+uint64_t number_of(const DeviceState& state, std::string_view name) {
+  const auto* field = find_deep(state.fields, name, ValueKind::Unsigned);
+  return field != nullptr ? field->as_unsigned() : 0;
 }
 
 // be64 number of words, then the words, whose bit 0 is the first block.
@@ -70,14 +81,16 @@ std::vector<bool> bits_of(const DeviceField& bitmap, uint64_t count) {
 }
 
 void take_virtio_memory(MemoryFacts& facts, const DecodedDevice& device) {
-  auto address = number_of(device.state, "addr");
-  auto region = number_of(device.state, "region_size");
-  auto block = number_of(device.state, "block_size");
-  auto bitmap = find_field(device.state, "bitmap");
-  if (!address || !region || !block || *block == 0 || !bitmap.field) return;
-  uint64_t count = *region / *block;
-  if (count > kMostPluggedBlocks || *region > UINT64_MAX - *address) return;
-  facts.virtio_memory.push_back({*address, *region, *block, bits_of(*bitmap.field, count)});
+  uint64_t address = number_of(device.state, "addr");
+  uint64_t region = number_of(device.state, "region_size");
+  uint64_t block = number_of(device.state, "block_size");
+  const auto* bitmap = find_deep(device.state.fields, "bitmap", ValueKind::Bitmap);
+  if (block == 0 || region == 0 || bitmap == nullptr) return;
+  uint64_t count = region / block;
+  if (count > kMostPluggedBlocks || region > UINT64_MAX - address) return;
+  const std::string& idstr = device.section->header.idstr;
+  std::string path = idstr.substr(0, std::min(idstr.rfind('/'), idstr.size()));
+  facts.virtio_memory.push_back({path, address, region, block, bits_of(*bitmap, count)});
 }
 
 Status read_acpi_tables(MemoryFacts& facts, RamImage& image) {
@@ -97,8 +110,8 @@ const MemoryBlock* MemoryFacts::find(std::string_view name) const {
 }
 
 bool is_memory_fact(const SectionHeader& header) {
-  return header.idstr == kCmos || is_bridge(header) || header.idstr.ends_with(kVirtioMemory) ||
-         header.idstr == kVirtioMemory.substr(1);
+  return header.idstr == kCmos || is_bridge(header) ||
+         header.idstr.find(kVirtioMemory) != std::string::npos;
 }
 
 Result<MemoryFacts> collect_memory_facts(const DeviceCollector& devices,

@@ -21,6 +21,15 @@ std::optional<MemoryBlock> only_candidate(const MapBuilder& map, uint64_t bytes)
   return only;
 }
 
+// By the device's own place in the name, or else by its length.
+std::optional<MemoryBlock> memory_of(const MapBuilder& map, const VirtioMemory& device) {
+  for (const MemoryBlock& block : map.facts.blocks) {
+    bool is_own = !device.device.empty() && block.name.starts_with(device.device + "/");
+    if (is_own && block.bytes == device.region_bytes) return block;
+  }
+  return only_candidate(map, device.region_bytes);
+}
+
 // Runs of blocks that are plugged in.
 Status put_plugged(MapBuilder& map, const MemoryBlock& block, const VirtioMemory& device) {
   map.placed.push_back(block.name);
@@ -42,7 +51,7 @@ Status put_plugged(MapBuilder& map, const MemoryBlock& block, const VirtioMemory
 
 Status place_modules(MapBuilder& map) {
   for (const VirtioMemory& device : map.facts.virtio_memory) {
-    auto block = only_candidate(map, device.region_bytes);
+    auto block = memory_of(map, device);
     if (!block) continue;
     if (auto put = put_plugged(map, *block, device); !put) return put;
   }
