@@ -115,7 +115,7 @@ std::string GdbStub::State::memory(std::string_view range, bool as_bytes) {
   constexpr uint64_t kMostBytes = kPacketBytes / 2 - 16;
   auto bytes = read_memory(wanted->address, std::min(wanted->length, kMostBytes));
   if (bytes.empty() && wanted->length > 0) return std::string(kNoMemory);
-  if (!as_bytes) return hex_of(bytes);
+  if (!as_bytes) return digits_of(bytes);
   std::string content = "b";
   for (std::byte byte : bytes) content += static_cast<char>(byte);
   return content;
@@ -157,8 +157,8 @@ std::string GdbStub::State::monitor(std::string_view command) {
     is_physical = command == "physical on";
     return std::string(kDone);
   }
-  if (take(command, "translate ")) return hex_of(translate(command));
-  return hex_of(kHelp);
+  if (take(command, "translate ")) return digits_of(translate(command));
+  return digits_of(kHelp);
 }
 
 std::string GdbStub::State::answer_query(std::string_view packet) {
@@ -175,7 +175,7 @@ std::string GdbStub::State::answer_query(std::string_view packet) {
   if (take(packet, "ThreadExtraInfo,")) {
     auto thread = thread_of(packet);
     if (!thread) return std::string(kNoSuchThing);
-    return hex_of(fmt::format("CPU#{} [saved]", cpus[*thread].instance_id));
+    return digits_of(fmt::format("CPU#{} [saved]", cpus[*thread].instance_id));
   }
   if (take(packet, "Rcmd,")) return monitor(text_of_hex(packet));
   return {};

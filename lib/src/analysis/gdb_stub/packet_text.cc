@@ -22,7 +22,7 @@ std::optional<AddressAndLength> parse_range(std::string_view text) {
   return AddressAndLength{*address, *length};
 }
 
-std::string hex_of(std::span<const std::byte> bytes) {
+std::string digits_of(std::span<const std::byte> bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
   text.reserve(2 * bytes.size());
@@ -33,8 +33,8 @@ std::string hex_of(std::span<const std::byte> bytes) {
   return text;
 }
 
-std::string hex_of(std::string_view text) {
-  return hex_of(std::as_bytes(std::span(text)));
+std::string digits_of(std::string_view text) {
+  return digits_of(std::as_bytes(std::span(text)));
 }
 
 std::string text_of_hex(std::string_view digits) {

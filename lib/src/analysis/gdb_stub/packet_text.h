@@ -19,8 +19,8 @@ struct AddressAndLength {
   uint64_t length = 0;
 };
 std::optional<AddressAndLength> parse_range(std::string_view text);
-std::string hex_of(std::span<const std::byte> bytes);
-std::string hex_of(std::string_view text);
+std::string digits_of(std::span<const std::byte> bytes);
+std::string digits_of(std::string_view text);
 /// The text behind pairs of digits; empty for what is none.
 std::string text_of_hex(std::string_view digits);
 

@@ -185,7 +185,7 @@ std::string register_digits(const GdbRegister& wanted, const CpuRegisters& cpu) 
     if (wanted.name == "ftag") value = full_tags(value);
     bytes[i] = static_cast<std::byte>(value >> (8 * (i % 8)));
   }
-  return hex_of(bytes);
+  return digits_of(bytes);
 }
 
 }  // namespace vmstream
