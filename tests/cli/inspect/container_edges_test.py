@@ -197,6 +197,20 @@ class Messages(EdgeTest):
             self.assert_status(ENVIRONMENT, ran)
             self.assertIn(b"/dev/full: ", ran.stderr)
 
+    def test_explain_knows_releases_and_capabilities(self):
+        configuration = (b"\x07" + be32(2) + b"pc" + b"\x05" + counted("configuration/capabilities") + be32(1) +
+                         be32(1) + counted("time-travel"))
+        name = self.write("guest", STREAM.replace(CONFIGURATION, configuration))
+        ran = self.inspect("explain", "--qemu", "7.2", name, status=MALFORMED)
+        self.assertIn(b"does not know the capability 'time-travel'", ran.stdout)
+        plain = self.write("plain", STREAM)
+        self.inspect("explain", "--qemu", "7.2.1", plain)
+        for release in ("7.2.x", "7.2.", "7.2.1.1", "7"):
+            self.inspect("explain", "--qemu", release, plain, status=USAGE)
+        for message, words in (("Unknown section type 4", "known to each QEMU"),
+                               ("qemu: invalid parameter value:", "run state ''")):
+            self.assertIn(words, " ".join(self.inspect("explain", plain, "--error", message).stdout.decode().split()))
+
     def test_an_index_goes_to_stdout(self):
         name = self.write("guest", ram_stream())
         ran = self.inspect("index", name, "-o", "-")
