@@ -44,7 +44,7 @@ def xen_record(state, signature=b"DeviceModelRecord0002"):
 
 
 def vma(state, disk=b"\xdd" * 100 * 4096):
-    """A backup with a disk and a VM state."""
+    """A backup with a disk and a VM state. As Proxmox does it, blocks of zeros are left out."""
     def digested(content, at):
         return content[:at] + hashlib.md5(content).digest() + content[at + 16:]
 
@@ -63,8 +63,10 @@ def vma(state, disk=b"\xdd" * 100 * 4096):
     for cluster in range((max(len(state), len(disk)) + 65535) // 65536):
         for device, content in ((1, disk), (2, state)):
             piece = content[cluster * 65536:(cluster + 1) * 65536]
+            blocks = [piece[at:at + 4096] for at in range(0, len(piece), 4096)]
+            mask = sum(1 << number for number, block in enumerate(blocks) if any(block))
             if piece:
-                slots.append(((1 << len(piece) // 4096) - 1 << 48 | device << 32 | cluster, piece))
+                slots.append((mask << 48 | device << 32 | cluster, b"".join(block for block in blocks if any(block))))
     for first in range(0, len(slots), 5):
         part = slots[first:first + 5]
         infos = b"".join(struct.pack(">Q", info) for info, _ in part)

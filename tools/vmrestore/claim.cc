@@ -72,9 +72,11 @@ void InputClaim::leave(Session& session, const std::string& name) {
   if (kept_) {
     session.messages().warning(name,
                                "its end had been handed on, so the guest may have run: " + stays);
+    left_at_ = claim_->claimed_path();
   } else if (auto back = claim_->give_back(); !back) {
     session.messages().warning(
         name, "it was not used, but " + stays + ": " + vmstream::describe(back.error()));
+    left_at_ = claim_->claimed_path();
   }
 }
 

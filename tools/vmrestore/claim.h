@@ -34,6 +34,8 @@ class InputClaim {
   void keep();
   /// The restore has failed for good: says where the file is if that is not where it was.
   void leave(vmtools::Session& session, const std::string& name);
+  /// Where it is after that, if not under the name that it had.
+  const std::optional<std::string>& left_at() const { return left_at_; }
 
  private:
   InputClaim() = default;
@@ -43,6 +45,7 @@ class InputClaim {
   std::optional<vmstream::FileClaim> claim_;
   std::optional<vmstream::FileShare> share_;  // instead of a claim
   bool kept_ = false;
+  std::optional<std::string> left_at_;
 };
 
 }  // namespace vmrestore

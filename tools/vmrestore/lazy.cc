@@ -122,7 +122,9 @@ ExitStatus LazyRun::restore(QmpClient& qmp) {
         name(), "the guest waits for the rest of its memory: vmrestore --resume-lazy goes on");
   }
   claim.leave(session, name());
-  if (observer.refusal()) advise(session, name(), input, *observer.refusal());
+  if (observer.refusal()) {
+    advise(session, claim.left_at().value_or(name()), input, *observer.refusal());
+  }
   return status;
 }
 

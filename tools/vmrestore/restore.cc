@@ -94,7 +94,9 @@ ExitStatus Restore::fail(std::string_view subject, const Error& error) {
 // A QEMU has been asked.
 ExitStatus Restore::fail(const Error& error, const Observer& observer) {
   auto status = fail(name(), error);
-  if (observer.refusal()) advise(session, name(), input, *observer.refusal());
+  if (observer.refusal()) {
+    advise(session, claim.left_at().value_or(name()), input, *observer.refusal());
+  }
   return status;
 }
 

@@ -53,10 +53,12 @@ Result<std::shared_ptr<StretchMap>> survey(ForwardReader& in, FoundContent& foun
   auto map = std::make_shared<StretchMap>();
   for (std::optional<Stretch> stretch = found.first; stretch;) {
     if (stretch->length == Stretch::kToTheEnd) stretch->length = length - stretch->offset;
-    if (auto inside = check_inside(*stretch, length); !inside) return inside.error();
     map->add(*stretch);
-    if (!found.next) break;
-    if (auto passed = in.skip(stretch->length); !passed) return passed.error();
+    if (!stretch->is_zeros) {
+      if (auto inside = check_inside(*stretch, length); !inside) return inside.error();
+      if (!found.next) break;
+      if (auto passed = in.skip(stretch->length); !passed) return passed.error();
+    }
     auto next = found.next(in);
     if (!next) return next.error();
     stretch = *next;
@@ -64,9 +66,10 @@ Result<std::shared_ptr<StretchMap>> survey(ForwardReader& in, FoundContent& foun
   return map;
 }
 
-// Whether QEMU knows of what stands in front of its stream.
+// Whether QEMU knows of what stands in front of its stream. What an owner has put in front of it
+// may have come after QEMU had written the file.
 bool is_of_qemu(const Container& container) {
-  return container.type == "libvirt" || container.type == "offset";
+  return container.type == "libvirt";
 }
 
 }  // namespace

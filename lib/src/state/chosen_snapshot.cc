@@ -8,6 +8,7 @@
 #include <vmstream/text.h>
 #include "container/qcow2/image.h"
 #include "state/recognise.h"
+#include "state/unwrapping.h"
 
 namespace vmstream {
 namespace {
@@ -15,6 +16,17 @@ namespace {
 bool is_there(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0;
+}
+
+// Of what is no image. One that is packed, or in something else, cannot be read by position.
+Error no_image(RandomSource& file, const std::string& name) {
+  auto inside = unwrap(make_stretch_source(file, 0, file.length()), {.decrypt = false});
+  bool may_hold_one =
+      !inside && (inside.error().code == Errc::Unsupported ||
+                  (is_stream_fault(inside.error()) && recognise_wrapping(read_head(file))));
+  if (may_hold_one) return inside.error();
+  return Error{Errc::Usage,
+               fmt::format("is no qcow2 image, and has no snapshot '{}'", escape(name))};
 }
 
 }  // namespace
@@ -34,8 +46,7 @@ Result<std::optional<ChosenSnapshot>> choose_snapshot(RandomSource& file,
                                                       const std::optional<std::string>& name) {
   if (!Qcow2Image::recognise(read_head(file))) {
     if (!name) return std::optional<ChosenSnapshot>();
-    return Error{Errc::Usage,
-                 fmt::format("is no qcow2 image, and has no snapshot '{}'", escape(*name))};
+    return no_image(file, *name);
   }
   auto image = Qcow2Image::read(file);
   if (!image) return image.error();

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -56,6 +57,13 @@ GuestMemory::GuestMemory(GuestMemory&&) noexcept = default;
 GuestMemory::~GuestMemory() = default;
 
 Result<GuestMemory> GuestMemory::open(const std::string& path, const GuestMemoryOptions& options) {
+  if (std::error_code unknown; std::filesystem::is_directory(path, unknown)) {
+    return Error{.code = Errc::Unsupported,
+                 .message =
+                     "a folder holds the parts of one guest, which are read from front to "
+                     "end only",
+                 .hint = "make one file of them: vmdump --from FOLDER -o guest.zst"};
+  }
   StateName name = StateName::parse(path);
   auto opened = OpenedFile::open(name.file);
   if (!opened) return opened.error();

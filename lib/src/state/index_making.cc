@@ -35,6 +35,16 @@ Result<StateIndex> read_index(ByteSource& stream) {
   return builder.finish(parser.offset(), parser.stream_length(), true);
 }
 
+class SharedSource final : public ByteSource {
+ public:
+  explicit SharedSource(std::shared_ptr<ByteSource> source) : source_(std::move(source)) {}
+  Result<size_t> read(std::span<std::byte> into) override { return source_->read(into); }
+  Result<std::span<const std::byte>> next() override { return source_->next(); }
+
+ private:
+  std::shared_ptr<ByteSource> source_;
+};
+
 // A file that is read once, and what makes it readable by position afterwards. Blocks that can be
 // found without decoding are looked up; of long gzip members resume points are noted on the way.
 class WholeReading {
@@ -44,17 +54,31 @@ class WholeReading {
 
   /// Whether the file's own form may allow positions, or what is noted on the way.
   bool allows_positions() const {
-    size_t packings = containers().size() - contents_.size() - 1;  // the last is the stream itself
-    return packings == 0 || (packings == 1 && (blocks_ || notes_));
+    auto within = std::span(containers()).subspan(contents_.size());
+    within = within.first(within.size() - 1);  // the last is the stream itself
+    if (within.empty()) return true;
+    return (blocks_ || notes_) && std::ranges::all_of(within.subspan(1), has_content_in_front);
   }
 
   const std::vector<Container>& containers() const { return stream_.containers; }
   /// Once; the source may be wrapped.
   std::unique_ptr<ByteSource> take_stream() { return std::move(stream_.plain); }
+  /// Reads what stands behind a stream that ends before what it is packed in: resume points are of
+  /// all of that.
+  Status read_rest() {
+    if (!noting_) return ok();
+    std::vector<std::byte> passed(64 * 1024);
+    for (;;) {
+      auto count = noting_->read(passed);
+      if (!count) return FaultBorder(place_in_file(contents_)).placed(count.error());
+      if (*count == 0) return ok();
+    }
+  }
 
   Result<std::vector<std::byte>> serialise(const StateIndex& index) const {
-    bool has_points = !points_->points.empty();
-    return vmstream::serialise(index, {.blocks = blocks_ ? &*blocks_ : nullptr,
+    bool has_blocks = blocks_ && allows_positions();
+    bool has_points = !points_->points.empty() && allows_positions();
+    return vmstream::serialise(index, {.blocks = has_blocks ? &*blocks_ : nullptr,
                                        .points = has_points ? points_.get() : nullptr,
                                        .mark = &mark_});
   }
@@ -68,6 +92,7 @@ class WholeReading {
   std::optional<BlockTable> blocks_;
   bool notes_ = false;
   std::unique_ptr<ResumePoints> points_ = std::make_unique<ResumePoints>();  // the stream fills it
+  std::shared_ptr<ByteSource> noting_;  // fills the points; `stream_` reads it
   UnwrappedStream stream_;
 };
 
@@ -93,8 +118,9 @@ Result<WholeReading> WholeReading::open(std::unique_ptr<RandomSource> file,
   auto place = place_in_file(reading.contents_);
   if (reading.notes_) {
     outer.push_back({"gzip"});
-    bytes =
+    reading.noting_ =
         make_noting_decoder(std::move(bytes), *reading.points_, {.limits = options.decode.limits});
+    bytes = std::make_unique<SharedSource>(reading.noting_);
     FaultBorder border(std::move(place));
     bytes = border.above(std::move(bytes));
     place = nowhere();
@@ -145,6 +171,7 @@ Result<MadeIndex> StateFile::make_index(const IndexingOptions& options) {
   if (!index) return index.error();
   if (auto whole = watched.require_end(); !whole) return whole.error();
   stream.reset();
+  if (auto rest = reading->read_rest(); !rest) return rest.error();
   if (note) {
     auto same = seal_and_compare(*digests, state_->stream_digests.get());
     if (!same) return same.error();

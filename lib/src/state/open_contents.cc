@@ -24,6 +24,14 @@ Result<std::optional<Content>> open_behind_foreign(RandomSource& file,
                                .places = map});
 }
 
+// Appends the container that `bytes` are.
+Status append_content(std::vector<Content>& contents, ContainerKind kind, RandomSource& bytes) {
+  auto content = open_content(kind, bytes, begins_state_file);
+  if (!content) return FaultBorder(place_in_file(contents)).placed(content.error());
+  contents.push_back(std::move(*content));
+  return ok();
+}
+
 }  // namespace
 
 Result<std::vector<Content>> open_contents(RandomSource& file, unsigned nesting) {
@@ -39,11 +47,35 @@ Result<std::vector<Content>> open_contents(RandomSource& file, unsigned nesting)
       if (*behind) contents.push_back(std::move(**behind));
       break;
     }
-    auto content = open_content(*wrapping.container, bytes, begins_state_file);
-    if (!content) return FaultBorder(place_in_file(contents)).placed(content.error());
-    contents.push_back(std::move(*content));
+    auto appended = append_content(contents, *wrapping.container, bytes);
+    if (!appended) return appended.error();
   }
   return contents;
+}
+
+Result<std::vector<Content>> open_unpacked_contents(RandomSource& unpacked, unsigned nesting) {
+  std::vector<Content> contents;
+  while (contents.size() < nesting) {
+    RandomSource& bytes = innermost(unpacked, contents);
+    auto head = read_head(bytes);
+    auto wrapping = recognise_wrapping(head);
+    if (!wrapping && contents.empty()) {
+      auto behind = open_behind_foreign(bytes, head);
+      if (!behind) return behind.error();
+      if (*behind) contents.push_back(std::move(**behind));
+      break;
+    }
+    bool in_front =
+        wrapping.container == ContainerKind::Libvirt || wrapping.container == ContainerKind::Tar;
+    if (!in_front) break;
+    auto appended = append_content(contents, *wrapping.container, bytes);
+    if (!appended) return appended.error();
+  }
+  return contents;
+}
+
+bool has_content_in_front(const Container& container) {
+  return container.type == "libvirt" || container.type == "tar" || container.type == "offset";
 }
 
 RandomSource& innermost(RandomSource& file, const std::vector<Content>& contents) {
@@ -58,7 +90,8 @@ std::vector<Container> descriptions_of(const std::vector<Content>& contents) {
 
 PlaceInFile place_within(PlaceInFile outer, std::shared_ptr<const StretchMap> places) {
   return [outer = std::move(outer), places = std::move(places)](uint64_t offset) {
-    return places ? outer(places->place_of(offset)) : std::nullopt;
+    auto place = places ? places->place_of(offset) : std::nullopt;
+    return place ? outer(*place) : std::nullopt;
   };
 }
 

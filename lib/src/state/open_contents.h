@@ -19,6 +19,12 @@ namespace vmstream {
 /// StateFile::stream().
 Result<std::vector<Content>> open_contents(RandomSource& file, unsigned nesting);
 
+/// The same for `unpacked`, which is decoded wherever it is read: taken off are only containers
+/// that tell at their front where their content is.
+Result<std::vector<Content>> open_unpacked_contents(RandomSource& unpacked, unsigned nesting);
+/// Whether that takes this one off.
+bool has_content_in_front(const Container& container);
+
 /// The bytes in all of `contents`.
 RandomSource& innermost(RandomSource& file, const std::vector<Content>& contents);
 /// What they are.

@@ -43,6 +43,10 @@ std::vector<Problem> compare_digests(RandomSource& plain, const std::string& sha
                           found, sha256)}};
 }
 
+std::vector<Problem> compare_digests_if_known(RandomSource& plain, const StateFacts& scanned) {
+  return scanned.sha256.empty() ? std::vector<Problem>() : compare_digests(plain, scanned.sha256);
+}
+
 // Pieces that no table names are found by what they say of their lengths.
 std::vector<Problem> compare_length(const BlockTable& found, const StateFacts& scanned) {
   if (!scanned.complete || found.plain_length() == scanned.plain_bytes) return {};
@@ -90,11 +94,11 @@ std::vector<Problem> check_positions(const SeekableState& state, const StateFact
   if (!state.coding || !state.plain()) return {};
   auto found = find_blocks(*state.coding, state.content());
   if (!found || !*found || (*found)->empty()) {
-    return scanned.sha256.empty() ? std::vector<Problem>()
-                                  : compare_digests(*state.plain(), scanned.sha256);
+    return compare_digests_if_known(*state.plain(), scanned);
   }
   auto claimed = read_claim(state, *state.coding);
   if (!claimed) return {{0, claimed.error().message}};
+  if (!*claimed && !state.within.empty()) return compare_digests_if_known(*state.plain(), scanned);
   if (!*claimed) return compare_length(**found, scanned);
   return compare_blocks(**claimed, **found);
 }

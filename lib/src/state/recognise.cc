@@ -171,7 +171,8 @@ Error explain_unrecognised(std::span<const std::byte> head, std::string_view pla
   std::string name = foreign ? fmt::format(" ({})", foreign->name) : "";
   return Error{.code = Errc::Malformed,
                .message = fmt::format("{}not a state file: begins with {:02x}{}, want QEVM, gzip, "
-                                      "bzip2, zstd, xz, lz4 or lzop",
+                                      "bzip2, zstd, xz, lz4, lzop or OpenPGP, or a container: "
+                                      "libvirt save image, qcow2, tar, VMA, Xen",
                                       place, fmt::join(front, " "), name),
                .hint = std::string(foreign ? foreign->hint : "")};
 }

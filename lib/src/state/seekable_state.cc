@@ -57,6 +57,7 @@ class Opener {
       if (!state_.index && !options_.sidecar.empty()) use_sidecar(options_.sidecar);
     }
     if (coding_ != Coding::None) unpack();
+    if (state_.unpacked) open_within();
     if (state_.index) check_length();
     if (options_.digests && state_.plain()) {
       state_.proved = make_proved_source(*state_.plain(), options_.digests);
@@ -128,6 +129,19 @@ class Opener {
                           : make_placed(std::move(*decoder), place_in_file(state_.contents));
   }
 
+  // What is packed may be a container. A stream that is in it in a way that has no positions is
+  // read from front to end: the index tells of it all the same.
+  void open_within() {
+    auto taken = static_cast<unsigned>(state_.contents.size()) + 1;
+    auto within = open_unpacked_contents(*state_.unpacked,
+                                         options_.nesting - std::min(options_.nesting, taken));
+    if (within) state_.within = std::move(*within);
+    auto head = read_head(*state_.plain());
+    if (head.empty() || is_plain_stream(head)) return;
+    state_.within.clear();
+    state_.unpacked.reset();
+  }
+
   template <typename T>
   std::optional<T> from_index(Result<std::optional<T>> (*read)(const IndexReader&)) {
     auto part = read(*state_.index);
@@ -143,7 +157,9 @@ class Opener {
     if (!plain || plain->length() == facts->plain_bytes) return;
     drop_index({Errc::Malformed, fmt::format("index: of a stream of {} bytes, this one has {}",
                                              facts->plain_bytes, plain->length())});
-    if (options_.index) state_.unpacked.reset();  // the index is right, the places are not
+    if (!options_.index) return;
+    state_.within.clear();
+    state_.unpacked.reset();  // the index is right, the places are not
   }
 
   void drop_index(const Error& fault) {
@@ -162,7 +178,7 @@ class Opener {
 
 RandomSource* SeekableState::plain() const {
   if (proved) return proved.get();
-  if (unpacked) return unpacked.get();
+  if (unpacked) return &innermost(*unpacked, within);
   return coding ? nullptr : &content();
 }
 
@@ -178,8 +194,11 @@ std::optional<SeekableState> open_seekable_state(std::unique_ptr<RandomSource> f
   state.coding = recognise_coding(head);
   if (!state.coding && !is_plain_stream(head)) return std::nullopt;
   if (state.coding) state.containers.push_back({std::string(traits_of(*state.coding).name)});
-  state.containers.push_back({"qevm"});
   Opener(state, options).run();
+  for (Container& container : descriptions_of(state.within)) {
+    state.containers.push_back(std::move(container));
+  }
+  state.containers.push_back({"qevm"});
   if (RandomSource* plain = state.plain()) {
     if (state.proved) return state;  // what its head is has been seen; an error is for who reads it
     return is_plain_stream(read_head(*plain)) ? std::optional(std::move(state)) : std::nullopt;

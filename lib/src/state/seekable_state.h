@@ -25,6 +25,8 @@ struct SeekableState {
   std::optional<Coding> coding;        ///< what content() is packed in: reading plain() decodes
   /// What content() holds where it is packed; uses that.
   std::unique_ptr<RandomSource> unpacked;
+  /// Of containers in that, as in a packed archive; the first uses it.
+  std::vector<Content> within;
   /// What is read through where the stream has been read before; uses those above.
   std::unique_ptr<RandomSource> proved;
 

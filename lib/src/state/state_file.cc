@@ -118,6 +118,13 @@ void StateFile::State::set_containers(std::vector<Container> within) {
   containers.insert(containers.begin(), {.type = "qcow2", .snapshot = (**chosen)->facts});
 }
 
+void StateFile::State::note_outer_containers() {
+  if (!input.file || !containers.empty()) return;
+  auto file = reader();
+  auto contents = open_contents(*file, options.nesting);
+  if (contents) set_containers(descriptions_of(*contents));
+}
+
 SeekableState* StateFile::State::seek() {
   if (!sought && may_be_sought()) {
     if (look_inside()) seekable = open_seekable();
@@ -271,7 +278,10 @@ Result<std::unique_ptr<ByteSource>> StateFile::stream(const ByteFilter& filter) 
   if (!bytes) return read_already();
   if (filter) bytes = filter(std::move(bytes));
   auto unwrapped = unwrap(std::move(bytes), state_->options);
-  if (!unwrapped) return unwrapped.error();
+  if (!unwrapped) {
+    state_->note_outer_containers();
+    return unwrapped.error();
+  }
   state_->set_containers(std::move(unwrapped->containers));
   return std::move(unwrapped->plain);
 }

@@ -39,6 +39,9 @@ struct StateFile::State {
   /// These layers are within the image, if there is one.
   void set_containers(std::vector<Container> within);
 
+  /// Where the stream cannot be had, those around it that can be read.
+  void note_outer_containers();
+
   /// The file by position, opened when it is first asked for. Null where that is not possible.
   SeekableState* seek();
   /// What has been learnt of the file is used from now on.

@@ -42,7 +42,7 @@ Result<StateIndex> survey(RandomSource& plain) {
 }
 
 // Gives what stands in front of the pages, the pages as the parser shows them, and what stands
-// behind.
+// behind, be it behind the stream: who reads it tells of that, as of any other stream.
 class UnmappedSource final : public PiecewiseSource, private StreamVisitor {
  public:
   UnmappedSource(RandomSource& plain, IndexedRecord ram, uint64_t length, Bytes front)
@@ -187,7 +187,7 @@ Result<std::unique_ptr<ByteSource>> make_unmapped_source(RandomSource& plain) {
   auto front = FrontWriter(plain, *index).write(*configuration, *ram);
   if (!front) return front.error();
   return std::unique_ptr<ByteSource>(
-      std::make_unique<UnmappedSource>(plain, *ram, index->facts.stream_bytes, std::move(*front)));
+      std::make_unique<UnmappedSource>(plain, *ram, plain.length(), std::move(*front)));
 }
 
 }  // namespace vmstream

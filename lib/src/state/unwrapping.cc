@@ -28,6 +28,11 @@ std::string place_of(const std::vector<Container>& containers) {
   return place;
 }
 
+bool is_coding(const Container& container) {
+  return std::ranges::any_of(
+      codings(), [&](const CodingTraits& coding) { return coding.name == container.type; });
+}
+
 // A header that nobody has signed must not tell what becomes of a guest whose stream is signed.
 bool has_unsigned_facts(const std::vector<Container>& containers) {
   return std::ranges::any_of(containers,
@@ -110,13 +115,13 @@ class Unwrapping {
   // Of a file that begins with nothing known: leaves the state at the stream found within it.
   Status open_within(std::vector<std::byte> head) {
     Error unknown = explain_unrecognised(head, place_of(state_.containers));
-    if (!state_.containers.empty() || head.size() < kRecogniseBytes || is_known_foreign(head)) {
-      return unknown;
-    }
+    bool in_coding = std::ranges::all_of(state_.containers, is_coding);
+    if (!in_coding || head.size() < kRecogniseBytes || is_known_foreign(head)) return unknown;
     auto found = find_stream_within(*state_.plain, std::move(head));
     if (!found) return found.error();
     if (!*found) return unknown;
-    state_.containers = {{"offset", (*found)->offset}, {"qevm"}};
+    state_.containers.push_back({.type = "offset", .content_offset = (*found)->offset});
+    state_.containers.push_back({"qevm"});
     state_.plain = make_prefixed_source(std::move((*found)->front), std::move(state_.plain));
     return ok();
   }

@@ -114,7 +114,9 @@ class Libvirt(ContainerTest):
                 (libvirt(STREAM, said=0), MALFORMED, "0 bytes of XML"),
                 (libvirt(STREAM, said=10_000_000), MALFORMED, "10000000 bytes"),
                 (libvirt(STREAM, 7), UNSUPPORTED, "of format 7"),
-                (libvirt(STREAM, version=3), UNSUPPORTED, "of version 0x3000000"),
+                (libvirt(STREAM, version=3), UNSUPPORTED, "of version 3"),
+                (libvirt(STREAM, version=3, order=">"), UNSUPPORTED, "of version 3"),
+                (libvirt(STREAM, version=0), MALFORMED, "of version 0, want 1 to 2"),
                 (libvirt(STREAM)[:50], MALFORMED, "needs 92 bytes, 50 left"),
                 (libvirt(b""), MALFORMED, "libvirt holds nothing"),
                 (libvirt(b"hello world"), MALFORMED, "libvirt holds not a state file")):
@@ -233,7 +235,19 @@ class Mapped(ContainerTest):
         self.assertNotIn(b"mapped-ram", ran.stdout)
         self.assertIn(self.pages[:PAGE], ran.stdout)
 
+    def test_bytes_behind_its_end_are_said(self):
+        name = self.write("guest", self.stream(0) + b"old data" * 1000)
+        self.assertEqual(8000, self.answer("verify", name)["trailing_bytes"])
+        whole = self.run_tool("vmrestore", self.write("plain", self.stream(0)))
+        ran = self.run_tool("vmrestore", name)
+        self.assert_status(0, ran)
+        self.assertEqual(whole.stdout, ran.stdout)
+        self.assertIn(b"8000 bytes behind the end of the stream were dropped", ran.stderr)
+
     def test_places_of_another_file_are_a_problem(self):
+        front = bytes([0xee]) * 4096
+        for content in (front + self.stream(0), front + self.stream(4096)):
+            self.assertEqual([], self.answer("verify", self.write("guest", content))["problems"])
         for content in (self.image(self.stream(0)), self.stream(self.start)):
             answer = self.answer("verify", self.write("guest", content), status=MALFORMED)
             self.assertRegex(answer["problems"][0]["message"], "its bitmap is said to be at .* of the file, it is at")

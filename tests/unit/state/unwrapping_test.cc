@@ -97,12 +97,16 @@ TEST_CASE("what is no state file is named", "[state]") {
   check_refused({}, Errc::Truncated, "the file is empty");
   check_refused(bytes_of("QEV"), Errc::Truncated, "ends after 3 bytes (51 45 56)");
   check_refused(bytes_of("\x1f\x8b"), Errc::Truncated, "ends after 2 bytes (1f 8b)");
-  check_refused(bytes_of("\x7f\x45LF\x02\x01\x01"), Errc::Malformed,
-                "not a state file: begins with 7f 45 4c 46 (an ELF file), want QEVM, gzip, bzip2, "
-                "zstd, xz, lz4 or lzop");
+  check_refused(
+      bytes_of("\x7f\x45LF\x02\x01\x01"), Errc::Malformed,
+      "not a state file: begins with 7f 45 4c 46 (an ELF file), "
+      "want QEVM, gzip, bzip2, zstd, xz, lz4, lzop or OpenPGP, or a container: libvirt save image, "
+      "qcow2, tar, VMA, Xen");
   check_refused(
       bytes_of("hello world"), Errc::Malformed,
-      "not a state file: begins with 68 65 6c 6c, want QEVM, gzip, bzip2, zstd, xz, lz4 or lzop");
+      "not a state file: begins with 68 65 6c 6c, "
+      "want QEVM, gzip, bzip2, zstd, xz, lz4, lzop or OpenPGP, or a container: libvirt save image, "
+      "qcow2, tar, VMA, Xen");
 }
 
 TEST_CASE("what holds a state in a way that is not read is named", "[state]") {
@@ -123,9 +127,11 @@ TEST_CASE("what holds a state in a way that is not read is named", "[state]") {
 
 TEST_CASE("what a container holds is said", "[state]") {
   check_refused(encode(Coding::Gzip, {}), Errc::Truncated, "gzip holds nothing");
-  check_refused(encode(Coding::Zstd, encode(Coding::Gzip, bytes_of("hello"))), Errc::Malformed,
-                "zstd holds gzip holds not a state file: begins with 68 65 6c 6c, want QEVM, gzip, "
-                "bzip2, zstd, xz, lz4 or lzop");
+  check_refused(
+      encode(Coding::Zstd, encode(Coding::Gzip, bytes_of("hello"))), Errc::Malformed,
+      "zstd holds gzip holds not a state file: begins with 68 65 6c 6c, "
+      "want QEVM, gzip, bzip2, zstd, xz, lz4, lzop or OpenPGP, or a container: libvirt save image, "
+      "qcow2, tar, VMA, Xen");
   check_refused(encode(Coding::Bzip2, bytes_of("QFI\xfb....")), Errc::Unsupported,
                 "bzip2 holds a qcow2 image, which is not read");
 }
@@ -187,7 +193,9 @@ TEST_CASE("a stream behind the bytes of another owner is found", "[state]") {
 
 TEST_CASE("a stream further in is found only where one may stand", "[state]") {
   std::string message =
-      "not a state file: begins with 2e 2e 2e 2e, want QEVM, gzip, bzip2, zstd, xz, lz4 or lzop";
+      "not a state file: begins with 2e 2e 2e 2e, "
+      "want QEVM, gzip, bzip2, zstd, xz, lz4, lzop or OpenPGP, or a container: libvirt save image, "
+      "qcow2, tar, VMA, Xen";
   auto behind = [](size_t offset, const Bytes& stream) {
     return concatenated({Bytes(offset, std::byte{'.'}), stream});
   };

@@ -66,9 +66,14 @@ vmstream::Result<std::optional<vmstream::QemuVersion>> wanted_release(
   // same.
   std::string series =
       text->substr(0, text->find('.', std::min(text->find('.'), text->size()) + 1));
-  bool begins_well = !text->empty() && std::isdigit(static_cast<unsigned char>(text->front()));
+  auto is_in_number = [](char letter) {
+    return letter == '.' || std::isdigit(static_cast<unsigned char>(letter)) != 0;
+  };
+  bool begins_well = !text->empty() && text->front() != '.' && text->back() != '.';
+  bool is_release = begins_well && std::ranges::all_of(*text, is_in_number) &&
+                    std::ranges::count(*text, '.') <= 2;
   auto version = vmstream::version_of_machine("qemu-" + series);
-  if (version && begins_well) return version;
+  if (version && is_release) return version;
   return vmstream::Error{
       vmstream::Errc::Usage,
       fmt::format("--qemu: '{}' is no release, such as 7.2", vmstream::escape(*text))};
@@ -130,6 +135,11 @@ void print_message(const MessageAnswer& answer) {
   if (!known) print("What can be said of the file:\n");
 }
 
+void print_containers(const std::vector<vmstream::Problem>& problems) {
+  if (!problems.empty()) print("What is around the stream is not as it should be:\n");
+  for (const vmstream::Problem& problem : problems) print(wrapped(problem.message));
+}
+
 void print_text(const InspectOptions& options, const MessageAnswer& message,
                 const std::vector<Advice>& advice, vmstream::Verdict verdict) {
   if (options.error) print_message(message);
@@ -174,9 +184,12 @@ ExitStatus explain(Session& session, const InspectOptions& options, vmstream::St
       json["not_understood"] = message.not_understood;
     }
     json["advice"] = advice_json(advice);
-    json["problems"] = problems_json(adviser.summary().problems);
+    auto problems = adviser.summary().problems;
+    for (auto& problem : file.container_problems()) problems.add(std::move(problem));
+    json["problems"] = problems_json(problems);
     print_json(json);
   } else {
+    print_containers(file.container_problems());
     print_text(options, message, advice, adviser.verdict().verdict);
   }
   return status_of(session, options, scan, adviser.verdict());

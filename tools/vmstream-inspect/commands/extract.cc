@@ -15,6 +15,7 @@
 #include <vmstream/physical_map.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/text.h>
+#include "common/blamed_sink.h"
 #include "common/output.h"
 #include "common/progress.h"
 #include "common/terminal.h"
@@ -135,10 +136,15 @@ class Extraction {
   ScanResult scan(ByteSource& source, vmstream::StreamVisitor& visitor);
   Status report(const ScanResult& scan) const;
   Result<std::string> digest_output() const;
+  std::string shown_output() const {
+    std::string output = options_.output.value_or("");
+    return output == "-" ? "stdout" : output;
+  }
   ExitStatus end(const ScanResult& scan, const std::function<Status()>& finish);
+  // What fails there is not the input's fault.
   ByteSink& sink() {
-    if (file_) return *file_;
-    return *stdout_;
+    if (!blamed_) blamed_.emplace(file_ ? static_cast<ByteSink&>(*file_) : *stdout_);
+    return *blamed_;
   }
 
   Session& session_;
@@ -147,6 +153,7 @@ class Extraction {
   ByteSource& stream_;
   std::unique_ptr<OutputFile> file_;
   std::unique_ptr<ByteSink> stdout_;
+  std::optional<vmtools::BlamedSink> blamed_;
   nlohmann::ordered_json facts_ = nlohmann::ordered_json::object();  // of the part
 };
 
@@ -192,10 +199,14 @@ ScanResult Extraction::scan(ByteSource& source, vmstream::StreamVisitor& visitor
 // A fault elsewhere in the stream does not spoil a part that was there as a whole; it still decides
 // the status.
 ExitStatus Extraction::end(const ScanResult& scan, const std::function<Status()>& finish) {
-  if (scan.fault && !vmstream::is_stream_fault(*scan.fault)) {
-    return session_.fail(shown_name(options_), *scan.fault);
+  bool output_failed = blamed_ && blamed_->has_failed();
+  if (scan.fault && (output_failed || !vmstream::is_stream_fault(*scan.fault))) {
+    return session_.fail(output_failed ? shown_output() : shown_name(options_), *scan.fault);
   }
   auto finished = finish();
+  if (!finished && blamed_ && blamed_->has_failed()) {
+    return session_.fail(shown_output(), finished.error());
+  }
   if (!finished) {
     bool broken_off = finished.error().code == Errc::Truncated;
     return session_.fail(shown_name(options_),
@@ -321,7 +332,7 @@ ExitStatus Extraction::run_text(std::string vmstream::LibvirtImage::*text) {
   for (const auto& container : subject_.containers()) {
     if (!container.libvirt || (*container.libvirt.*text).empty()) continue;
     auto written = sink().write(std::as_bytes(std::span(*container.libvirt.*text)));
-    if (!written) return session_.fail(options_.output.value_or(""), written.error());
+    if (!written) return session_.fail(shown_output(), written.error());
     return end({}, [] { return vmstream::ok(); });
   }
   return session_.fail(shown_name(options_),

@@ -87,13 +87,13 @@ class Rows {
  public:
   Rows(const InspectOptions& options, bool color) : options_(options), color_(color) {}
 
-  void open(const Subject& subject) {
-    if (options_.common.json) json_.open(opening_json("vmstream.hexdump/1", subject), "bytes");
-  }
+  // Begun with the first row: where there is none, an error may be all there is to say.
+  void open(Subject subject) { subject_.emplace(std::move(subject)); }
 
   void show(const NamedBytes& stretch) {
     if (options_.section && !is_named(stretch.section, *options_.section)) return;
     any_ = true;
+    begin();
     NamedBytes shown = clipped(stretch);
     if (options_.common.json) {
       show_json(shown);
@@ -104,6 +104,7 @@ class Rows {
 
   // `complete` is null where that was not found out.
   void close(const nlohmann::ordered_json& complete, const vmstream::ProblemLog& problems) {
+    begin();
     if (!options_.common.json) return;
     json_.close({{"complete", complete}, {"problems", problems_json(problems)}});
   }
@@ -111,6 +112,12 @@ class Rows {
   bool any() const { return any_; }
 
  private:
+  void begin() {
+    auto subject = std::exchange(subject_, std::nullopt);
+    if (!subject || !options_.common.json) return;
+    json_.open(opening_json("vmstream.hexdump/1", *subject), "bytes");
+  }
+
   // The part of a stretch that was asked for.
   NamedBytes clipped(NamedBytes stretch) const {
     uint64_t first = options_.offset.value_or(0);
@@ -174,6 +181,7 @@ class Rows {
   const InspectOptions& options_;
   bool color_;
   bool any_ = false;
+  std::optional<Subject> subject_;
   JsonRows json_;
 };
 
@@ -233,7 +241,7 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   auto parts = read_wanted_parts(session, options, file);
   Subject subject{options.file, file.containers()};
   if (parts) subject.source = parts->source;
-  rows.open(subject);
+  rows.open(std::move(subject));
   auto scan =
       parts ? vmstream::scan_ends(parts->pieces, namer) : vmstream::scan_stream(stream, namer, {});
   if (!output_status()) return ExitStatus::Done;  // or what the flush at the end says
@@ -245,12 +253,12 @@ ExitStatus hexdump(Session& session, const InspectOptions& options, vmstream::St
   vmstream::ProblemLog problems;
   for (const auto& gap : scan.gaps) problems.add(gap.fault, gap.from);
   if (scan.fault) problems.add(*scan.fault, scan.plain_bytes);
-  rows.close(cut_short ? nullptr : nlohmann::ordered_json(scan.complete()), problems);
   if (!rows.any() && scan.complete() && !cut_short) {
     if (auto reason = why_nothing(options, scan.plain_bytes); !reason.empty()) {
       return session.fail(shown_name(options), {Errc::Usage, std::move(reason)});
     }
   }
+  rows.close(cut_short ? nullptr : nlohmann::ordered_json(scan.complete()), problems);
   return judge(session, options, scan, problems);
 }
 

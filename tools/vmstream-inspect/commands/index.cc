@@ -2,6 +2,7 @@
 #include "vmstream-inspect/commands/commands.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include "common/around_file.h"
 #include "common/output.h"
 #include "common/progress.h"
+#include "common/terminal.h"
 #include "vmstream-inspect/commands/answer.h"
 
 namespace vminspect {
@@ -83,6 +85,15 @@ vmstream::Status write_file(const InspectOptions& options, const std::string& pa
   return (*file)->commit_file();
 }
 
+vmstream::Status write_to_stdout(Session& session, const InspectOptions& options,
+                                 std::span<const std::byte> bytes) {
+  auto fit = vmtools::refuse_binary_to_terminal(STDOUT_FILENO, options.force);
+  if (!fit) return fit;
+  auto sink = vmstream::make_fd_sink(STDOUT_FILENO, session.limits());
+  if (auto written = sink->write(bytes); !written) return written;
+  return sink->finish();
+}
+
 uint64_t count_runs(const StateIndex& index) {
   uint64_t runs = 0;
   if (!index.pages) return runs;
@@ -106,9 +117,12 @@ void report_json(const Subject& subject, const std::string& path, const MadeInde
 
 // Why the file can be read from front to end only.
 std::string_view reason_of(const std::vector<vmstream::Container>& containers) {
-  bool is_encrypted =
-      std::ranges::find(containers, "openpgp", &vmstream::Container::type) != containers.end();
-  return is_encrypted ? "it is an OpenPGP message" : "its blocks are too large";
+  auto holds = [&](std::string_view type) {
+    return std::ranges::find(containers, type, &vmstream::Container::type) != containers.end();
+  };
+  if (holds("openpgp")) return "it is an OpenPGP message";
+  if (holds("vma") || holds("libxl")) return "the container in it is packed";
+  return "its blocks are too large";
 }
 
 void report_text(const InspectOptions& options, const std::string& path, const MadeIndex& made,
@@ -141,8 +155,11 @@ ExitStatus make_index(Session& session, const InspectOptions& options) {
   vmtools::tell_of_image(session, options.file, *file, true);
   auto made = index_file(session, *file);
   if (!made) return session.fail(shown_name(options), made.error());
-  auto written = write_file(options, path, *made->bytes, session.limits());
-  if (!written) return session.fail(path, written.error());
+  bool to_stdout = path == "-";
+  auto written = to_stdout ? write_to_stdout(session, options, *made->bytes)
+                           : write_file(options, path, *made->bytes, session.limits());
+  if (!written) return session.fail(to_stdout ? "stdout" : path, written.error());
+  if (to_stdout) return ExitStatus::Done;
   if (options.common.json) {
     report_json({options.file, file->containers()}, path, *made);
   } else {

@@ -125,6 +125,7 @@ bool rows_and_bar_collide(const CommonOptions& options) {
 bool answered_by_index(Session& session, const InspectOptions& options, StateFile& file) {
   auto index = read_index(session, options, file, IndexTables::Records);
   if (!index || !vmstream::confirm_records(*index, by_position(file))) return false;
+  if (!file.container_problems().empty()) return false;
   auto printer = make_printer(options.common);
   Subject subject{options.file, file.containers()};
   subject.source = AnswerSource::Index;
@@ -163,8 +164,10 @@ ExitStatus answer_with_records(Session& session, const InspectOptions& options, 
   if (auto listed = lister.finish(scan); !listed) {
     return session.fail(shown_name(options), listed.error());
   }
-  printer->end_sections(scan, lister.problems());
-  return judge(session, options, scan, lister.problems());
+  auto problems = lister.problems();
+  for (auto& problem : file.container_problems()) problems.add(std::move(problem));
+  printer->end_sections(scan, problems);
+  return judge(session, options, scan, problems);
 }
 
 // Commands that read the stream from front to end, behind an attempt to do with less.
@@ -175,6 +178,22 @@ using QuickAnswer = bool (*)(Session&, const InspectOptions&, StateFile&);
 
 bool never(Session&, const InspectOptions&, StateFile&) {
   return false;
+}
+
+// A text of a container is there, whatever becomes of the stream.
+ExitStatus answer_extract(Session& session, const InspectOptions& options) {
+  auto file = open_subject(session, options);
+  if (!file) return session.fail(shown_name(options), file.error());
+  auto stream = file->stream();
+  if (stream) return extract(session, options, *file, **stream);
+  bool has_text = std::ranges::any_of(file->containers(), [](const vmstream::Container& container) {
+    return container.libvirt != nullptr;
+  });
+  bool wants_text = options.part == Part::Xml || options.part == Part::Cookie;
+  if (!wants_text || !has_text) return session.fail(shown_name(options), stream.error());
+  auto nothing = vmstream::make_memory_source({});
+  auto status = extract(session, options, *file, *nothing);
+  return status == ExitStatus::Done ? session.fail(shown_name(options), stream.error()) : status;
 }
 
 template <StreamAnswer answer, QuickAnswer quick = never>

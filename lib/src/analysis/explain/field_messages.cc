@@ -327,6 +327,11 @@ void MessageExplainer::pci_config(const Words& words) {
 }
 
 // The guest's, which QEMU takes for a word of its own.
+// One whose first byte is zero is printed as nothing.
+void MessageExplainer::no_run_state(const Words&) {
+  run_state({""});
+}
+
 void MessageExplainer::run_state(const Words& words) {
   for (const auto& device : found_.devices.devices()) {
     if (device.header.idstr != "globalstate") continue;

@@ -60,6 +60,7 @@ class MessageExplainer {
   void element(const Words& words);
   void pci_config(const Words& words);
   void run_state(const Words& words);
+  void no_run_state(const Words& words);
 
   // virtio_messages.cc
   void queue_index(const Words& words);

@@ -93,6 +93,7 @@ constexpr std::array kMessages{
     Message{"@: incoming version_id # is too old for local minimum version_id #",
             &Explainer::inner_version},
     Message{"invalid parameter value: *", &Explainer::run_state},
+    Message{"invalid parameter value:", &Explainer::no_run_state},
     Message{"Invalid parameter '*'", &Explainer::run_state},
 
     // virtio

@@ -63,6 +63,29 @@ void MessageExplainer::unknown_slice(const Words& words) {
   miss_thing(fmt::format("a slice of section id {}, which was not started", escape(words[0])));
 }
 
+namespace {
+
+// Wherever a record may stand.
+bool is_loaded_everywhere(SectionType type) {
+  switch (type) {
+    case SectionType::Eof:
+    case SectionType::Start:
+    case SectionType::Part:
+    case SectionType::End:
+    case SectionType::Full:
+    case SectionType::Command:
+      return true;
+    case SectionType::Subsection:
+    case SectionType::Vmdescription:
+    case SectionType::Configuration:
+    case SectionType::Footer:
+      break;
+  }
+  return false;
+}
+
+}  // namespace
+
 void MessageExplainer::unknown_record(const Words& words) {
   const auto& configuration = found_.summary.configuration;
   auto type = parse_number32(words[0]);
@@ -84,6 +107,11 @@ void MessageExplainer::unknown_record(const Words& words) {
         "EOF would stand here, in front of the description: this byte is damaged, or the section "
         "in front of it.");
     return;
+  }
+  if (type && is_loaded_everywhere(static_cast<SectionType>(*type))) {
+    return miss(
+        fmt::format("Records of type {} ({}) are known to each QEMU: none says this of one.", *type,
+                    name_of(static_cast<SectionType>(*type))));
   }
   miss_thing(fmt::format("a record of type {}", escape(words[0])));
 }

@@ -24,6 +24,33 @@ constexpr std::array<std::string_view, 7> kIterables{
 // Those that a destination compares (migration/savevm.c, should_validate_capability()).
 constexpr std::array<std::string_view, 2> kCapabilities{"x-ignore-shared", "mapped-ram"};
 
+// Of all releases up to 11.0 (qapi/migration.json). A destination refuses a name that it lacks.
+constexpr std::array<std::string_view, 25> kAllCapabilities{"xbzrle",
+                                                            "rdma-pin-all",
+                                                            "x-rdma-pin-all",
+                                                            "auto-converge",
+                                                            "zero-blocks",
+                                                            "compress",
+                                                            "events",
+                                                            "postcopy-ram",
+                                                            "x-colo",
+                                                            "release-ram",
+                                                            "block",
+                                                            "return-path",
+                                                            "multifd",
+                                                            "dirty-bitmaps",
+                                                            "pause-before-switchover",
+                                                            "validate-uuid",
+                                                            "postcopy-blocktime",
+                                                            "late-block-activate",
+                                                            "x-ignore-shared",
+                                                            "dirty-limit",
+                                                            "background-snapshot",
+                                                            "zero-copy-send",
+                                                            "postcopy-preempt",
+                                                            "mapped-ram",
+                                                            "switchover-ack"};
+
 // As boards, firmware and the tables of ACPI have them.
 constexpr std::array<std::string_view, 9> kRamBlocks{"pc.ram",
                                                      "pc.bios",
@@ -83,6 +110,10 @@ bool is_damaged_machine(std::string_view name) {
 
 bool is_damaged_iterable(std::string_view name) {
   return is_nearly_one_of(name, kIterables);
+}
+
+bool is_known_capability(std::string_view name) {
+  return std::ranges::find(kAllCapabilities, name) != kAllCapabilities.end();
 }
 
 bool is_damaged_capability(std::string_view name) {

@@ -14,6 +14,8 @@
 
 namespace vmstream {
 
+/// Whether a release up to 11.0 has this capability.
+bool is_known_capability(std::string_view name);
 // One letter away from a well-known name is damage: nobody would have chosen such a name. What is
 // farther away may be a name of a release that is not known here.
 bool is_damaged_machine(std::string_view name);     ///< also with characters that no type has

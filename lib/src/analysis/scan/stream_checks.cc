@@ -103,6 +103,12 @@ void StreamChecks::check_capabilities(const Configuration& configuration) {
       log_.tell(configuration.offset,
                 fmt::format("capability '{}' is none that QEMU has", escape(name)));
     }
+    if (log_.loader() && *log_.loader() <= QemuVersion{11, 0} && !is_known_capability(name)) {
+      log_.require(configuration.offset,
+                   fmt::format("QEMU {} does not know the capability '{}'",
+                               to_string(*log_.loader()), escape(name)),
+                   LoadEffect::Refused);
+    }
     if (name == "mapped-ram" && log_.loads_before({9, 0})) {
       log_.require(configuration.offset,
                    fmt::format("QEMU {} does not know mapped-ram, which came with 9.0; vmrestore "

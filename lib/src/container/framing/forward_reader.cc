@@ -9,6 +9,8 @@ namespace vmstream {
 namespace {
 
 constexpr size_t kPassedAtOnce = 64 * 1024;
+// Heads of records are small, and may stand close together: each read brings what follows it.
+constexpr size_t kReadAtOnce = 4096;
 
 class FileForwardReader final : public ForwardReader {
  public:
@@ -19,14 +21,32 @@ class FileForwardReader final : public ForwardReader {
   Result<size_t> take(uint64_t position, std::span<std::byte> into) override {
     uint64_t left = position < file_.length() ? file_.length() - position : 0;
     into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), left)));
-    if (auto got = file_.read_at(std::min(position, file_.length()), into); !got) {
-      return got.error();
-    }
+    if (into.empty()) return size_t{0};
+    if (into.size() < kReadAtOnce) return take_few(position, left, into);
+    if (auto got = file_.read_at(position, into); !got) return got.error();
     return into.size();
   }
   Status pass(uint64_t) override { return ok(); }
 
+  Result<size_t> take_few(uint64_t position, uint64_t left, std::span<std::byte> into) {
+    bool has_all = position >= near_at_ && position - near_at_ <= near_.size() &&
+                   into.size() <= near_.size() - (position - near_at_);
+    if (!has_all) {
+      near_.resize(static_cast<size_t>(std::min<uint64_t>(left, kReadAtOnce)));
+      near_at_ = position;
+      if (auto got = file_.read_at(position, near_); !got) {
+        near_.clear();
+        return got.error();
+      }
+    }
+    auto from = near_.begin() + static_cast<ptrdiff_t>(position - near_at_);
+    std::copy_n(from, into.size(), into.begin());
+    return into.size();
+  }
+
   RandomSource& file_;
+  std::vector<std::byte> near_;  // what was read last
+  uint64_t near_at_ = 0;
 };
 
 class PipeForwardReader final : public ForwardReader {
@@ -35,9 +55,34 @@ class PipeForwardReader final : public ForwardReader {
 
  private:
   Result<size_t> take(uint64_t, std::span<std::byte> into) override {
-    return read_fully(*source_, into);
+    size_t done = 0;
+    while (done < into.size()) {
+      bool is_few = near_taken_ < near_.size() || into.size() - done < kReadAtOnce;
+      auto got = is_few ? take_few(into.subspan(done)) : read_fully(*source_, into.subspan(done));
+      if (!got) return got;
+      if (*got == 0) break;
+      done += *got;
+    }
+    return done;
+  }
+  // Of what has come; not waiting for more than is asked for.
+  Result<size_t> take_few(std::span<std::byte> into) {
+    if (near_taken_ == near_.size()) {
+      near_.resize(kReadAtOnce);
+      auto got = source_->read(near_);
+      near_.resize(got ? *got : 0);
+      near_taken_ = 0;
+      if (!got) return got;
+    }
+    into = into.first(std::min(into.size(), near_.size() - near_taken_));
+    std::copy_n(near_.begin() + static_cast<ptrdiff_t>(near_taken_), into.size(), into.begin());
+    near_taken_ += into.size();
+    return into.size();
   }
   Status pass(uint64_t count) override {
+    auto near = static_cast<size_t>(std::min<uint64_t>(count, near_.size() - near_taken_));
+    near_taken_ += near;
+    count -= near;
     passed_.resize(static_cast<size_t>(std::min<uint64_t>(count, kPassedAtOnce)));
     while (count > 0) {
       size_t wanted = static_cast<size_t>(std::min<uint64_t>(count, passed_.size()));
@@ -51,6 +96,8 @@ class PipeForwardReader final : public ForwardReader {
 
   std::unique_ptr<ByteSource> source_;
   std::vector<std::byte> passed_;
+  std::vector<std::byte> near_;  // read, and taken up to `near_taken_`
+  size_t near_taken_ = 0;
 };
 
 }  // namespace

@@ -22,8 +22,11 @@ class StretchedRandom final : public RandomSource {
     }
     while (!into.empty()) {
       auto count = static_cast<size_t>(std::min<uint64_t>(into.size(), map_->run_at(offset)));
-      auto read = container_.read_at(map_->place_of(offset), into.first(count));
-      if (!read) return read;
+      if (auto place = map_->place_of(offset)) {
+        if (auto read = container_.read_at(*place, into.first(count)); !read) return read;
+      } else {
+        std::ranges::fill(into.first(count), std::byte{0});
+      }
       into = into.subspan(count);
       offset += count;
     }
@@ -60,6 +63,11 @@ class StretchedSource final : public ByteSource {
     }
     if (!stretch_) return size_t{0};
     into = into.first(static_cast<size_t>(std::min<uint64_t>(into.size(), left_)));
+    if (is_zeros_) {
+      std::ranges::fill(into, std::byte{0});
+      left_ -= into.size();
+      return into.size();
+    }
     auto count = in_->read(into);
     if (!count) return count;
     if (is_open_) {
@@ -77,6 +85,7 @@ class StretchedSource final : public ByteSource {
   void begin(Stretch stretch) {
     map_->add(stretch);
     left_ = stretch.length;
+    is_zeros_ = stretch.is_zeros;
     is_open_ = stretch.length == Stretch::kToTheEnd;
   }
 
@@ -86,15 +95,17 @@ class StretchedSource final : public ByteSource {
   uint64_t left_ = 0;
   bool stretch_ = true;   // one is being read
   bool is_open_ = false;  // it reaches to the end
+  bool is_zeros_ = false;
   std::optional<Error> fault_;
 };
 
 }  // namespace
 
 void StretchMap::add(Stretch stretch) {
-  bool goes_on =
-      !parts_.empty() && parts_.back().place + (length_ - parts_.back().begin) == stretch.offset;
-  if (!goes_on) parts_.push_back({length_, stretch.offset});
+  std::optional<uint64_t> place;
+  if (!stretch.is_zeros) place = stretch.offset;
+  bool goes_on = !parts_.empty() && place == place_of(length_);
+  if (!goes_on) parts_.push_back({length_, place});
   length_ += std::min(stretch.length, UINT64_MAX - length_);
 }
 
@@ -102,10 +113,11 @@ const StretchMap::Part& StretchMap::part_at(uint64_t offset) const {
   return *std::prev(std::ranges::upper_bound(parts_, offset, {}, &Part::begin));
 }
 
-uint64_t StretchMap::place_of(uint64_t offset) const {
+std::optional<uint64_t> StretchMap::place_of(uint64_t offset) const {
   if (parts_.empty()) return offset;
   const Part& part = part_at(offset);
-  return part.place + (offset - part.begin);
+  if (!part.place) return std::nullopt;
+  return *part.place + (offset - part.begin);
 }
 
 uint64_t StretchMap::run_at(uint64_t offset) const {

@@ -18,11 +18,12 @@ namespace vmstream {
 struct Stretch {
   uint64_t offset = 0;
   uint64_t length = kToTheEnd;
+  bool is_zeros = false;  ///< left out of the container, which has nothing at `offset`
 
   static constexpr uint64_t kToTheEnd = UINT64_MAX;
 };
 
-/// Where each byte of a content is in its container. Memory: 16 bytes a stretch.
+/// Where each byte of a content is in its container. Memory: 24 bytes a stretch.
 class StretchMap {
  public:
   /// The next one. What follows the last one without a gap becomes part of it.
@@ -30,15 +31,16 @@ class StretchMap {
 
   uint64_t length() const { return length_; }
   size_t size() const { return parts_.size(); }
-  /// In the container, of an offset in the content; behind the end of that it counts on.
-  uint64_t place_of(uint64_t offset) const;
-  /// How many bytes from `offset` on lie behind each other.
+  /// In the container, of an offset in the content; behind the end of that it counts on. Empty for
+  /// zeros that the container leaves out.
+  std::optional<uint64_t> place_of(uint64_t offset) const;
+  /// How many bytes from `offset` on lie behind each other, or are left out together.
   uint64_t run_at(uint64_t offset) const;
 
  private:
   struct Part {
-    uint64_t begin;  // in the content
-    uint64_t place;
+    uint64_t begin;                 // in the content
+    std::optional<uint64_t> place;  // empty for zeros that are left out
   };
   const Part& part_at(uint64_t offset) const;
 
@@ -46,7 +48,8 @@ class StretchMap {
   uint64_t length_ = 0;
 };
 
-/// Gives the stretches in turn, each with `in` at its first byte; empty behind the last.
+/// Gives the stretches in turn, each with `in` at its first byte unless it is left out; empty
+/// behind the last.
 using NextStretch = std::function<Result<std::optional<Stretch>>(ForwardReader& in)>;
 
 /// The content by position. `container` is borrowed and holds all of `map`.

@@ -13,6 +13,49 @@ namespace {
 
 constexpr size_t kDeepest = 256;           // elements within each other
 constexpr size_t kLongestText = 64 << 10;  // of one that is wanted
+// expat keeps the names, and all attributes of one element at once. A large domain has some 10000.
+constexpr size_t kMostNames = 100'000;  // elements and attributes
+constexpr size_t kLongestTag = 64 << 10;
+
+// Where that stands which `end` ends; the end of the text where there is nothing.
+size_t pass(std::string_view xml, size_t at, std::string_view end) {
+  size_t found = xml.find(end, at);
+  return found == std::string_view::npos ? xml.size() : found + end.size();
+}
+
+// Behind the tag at `at`, whose attributes may hold '>' between quotes.
+size_t pass_tag(std::string_view xml, size_t at) {
+  for (char quote = '\0'; at < xml.size(); ++at) {
+    char letter = xml[at];
+    if (quote != '\0') {
+      if (letter == quote) quote = '\0';
+    } else if (letter == '"' || letter == '\'') {
+      quote = letter;
+    } else if (letter == '>') {
+      return at + 1;
+    }
+  }
+  return at;
+}
+
+// Looked for before expat sees the text: it takes in a tag whole before it tells of it.
+bool has_long_tag(std::string_view xml) {
+  for (size_t at = xml.find('<'); at < xml.size(); at = xml.find('<', at)) {
+    auto rest = xml.substr(at);
+    size_t begin = at;
+    if (rest.starts_with("<!--")) {
+      at = pass(xml, at + 4, "-->");
+    } else if (rest.starts_with("<![CDATA[")) {
+      at = pass(xml, at, "]]>");
+    } else if (rest.starts_with("<?")) {
+      at = pass(xml, at, "?>");
+    } else {
+      at = pass_tag(xml, at);
+      if (at - begin > kLongestTag) return true;
+    }
+  }
+  return false;
+}
 
 // Collects while expat reads. Nothing may be thrown through its C code: memory that runs out there
 // is as bad as elsewhere in a callback, so texts are small and bounded.
@@ -24,6 +67,10 @@ class Search {
   }
 
   Result<std::vector<std::string>> run(std::string_view xml) {
+    if (has_long_tag(xml)) {
+      return Error{Errc::Unsupported,
+                   fmt::format("an element has a tag of more than {} bytes", kLongestTag)};
+    }
     std::unique_ptr<XML_ParserStruct, decltype(&XML_ParserFree)> parser(XML_ParserCreate(nullptr),
                                                                         XML_ParserFree);
     if (!parser) return Error{Errc::Environment, "no memory to read XML"};
@@ -47,13 +94,23 @@ class Search {
  private:
   static Search& of(void* user) { return *static_cast<Search*>(user); }
 
-  static void on_start(void* user, const XML_Char* name, const XML_Char**) { of(user).enter(name); }
+  static void on_start(void* user, const XML_Char* name, const XML_Char** attributes) {
+    of(user).count(attributes);
+    of(user).enter(name);
+  }
   static void on_end(void* user, const XML_Char*) { of(user).leave(); }
   static void on_text(void* user, const XML_Char* text, int length) {
     of(user).take({text, static_cast<size_t>(length)});
   }
   static void on_document_type(void* user, const XML_Char*, const XML_Char*, const XML_Char*, int) {
     of(user).refuse("the XML has a document type");
+  }
+
+  // Of an element; names and values come in turn.
+  void count(const XML_Char** attributes) {
+    ++names_;
+    for (; *attributes; attributes += 2) ++names_;
+    if (names_ > kMostNames) refuse("the XML has too many elements and attributes");
   }
 
   void enter(std::string_view name) {
@@ -95,6 +152,7 @@ class Search {
   std::vector<size_t> lengths_;  // of the path in front of each open element
   std::string* text_ = nullptr;  // of the open element that is wanted
   size_t text_depth_ = 0;
+  size_t names_ = 0;
   const char* refusal_ = nullptr;
 };
 

@@ -33,10 +33,11 @@ std::string_view text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The header is in its writer's byte order. The version, a small number, tells which that is.
+// The header is in its writer's byte order. The version, a small number, tells which that is: of
+// the two readings it is the smaller.
 Header parse_header(std::span<const std::byte> bytes) {
   constexpr size_t kVersionAt = 16;
-  bool is_little = read_le32(bytes, kVersionAt) <= libvirt::kNewestVersion;
+  bool is_little = read_le32(bytes, kVersionAt) <= load_be<uint32_t>(&bytes[kVersionAt]);
   auto number = [&](size_t at) {
     return is_little ? read_le32(bytes, at) : load_be<uint32_t>(&bytes[at]);
   };
@@ -50,12 +51,15 @@ Header parse_header(std::span<const std::byte> bytes) {
 
 // Before version 2 there was one format, and the field said nothing.
 Status check_header(Header& header, std::optional<uint64_t> file_bytes) {
+  if (header.version == 0) {
+    return malformed_at(16, fmt::format("a libvirt save image of version 0, want 1 to {}",
+                                        libvirt::kNewestVersion));
+  }
   if (header.version > libvirt::kNewestVersion) {
-    return Error{
-        .code = Errc::Unsupported,
-        .message = fmt::format("a libvirt save image of version {:#x}, at most {} is known",
-                               header.version, libvirt::kNewestVersion),
-        .file_offset = 16};
+    return Error{.code = Errc::Unsupported,
+                 .message = fmt::format("a libvirt save image of version {}, at most {} is known",
+                                        header.version, libvirt::kNewestVersion),
+                 .file_offset = 16};
   }
   if (header.version < 2) header.format = 0;
   if (header.format >= kFormats.size()) {

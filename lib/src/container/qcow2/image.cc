@@ -198,12 +198,25 @@ class EntryReader {
     read_extra(std::span(*rest).first(extra_bytes), entry);
     entry.facts.id = text_of(*rest, extra_bytes, id_bytes);
     entry.facts.name = text_of(*rest, extra_bytes + id_bytes, name_bytes);
+    if (auto sound = check_texts(entry.facts, in.offset() - kFixedBytes); !sound) {
+      return sound.error();
+    }
     return entry;
   }
   /// To the place of the next entry.
   void align() { at_ += (begin_ - at_) % 8; }
 
  private:
+  // Each snapshot has an id, and both are texts: else the entry is not where it was written.
+  static Status check_texts(const ImageSnapshot& facts, uint64_t at) {
+    if (facts.id.empty()) {
+      return damage(Errc::Malformed, at + 12, "an entry of the snapshot table has no id");
+    }
+    bool has_nul = (facts.id + facts.name).find('\0') != std::string::npos;
+    if (!has_nul) return ok();
+    return damage(Errc::Malformed, at, "the id or name of a snapshot holds a NUL");
+  }
+
   static void read_extra(std::span<const std::byte> bytes, Qcow2Snapshot& entry) {
     ByteReader in(bytes);
     entry.low_bits_only = bytes.size() < 8;
@@ -238,7 +251,7 @@ class EntryReader {
 
 // "'before-update' (id 1)"
 std::string shown(const Qcow2Snapshot& snapshot) {
-  return fmt::format("'{}' (id {})", escape(snapshot.facts.name), escape(snapshot.facts.id));
+  return fmt::format("'{}' (id {})", shortened(snapshot.facts.name), shortened(snapshot.facts.id));
 }
 
 std::string list_of(const std::vector<const Qcow2Snapshot*>& snapshots) {
@@ -254,6 +267,12 @@ std::string list_of(const std::vector<const Qcow2Snapshot*>& snapshots) {
 }
 
 }  // namespace
+
+std::string shortened(std::string_view text) {
+  constexpr size_t kMostShown = 255;  // the longest name that QEMU gives
+  if (text.size() <= kMostShown) return escape(text);
+  return escape(text.substr(0, kMostShown)) + fmt::format("... ({} bytes)", text.size());
+}
 
 bool Qcow2Image::recognise(std::span<const std::byte> head) {
   return head.size() >= kMagic.size() && std::ranges::equal(head.first(kMagic.size()), kMagic);
@@ -288,25 +307,27 @@ Result<const Qcow2Snapshot*> Qcow2Image::find(const std::optional<std::string>& 
 }
 
 Result<const Qcow2Snapshot*> Qcow2Image::find_named(const std::string& name) const {
+  constexpr size_t kLongestMeant = 255;
   std::vector<const Qcow2Snapshot*> named;
   std::vector<const Qcow2Snapshot*> with_id;
   std::vector<std::string> names;
   for (const Qcow2Snapshot& snapshot : snapshots_) {
     if (snapshot.facts.name == name) named.push_back(&snapshot);
     if (snapshot.facts.id == name) with_id.push_back(&snapshot);
-    names.push_back(snapshot.facts.name);
+    bool may_be_meant = !snapshot.facts.name.empty() && snapshot.facts.name.size() <= kLongestMeant;
+    if (may_be_meant) names.push_back(snapshot.facts.name);
   }
   const auto& found = named.empty() ? with_id : named;
   if (found.size() == 1) return found.front();
   if (found.size() > 1) {
-    return Error{
-        .code = Errc::Usage,
-        .message = fmt::format("qcow2: {} snapshots are called '{}'", found.size(), escape(name)),
-        .hint = "their ids tell them apart: " + list_of(found)};
+    return Error{.code = Errc::Usage,
+                 .message = fmt::format("qcow2: {} snapshots are called '{}'", found.size(),
+                                        shortened(name)),
+                 .hint = "their ids tell them apart: " + list_of(found)};
   }
   std::string meant = did_you_mean(name, std::move(names));
   return Error{.code = Errc::Usage,
-               .message = fmt::format("qcow2: there is no snapshot '{}'", escape(name)),
+               .message = fmt::format("qcow2: there is no snapshot '{}'", shortened(name)),
                .hint = meant.empty() ? "vmstream-inspect info FILE lists the snapshots" : meant};
 }
 

@@ -47,6 +47,10 @@ struct Qcow2Snapshot {
   bool low_bits_only = false;  ///< facts.state_bytes is what 32 bits hold of it
 };
 
+/// A name for a message: escaped, and cut where it is longer than QEMU gives them. An image may
+/// have names of 64 KiB.
+std::string shortened(std::string_view text);
+
 /// Header and snapshots, read once. A plain value.
 class Qcow2Image {
  public:

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include <vmstream/text.h>
 #include "container/qcow2/cluster_map.h"
 #include "container/qcow2/cluster_unpacker.h"
 #include "container/qcow2/in_image.h"
@@ -125,7 +124,7 @@ Result<LocatedState> locate_state(RandomSource& file, const Qcow2Header& header,
     return damage(Errc::Malformed, header.snapshots_offset,
                   "snapshot '{}': a state of {} bytes behind a disk of {}, but the {} entries of "
                   "its L1 table are for {} bytes",
-                  escape(snapshot.facts.name), length, disk, snapshot.l1_entries, map.end());
+                  shortened(snapshot.facts.name), length, disk, snapshot.l1_entries, map.end());
   }
   if (snapshot.low_bits_only) {
     auto found = find_length(map, state.begin, length);

@@ -10,11 +10,15 @@
 
 #include <vmstream/text.h>
 #include "base/zero.h"
+#include "container/qcow2/image.h"
 
 namespace vmstream {
 namespace {
 
 constexpr size_t kRecordBytes = 512;
+constexpr size_t kSizeAt = 124;  // in a header
+constexpr size_t kSizeBytes = 12;
+constexpr uint64_t kMostLength = UINT64_MAX >> 1;
 constexpr uint64_t kMostTextBytes = 1u << 20;  // of a member that holds names and sizes of others
 constexpr unsigned kMostMembers = 1u << 20;
 
@@ -135,11 +139,18 @@ class Archive {
     if (auto read = in_.read_all(bytes, "the header of a tar member"); !read) return read.error();
     if (is_zero(bytes)) return std::optional<Member>();
     std::string_view header = text_of(bytes);
-    auto length = read_number(header.substr(124, 12));
-    if (!has_right_sum(header) || !length || *length > (UINT64_MAX >> 1)) {
+    auto length = read_number(header.substr(kSizeAt, kSizeBytes));
+    if (!has_right_sum(header)) {
       return Error{.code = Errc::Malformed,
                    .message = "the header of a tar member does not match its checksum",
                    .file_offset = at};
+    }
+    if (!length || *length > kMostLength) {
+      return Error{.code = Errc::Malformed,
+                   .message = fmt::format("the size of a tar member is '{}', want octal digits, or "
+                                          "a number that a file can hold",
+                                          escape(header.substr(kSizeAt, kSizeBytes))),
+                   .file_offset = at + kSizeAt};
     }
     return std::optional(
         Member{.type = header[156], .length = *length, .name = std::string(field(header, 0, 100))});
@@ -168,7 +179,7 @@ class Archive {
     if (!said.name.empty()) member.name = std::move(said.name);
     if (said.is_sparse) return refuse_sparse(member.name).error();
     if (said.length) {
-      if (*said.length > (UINT64_MAX >> 1)) {
+      if (*said.length > kMostLength) {
         return in_.malformed(fmt::format("a tar member of {} bytes", *said.length));
       }
       member.length = *said.length;
@@ -189,6 +200,14 @@ class Archive {
   unsigned count_ = 0;
 };
 
+Error refuse_image(const std::string& name) {
+  return Error{.code = Errc::Unsupported,
+               .message = fmt::format("a tar archive without a state file, but with a qcow2 image, "
+                                      "'{}', whose snapshots are read by position",
+                                      escape(name)),
+               .hint = "unpack the image, and read FILE#SNAPSHOT"};
+}
+
 }  // namespace
 
 bool is_tar(std::string_view head) {
@@ -199,16 +218,20 @@ bool is_tar(std::string_view head) {
 
 Result<FoundContent> find_in_tar(ForwardReader& in, const IsStateFile& is_state_file) {
   Archive archive(in);
+  std::string image;  // the first disk image
   for (;;) {
     auto member = archive.next();
     if (!member) return member.error();
     if (!*member) {
+      if (!image.empty()) return refuse_image(image);
       return Error{Errc::Malformed, "a tar archive without a state file in it"};
     }
     auto wanted = std::min<uint64_t>((*member)->length, kContentHeadBytes);
     auto head = in.peek(static_cast<size_t>(wanted));
     if (!head) return head.error();
-    if (!is_state_file(head->first(std::min<size_t>(head->size(), wanted)))) continue;
+    auto front = head->first(std::min<size_t>(head->size(), wanted));
+    if (image.empty() && Qcow2Image::recognise(front)) image = (*member)->name;
+    if (!is_state_file(front)) continue;
     uint64_t offset = in.position();
     return FoundContent{{.type = "tar", .content_offset = offset, .member = (*member)->name},
                         {offset, (*member)->length}};

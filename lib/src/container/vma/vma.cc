@@ -33,8 +33,9 @@ constexpr size_t kExtentDigestAt = 24;
 constexpr size_t kSlotsAt = 40;
 constexpr size_t kSlots = 59;
 constexpr uint64_t kBlockBytes = 4096;
+constexpr int kClusterBlocks = 16;
 
-constexpr size_t kMostStretches = 1u << 22;  // 256 GiB of state between the blocks of disks
+constexpr size_t kMostStretches = 1u << 22;  // 256 GiB of state whose clusters are whole
 
 using Bytes = std::vector<std::byte>;
 
@@ -128,7 +129,8 @@ class Header {
   Bytes bytes_;
 };
 
-// Goes through the extents for the blocks of one device, which come in their order.
+// Goes through the extents for the blocks of one device, whose clusters come in their order. A
+// block that the mask of its cluster lacks is one of zeros, which the writer has left out.
 class DeviceBlocks {
  public:
   DeviceBlocks(std::array<std::byte, kUuidBytes> uuid, uint8_t device)
@@ -136,10 +138,11 @@ class DeviceBlocks {
 
   Result<std::optional<Stretch>> next(ForwardReader& in) {
     for (;;) {
-      while (slot_ < kSlots) {
-        auto stretch = take_slot(in);
-        if (!stretch || *stretch) return stretch;
+      if (block_ < kClusterBlocks) return take_blocks(in);
+      while (slot_ < kSlots && block_ == kClusterBlocks) {
+        if (auto taken = take_slot(in); !taken) return taken.error();
       }
+      if (block_ < kClusterBlocks) continue;
       if (auto passed = in.skip(passed_bytes_); !passed) return passed.error();
       passed_bytes_ = 0;
       auto more = open_extent(in);
@@ -176,28 +179,42 @@ class DeviceBlocks {
     return true;
   }
 
-  // The blocks of the slot if they are the device's.
-  Result<std::optional<Stretch>> take_slot(ForwardReader& in) {
+  // Opens the cluster of the slot if it is the device's.
+  Status take_slot(ForwardReader& in) {
     auto info = load_be<uint64_t>(&extent_[kSlotsAt + slot_ * 8]);
     ++slot_;
-    uint64_t length = static_cast<uint64_t>(std::popcount(info >> 48)) * kBlockBytes;
+    auto mask = static_cast<uint16_t>(info >> 48);
     auto device = static_cast<uint8_t>(info >> 32);
     auto cluster = static_cast<uint32_t>(info);
-    if (device != device_ || length == 0) {
-      if (device == device_) ++next_cluster_;
-      passed_bytes_ += length;
-      return std::optional<Stretch>();
+    if (device != device_) {
+      passed_bytes_ += static_cast<uint64_t>(std::popcount(mask)) * kBlockBytes;
+      return ok();
     }
     if (cluster != next_cluster_) {
       return in.malformed(fmt::format("the VM state of a VMA file goes on with cluster {}, want {}",
                                       cluster, next_cluster_));
     }
     ++next_cluster_;
+    mask_ = mask;
+    block_ = 0;
+    return ok();
+  }
+
+  // Blocks of the open cluster that are all there, or all left out.
+  Result<std::optional<Stretch>> take_blocks(ForwardReader& in) {
     if (++count_ > kMostStretches) {
       return Error{Errc::Unsupported, "the VM state of a VMA file lies in too many pieces"};
     }
-    if (auto passed = in.skip(std::exchange(passed_bytes_, 0)); !passed) return passed.error();
-    return std::optional(Stretch{in.position(), length});
+    auto left = static_cast<uint16_t>(mask_ >> block_);
+    bool is_zeros = (left & 1) == 0;
+    int blocks = std::min(is_zeros ? std::countr_zero(left) : std::countr_one(left),
+                          kClusterBlocks - block_);
+    block_ += blocks;
+    if (!is_zeros) {
+      if (auto passed = in.skip(std::exchange(passed_bytes_, 0)); !passed) return passed.error();
+    }
+    return std::optional(
+        Stretch{in.position(), static_cast<uint64_t>(blocks) * kBlockBytes, is_zeros});
   }
 
   std::array<std::byte, kUuidBytes> uuid_;
@@ -206,6 +223,8 @@ class DeviceBlocks {
   size_t slot_ = kSlots;       // of the open extent, to be looked at
   uint64_t passed_bytes_ = 0;  // of other devices, in front of what comes next
   uint32_t next_cluster_ = 0;
+  uint16_t mask_ = 0;           // of the open cluster
+  int block_ = kClusterBlocks;  // of it, to be given; behind its last where none is open
   size_t count_ = 0;
 };
 
