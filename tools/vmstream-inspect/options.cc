@@ -104,7 +104,7 @@ constexpr std::array kScopes{
                 "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
-    OptionScope{"--schema", "device, dump, registers"},
+    OptionScope{"--schema", "device, dump, registers, extract core, extract kdump"},
     OptionScope{"--cpu", "registers, memory, translate, gdb"},
     OptionScope{"--root", "memory, translate"},
     OptionScope{"--virtual", "memory"},
