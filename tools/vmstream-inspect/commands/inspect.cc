@@ -182,6 +182,7 @@ bool never(Session&, const InspectOptions&, StateFile&) {
 
 // A text of a container is there, whatever becomes of the stream.
 ExitStatus answer_extract(Session& session, const InspectOptions& options) {
+  if (is_image(options.part)) return extract_image(session, options);
   auto file = open_subject(session, options);
   if (!file) return session.fail(shown_name(options), file.error());
   auto stream = file->stream();
@@ -222,11 +223,6 @@ ExitStatus answer_info(Session& session, const InspectOptions& options) {
     }
   }
   return answer_from_stream<answer_with_summary, answered_by_ends>(session, options);
-}
-
-ExitStatus answer_extract(Session& session, const InspectOptions& options) {
-  if (is_image(options.part)) return extract_image(session, options);
-  return answer_from_stream<extract>(session, options);
 }
 
 struct Command {
