@@ -43,24 +43,33 @@ vmstream::Result<vmstream::QmpClient> connect_to_qemu(vmtools::Session& session,
 vmstream::Result<vmstream::QemuProcess> start_qemu(vmtools::Session& session,
                                                    const Options& options,
                                                    vmstream::WaitLimits limits) {
-  const auto& command = options.qemu;
+  return start_qemu(session, options, options.qemu, {}, limits);
+}
+
+vmstream::Result<vmstream::QemuProcess> start_qemu(vmtools::Session& session,
+                                                   const Options& options,
+                                                   const std::vector<std::string>& command,
+                                                   const std::vector<int>& more_fds,
+                                                   vmstream::WaitLimits limits) {
   for (const std::string& disk : vmstream::misnamed_disks(command)) {
     session.messages().warning(
         command[0], fmt::format("with -daemonize it works in / and does not find {} there: give it "
                                 "the absolute name",
                                 vmstream::escape(disk)));
   }
+  auto fds = meant_for_qemu(session, options);
+  fds.insert(fds.end(), more_fds.begin(), more_fds.end());
   return vmstream::QemuProcess::start(
-      command, limits,
-      {.kept_fds = meant_for_qemu(session, options), .on_long_wait = warn_of(session, command[0])});
+      command, limits, {.kept_fds = std::move(fds), .on_long_wait = warn_of(session, command[0])});
 }
 
 ExitStatus wait_for_qemu(vmtools::Session& session, vmstream::QemuProcess& qemu,
-                         const std::string& program, ExitStatus restored) {
+                         const std::string& program, ExitStatus restored,
+                         const std::function<void()>& meanwhile) {
   if (auto flushed = vmtools::flush_output(); !flushed) {
     restored = session.fail("stdout", flushed.error());
   }
-  auto code = qemu.wait();
+  auto code = qemu.wait(meanwhile);
   if (!code) return session.fail(program, code.error());
   if (*code == 0) return restored;
   return session.fail(program,

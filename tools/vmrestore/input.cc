@@ -153,11 +153,14 @@ Status Input::check_containers(Session& session) const {
   return vmrestore::check_containers(session, input_name(options_), containers());
 }
 
-Result<LazyFile> Input::open_lazily(Session& session, vmstream::IndexingObserver observer) const {
+Result<LazyFile> Input::open_lazily(Session& session, vmstream::IndexingObserver observer,
+                                    bool is_mapped) const {
   if (!file_.can_be_reread()) return Error{Errc::Unsupported, "cannot be read by position"};
   auto file = file_.again();
   if (!file) return file.error();
-  vmstream::LazyFileOptions lazy{.observer = std::move(observer)};
+  vmstream::LazyFileOptions lazy{.observer = std::move(observer),
+                                 .wanted_by = is_mapped ? "--map" : "--lazy",
+                                 .takes_postcopy = is_mapped};
   if (is_wanted_proved()) {
     lazy.judge = [&](ByteSource& stream) { return verify_for_index(session, stream); };
   }

@@ -53,9 +53,10 @@ class Input {
   /// restore. For once the stream was opened.
   vmstream::Status check_containers(vmtools::Session& session) const;
 
-  /// For a restore that reads all over the file; proves it too, where that is wanted.
+  /// For a restore that reads all over the file, or maps it; proves it too, where that is wanted.
   vmstream::Result<vmstream::LazyFile> open_lazily(vmtools::Session& session,
-                                                   vmstream::IndexingObserver observer) const;
+                                                   vmstream::IndexingObserver observer,
+                                                   bool is_mapped = false) const;
 
  private:
   Input(const Options& options, vmstream::StateFile file)
@@ -67,7 +68,7 @@ class Input {
   vmstream::StateFile file_;
 };
 
-/// The same for the file of a lazy restore.
+/// The same for the file of a lazy or mapped restore.
 vmstream::Status check_containers(vmtools::Session& session, const std::string& name,
                                   const std::vector<vmstream::Container>& containers);
 

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include <vmstream/indexing.h>
 #include <vmstream/lazy_restore.h>
 #include <vmstream/text.h>
 #include "common/around_file.h"
@@ -14,6 +13,7 @@
 #include "common/progress.h"
 #include "vmrestore/claim.h"
 #include "vmrestore/guest.h"
+#include "vmrestore/indexing.h"
 #include "vmrestore/input.h"
 #include "vmrestore/report.h"
 #include "vmrestore/working_set_file.h"
@@ -30,9 +30,9 @@ using vmtools::ExitStatus;
 using vmtools::Session;
 
 // Shows what the restore tells.
-class Observer final : public vmstream::LazyObserver {
+class LazyTeller final : public vmstream::LazyObserver {
  public:
-  Observer(Session& session, std::string subject, InputClaim& claim)
+  LazyTeller(Session& session, std::string subject, InputClaim& claim)
       : session_(session),
         subject_(std::move(subject)),
         progress_(session, "lazy restore"),
@@ -85,32 +85,17 @@ struct LazyRun {
   ExitStatus run_with_monitor();
   ExitStatus run_with_new_qemu();
   ExitStatus restore(QmpClient& qmp);
-  void keep_index();
-  ExitStatus report(Observer& observer, const LazySummary& summary);
+  ExitStatus report(LazyTeller& observer, const LazySummary& summary);
 };
 
-// Now that it has served its purpose: the next restore of this file need not make it again.
-void LazyRun::keep_index() {
-  if (!file.new_sidecar()) return;
-  std::string path = vmstream::sidecar_path(name());
-  auto kept =
-      vmstream::publish_sidecar(path, *file.new_sidecar(), vmstream::Overwrite::Refuse, limits);
-  if (kept) {
-    session.messages().warning(name(), "its index is kept in " + vmstream::escape(path));
-  } else {
-    session.messages().warning(name(),
-                               "its index is not kept: " + vmstream::describe(kept.error()));
-  }
-}
-
-ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
+ExitStatus LazyRun::report(LazyTeller& observer, const LazySummary& summary) {
   restored = true;
   session.set_guest(kRestored);
   observer.enter("done");
   if (auto kept = working_set.keep(summary.working_set); !kept) {
     session.messages().warning(*options.working_set, vmstream::describe(kept.error()));
   }
-  keep_index();
+  keep_index(session, name(), file, limits);
   auto used_up = claim.use_up();
   auto clock = set_clock(options, summary.run_state, limits);
   auto told = session.report(lazy_summary_json(options, file, summary, bool(clock)),
@@ -120,7 +105,7 @@ ExitStatus LazyRun::report(Observer& observer, const LazySummary& summary) {
 }
 
 ExitStatus LazyRun::restore(QmpClient& qmp) {
-  Observer observer(session, name(), claim);
+  LazyTeller observer(session, name(), claim);
   LazyOptions how{.run_state = wanted_run_state(options, file.containers()),
                   .push = options.prefetch != Prefetch::None,
                   .early = working_set.early(),
@@ -157,19 +142,6 @@ ExitStatus LazyRun::run_with_new_qemu() {
 
 ExitStatus LazyRun::run() {
   return options.qmp ? run_with_monitor() : run_with_new_qemu();
-}
-
-vmstream::IndexingObserver indexing_observer(Session& session, const std::string& name) {
-  return {.on_begin =
-              [&session, name](const std::string& reason) {
-                session.messages().warning(
-                    name, reason + ": the file is read from front to end for one first");
-              },
-          .on_end =
-              [&session, name](std::chrono::duration<double> taken) {
-                session.messages().warning(name,
-                                           fmt::format("index made in {:.1f} s", taken.count()));
-              }};
 }
 
 }  // namespace

@@ -95,6 +95,10 @@ void add_guest(vmtools::CommandLine& line, Options& options) {
 
 void add_lazy(vmtools::CommandLine& line, Options& options) {
   line.group("Before the memory is there (with --qmp or --)");
+  line.text_or_none("--map", "copy", options.map,
+                    "map FILE as the guest's memory, which is read where the guest needs it, and "
+                    "shared by all guests of FILE; copy: out of a copy in memory, without FUSE "
+                    "(with --)");
   line.flag(
       "--lazy", options.lazy,
       "let the guest run at once; pages are sent when it asks for them, the others after these");
@@ -184,6 +188,31 @@ Status check_clock(const Options& options) {
   return vmstream::ok();
 }
 
+Status check_map(const Options& options) {
+  if (!options.map) return vmstream::ok();
+  if (!options.map->empty() && *options.map != "copy") {
+    return usage("--map=" + vmstream::escape(*options.map) + ": wanted --map or --map=copy");
+  }
+  if (!options.file || *options.file == "-") return usage("--map reads all over: it needs a FILE");
+  if (options.qemu.empty()) {
+    return Error{.code = Errc::Usage,
+                 .message = "--map needs -- and the command of QEMU",
+                 .hint = "a QEMU that runs already has its memory"};
+  }
+  if (options.lazy || options.resume_lazy) return usage("--map and --lazy exclude each other");
+  if (options.once) {
+    return usage("--map and --once exclude each other: the file is the guest's memory");
+  }
+  if (options.into) return usage("--map and --into exclude each other");
+  if (options.required_signer) {
+    return usage("--require-signature and --map exclude each other: a signed file is read whole");
+  }
+  if (options.accept_damaged_description) {
+    return usage("--accept-damaged-description does not go with --map");
+  }
+  return vmstream::ok();
+}
+
 Status check_lazy(const Options& options) {
   bool lazy = options.lazy || options.resume_lazy;
   if (!lazy) {
@@ -228,6 +257,7 @@ vmtools::ToolText tool_text() {
               "vmrestore --qmp /run/guest.qmp --cont guest.zst\n"
               "vmrestore guest.zst --cont -- qemu-system-x86_64 -m 2G disk.qcow2\n"
               "vmrestore --lazy guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
+              "vmrestore --map guest.zst --cont -- qemu-system-x86_64 -m 64G disk.qcow2\n"
               "vmrestore --libvirt=qemu:///system --cont web.zst\n"
               "vmrestore guest.zst --into d.qcow2#old -- qemu-system-x86_64 -m 2G d.qcow2\n"
               "vmrestore --exec 'ssh host cat guest.zst' -o guest.qevm"};
@@ -254,6 +284,7 @@ Status check(const Options& options) {
   if (auto target = check_target(options); !target) return target;
   if (auto into = check_into(options); !into) return into;
   if (auto clock = check_clock(options); !clock) return clock;
+  if (auto map = check_map(options); !map) return map;
   return check_lazy(options);
 }
 

@@ -54,6 +54,8 @@ struct Options {
 
   std::optional<std::string> into;  ///< IMAGE#NAME that the loaded guest is saved in
 
+  std::optional<std::string> map;  ///< memory is mapped: "" through a view, or "copy"
+
   bool lazy = false;         ///< the guest runs before its memory is there
   bool resume_lazy = false;  ///< go on with such a restore that broke off
   std::optional<Prefetch> prefetch;

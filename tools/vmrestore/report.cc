@@ -101,6 +101,29 @@ ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile&
   return json;
 }
 
+std::string mapped_summary_line(const Options& options, const RestoreSummary& summary,
+                                const MappedMemory& memory) {
+  return fmt::format("{}: guest is {} after {:.3f} s, {} of its memory are mapped{}",
+                     vmstream::escape(input_name(options)), vmstream::escape(summary.run_state),
+                     summary.total_seconds, vmstream::format_size(memory.bytes),
+                     memory.view.is_copy() ? " from a copy" : "");
+}
+
+ordered_json mapped_summary_json(const Options& options, const vmstream::LazyFile& file,
+                                 const RestoreSummary& summary, const MappedMemory& memory,
+                                 bool clock_set) {
+  auto json = summary_json(options, file.containers(), summary, clock_set);
+  const auto& view = memory.view;
+  json["map"] = {{"way", view.is_copy() ? "copy" : "view"},
+                 {"mapped_bytes", memory.bytes},
+                 {"joined", view.is_joined()},
+                 {"server_pid", view.is_copy() ? ordered_json() : ordered_json(view.server_pid())},
+                 {"reads_before", memory.before.reads},
+                 {"reads", memory.after.reads - memory.before.reads},
+                 {"read_bytes", memory.after.bytes - memory.before.bytes}};
+  return json;
+}
+
 namespace {
 
 // "signed by Jo <jo@example.org> (ABCD...) on 2026-11-21 10:00:00 UTC as 'guest.zst.gpg'"

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <vmstream/lazy_restore.h>
+#include <vmstream/memory_view.h>
 #include <vmstream/restore.h>
 #include <vmstream/state_file.h>
 #include "common/tool.h"
@@ -16,6 +17,14 @@
 #include "vmrestore/options.h"
 
 namespace vmrestore {
+
+/// What a guest was given without loading it.
+struct MappedMemory {
+  const vmstream::MemoryView& view;
+  uint64_t bytes = 0;          ///< of the blocks that are mapped
+  vmstream::ViewCounts before; ///< of the view, when the guest was about to be loaded
+  vmstream::ViewCounts after;  ///< when it was loaded
+};
 
 /// Where nobody can be told the rest.
 inline constexpr std::string_view kDoneAllTheSame = "the restore is done all the same";
@@ -35,6 +44,15 @@ std::string lazy_summary_line(const Options& options, const vmstream::LazySummar
 /// Schema vmstream.restore/1, with what lazy restores have in common with others, and "lazy".
 nlohmann::ordered_json lazy_summary_json(const Options& options, const vmstream::LazyFile& file,
                                          const vmstream::LazySummary& summary, bool clock_set);
+
+/// "guest.zst: guest is running since 0.031 s, 512 MiB of its memory are mapped".
+std::string mapped_summary_line(const Options& options, const vmstream::RestoreSummary& summary,
+                                const MappedMemory& memory);
+
+/// Schema vmstream.restore/1, with what mapped restores have in common with others, and "map".
+nlohmann::ordered_json mapped_summary_json(const Options& options, const vmstream::LazyFile& file,
+                                           const vmstream::RestoreSummary& summary,
+                                           const MappedMemory& memory, bool clock_set);
 
 /// Says who signed, when, and under what name, with the guest's UUID, all of it signed. An older
 /// file of the same signer is as well signed as the one that is wanted, so a person must compare; a

@@ -15,11 +15,11 @@
 #include "common/around_file.h"
 #include "common/blamed_sink.h"
 #include "common/output.h"
-#include "common/progress.h"
 #include "vmrestore/claim.h"
 #include "vmrestore/guest.h"
 #include "vmrestore/input.h"
 #include "vmrestore/into.h"
+#include "vmrestore/observer.h"
 #include "vmrestore/report.h"
 
 namespace vmrestore {
@@ -36,34 +36,6 @@ using vmstream::WaitLimits;
 using vmtools::BlamedSink;
 using vmtools::ExitStatus;
 using vmtools::Session;
-
-// Shows what the restore tells.
-class Observer final : public vmstream::RestoreObserver {
- public:
-  Observer(Session& session, std::string subject, InputClaim& claim)
-      : session_(session),
-        subject_(std::move(subject)),
-        progress_(session, "restore"),
-        claim_(claim) {}
-
-  void on_progress(const vmstream::StreamCounts& counts) override { progress_.update(counts); }
-  void on_warning(const std::string& text) override { session_.messages().warning(subject_, text); }
-  void on_point_of_no_return() override {
-    session_.change_guest(kMayHaveRun);
-    claim_.keep();
-  }
-  void on_refusal(const std::string& words) override { refusal_ = words; }
-  /// QEMU's, of a stream that it did not take.
-  const std::optional<std::string>& refusal() const { return refusal_; }
-  void enter(std::string_view phase) { progress_.enter(phase); }
-
- private:
-  Session& session_;
-  std::string subject_;
-  vmtools::Progress progress_;
-  InputClaim& claim_;
-  std::optional<std::string> refusal_;
-};
 
 // What the command line alone tells of it.
 RestoreOptions run_options(const Options& options) {
@@ -345,9 +317,10 @@ bool is_copy(const Options& options) {
 ExitStatus restore(const Options& options, Session& session) {
   if (options.to_stdout()) session.leave_stdout();
   if (auto sensible = check(options); !sensible) return session.fail("", sensible.error());
-  if (options.explain) return explain(options, session);
+  if (options.explain && !options.map) return explain(options, session);
   if (!is_copy(options)) session.set_guest(options.resume_lazy ? kWaits : kNotStarted);
   if (options.lazy || options.resume_lazy) return restore_lazy(options, session);
+  if (options.map) return restore_mapped(options, session);
   auto limits = session.limits(options.timeout);
   auto how = open_options(options, limits);
   if (!how) return session.fail(input_name(options), how.error());

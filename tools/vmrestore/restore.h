@@ -15,4 +15,7 @@ vmtools::ExitStatus restore(const Options& options, vmtools::Session& session);
 /// options have been checked.
 vmtools::ExitStatus restore_lazy(const Options& options, vmtools::Session& session);
 
+/// Restores in which the guest's memory is mapped: --map. The options have been checked.
+vmtools::ExitStatus restore_mapped(const Options& options, vmtools::Session& session);
+
 }  // namespace vmrestore

@@ -27,6 +27,10 @@ struct LazyFileOptions {
   /// Reads all of the stream first, judges it and gives its index. Nothing that the file says of
   /// itself is believed then, and readers give what was judged, or an error.
   std::function<Result<StateIndex>(ByteSource& stream)> judge = {};
+  /// What the user said to have it read by position, for the way out that a refusal tells.
+  std::string wanted_by = "--lazy";
+  /// Streams of a postcopy migration are taken too: not for restore_lazily().
+  bool takes_postcopy = false;
 };
 
 /// A state file that can be read by position and whose index says where each page stands. A plain
@@ -43,6 +47,7 @@ class LazyFile {
   const std::vector<Container>& containers() const { return file_->containers(); }
   /// With records and a page map.
   const StateIndex& index() const { return *index_; }
+  const std::shared_ptr<const StateIndex>& shared_index() const { return index_; }
   /// See StateFile::new_sidecar().
   std::shared_ptr<const std::vector<std::byte>> new_sidecar() const { return file_->new_sidecar(); }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -143,7 +144,10 @@ class QemuProcess {
   QmpClient& qmp();
   int pid() const;
   /// Closes the private monitor and waits for the process's end; its exit status, or 128 + signal.
-  Result<int> wait();
+  /// `meanwhile` is called several times a second.
+  Result<int> wait(const std::function<void()>& meanwhile = {});
+  /// SIGKILL: it ends wherever it hangs. One with -daemonize is out of reach.
+  void kill();
   void release();
 
  private:

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include <vmstream/ram_image.h>
-#include "format/ram/ram_records.h"
 #include "io/piecewise_source.h"
+#include "state/page_records.h"
 #include "state/rewriting.h"
 
 namespace vmstream {
@@ -43,9 +43,7 @@ class CompactSource final : public PiecewiseSource {
  public:
   CompactSource(RandomSource& plain, uint64_t length, std::vector<IndexedRecord> records,
                 RamImage image)
-      : plain_(plain), length_(length), records_(std::move(records)), image_(std::move(image)) {
-    for (const IndexedBlock& block : image_.blocks()) blocks_.push_back(block.block);
-  }
+      : plain_(plain), length_(length), records_(std::move(records)), image_(std::move(image)) {}
 
  private:
   bool all_made() const override { return at_end_; }
@@ -75,7 +73,6 @@ class CompactSource final : public PiecewiseSource {
     if (!memory_sent_) {
       memory_ = &record;
       memory_sent_ = true;
-      run_ = image_.map().runs(0).begin();
       return append_section_head(piece_, record, SectionType::Part);
     }
     if (record.type != SectionType::End) return ok();
@@ -84,47 +81,9 @@ class CompactSource final : public PiecewiseSource {
     return ok();
   }
 
-  // Up to a piece's worth of one run, or the end of the section.
   Status add_pages() {
-    while (block_ < blocks_.size() && run_ == image_.map().runs(block_).end()) next_block();
-    if (block_ == blocks_.size()) return end_memory();
-    uint64_t page_bytes = image_.page_size();
-    uint64_t page = run_->page + done_in_run_;
-    uint64_t count = std::min(run_->end() - page, kPieceBytes / page_bytes);
-    if (auto added = add_pages(*run_, page, count); !added) return added;
-    done_in_run_ += count;
-    if (page + count < run_->end()) return ok();
-    ++run_;
-    done_in_run_ = 0;
-    return ok();
-  }
-
-  Status add_pages(const PageRun& run, uint64_t first, uint64_t count) {
-    PageKind kind = run.place.kind();
-    bool is_filled = kind == PageKind::Zero || kind == PageKind::Fill;
-    content_.resize(static_cast<size_t>(is_filled ? 0 : count * image_.page_size()));
-    if (!is_filled) {
-      auto absent = image_.read(block_, first, content_);
-      if (!absent) return absent.error();
-    }
-    for (uint64_t i = 0; i < count; ++i) {
-      Page page{.block = &blocks_[block_],
-                .block_offset = (first + i) * image_.page_size(),
-                .kind = is_filled ? kind : PageKind::Data,
-                .fill = run.place.fill(),
-                .continued = std::exchange(named_, true),
-                .size = image_.page_size()};
-      if (!is_filled) {
-        page.payload = std::span(content_).subspan(static_cast<size_t>(i * page.size), page.size);
-      }
-      if (auto added = append_page(piece_, page); !added) return added;
-    }
-    return ok();
-  }
-
-  void next_block() {
-    named_ = false;
-    if (++block_ < blocks_.size()) run_ = image_.map().runs(block_).begin();
+    if (!pages_.all_made()) return pages_.append(piece_);
+    return end_memory();
   }
 
   Status end_memory() {
@@ -140,17 +99,12 @@ class CompactSource final : public PiecewiseSource {
   uint64_t length_;
   std::vector<IndexedRecord> records_;
   RamImage image_;
-  std::vector<RamBlock> blocks_;
-  std::vector<std::byte> content_;
+  PageRecords pages_{image_, {}};
   uint64_t position_ = 0;  // in the plain stream
   size_t record_ = 0;      // the one there, or the next
   bool at_end_ = false;
   bool memory_sent_ = false;
   const IndexedRecord* memory_ = nullptr;  // being given, in place of this
-  size_t block_ = 0;
-  PageRuns::const_iterator run_;
-  uint64_t done_in_run_ = 0;
-  bool named_ = false;  // a record of this block has given its name
 };
 
 }  // namespace

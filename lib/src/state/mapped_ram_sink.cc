@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <vmstream/file_digest.h>
 #include <vmstream/indexing.h>
 #include "format/ram/target_page.h"
 #include "format/wire.h"
+#include "state/rewriting.h"
 #include "state/wanted_feed.h"
 
 namespace vmstream {
@@ -18,8 +20,7 @@ namespace {
 
 constexpr size_t kLinearBytes = 1u << 20;         // written at once
 constexpr size_t kMostUnplacedBytes = 16u << 20;  // behind a list whose blocks have no places yet
-constexpr const char* kMappedRam = "mapped-ram";
-constexpr const char* kIgnoreShared = "x-ignore-shared";
+constexpr std::string_view kIgnoreShared = "x-ignore-shared";
 
 Error unsupported(std::string what, std::optional<uint64_t> at = std::nullopt) {
   return Error{Errc::Unsupported, "mapped-ram files have no place for " + std::move(what), at};
@@ -78,7 +79,7 @@ Status MappedRamSink::on_configuration(const Configuration& configuration) {
   configuration_ = configuration;
   auto& names = configuration_->capabilities;
   if (!names) names.emplace();
-  for (const char* refused : {kMappedRam, kIgnoreShared}) {
+  for (std::string_view refused : {kMappedRam, kIgnoreShared}) {
     if (std::ranges::find(*names, refused) != names->end()) {
       return unsupported(fmt::format("a stream with capability {}", refused), configuration.offset);
     }

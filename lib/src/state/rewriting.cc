@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "state/rewriting.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
+#include <vmstream/text.h>
 #include "format/ram/ram_records.h"
 #include "format/wire.h"
 
@@ -10,6 +14,10 @@ namespace vmstream {
 namespace {
 
 constexpr uint64_t kMostConfigurationBytes = 1u << 20;  // many times what the parser takes
+
+bool is_slice(const IndexedRecord& record) {
+  return record.type == SectionType::Part || record.type == SectionType::End;
+}
 
 }  // namespace
 
@@ -21,6 +29,34 @@ Result<Configuration> read_configuration(RandomSource& plain, const IndexedRecor
   Configuration configuration = read_configuration(in, ParseLimits());
   if (!in.ok()) return in.error();
   return configuration;
+}
+
+Status append_unmapped_configuration(Bytes& out, RandomSource& plain, const IndexedRecord& record) {
+  auto configuration = read_configuration(plain, record);
+  if (!configuration) return configuration.error();
+  auto& names = configuration->capabilities;
+  if (names) std::erase(*names, kMappedRam);
+  if (names && names->empty()) names.reset();
+  return append_configuration(out, *configuration);
+}
+
+Status check_section_head(RandomSource& plain, const IndexedRecord& record, uint64_t offset) {
+  std::array<std::byte, wire::kMaxSectionHeaderBytes> bytes;
+  auto room =
+      std::span(bytes).first(static_cast<size_t>(std::min<uint64_t>(bytes.size(), record.length)));
+  if (auto read = plain.read_at(offset, room); !read) return read;
+  ByteReader in(room, offset);
+  SectionHeader found = read_section_header(in);
+  bool is_named =
+      is_slice(record) || (found.idstr == record.idstr && found.instance_id == record.instance_id &&
+                           found.version_id == record.version_id);
+  bool fits =
+      in.ok() && is_named && found.type == record.type && found.section_id == record.section_id;
+  if (fits) return ok();
+  return Error{Errc::Malformed,
+               fmt::format("index: no {} section of '{}' is here", name_of(record.type),
+                           escape(record.idstr)),
+               record.offset};
 }
 
 Status append_section_head(Bytes& out, const IndexedRecord& record, SectionType type) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include <vmstream/random_source.h>
 #include <vmstream/state_index.h>
@@ -11,8 +12,17 @@
 
 namespace vmstream {
 
+/// The capability of streams in which each page has its place, as a configuration lists it.
+inline constexpr std::string_view kMappedRam = "mapped-ram";
+
 /// The configuration that `record` tells of, read from `plain`.
 Result<Configuration> read_configuration(RandomSource& plain, const IndexedRecord& record);
+/// The same without the capability mapped-ram, as bytes.
+Status append_unmapped_configuration(Bytes& out, RandomSource& plain, const IndexedRecord& record);
+
+/// Whether the section that `record` tells of begins at `offset` of `plain`: Errc::Malformed where
+/// another does, or none.
+Status check_section_head(RandomSource& plain, const IndexedRecord& record, uint64_t offset);
 
 /// The head of a section like the one that `record` tells of, but of another type.
 Status append_section_head(Bytes& out, const IndexedRecord& record, SectionType type);

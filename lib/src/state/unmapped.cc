@@ -17,7 +17,6 @@ namespace {
 
 constexpr uint64_t kPieceBytes = 1u << 20;
 constexpr uint64_t kZeroRecordsAtOnce = kPieceBytes / 16;
-constexpr std::string_view kMappedRam = "mapped-ram";
 
 // Stops at the first record behind the header.
 class HeadVisitor final : public StreamVisitor {
@@ -136,15 +135,9 @@ class FrontWriter {
   }
 
   Status write_configuration(const IndexedRecord& record) {
-    auto configuration = read_configuration(plain_, record);
-    if (!configuration) return configuration.error();
-    auto& names = configuration->capabilities;
-    if (names) std::erase(*names, kMappedRam);
-    if (names && names->empty()) names.reset();
-    return append_configuration(front_, *configuration);
+    return append_unmapped_configuration(front_, plain_, record);
   }
 
-  // And the head of the section that gets the pages.
   Status write_ram_start(const IndexedRecord& ram) {
     std::vector<RamBlock> blocks;
     for (const IndexedBlock& entry : index_.facts.blocks) {

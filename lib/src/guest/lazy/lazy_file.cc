@@ -15,15 +15,19 @@ namespace vmstream {
 namespace {
 
 constexpr uint32_t kRamVersion = 4;
-constexpr const char* kWayOut = "restore it without --lazy";
-constexpr const char* kUnpack =
-    "restore it without --lazy, or unpack it first: vmstream-inspect extract stream FILE -o X";
+constexpr const char* kOrUnpack =
+    ", or unpack it first: vmstream-inspect extract stream FILE -o X";
 
-Error unsupported(std::string message, std::string hint = kWayOut) {
-  return Error{.code = Errc::Unsupported, .message = std::move(message), .hint = std::move(hint)};
+// The way out is told by with_hint().
+Error unsupported(std::string message) {
+  return Error{.code = Errc::Unsupported, .message = std::move(message)};
 }
 
-Status check_blocks(const StateFacts& facts) {
+std::string way_out(const LazyFileOptions& options) {
+  return "restore it without " + options.wanted_by;
+}
+
+Status check_blocks(const StateFacts& facts, const LazyFileOptions& options) {
   if (facts.blocks.empty() || facts.target_page_size == 0)
     return unsupported("the stream holds no guest memory");
   if (facts.ram_version != kRamVersion) {
@@ -34,12 +38,13 @@ Status check_blocks(const StateFacts& facts) {
     return entry.block.guest_address.has_value();
   });
   if (shared) return unsupported("the stream was saved with x-ignore-shared");
-  if (facts.postcopy) return unsupported("the stream itself is one of a postcopy migration");
+  if (facts.postcopy && !options.takes_postcopy)
+    return unsupported("the stream itself is one of a postcopy migration");
   return ok();
 }
 
 // A slice without a chunk holds the word that ends it, and one of progress at most.
-Status check_disks(const std::vector<IndexedRecord>& records) {
+Status check_disks(const std::vector<IndexedRecord>& records, const LazyFileOptions& options) {
   constexpr uint64_t kMostWordsBytes = 16;
   auto writes = std::ranges::find_if(records, [](const IndexedRecord& record) {
     return record.idstr == "block" && record.body_length > kMostWordsBytes;
@@ -50,7 +55,7 @@ Status check_disks(const std::vector<IndexedRecord>& records) {
                    "the stream carries contents of disks, which a lazy restore would write "
                    "before the file has been read",
                .offset = writes->offset,
-               .hint = "restore it without --lazy and with --write-disks"};
+               .hint = way_out(options) + " and with --write-disks"};
 }
 
 Status check_sections(const std::vector<IndexedRecord>& records) {
@@ -64,7 +69,7 @@ Status check_sections(const std::vector<IndexedRecord>& records) {
   return ok();
 }
 
-Status check_index(const StateIndex& index) {
+Status check_index(const StateIndex& index, const LazyFileOptions& options) {
   if (!index.records || !index.pages) {
     return unsupported(index.facts.left_out.empty()
                            ? "the stream's index is not complete"
@@ -72,8 +77,8 @@ Status check_index(const StateIndex& index) {
   }
   if (!index.facts.complete) return Error{Errc::Truncated, "the stream is not complete"};
   if (auto possible = check_sections(*index.records); !possible) return possible;
-  if (auto harmless = check_disks(*index.records); !harmless) return harmless;
-  return check_blocks(index.facts);
+  if (auto harmless = check_disks(*index.records, options); !harmless) return harmless;
+  return check_blocks(index.facts, options);
 }
 
 // By the index that the file has, or that is made while all of it is judged.
@@ -85,8 +90,8 @@ Result<std::shared_ptr<const StateIndex>> find_index(StateFile& file,
   return made->index;
 }
 
-Error with_hint(Error error) {
-  if (error.code == Errc::Unsupported && error.hint.empty()) error.hint = kUnpack;
+Error with_hint(Error error, const LazyFileOptions& options, const std::string& also = "") {
+  if (error.code == Errc::Unsupported && error.hint.empty()) error.hint = way_out(options) + also;
   return error;
 }
 
@@ -96,9 +101,11 @@ Error with_hint(Error error) {
 // in memory is of no use to readers.
 Result<LazyFile> LazyFile::open(StateFile file, const LazyFileOptions& options) {
   auto index = find_index(file, options);
-  if (!index) return with_hint(index.error());
-  if (auto usable = check_index(**index); !usable) return usable.error();
-  if (auto plain = file.random(); !plain) return with_hint(plain.error());
+  if (!index) return with_hint(index.error(), options, kOrUnpack);
+  if (auto usable = check_index(**index, options); !usable) {
+    return with_hint(usable.error(), options);
+  }
+  if (auto plain = file.random(); !plain) return with_hint(plain.error(), options, kOrUnpack);
   auto fresh = file.again();
   if (!fresh) return fresh.error();
   return LazyFile(std::move(*fresh), std::move(*index));

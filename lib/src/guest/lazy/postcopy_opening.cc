@@ -4,9 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 
-#include <vmstream/text.h>
 #include "format/device/global_state.h"
 #include "format/records/records.h"
 #include "format/wire.h"
@@ -32,13 +30,6 @@ Bytes command_bytes(CommandType type, std::span<const std::byte> payload = {}) {
   [[maybe_unused]] auto appended =
       append_command(bytes, Command{.type = type, .payload = payload, .package_length = {}});
   return bytes;
-}
-
-Error contradiction(const IndexedRecord& record) {
-  return Error{Errc::Malformed,
-               fmt::format("index: no {} section of '{}' is here", name_of(record.type),
-                           escape(record.idstr)),
-               record.offset};
 }
 
 // Writes the opening, record by record of the index.
@@ -68,7 +59,6 @@ class OpeningWriter {
   Status write_advice();
   Status write_ram_start(const IndexedRecord& record);
   Status write_discard();
-  Status check_head(const IndexedRecord& record, uint64_t offset);
   Status copy(const IndexedRecord& record);
   Status copy_devices(Record from, bool early);
 
@@ -109,7 +99,7 @@ Status OpeningWriter::write_advice() {
 
 // A destination that was told of postcopy expects the page size of blocks made of huge pages.
 Status OpeningWriter::write_ram_start(const IndexedRecord& record) {
-  if (auto checked = check_head(record, record.offset); !checked) return checked;
+  if (auto checked = check_section_head(plain_, record, record.offset); !checked) return checked;
   std::vector<RamBlock> blocks;
   for (size_t i = 0; i < blocks_.size(); ++i) {
     blocks.push_back(
@@ -134,26 +124,10 @@ Status OpeningWriter::write_discard() {
   return out_.write(command_bytes(CommandType::PostcopyRamDiscard, payload));
 }
 
-// Whether the section that the index speaks of begins at `offset`.
-Status OpeningWriter::check_head(const IndexedRecord& record, uint64_t offset) {
-  std::array<std::byte, wire::kMaxSectionHeaderBytes> bytes;
-  auto room =
-      std::span(bytes).first(static_cast<size_t>(std::min<uint64_t>(bytes.size(), record.length)));
-  if (auto read = plain_.read_at(offset, room); !read) return read;
-  ByteReader in(room, offset);
-  SectionHeader found = read_section_header(in);
-  bool is_named =
-      is_slice(record) || (found.idstr == record.idstr && found.instance_id == record.instance_id &&
-                           found.version_id == record.version_id);
-  bool fits =
-      in.ok() && is_named && found.type == record.type && found.section_id == record.section_id;
-  return fits ? ok() : contradiction(record);
-}
-
 Status OpeningWriter::copy(const IndexedRecord& record) {
   if (record.type != SectionType::Configuration) {
     for (uint64_t i = 0; i < record.count; ++i) {
-      auto checked = check_head(record, record.offset + i * record.length);
+      auto checked = check_section_head(plain_, record, record.offset + i * record.length);
       if (!checked) return checked;
     }
   }

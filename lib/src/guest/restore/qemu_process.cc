@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <system_error>
 
@@ -164,13 +165,18 @@ int QemuProcess::pid() const {
   return state_->id;
 }
 
-Result<int> QemuProcess::wait() {
+Result<int> QemuProcess::wait(const std::function<void()>& meanwhile) {
   State& state = *state_;
   if (state.daemon) state.released = true;  // it outlives us; its starter's status is what there is
   state.qmp.reset();
-  auto status = state.child.wait({.cancellation = state.cancellation});
+  auto status = state.child.wait(
+      {.cancellation = state.cancellation, .meanwhile = meanwhile ? &meanwhile : nullptr});
   if (!status) return status.error();
   return status->signal != 0 ? 128 + status->signal : status->code;
+}
+
+void QemuProcess::kill() {
+  if (state_->child.running()) ::kill(state_->child.pid(), SIGKILL);
 }
 
 void QemuProcess::release() {
