@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <map>
+#include <utility>
 
 #include "io/child_process.h"
 
@@ -174,7 +175,8 @@ struct FuseTree::State {
   fuse_buf buffer{};
 
   ~State();
-  Status make_session();
+  Status make_session(bool guarded);
+  Status mount();
   static void on_read(fuse_req_t request, fuse_ino_t number, size_t length, off_t offset,
                       fuse_file_info* handle);
 };
@@ -195,7 +197,7 @@ void FuseTree::State::on_read(fuse_req_t request, fuse_ino_t number, size_t leng
   served_by(request).setup.on_request(asked);
 }
 
-Status FuseTree::State::make_session() {
+Status FuseTree::State::make_session(bool guarded) {
   fuse_lowlevel_ops calls{};
   calls.init = on_init;
   calls.lookup = on_lookup;
@@ -206,14 +208,25 @@ Status FuseTree::State::make_session() {
   calls.read = on_read;
   calls.write = on_write;
   calls.release = on_release;
-  auto options = fmt::format("-ofsname=vmstream,subtype=vmstream,nodev,nosuid,noexec,max_read={}{}",
-                             kMostReadBytes, served.setup.accepts_writers ? "" : ",ro");
+  auto options = fmt::format(
+      "-ofsname=vmstream,subtype=vmstream,nodev,nosuid,noexec,max_read={}{}{}", kMostReadBytes,
+      served.setup.accepts_writers ? "" : ",ro", guarded ? ",auto_unmount" : "");
   std::string name = "vmstream";
   char* words[] = {name.data(), options.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(2, words);
   session = fuse_session_new(&arguments, &calls, sizeof calls, &served);
   fuse_opt_free_args(&arguments);
   return session ? ok() : Status(no_fuse("no session"));
+}
+
+// A helper outlives this process and takes away the mount of one that was killed.
+Status FuseTree::State::mount() {
+  for (bool guarded : {served.setup.is_guarded, false}) {
+    if (session) fuse_session_destroy(std::exchange(session, nullptr));
+    if (auto made = make_session(guarded); !made) return made;
+    if (fuse_session_mount(session, folder.c_str()) == 0) return ok();
+  }
+  return no_fuse("cannot be mounted; without root's rights this takes fusermount3");
 }
 
 FuseTree::FuseTree(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -230,10 +243,7 @@ Result<FuseTree> FuseTree::mount(Setup setup, const std::string& folder) {
   state->served.setup = std::move(setup);
   const auto& nodes = state->served.setup.nodes;
   for (size_t i = 0; i < nodes.size(); ++i) state->served.folders[nodes[i].parent].push_back(i);
-  if (auto made = state->make_session(); !made) return made.error();
-  if (fuse_session_mount(state->session, folder.c_str()) != 0) {
-    return no_fuse("cannot be mounted; without root's rights this takes fusermount3");
-  }
+  if (auto mounted = state->mount(); !mounted) return mounted.error();
   return FuseTree(std::move(state));
 }
 

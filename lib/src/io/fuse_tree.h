@@ -52,6 +52,8 @@ class FuseTree {
     std::vector<Node> nodes;
     /// Whether the owner may open files for writing. Writing itself fails all the same.
     bool accepts_writers = false;
+    /// Whether fusermount3, where it is there, takes the mount away if this process is killed.
+    bool is_guarded = false;
     std::function<void(const FuseRequest&)> on_request;  ///< on the serving thread
     /// Likewise: how many opens of files are open.
     std::function<void(uint64_t handles)> on_use = {};

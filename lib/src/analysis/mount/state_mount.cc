@@ -104,6 +104,7 @@ Result<std::string> StateMount::find_folder() const {
 Result<FuseTree> StateMount::mount(const std::string& folder) {
   FuseTree::Setup setup;
   setup.nodes = tree_.nodes;
+  setup.is_guarded = true;
   setup.on_request = [this](const FuseRequest& request) { answers_.answer(request); };
   setup.on_use = [this](uint64_t handles) { handles_ = handles; };
   return FuseTree::mount(std::move(setup), folder);
