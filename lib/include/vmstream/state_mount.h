@@ -26,7 +26,8 @@ struct MountedText {
 struct StateMountOptions {
   std::string folder;  ///< exists, and is empty
   std::vector<MountedText> texts = {};
-  /// Of `physical` and `core`: registers, the note's address, firmware. The limits end the mount;
+  /// Of `physical` and `core`: registers (without any there is no `core`), the note's address,
+  /// firmware. The limits end the mount;
   /// a request to stop is its ordinary end. The form does not count.
   MemoryImageOptions image = {};
   /// How long nobody may have a file open or ask for one until the mount ends. Default: for ever.

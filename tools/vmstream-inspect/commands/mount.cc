@@ -95,6 +95,7 @@ class Mount {
   Result<MountEnd> serve(SavedGuest& guest);
   void tell_ready(const SavedGuest& guest);
   void tell_fault(const std::string& path, const Error& error);
+  void tell_left_out(const std::string& path, const Error& error);
   void warn_of_absent(const vmstream::RamImage& image);
 
   Session& session_;
@@ -123,6 +124,11 @@ void Mount::tell_ready(const SavedGuest& guest) {
   starter_.tell();
 }
 
+void Mount::tell_left_out(const std::string& path, const Error& error) {
+  session_.messages().warning(shown_name(options_),
+                              fmt::format("{} is left out: {}", path, error.message));
+}
+
 void Mount::tell_fault(const std::string& path, const Error& error) {
   Error shown = error;
   shown.message = fmt::format("{}: {}", path, shown.message);
@@ -133,16 +139,16 @@ void Mount::tell_fault(const std::string& path, const Error& error) {
 Result<MountEnd> Mount::serve(SavedGuest& guest) {
   vmstream::StateMountOptions how{.folder = folder(), .texts = make_texts(guest.devices)};
   auto cpus = vmstream::read_cpu_registers(*guest.devices.collector);
-  if (!cpus) return cpus.error();
-  how.image = {.cpus = std::move(*cpus),
+  if (!cpus && cpus.error().code != Errc::Unsupported) return cpus.error();
+  if (!cpus) tell_left_out("core", cpus.error());
+  how.image = {.cpus = cpus ? std::move(*cpus) : std::vector<vmstream::CpuRegisters>(),
                .vmcoreinfo_address = find_note_address(*guest.devices.collector),
                .with_firmware = options_.with_firmware,
                .threads = options_.common.threads,
                .limits = session_.limits()};
   how.idle = options_.idle;
   how.on_left_out = [this](const std::string& path, const Error& error) {
-    session_.messages().warning(shown_name(options_),
-                                fmt::format("{} is left out: {}", path, error.message));
+    tell_left_out(path, error);
   };
   how.on_fault = [this](const std::string& path, const Error& error) { tell_fault(path, error); };
   how.on_ready = [this, &guest] { tell_ready(guest); };

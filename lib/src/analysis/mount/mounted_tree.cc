@@ -105,6 +105,7 @@ Status TreeMaker::add_images() {
     uint64_t length = layout.file_bytes;
     add({.name = "physical", .length = length}, FromMemory{std::move(layout)});
   }
+  if (options_.image.cpus.empty()) return ok();
   auto added = add_core(stretches);
   if (added || added.error().code != Errc::Unsupported) return added;
   leave_out("core", added.error());
