@@ -14,8 +14,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <utility>
 
+#include "base/unique_fd.h"
 #include "io/child_process.h"
 
 namespace vmstream {
@@ -173,15 +175,19 @@ struct FuseTree::State {
   std::string folder;
   fuse_session* session = nullptr;
   fuse_buf buffer{};
+  UniqueFd lifeline;  // closes after the guard has ended
+  std::optional<ChildProcess> guard;
 
   ~State();
-  Status make_session(bool guarded);
+  Status make_session();
   Status mount();
+  Status start_guard();
   static void on_read(fuse_req_t request, fuse_ino_t number, size_t length, off_t offset,
                       fuse_file_info* handle);
 };
 
 FuseTree::State::~State() {
+  guard.reset();
   if (session) fuse_session_destroy(session);
   std::free(buffer.mem);
 }
@@ -197,7 +203,7 @@ void FuseTree::State::on_read(fuse_req_t request, fuse_ino_t number, size_t leng
   served_by(request).setup.on_request(asked);
 }
 
-Status FuseTree::State::make_session(bool guarded) {
+Status FuseTree::State::make_session() {
   fuse_lowlevel_ops calls{};
   calls.init = on_init;
   calls.lookup = on_lookup;
@@ -208,9 +214,8 @@ Status FuseTree::State::make_session(bool guarded) {
   calls.read = on_read;
   calls.write = on_write;
   calls.release = on_release;
-  auto options = fmt::format(
-      "-ofsname=vmstream,subtype=vmstream,nodev,nosuid,noexec,max_read={}{}{}", kMostReadBytes,
-      served.setup.accepts_writers ? "" : ",ro", guarded ? ",auto_unmount" : "");
+  auto options = fmt::format("-ofsname=vmstream,subtype=vmstream,nodev,nosuid,noexec,max_read={}{}",
+                             kMostReadBytes, served.setup.accepts_writers ? "" : ",ro");
   std::string name = "vmstream";
   char* words[] = {name.data(), options.data(), nullptr};
   fuse_args arguments = FUSE_ARGS_INIT(2, words);
@@ -219,14 +224,25 @@ Status FuseTree::State::make_session(bool guarded) {
   return session ? ok() : Status(no_fuse("no session"));
 }
 
-// A helper outlives this process and takes away the mount of one that was killed.
 Status FuseTree::State::mount() {
-  for (bool guarded : {served.setup.is_guarded, false}) {
-    if (session) fuse_session_destroy(std::exchange(session, nullptr));
-    if (auto made = make_session(guarded); !made) return made;
-    if (fuse_session_mount(session, folder.c_str()) == 0) return ok();
-  }
+  if (fuse_session_mount(session, folder.c_str()) == 0) return ok();
   return no_fuse("cannot be mounted; without root's rights this takes fusermount3");
+}
+
+// The helper sees the other end of its stdin close, however this process ends. That of libfuse
+// (auto_unmount) works for root only.
+Status FuseTree::State::start_guard() {
+  constexpr const char* kScript =
+      "exec 2>/dev/null; trap '' INT QUIT HUP; read -r word || exec fusermount3 -u -q -z -- \"$1\"";
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return system_error("pipe", errno);
+  UniqueFd stdin_end(ends[0]);
+  lifeline = UniqueFd(ends[1]);
+  auto started =
+      ChildProcess::start({"sh", "-c", kScript, "sh", folder}, {.stdin_fd = stdin_end.get()});
+  if (!started) return started.error();
+  guard.emplace(std::move(*started));
+  return ok();
 }
 
 FuseTree::FuseTree(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -243,6 +259,10 @@ Result<FuseTree> FuseTree::mount(Setup setup, const std::string& folder) {
   state->served.setup = std::move(setup);
   const auto& nodes = state->served.setup.nodes;
   for (size_t i = 0; i < nodes.size(); ++i) state->served.folders[nodes[i].parent].push_back(i);
+  if (auto made = state->make_session(); !made) return made.error();
+  if (state->served.setup.is_guarded) {
+    if (auto started = state->start_guard(); !started) return started.error();
+  }
   if (auto mounted = state->mount(); !mounted) return mounted.error();
   return FuseTree(std::move(state));
 }

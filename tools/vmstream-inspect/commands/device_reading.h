@@ -19,8 +19,8 @@ struct DeviceReading {
   vmstream::StreamSummary summary;                       ///< of the stream, problems included
 };
 
-/// Reads as read_subject() does, and keeps the text of the description. `schema` serves where the stream has no description. Fails where
-/// the stream could not be read at all.
+/// Reads as read_subject() does, and keeps the text of the description. `schema` serves where the
+/// stream has no description. Fails where the stream could not be read at all.
 vmstream::Result<DeviceReading> read_devices(vmtools::Session& session,
                                              const InspectOptions& options,
                                              const std::optional<vmstream::DeviceSchema>& schema,
