@@ -41,7 +41,7 @@ PUBLIC = {
     "crypto": "openpgp",
     "state": "guest_memory indexing multifd_guest page_map ram_image saved_disk state_file state_index state_writer",
     "guest": "capture lazy_restore libvirt qmp restore",
-    "analysis": "byte_names device_collector extract load_advice partial_reading ram_usage"
+    "analysis": "byte_names device_collector extract load_advice partial_reading ram_usage state_mount"
                 " record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
