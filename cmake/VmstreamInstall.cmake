@@ -11,7 +11,7 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/include/vmstream
 # The libraries behind the library: pkg-config modules whose target is PkgConfig::<NAME>.
 set(VMSTREAM_PKG_CONFIG_TARGETS
   "ZSTD=libzstd;LZMA=liblzma;LZ4=liblz4;CRYPTO=libcrypto;GPGME=gpgme;XXHASH=libxxhash;EXPAT=expat")
-foreach(engine IN ITEMS LIBDEFLATE=libdeflate ISAL=libisal LZO=lzo2)
+foreach(engine IN ITEMS LIBDEFLATE=libdeflate ISAL=libisal LZO=lzo2 FUSE=fuse3)
   string(REPLACE "=" ";" parts ${engine})
   list(GET parts 0 name)
   if(TARGET PkgConfig::${name})

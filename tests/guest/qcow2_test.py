@@ -121,9 +121,8 @@ class Images(ImageTest):
         self.assert_fails(UNSUPPORTED, ran, "a qcow2 image, which is not read")
         self.assertIn(b"FILE#SNAPSHOT", ran.stderr)
         self.shell("gzip -k d.qcow2; mkfifo fifo")
-        self.assert_fails(UNSUPPORTED, self.run_tool("vmrestore", "d.qcow2.gz"),
-                          "gzip holds a qcow2 image")
-        self.assert_fails(USAGE, self.run_tool("vmstream-inspect", "d.qcow2.gz#1"), "is no qcow2 image")
+        for words in (["vmrestore", "d.qcow2.gz"], ["vmstream-inspect", "d.qcow2.gz#1"]):
+            self.assert_fails(UNSUPPORTED, self.run_tool(*words), "gzip holds a qcow2 image")
         writer = subprocess.Popen("cat d.qcow2 > fifo", shell=True, cwd=self.folder)
         ran = self.run_tool("vmstream-inspect", "fifo#one")
         writer.kill()

@@ -42,7 +42,7 @@ PUBLIC = {
     "state": "guest_memory indexing multifd_guest page_map ram_image saved_disk state_file state_index state_writer",
     "guest": "capture lazy_restore libvirt load_check mapped_restore memory_view qmp restore",
     "analysis": "address_space byte_names cpu_registers device_collector extract gdb_stub load_advice"
-                " memory_image partial_reading physical_map ram_usage"
+                " memory_image partial_reading physical_map ram_usage state_mount"
                 " record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}

@@ -30,6 +30,7 @@ struct Printed {
   bool any = false;
   std::optional<Error> fault;
   const vmstream::Cancellation* cancellation = nullptr;
+  CapturedOutput* captured = nullptr;
   bool on_terminal = ::isatty(STDOUT_FILENO) != 0;
 };
 
@@ -86,8 +87,28 @@ InterruptibleOutput::~InterruptibleOutput() {
   printed().cancellation = nullptr;
 }
 
+CapturedOutput::CapturedOutput(size_t most_bytes) : most_bytes_(most_bytes) {
+  printed().captured = this;
+}
+
+CapturedOutput::~CapturedOutput() {
+  printed().captured = nullptr;
+}
+
+std::optional<std::string> CapturedOutput::take() {
+  if (!is_whole_) return std::nullopt;
+  return std::move(text_);
+}
+
 void print(std::string_view text) {
   Printed& out = printed();
+  if (out.captured) {
+    CapturedOutput& captured = *out.captured;
+    captured.is_whole_ =
+        captured.is_whole_ && text.size() <= captured.most_bytes_ - captured.text_.size();
+    if (captured.is_whole_) captured.text_ += text;
+    return;
+  }
   out.any = out.any || !text.empty();
   out.waiting += text;
   bool is_shown = out.on_terminal && text.ends_with('\n');

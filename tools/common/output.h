@@ -2,6 +2,8 @@
 // Results on stdout.
 #pragma once
 
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +22,24 @@ class InterruptibleOutput {
   ~InterruptibleOutput();
   InterruptibleOutput(const InterruptibleOutput&) = delete;
   InterruptibleOutput& operator=(const InterruptibleOutput&) = delete;
+};
+
+/// While it lives, what is printed is kept here and goes nowhere. At most one object at a time.
+class CapturedOutput {
+ public:
+  explicit CapturedOutput(size_t most_bytes);
+  ~CapturedOutput();
+  CapturedOutput(const CapturedOutput&) = delete;
+  CapturedOutput& operator=(const CapturedOutput&) = delete;
+
+  /// Empty where there was more than may be.
+  std::optional<std::string> take();
+
+ private:
+  friend void print(std::string_view text);
+  std::string text_;
+  size_t most_bytes_;
+  bool is_whole_ = true;
 };
 
 /// Appends to stdout. The first error is kept, nothing is printed after it.

@@ -29,6 +29,8 @@ struct QuestionWord {
   std::string_view help;
   size_t least_arguments = 0;  // behind FILE
   size_t most_arguments = 0;
+  std::string_view wanted = {};  // these, for messages
+  std::string_view hint = {};
 };
 
 constexpr size_t kAnyNumber = std::numeric_limits<size_t>::max();
@@ -45,7 +47,7 @@ constexpr std::array kQuestions{
     QuestionWord{"device", Question::Device,
                  "FILE IDSTR [FIELD.PATH]: the fields of a device, or one of them; a part of "
                  "its idstr is enough, and registers have their usual names (cpu rip)",
-                 1, 2},
+                 1, 2, "FILE IDSTR", "vmstream-inspect devices FILE lists them"},
     QuestionWord{"vmdesc", Question::Vmdesc, "the description that the stream carries, as JSON"},
     QuestionWord{"dump", Question::Dump, "everything decoded, see --format"},
     QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
@@ -64,12 +66,17 @@ constexpr std::array kQuestions{
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
     QuestionWord{"registers", Question::Registers,
                  "the registers of each processor by their names"},
+    QuestionWord{"mount", Question::Mount,
+                 "FILE DIR: memory, stream and descriptions as files in an empty folder, until "
+                 "umount or a signal",
+                 1, 1, "FILE DIR", "DIR is an empty folder"},
     QuestionWord{"memory", Question::Memory,
                  "FILE ADDRESS[,LENGTH]: bytes at a physical address of the guest, or with "
                  "--virtual at a virtual one [256 bytes]",
-                 1, 1},
+                 1, 1, "FILE ADDRESS"},
     QuestionWord{"translate", Question::Translate,
-                 "FILE ADDRESS: where a virtual address leads, level by level", 1, 1},
+                 "FILE ADDRESS: where a virtual address leads, level by level", 1, 1,
+                 "FILE ADDRESS"},
     QuestionWord{"gdb", Question::Gdb,
                  "serves a debugger on stdin and stdout: gdb -ex 'target remote | "
                  "vmstream-inspect gdb FILE'"},
@@ -118,12 +125,14 @@ constexpr std::array kScopes{
     OptionScope{"--force", "extract, index, memory"},
     OptionScope{"--place",
                 "memory-map, extract physical, extract core, extract kdump, extract lime, "
-                "extract avml, memory, translate, gdb"},
+                "extract avml, mount, memory, translate, gdb"},
     OptionScope{"--compress", "extract kdump"},
     OptionScope{"--record",
                 "extract physical, extract core, extract kdump, extract lime, extract avml"},
     OptionScope{"--with-firmware",
-                "extract physical, extract core, extract kdump, extract lime, extract avml"},
+                "extract physical, extract core, extract kdump, extract lime, extract avml, mount"},
+    OptionScope{"--background", "mount"},
+    OptionScope{"--idle", "mount"},
     OptionScope{"--format", "dump"},
     OptionScope{"--no-offsets", "dump"},
 };
@@ -238,13 +247,11 @@ Status take_arguments(InspectOptions& options, const QuestionWord& question,
   options.file = words[0];
   options.arguments.assign(words.begin() + 1, words.end());
   if (options.arguments.size() >= question.least_arguments) return check_stdin(options);
-  return Error{
-      Errc::Usage,
-      fmt::format("{} wants FILE {}", question.word,
-                  question.question == Question::Device ? "IDSTR" : "ADDRESS"),
-      {},
-      {},
-      question.question == Question::Device ? "vmstream-inspect devices FILE lists them" : ""};
+  return Error{Errc::Usage,
+               fmt::format("{} wants {}", question.word, question.wanted),
+               {},
+               {},
+               std::string(question.hint)};
 }
 
 // COMMAND FILE or FILE COMMAND; where both words are commands, the first one is.
@@ -395,6 +402,10 @@ void add_options(CommandLine& line, InspectOptions& options) {
             scoped("--record",
                    "writes down as JSON what was done: command, version, times, and the SHA-256 "
                    "of what was read and written"));
+  line.duration("--idle", options.idle,
+                scoped("--idle", "ends when nobody has read for that long"));
+  line.flag("--background", options.background,
+            scoped("--background", "goes on in a process of its own once the files are there"));
   line.group("How it is shown");
   line.choice("--format", options.format,
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},

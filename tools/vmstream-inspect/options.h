@@ -2,6 +2,7 @@
 // The command line of vmstream-inspect.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,7 +32,8 @@ enum class Question {
   Registers,
   Memory,
   Translate,
-  Gdb
+  Gdb,
+  Mount
 };
 
 /// What is extracted.
@@ -86,8 +88,10 @@ struct InspectOptions {
   bool with_firmware = false;                           ///< extract: ROMs and memory of devices too
   std::optional<std::string> record = std::nullopt;  ///< extract: where to write down what was done
   std::vector<std::string> places = {};              ///< BLOCK@ADDRESS, as given
-  bool no_offsets = false;                           ///< dump: leave the places out
-  std::vector<std::string> words;                    ///< [COMMAND] FILE [...], as given
+  std::optional<std::chrono::milliseconds> idle = std::nullopt;  ///< mount: ends after
+  bool background = false;         ///< mount: the tool returns when it is there
+  bool no_offsets = false;         ///< dump: leave the places out
+  std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given
 
   // Of the words, by read_words().
   Question question = Question::Info;

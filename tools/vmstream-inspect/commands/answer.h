@@ -73,6 +73,7 @@ struct Reading {
   vmstream::ScanResult scan;
   Subject subject;
   bool ram_read = true;
+  std::optional<std::string> description = std::nullopt;  ///< the stream's, where it was kept
 };
 
 /// Reads the file for a question about devices: only its ends, where they hold the answer.

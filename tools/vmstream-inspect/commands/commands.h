@@ -53,6 +53,9 @@ vmtools::ExitStatus extract(vmtools::Session& session, const InspectOptions& opt
 /// The same of an image of the guest's memory by its addresses, see is_image().
 vmtools::ExitStatus extract_image(vmtools::Session& session, const InspectOptions& options);
 
+/// mount: the file as a folder, until somebody takes the mount away or a signal comes.
+vmtools::ExitStatus mount_state(vmtools::Session& session, const InspectOptions& options);
+
 /// hexdump: every byte with its meaning, in rows that are printed as they come.
 vmtools::ExitStatus hexdump(vmtools::Session& session, const InspectOptions& options,
                             vmstream::StateFile& file, vmstream::ByteSource& stream);

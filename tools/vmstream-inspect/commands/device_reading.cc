@@ -28,32 +28,6 @@ using vmtools::ExitStatus;
 using vmtools::print;
 using vmtools::Session;
 
-vmstream::Result<DeviceReading> read_devices(Session& session, const InspectOptions& options,
-                                             const std::optional<vmstream::DeviceSchema>& schema,
-                                             const DeviceCollector::Wanted& wanted) {
-  std::unique_ptr<DeviceCollector> collector;
-  std::optional<vmstream::Verifier> verifier;
-  std::optional<vmstream::VisitorList> both;
-  vmstream::StreamSummary summary;
-  auto start = [&]() -> vmstream::StreamVisitor& {
-    collector = std::make_unique<DeviceCollector>(wanted);
-    if (schema) collector->use_schema(*schema);
-    both.emplace(
-        std::initializer_list<vmstream::StreamVisitor*>{collector.get(), &verifier.emplace()});
-    return *both;
-  };
-  auto is_sound = [&](const vmstream::ScanResult& scan) {
-    summary = collector->finish(scan);
-    return summary.problems.damage() == 0;
-  };
-  auto reading = read_subject(session, options, start, is_sound);
-  if (!reading) return reading.error();
-  if (reading->ram_read) summary = collector->finish(reading->scan);
-  summary.ram_read = reading->ram_read;
-  summary.load = verifier->finish(reading->scan).load;  // what verify says
-  return DeviceReading{std::move(*reading), std::move(collector), std::move(summary)};
-}
-
 namespace {
 
 // Keeps the text of the description.
@@ -76,6 +50,38 @@ class DescriptionKeeper final : public vmstream::StreamVisitor {
   std::string machine;
   vmstream::ProblemLog problems;
 };
+
+}  // namespace
+
+vmstream::Result<DeviceReading> read_devices(Session& session, const InspectOptions& options,
+                                             const std::optional<vmstream::DeviceSchema>& schema,
+                                             const DeviceCollector::Wanted& wanted) {
+  std::unique_ptr<DeviceCollector> collector;
+  std::optional<vmstream::Verifier> verifier;
+  std::optional<DescriptionKeeper> keeper;
+  std::optional<vmstream::VisitorList> all;
+  vmstream::StreamSummary summary;
+  auto start = [&]() -> vmstream::StreamVisitor& {
+    collector = std::make_unique<DeviceCollector>(wanted);
+    if (schema) collector->use_schema(*schema);
+    all.emplace(std::initializer_list<vmstream::StreamVisitor*>{
+        collector.get(), &verifier.emplace(), &keeper.emplace()});
+    return *all;
+  };
+  auto is_sound = [&](const vmstream::ScanResult& scan) {
+    summary = collector->finish(scan);
+    return summary.problems.damage() == 0;
+  };
+  auto reading = read_subject(session, options, start, is_sound);
+  if (!reading) return reading.error();
+  if (reading->ram_read) summary = collector->finish(reading->scan);
+  summary.ram_read = reading->ram_read;
+  summary.load = verifier->finish(reading->scan).load;  // what verify says
+  reading->description = std::move(keeper->text);
+  return DeviceReading{std::move(*reading), std::move(collector), std::move(summary)};
+}
+
+namespace {
 
 Error no_description() {
   return Error{Errc::Unsupported, "the stream carries no description (vmdesc)"};

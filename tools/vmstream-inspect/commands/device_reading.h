@@ -19,12 +19,15 @@ struct DeviceReading {
   vmstream::StreamSummary summary;                       ///< of the stream, problems included
 };
 
-/// Reads as read_subject() does. `schema` serves where the stream has no description. Fails where
-/// the stream could not be read at all.
+/// Reads as read_subject() does, and keeps the text of the description. `schema` serves where the
+/// stream has no description. Fails where the stream could not be read at all.
 vmstream::Result<DeviceReading> read_devices(vmtools::Session& session,
                                              const InspectOptions& options,
                                              const std::optional<vmstream::DeviceSchema>& schema,
                                              const vmstream::DeviceCollector::Wanted& wanted = {});
+
+/// Everything decoded, as dump prints it. All sections have been wanted.
+void print_state_json(const DeviceReading& read);
 
 /// What the option --schema names, a stream or a dump of declarations; nothing without the option.
 /// Errors are about that file.

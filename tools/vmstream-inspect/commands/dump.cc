@@ -156,6 +156,11 @@ void dump_analysed(const DumpInput& input, vmstream::ProblemLog& problems) {
 
 }  // namespace
 
+void print_state_json(const DeviceReading& read) {
+  auto problems = read.summary.problems;
+  dump_json({read.reading.subject, read.summary, *read.collector}, problems);
+}
+
 ExitStatus answer_dump(Session& session, const InspectOptions& options) {
   auto schema = read_schema(session, options);
   if (!schema) return session.fail(*options.schema, schema.error());

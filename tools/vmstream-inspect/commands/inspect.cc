@@ -248,6 +248,7 @@ constexpr std::array kCommands{
     Command{Question::Memory, show_memory},
     Command{Question::Translate, translate},
     Command{Question::Gdb, serve_debugger},
+    Command{Question::Mount, mount_state},
 };
 
 }  // namespace

@@ -92,17 +92,6 @@ bool is_wanted(const vmstream::SectionHeader& header) {
   return vmstream::holds_registers(header) || header.idstr == "vmcoreinfo";
 }
 
-// Where the device vmcoreinfo says the guest's note is.
-std::optional<uint64_t> find_note_address(const vmstream::DeviceCollector& devices) {
-  for (const auto& section : devices.sections()) {
-    if (section.header.idstr != "vmcoreinfo") continue;
-    auto device = devices.decode(section);
-    auto found = vmstream::find_field(device.state, "vmcoreinfo.paddr");
-    if (found.field && found.field->as_unsigned() != 0) return found.field->as_unsigned();
-  }
-  return std::nullopt;
-}
-
 class ImageExtraction {
  public:
   ImageExtraction(Session& session, const InspectOptions& options)

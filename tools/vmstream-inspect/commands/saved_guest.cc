@@ -202,4 +202,14 @@ Result<SavedGuest> open_guest(Session& session, const InspectOptions& options, I
   return guest;
 }
 
+std::optional<uint64_t> find_note_address(const DeviceCollector& devices) {
+  for (const auto& section : devices.sections()) {
+    if (section.header.idstr != "vmcoreinfo") continue;
+    auto device = devices.decode(section);
+    auto found = vmstream::find_field(device.state, "vmcoreinfo.paddr");
+    if (found.field && found.field->as_unsigned() != 0) return found.field->as_unsigned();
+  }
+  return std::nullopt;
+}
+
 }  // namespace vminspect

@@ -55,4 +55,7 @@ vmstream::Result<SavedGuest> open_guest(vmtools::Session& session, const Inspect
                                         IndexTrust trust,
                                         const vmstream::DeviceCollector::Wanted& wanted = {});
 
+/// Where the device vmcoreinfo says the guest's note is.
+std::optional<uint64_t> find_note_address(const vmstream::DeviceCollector& devices);
+
 }  // namespace vminspect

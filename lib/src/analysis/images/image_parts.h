@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "analysis/images/core_layout.h"
 #include "analysis/images/core_notes.h"
 #include "analysis/images/image_sink.h"
 #include "analysis/images/memory_pieces.h"
@@ -30,6 +31,9 @@ struct ImageNotes {
 };
 /// Errc::Unsupported for processors whose notes are not known. Fills in the job's info.
 Result<ImageNotes> make_image_notes(ImageJob& job);
+
+/// Of the job's stretches. Errors as of make_image_notes() and lay_out_core().
+Result<CoreLayout> make_core_layout(ImageJob& job);
 
 /// `out` is a regular file. Errc::Unsupported for more memory than the form counts.
 Status write_kdump(ImageJob& job, OutputFile& out);

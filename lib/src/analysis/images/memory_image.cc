@@ -5,7 +5,6 @@
 
 #include <vmstream/text.h>
 #include "analysis/images/byte_order.h"
-#include "analysis/images/core_layout.h"
 #include "analysis/images/image_parts.h"
 
 namespace vmstream {
@@ -41,13 +40,8 @@ Status write_physical(ImageJob& job, ImageSink& out) {
 }
 
 Status write_core(ImageJob& job, ImageSink& out) {
-  auto notes = make_image_notes(job);
-  if (!notes) return notes.error();
-  std::optional<KernelText> text;
-  if (notes->vmcoreinfo) text = find_kernel_text(*notes->vmcoreinfo, notes->machine.name);
-  auto layout = lay_out_core(notes->machine, notes->notes, text, job.stretches);
+  auto layout = make_core_layout(job);
   if (!layout) return layout.error();
-  job.info.has_kernel_segment = layout->has_kernel_segment;
   if (auto put = out.put(0, layout->head); !put) return put;
   if (auto put = put_memory(job, out, layout->offsets); !put) return put;
   return out.end(layout->file_bytes);
@@ -141,6 +135,16 @@ Result<ImageNotes> make_image_notes(ImageJob& job) {
   notes.vmcoreinfo = std::move(*info);
   job.info.linux_release = escape(notes.vmcoreinfo->find("OSRELEASE"));
   return notes;
+}
+
+Result<CoreLayout> make_core_layout(ImageJob& job) {
+  auto notes = make_image_notes(job);
+  if (!notes) return notes.error();
+  std::optional<KernelText> text;
+  if (notes->vmcoreinfo) text = find_kernel_text(*notes->vmcoreinfo, notes->machine.name);
+  auto layout = lay_out_core(notes->machine, notes->notes, text, job.stretches);
+  if (layout) job.info.has_kernel_segment = layout->has_kernel_segment;
+  return layout;
 }
 
 Result<MemoryImageInfo> write_memory_image(StateFile& file, const PhysicalMap& map, OutputFile& out,
