@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmstream-inspect
-complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device ram hexdump vmdesc dump extract verify index explain'
-complete -c vmstream-inspect -n '__fish_seen_subcommand_from extract' -a 'ram block section stream vmdesc xml cookie'
+complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device ram hexdump vmdesc dump extract verify index memory-map explain'
+complete -c vmstream-inspect -n '__fish_seen_subcommand_from extract' -a 'ram block section stream vmdesc xml cookie physical core kdump lime avml'
 complete -c vmstream-inspect -l passphrase-file -d 'file with the passphrase' -r
 complete -c vmstream-inspect -l passphrase-fd -d 'descriptor to read the passphrase from' -x
 complete -c vmstream-inspect -l digest -d 'also compute the SHA-256 of the plain stream'
@@ -22,6 +22,10 @@ complete -c vmstream-inspect -l offset -d 'hexdump: from this offset on' -x
 complete -c vmstream-inspect -l length -d 'hexdump: so many bytes' -x
 complete -c vmstream-inspect -l error -d 'explain: what QEMU said' -x
 complete -c vmstream-inspect -l qemu -d 'explain: the release that is to load it' -x
+complete -c vmstream-inspect -l place -d 'where a block of memory begins' -x
+complete -c vmstream-inspect -l compress -d 'extract kdump: how pages are packed' -x -a 'zlib lzo zstd'
+complete -c vmstream-inspect -l with-firmware -d 'images: ROMs and memory of devices too'
+complete -c vmstream-inspect -l record -d 'images: write down what was done' -r
 complete -c vmstream-inspect -s q -l quiet -d 'print errors only'
 complete -c vmstream-inspect -s v -l verbose -d 'say what is being done and how it went'
 complete -c vmstream-inspect -l progress -d 'how to show progress' -x -a 'auto always never json'

@@ -51,13 +51,19 @@ constexpr std::array kQuestions{
     QuestionWord{"hexdump", Question::Hexdump, "offset, bytes and meaning of every byte"},
     QuestionWord{
         "extract", Question::Extract,
-        "ram, block, section, stream, vmdesc, xml or cookie FILE: a part into a file, see -o"},
+        "ram, block, section, stream, vmdesc, xml or cookie FILE: a part into a file, see -o; "
+        "physical, core, kdump, lime or avml FILE: the memory by its addresses, for debuggers and "
+        "forensic tools"},
     QuestionWord{"verify", Question::Verify,
                  "read everything: is it whole, and does it agree with itself? Takes many FILEs", 0,
                  kAnyNumber},
     QuestionWord{"index", Question::Index,
                  "read the file once and leave an index beside it, FILE.vmsx or -o"},
+    QuestionWord{"memory-map", Question::MemoryMap,
+                 "where the guest's memory is in its address space, and how that is known"},
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
+    QuestionWord{"registers", Question::Registers,
+                 "the registers of each processor by their names"},
 };
 
 struct PartWord {
@@ -69,7 +75,9 @@ constexpr std::array kParts{
     PartWord{"ram", Part::Ram},         PartWord{"block", Part::Block},
     PartWord{"section", Part::Section}, PartWord{"stream", Part::Stream},
     PartWord{"vmdesc", Part::Vmdesc},   PartWord{"xml", Part::Xml},
-    PartWord{"cookie", Part::Cookie},
+    PartWord{"cookie", Part::Cookie},   PartWord{"physical", Part::Physical},
+    PartWord{"core", Part::Core},       PartWord{"kdump", Part::Kdump},
+    PartWord{"lime", Part::Lime},       PartWord{"avml", Part::Avml},
 };
 
 // Options that only some commands know.
@@ -87,7 +95,8 @@ constexpr std::array kScopes{
                 "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
-    OptionScope{"--schema", "device, dump"},
+    OptionScope{"--schema", "device, dump, registers"},
+    OptionScope{"--cpu", "registers"},
     OptionScope{"--section", "hexdump, extract section"},
     OptionScope{"--offset", "hexdump"},
     OptionScope{"--length", "hexdump"},
@@ -95,6 +104,14 @@ constexpr std::array kScopes{
     OptionScope{"--qemu", "explain"},
     OptionScope{"--output", "extract, index"},
     OptionScope{"--force", "extract, index"},
+    OptionScope{"--place",
+                "memory-map, extract physical, extract core, extract kdump, extract lime, "
+                "extract avml"},
+    OptionScope{"--compress", "extract kdump"},
+    OptionScope{"--record",
+                "extract physical, extract core, extract kdump, extract lime, extract avml"},
+    OptionScope{"--with-firmware",
+                "extract physical, extract core, extract kdump, extract lime, extract avml"},
     OptionScope{"--format", "dump"},
     OptionScope{"--no-offsets", "dump"},
 };
@@ -157,15 +174,15 @@ Status take_part(InspectOptions& options, std::vector<std::string>& words, size_
   return vmstream::ok();
 }
 
-Status take_instance(InspectOptions& options, const std::string& text) {
+Status take_number(std::optional<uint64_t>& into, std::string_view what, const std::string& text) {
   uint32_t number = 0;
   const char* behind = text.data() + text.size();
   auto [end, failure] = std::from_chars(text.data(), behind, number);
   if (failure != std::errc{} || end != behind) {
     return Error{Errc::Usage,
-                 fmt::format("'{}' is no instance id, such as 0", vmstream::escape(text))};
+                 fmt::format("'{}' is no {}, such as 0", vmstream::escape(text), what)};
   }
-  options.instance = number;
+  into = number;
   return vmstream::ok();
 }
 
@@ -267,6 +284,19 @@ Status check_options(const CommandLine& line, const InspectOptions& options) {
 
 }  // namespace
 
+bool is_image(Part part) {
+  switch (part) {
+    case Part::Physical:
+    case Part::Core:
+    case Part::Kdump:
+    case Part::Lime:
+    case Part::Avml:
+      return true;
+    default:
+      return false;
+  }
+}
+
 ToolText tool_text() {
   return {.name = "vmstream-inspect",
           .purpose = "read the saved state of a QEMU guest without QEMU",
@@ -303,7 +333,13 @@ void add_options(CommandLine& line, InspectOptions& options) {
   line.text("--block", "NAME", options.block,
             scoped("--block", "the RAM block, or the disk's device; the only one needs no name"));
   line.value("--instance", "N", scoped("--instance", "only the one with this instance id"),
-             [&options](const std::string& text) { return take_instance(options, text); });
+             [&options](const std::string& text) {
+               return take_number(options.instance, "instance id", text);
+             });
+  line.value("--cpu", "N", scoped("--cpu", "of this processor only, by its number"),
+             [&options](const std::string& text) {
+               return take_number(options.cpu, "number of a processor", text);
+             });
   line.text("--schema", "FILE", options.schema,
             scoped("--schema",
                    "for a stream without a description, take that of the stream in "
@@ -318,6 +354,10 @@ void add_options(CommandLine& line, InspectOptions& options) {
             scoped("--error",
                    "what QEMU said, - reads it from stdin; shows the section, field and bytes it "
                    "speaks of"));
+  line.texts("--place", "BLOCK@ADDRESS", options.places,
+             scoped("--place",
+                    "where a block of memory begins, if the state does not tell; "
+                    "BLOCK@ADDRESS+OFFSET:LENGTH is a part of it. May be given several times"));
   line.text("--qemu", "VERSION", options.qemu, scoped("--qemu", "the release that is to load it"));
   line.group("What is written");
   line.text(
@@ -325,6 +365,17 @@ void add_options(CommandLine& line, InspectOptions& options) {
       scoped("--output", "appears whole, with mode 0600, or not at all; - is stdout of extract"));
   line.flag("--force", options.force,
             scoped("--force", "replace an existing FILE, allow binary to a terminal"));
+  line.choice("--compress", options.compression,
+              {{"zlib", PageCompression::Zlib},
+               {"lzo", PageCompression::Lzo},
+               {"zstd", PageCompression::Zstd}},
+              scoped("--compress", "how each page is packed; all tools take zlib [zlib]"));
+  line.flag("--with-firmware", options.with_firmware,
+            scoped("--with-firmware", "ROMs and memory of devices too"));
+  line.text("--record", "FILE", options.record,
+            scoped("--record",
+                   "writes down as JSON what was done: command, version, times, and the SHA-256 "
+                   "of what was read and written"));
   line.group("How it is shown");
   line.choice("--format", options.format,
               {{"json", DumpFormat::Json}, {"xml", DumpFormat::Xml}, {"qemu", DumpFormat::Qemu}},

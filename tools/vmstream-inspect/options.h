@@ -26,11 +26,32 @@ enum class Question {
   Extract,
   Verify,
   Index,
-  Explain
+  Explain,
+  MemoryMap,
+  Registers
 };
 
 /// What is extracted.
-enum class Part { Ram, Block, Section, Stream, Vmdesc, Xml, Cookie };
+enum class Part {
+  Ram,
+  Block,
+  Section,
+  Stream,
+  Vmdesc,
+  Xml,
+  Cookie,
+  Physical,
+  Core,
+  Kdump,
+  Lime,
+  Avml
+};
+
+/// Whether it is an image of the guest's memory by its addresses.
+bool is_image(Part part);
+
+/// How the pages of a kdump file are compressed.
+enum class PageCompression { Zlib, Lzo, Zstd };
 
 enum class DumpFormat { Json, Xml, Qemu };
 
@@ -53,9 +74,14 @@ struct InspectOptions {
   bool force = false;                                ///< extract: replace a file
   std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
   std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
+  std::optional<uint64_t> cpu = std::nullopt;        ///< registers, …: of this processor
   DumpFormat format = DumpFormat::Json;
-  bool no_offsets = false;         ///< dump: leave the places out
-  std::vector<std::string> words;  ///< [COMMAND] FILE [...], as given
+  PageCompression compression = PageCompression::Zlib;  ///< extract kdump
+  bool with_firmware = false;                           ///< extract: ROMs and memory of devices too
+  std::optional<std::string> record = std::nullopt;  ///< extract: where to write down what was done
+  std::vector<std::string> places = {};              ///< BLOCK@ADDRESS, as given
+  bool no_offsets = false;                           ///< dump: leave the places out
+  std::vector<std::string> words;                    ///< [COMMAND] FILE [...], as given
 
   // Of the words, by read_words().
   Question question = Question::Info;

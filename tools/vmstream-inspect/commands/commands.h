@@ -14,6 +14,8 @@ vmtools::ExitStatus inspect(vmtools::Session& session, const InspectOptions& opt
 
 /// device: the fields of one device, or one of them.
 vmtools::ExitStatus answer_device(vmtools::Session& session, const InspectOptions& options);
+/// registers: of each processor, or one of them.
+vmtools::ExitStatus show_registers(vmtools::Session& session, const InspectOptions& options);
 /// vmdesc: the description that the stream carries.
 vmtools::ExitStatus answer_vmdesc(vmtools::Session& session, const InspectOptions& options);
 /// dump: everything decoded.
@@ -27,6 +29,9 @@ vmtools::ExitStatus make_index(vmtools::Session& session, const InspectOptions& 
 /// a folder, and with --multifd, see verify_multifd().
 vmtools::ExitStatus verify(vmtools::Session& session, const InspectOptions& options);
 
+/// memory-map: where the guest's memory is in its address space.
+vmtools::ExitStatus show_memory_map(vmtools::Session& session, const InspectOptions& options);
+
 /// ram: what became of the guest's pages on their way. From the file's index, where that tells all
 /// of it; else false, and nothing is printed.
 bool show_indexed_ram(vmtools::Session& session, const InspectOptions& options,
@@ -38,6 +43,9 @@ vmtools::ExitStatus show_ram(vmtools::Session& session, const InspectOptions& op
 /// extract: a part of the stream becomes a file, which appears whole or not at all.
 vmtools::ExitStatus extract(vmtools::Session& session, const InspectOptions& options,
                             vmstream::StateFile& file, vmstream::ByteSource& stream);
+
+/// The same of an image of the guest's memory by its addresses, see is_image().
+vmtools::ExitStatus extract_image(vmtools::Session& session, const InspectOptions& options);
 
 /// hexdump: every byte with its meaning, in rows that are printed as they come.
 vmtools::ExitStatus hexdump(vmtools::Session& session, const InspectOptions& options,

@@ -56,6 +56,11 @@ std::string_view name_of(Part part) {
       return "xml";
     case Part::Cookie:
       return "cookie";
+    case Part::Physical:
+    case Part::Core:
+    case Part::Kdump:
+    case Part::Lime:
+    case Part::Avml:  // see extract_image()
     case Part::Stream:
       break;
   }
@@ -108,7 +113,7 @@ class Extraction {
         return run_text(&vmstream::LibvirtImage::xml);
       case Part::Cookie:
         return run_text(&vmstream::LibvirtImage::cookie);
-      case Part::Stream:
+      default:
         break;
     }
     return run_stream();

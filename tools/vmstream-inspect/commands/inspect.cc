@@ -205,6 +205,11 @@ ExitStatus answer_info(Session& session, const InspectOptions& options) {
   return answer_from_stream<answer_with_summary, answered_by_ends>(session, options);
 }
 
+ExitStatus answer_extract(Session& session, const InspectOptions& options) {
+  if (is_image(options.part)) return extract_image(session, options);
+  return answer_from_stream<extract>(session, options);
+}
+
 struct Command {
   Question question;
   ExitStatus (*answer)(Session&, const InspectOptions&);
@@ -219,10 +224,12 @@ constexpr std::array kCommands{
     Command{Question::Hexdump, answer_from_stream<hexdump>},
     Command{Question::Vmdesc, answer_vmdesc},
     Command{Question::Dump, answer_dump},
-    Command{Question::Extract, answer_from_stream<extract>},
+    Command{Question::Extract, answer_extract},
     Command{Question::Verify, verify},
     Command{Question::Index, make_index},
+    Command{Question::MemoryMap, show_memory_map},
     Command{Question::Explain, answer_from_stream<explain>},
+    Command{Question::Registers, show_registers},
 };
 
 }  // namespace
