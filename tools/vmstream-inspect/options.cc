@@ -64,6 +64,9 @@ constexpr std::array kQuestions{
     QuestionWord{"explain", Question::Explain, "where and why a load would fail, in sentences"},
     QuestionWord{"registers", Question::Registers,
                  "the registers of each processor by their names"},
+    QuestionWord{"report", Question::Report,
+                 "one HTML page about the guest, for people, see -o: facts, screen, memory map, "
+                 "pictures of the RAM, registers, devices"},
 };
 
 struct PartWord {
@@ -91,22 +94,23 @@ constexpr std::array kScopes{
     OptionScope{"--passes", "ram"},
     OptionScope{"--resends", "ram"},
     OptionScope{"--map", "ram"},
-    OptionScope{"--multifd",
-                "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain"},
+    OptionScope{
+        "--multifd",
+        "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain, report"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
-    OptionScope{"--schema", "device, dump, registers"},
+    OptionScope{"--schema", "device, dump, registers, report"},
     OptionScope{"--cpu", "registers"},
     OptionScope{"--section", "hexdump, extract section"},
     OptionScope{"--offset", "hexdump"},
     OptionScope{"--length", "hexdump"},
     OptionScope{"--error", "explain"},
     OptionScope{"--qemu", "explain"},
-    OptionScope{"--output", "extract, index"},
-    OptionScope{"--force", "extract, index"},
+    OptionScope{"--output", "extract, index, report"},
+    OptionScope{"--force", "extract, index, report"},
     OptionScope{"--place",
-                "memory-map, extract physical, extract core, extract kdump, extract lime, "
-                "extract avml"},
+                "memory-map, report, extract physical, extract core, extract kdump, "
+                "extract lime, extract avml"},
     OptionScope{"--compress", "extract kdump"},
     OptionScope{"--record",
                 "extract physical, extract core, extract kdump, extract lime, extract avml"},
@@ -362,7 +366,8 @@ void add_options(CommandLine& line, InspectOptions& options) {
   line.group("What is written");
   line.text(
       "-o,--output", "FILE", options.output,
-      scoped("--output", "appears whole, with mode 0600, or not at all; - is stdout of extract"));
+      scoped("--output",
+             "appears whole, with mode 0600, or not at all; - is stdout of extract and report"));
   line.flag("--force", options.force,
             scoped("--force", "replace an existing FILE, allow binary to a terminal"));
   line.choice("--compress", options.compression,

@@ -28,7 +28,8 @@ enum class Question {
   Index,
   Explain,
   MemoryMap,
-  Registers
+  Registers,
+  Report
 };
 
 /// What is extracted.

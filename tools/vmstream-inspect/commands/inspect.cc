@@ -230,6 +230,7 @@ constexpr std::array kCommands{
     Command{Question::MemoryMap, show_memory_map},
     Command{Question::Explain, answer_from_stream<explain>},
     Command{Question::Registers, show_registers},
+    Command{Question::Report, answer_from_stream<make_report>},
 };
 
 }  // namespace
