@@ -28,7 +28,7 @@ std::string hex_of(std::span<const std::byte> bytes) {
   for (std::byte byte : bytes.first(std::min(bytes.size(), kShownValueBytes))) {
     text += fmt::format("{}{:02x}", text.empty() ? "" : " ", std::to_integer<unsigned>(byte));
   }
-  if (bytes.size() > kShownValueBytes) text += fmt::format(" … ({} bytes)", bytes.size());
+  if (bytes.size() > kShownValueBytes) text += fmt::format(" ... ({} bytes)", bytes.size());
   return text;
 }
 
@@ -36,7 +36,7 @@ std::string cut_text(std::string text) {
   if (text.size() <= kShownText) return text;
   size_t length = text.size();
   text.resize(kShownText);
-  return text + fmt::format(" … ({} letters)", length);
+  return text + fmt::format(" ... ({} letters)", length);
 }
 
 // Not safe for HTML yet.
@@ -77,7 +77,7 @@ std::string values_of(const DeviceField& field) {
   for (uint64_t i = 0; i < shown; ++i) {
     text += (i == 0 ? "" : ", ") + value_of(field.element(i));
   }
-  if (shown < *field.array_len) text += fmt::format(" … ({} elements)", *field.array_len);
+  if (shown < *field.array_len) text += fmt::format(" ... ({} elements)", *field.array_len);
   return text;
 }
 
@@ -187,8 +187,8 @@ std::string register_rows(const CpuRegisters& cpu) {
   for (const CpuRegister& one : cpu.registers) {
     if (shown++ == kMostRegisters) break;
     if (group != one.group) {
-      html += fmt::format("{}<h4>{}</h4><div class=\"registers\">\n", group ? "</div>" : "",
-                          name_of(one.group));
+      html += fmt::format("{}<h4>{}</h4><div class=\"registers {}\">\n", group ? "</div>" : "",
+                          name_of(one.group), name_of(one.group));
       group = one.group;
     }
     html += fmt::format(

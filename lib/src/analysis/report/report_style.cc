@@ -20,7 +20,7 @@ h4 { margin: 14px 0 4px; font-size: 12px; letter-spacing: .06em; text-transform:
 code, .v, .n, pre { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: 13px; }
 code, .v, dd { overflow-wrap: anywhere; unicode-bidi: isolate; }
 .faint { color: var(--faint); fill: var(--faint); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px;
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px;
   margin: 24px 0 0; }
 .card { padding: 12px 16px; border: 1px solid var(--line); border-radius: 8px;
   background: var(--tint); }
@@ -45,6 +45,7 @@ details { border-bottom: 1px solid var(--line); }
 summary { padding: 6px 0; cursor: pointer; }
 .registers { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr));
   gap: 1px 18px; font-size: 13px; margin-bottom: 12px; }
+.registers.vector { grid-template-columns: 1fr; }
 .registers b { display: inline-block; min-width: 74px; font-weight: 600; }
 svg { max-width: 100%; height: auto; font-size: 12px; }
 svg text { fill: var(--ink); }
@@ -69,6 +70,7 @@ figcaption { font-size: 12px; color: var(--faint); }
   border: 1px solid #c3ccd4; vertical-align: -1px; }
 .ramp { display: inline-block; width: 120px; height: 11px; margin: 0 8px; vertical-align: -1px;
   background: linear-gradient(90deg, #f7f3b8, #a5d9a0, #41b0b4, #2c6fb0, #351c6b); }
+pre.screen { min-width: 80ch; }
 .screen { display: inline-block; max-width: 100%; overflow: auto; padding: 14px 18px;
   border-radius: 6px; background: #14181d; color: #d5dae0; line-height: 1.2; }
 .screen img { display: block; max-width: 100%; height: auto; }
