@@ -74,11 +74,11 @@ class ReportTest(unittest.TestCase):
         page = self.report(CAPTURE)
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode), 0o600)
         info = Run("info", "--json", "--digest", CAPTURE).json
-        for fact in (info["machine"], info["sha256"], "pc.ram", "Processor 0", "mc146818rtc", "rip",
+        for fact in (info["stream"]["machine"], info["sha256"], "pc.ram", "Processor 0", "mc146818rtc", "rip",
                      "None were found"):
             self.assertIn(fact, page.words)
         rip = Run("registers", "--json", CAPTURE)
-        self.assertIn(re.search(rb'"rip".*?"(0x[0-9a-f]+)"', rip.out, re.S)[1].decode(), page.words)
+        self.assertIn(re.search(rb'"rip".*?"hex": "(0x[0-9a-f]+)"', rip.out, re.S)[1].decode(), page.words)
         for device in info["devices"]:
             self.assertIn(device["idstr"], page.words)
         for tag, attributes in page.tags:
