@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmstream-inspect
-complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device ram hexdump vmdesc dump extract verify index memory-map explain report'
+complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device ram hexdump vmdesc dump extract verify index memory-map explain registers memory translate gdb report'
 complete -c vmstream-inspect -n '__fish_seen_subcommand_from extract' -a 'ram block section stream vmdesc xml cookie physical core kdump lime avml'
 complete -c vmstream-inspect -l passphrase-file -d 'file with the passphrase' -r
 complete -c vmstream-inspect -l passphrase-fd -d 'descriptor to read the passphrase from' -x
@@ -21,6 +21,10 @@ complete -c vmstream-inspect -l format -d 'form of a dump' -x -a 'json xml qemu'
 complete -c vmstream-inspect -l offset -d 'hexdump: from this offset on' -x
 complete -c vmstream-inspect -l length -d 'hexdump: so many bytes' -x
 complete -c vmstream-inspect -l error -d 'explain: what QEMU said' -x
+complete -c vmstream-inspect -l cpu -d 'of this processor only' -x
+complete -c vmstream-inspect -l virtual -d 'memory: the address is virtual'
+complete -c vmstream-inspect -l root -d 'memory, translate: where the page tables begin' -x
+complete -c vmstream-inspect -l raw -d 'memory: the bytes as they are'
 complete -c vmstream-inspect -l qemu -d 'explain: the release that is to load it' -x
 complete -c vmstream-inspect -l place -d 'where a block of memory begins' -x
 complete -c vmstream-inspect -l compress -d 'extract kdump: how pages are packed' -x -a 'zlib lzo zstd'

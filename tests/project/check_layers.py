@@ -41,7 +41,8 @@ PUBLIC = {
     "crypto": "openpgp",
     "state": "guest_memory indexing multifd_guest page_map ram_image saved_disk state_file state_index state_writer",
     "guest": "capture lazy_restore libvirt qmp restore",
-    "analysis": "byte_names device_collector extract load_advice partial_reading ram_usage"
+    "analysis": "address_space byte_names cpu_registers device_collector extract gdb_stub load_advice"
+                " memory_image partial_reading physical_map ram_usage"
                 " record_list stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}

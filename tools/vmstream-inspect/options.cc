@@ -67,6 +67,15 @@ constexpr std::array kQuestions{
     QuestionWord{"report", Question::Report,
                  "one HTML page about the guest, for people, see -o: facts, screen, memory map, "
                  "pictures of the RAM, registers, devices"},
+    QuestionWord{"memory", Question::Memory,
+                 "FILE ADDRESS[,LENGTH]: bytes at a physical address of the guest, or with "
+                 "--virtual at a virtual one [256 bytes]",
+                 1, 1},
+    QuestionWord{"translate", Question::Translate,
+                 "FILE ADDRESS: where a virtual address leads, level by level", 1, 1},
+    QuestionWord{"gdb", Question::Gdb,
+                 "serves a debugger on stdin and stdout: gdb -ex 'target remote | "
+                 "vmstream-inspect gdb FILE'"},
 };
 
 struct PartWord {
@@ -99,18 +108,21 @@ constexpr std::array kScopes{
         "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain, report"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
-    OptionScope{"--schema", "device, dump, registers, report"},
-    OptionScope{"--cpu", "registers"},
+    OptionScope{"--schema", "device, dump, registers, report, extract core, extract kdump"},
+    OptionScope{"--cpu", "registers, memory, translate, gdb"},
+    OptionScope{"--root", "memory, translate"},
+    OptionScope{"--virtual", "memory"},
+    OptionScope{"--raw", "memory"},
     OptionScope{"--section", "hexdump, extract section"},
     OptionScope{"--offset", "hexdump"},
     OptionScope{"--length", "hexdump"},
     OptionScope{"--error", "explain"},
     OptionScope{"--qemu", "explain"},
     OptionScope{"--output", "extract, index, report"},
-    OptionScope{"--force", "extract, index, report"},
+    OptionScope{"--force", "extract, index, report, memory"},
     OptionScope{"--place",
                 "memory-map, report, extract physical, extract core, extract kdump, "
-                "extract lime, extract avml"},
+                "extract lime, extract avml, memory, translate, gdb"},
     OptionScope{"--compress", "extract kdump"},
     OptionScope{"--record",
                 "extract physical, extract core, extract kdump, extract lime, extract avml"},
@@ -230,11 +242,13 @@ Status take_arguments(InspectOptions& options, const QuestionWord& question,
   options.file = words[0];
   options.arguments.assign(words.begin() + 1, words.end());
   if (options.arguments.size() >= question.least_arguments) return check_stdin(options);
-  return Error{Errc::Usage,
-               fmt::format("{} wants FILE IDSTR", question.word),
-               {},
-               {},
-               "vmstream-inspect devices FILE lists them"};
+  return Error{
+      Errc::Usage,
+      fmt::format("{} wants FILE {}", question.word,
+                  question.question == Question::Device ? "IDSTR" : "ADDRESS"),
+      {},
+      {},
+      question.question == Question::Device ? "vmstream-inspect devices FILE lists them" : ""};
 }
 
 // COMMAND FILE or FILE COMMAND; where both words are commands, the first one is.
@@ -344,6 +358,11 @@ void add_options(CommandLine& line, InspectOptions& options) {
              [&options](const std::string& text) {
                return take_number(options.cpu, "number of a processor", text);
              });
+  line.flag("--virtual", options.is_virtual,
+            scoped("--virtual", "the address is virtual, of the first processor or --cpu"));
+  line.size("--root", options.root,
+            scoped("--root", "with page tables that begin at this physical address (CR3, TTBR0)"));
+  line.flag("--raw", options.raw, scoped("--raw", "the bytes as they are"));
   line.text("--schema", "FILE", options.schema,
             scoped("--schema",
                    "for a stream without a description, take that of the stream in "

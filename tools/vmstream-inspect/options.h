@@ -29,7 +29,10 @@ enum class Question {
   Explain,
   MemoryMap,
   Registers,
-  Report
+  Report,
+  Memory,
+  Translate,
+  Gdb
 };
 
 /// What is extracted.
@@ -75,6 +78,9 @@ struct InspectOptions {
   bool force = false;                                ///< extract: replace a file
   std::optional<uint64_t> instance = std::nullopt;   ///< device: only this one
   std::optional<std::string> schema = std::nullopt;  ///< device, dump: a file with a description
+  std::optional<uint64_t> root = std::nullopt;       ///< memory, translate: of the page tables
+  bool is_virtual = false;                           ///< memory: by the processor's page tables
+  bool raw = false;                                  ///< memory: bytes as they are
   std::optional<uint64_t> cpu = std::nullopt;        ///< registers, …: of this processor
   DumpFormat format = DumpFormat::Json;
   PageCompression compression = PageCompression::Zlib;  ///< extract kdump

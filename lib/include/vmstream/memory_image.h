@@ -11,7 +11,6 @@
 #include <vector>
 
 #include <vmstream/byte_sink.h>
-#include <vmstream/cancellation.h>
 #include <vmstream/cpu_registers.h>
 #include <vmstream/output_file.h>
 #include <vmstream/physical_map.h>
@@ -39,7 +38,6 @@ struct MemoryImageOptions {
   std::optional<uint64_t> vmcoreinfo_address = std::nullopt;
   bool with_firmware = false;  ///< ROMs above 1 MiB and memory of devices too
   unsigned threads = 0;        ///< 0: one a core
-  WaitLimits limits = {};
   /// Told how many bytes of memory have been written, of how many.
   std::function<void(uint64_t done, uint64_t total)> on_progress = {};
 };
@@ -62,7 +60,8 @@ struct ImageStretch {
 std::vector<ImageStretch> image_stretches(const PhysicalMap& map, bool with_firmware);
 
 /// Writes an image by position, with holes where the memory is zero; `out` is a regular file and is
-/// borrowed. `file` is one that StateFile::ram() opens at once; each thread opens it again.
+/// borrowed. `file` is one that StateFile::ram() opens at once; each thread opens it again, and its
+/// limits end the work.
 /// Memory: 1 MiB for each piece under way (2 * threads + 3), and a RamImage for each thread.
 ///
 /// Errc::Usage for a guest without memory, Errc::Unsupported for one that the form cannot hold;

@@ -101,9 +101,9 @@ class PhysicalMap {
   const PhysicalRange* find_from(uint64_t address) const;
   /// One past the highest address of memory of that kind; 0 without any.
   uint64_t end_of(MemoryKind kind) const;
-  /// Whether the block's memory is at one stretch of addresses that begins at 0 with its byte 0, so
-  /// that an image of the block is one of the addresses.
-  bool is_identity(std::string_view block) const;
+  /// Whether all memory of the block lies at its offset plus one number, so that an image of the
+  /// block is one of the addresses from that on.
+  bool is_in_one_place(std::string_view block) const;
 
  private:
   std::vector<PhysicalRange> ranges_;

@@ -5,6 +5,8 @@
 //   state_file.h      StateFile: whatever it is wrapped in, its stream, index and memory
 //   stream_summary.h  scan_stream() with a SummaryCollector: machine, RAM blocks, devices
 //   guest_memory.h    GuestMemory: the guest's memory, at any address
+//   physical_map.h    PhysicalMap, PhysicalMemory: the same by the guest's physical addresses
+//   memory_image.h    write_memory_image(): as files that debuggers and forensic tools open
 //   visitor.h         StreamVisitor: every record, as parse_stream() and scan_stream() show it
 //   indexing.h        the index of a file that has none: made with it, kept beside it
 //   verification.h    verify_stream(): whether it is whole and agrees with itself

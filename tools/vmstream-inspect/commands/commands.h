@@ -16,6 +16,12 @@ vmtools::ExitStatus inspect(vmtools::Session& session, const InspectOptions& opt
 vmtools::ExitStatus answer_device(vmtools::Session& session, const InspectOptions& options);
 /// registers: of each processor, or one of them.
 vmtools::ExitStatus show_registers(vmtools::Session& session, const InspectOptions& options);
+/// memory: bytes at an address of the guest.
+vmtools::ExitStatus show_memory(vmtools::Session& session, const InspectOptions& options);
+/// translate: where a virtual address leads.
+vmtools::ExitStatus translate(vmtools::Session& session, const InspectOptions& options);
+/// gdb: serves a debugger until it leaves.
+vmtools::ExitStatus serve_debugger(vmtools::Session& session, const InspectOptions& options);
 /// vmdesc: the description that the stream carries.
 vmtools::ExitStatus answer_vmdesc(vmtools::Session& session, const InspectOptions& options);
 /// dump: everything decoded.

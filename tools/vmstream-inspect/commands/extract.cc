@@ -8,9 +8,11 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include <vmstream/device_collector.h>
 #include <vmstream/extract.h>
 #include <vmstream/file_digest.h>
 #include <vmstream/output_file.h>
+#include <vmstream/physical_map.h>
 #include <vmstream/stream_scan.h>
 #include <vmstream/text.h>
 #include "common/output.h"
@@ -122,6 +124,7 @@ class Extraction {
  private:
   Status open_output();
   ExitStatus run_ram();
+  void warn_of_hole(const vmstream::RamImageInfo& image, const vmstream::PhysicalMap& map);
   Status finish_image(const Result<vmstream::RamImageInfo>& image);
   ExitStatus run_disk();
   ExitStatus run_section();
@@ -254,11 +257,28 @@ Status Extraction::finish_image(const Result<vmstream::RamImageInfo>& image) {
   return vmstream::ok();
 }
 
+// Most who take a block for the guest's memory do not know of the hole.
+void Extraction::warn_of_hole(const vmstream::RamImageInfo& image,
+                              const vmstream::PhysicalMap& map) {
+  if (map.is_in_one_place(image.block)) return;
+  session_.messages().warning(
+      *options_.output,
+      "the guest has this block at several places of its address space: offsets are no addresses "
+      "(extract physical, extract core)");
+}
+
 ExitStatus Extraction::run_ram() {
   vmstream::RamExtractor extractor(*file_, options_.block);
+  vmstream::DeviceCollector devices(vmstream::PhysicalMap::is_wanted);
   auto done = scan_subject(session_, options_, subject_, stream_, extractor, "extract",
-                           vmstream::MappedPages::Content);
-  return end(done, [&] { return finish_image(extractor.finish()); });
+                           vmstream::MappedPages::Content, nullptr, &devices);
+  return end(done, [&]() -> Status {
+    auto image = extractor.finish();
+    if (auto finished = finish_image(image); !finished) return finished;
+    auto map = vmstream::PhysicalMap::make(devices, devices.finish(done));
+    if (map) warn_of_hole(*image, *map);
+    return vmstream::ok();
+  });
 }
 
 ExitStatus Extraction::run_disk() {

@@ -231,6 +231,9 @@ constexpr std::array kCommands{
     Command{Question::Explain, answer_from_stream<explain>},
     Command{Question::Registers, show_registers},
     Command{Question::Report, answer_from_stream<make_report>},
+    Command{Question::Memory, show_memory},
+    Command{Question::Translate, translate},
+    Command{Question::Gdb, serve_debugger},
 };
 
 }  // namespace

@@ -186,7 +186,9 @@ Result<MemoryImageInfo> ImageExtraction::write(SavedGuest& guest) {
       .vmcoreinfo_address = find_note_address(*guest.devices.collector),
       .with_firmware = options_.with_firmware,
       .threads = options_.common.threads,
-      .limits = session_.limits()};
+      .on_progress = [&progress](uint64_t done, uint64_t total) {
+        progress.update({.stream_bytes = done, .guest_bytes = total, .page_bytes = done});
+      }};
   if (wants_registers(options_.part)) {
     auto cpus = vmstream::read_cpu_registers(*guest.devices.collector);
     if (!cpus) return cpus.error();

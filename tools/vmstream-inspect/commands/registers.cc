@@ -8,6 +8,7 @@
 #include "common/output.h"
 #include "vmstream-inspect/commands/commands.h"
 #include "vmstream-inspect/commands/device_reading.h"
+#include "vmstream-inspect/commands/guest_addresses.h"
 #include "vmstream-inspect/print/register_view.h"
 
 namespace vminspect {

@@ -100,11 +100,14 @@ std::string path_of(const vmstream::OutputFile& spool) {
 Result<DeviceReading> read_its_devices(Session& session, const InspectOptions& options,
                                        const DeviceCollector::Wanted& wanted,
                                        const OpenedMemory* memory) {
-  if (memory == nullptr || !memory->spool) return read_devices(session, options, {}, wanted);
+  auto schema = read_schema(session, options);
+  if (!schema) return schema.error();
+  if (memory == nullptr || !memory->spool) return read_devices(session, options, *schema, wanted);
   InspectOptions plain = options;
   plain.file = path_of(*memory->spool);
   plain.multifd = false;
-  auto devices = read_devices(session, plain, {}, wanted);
+  plain.passphrase = {};  // what has been opened with it needs it no more
+  auto devices = read_devices(session, plain, *schema, wanted);
   if (devices) devices->reading.subject = {options.file, memory->containers};
   return devices;
 }

@@ -63,9 +63,17 @@ std::vector<std::byte> lime_header(const ImageStretch& stretch) {
 // Headers and memory take turns, so that a pipe gets them in order.
 Status write_lime(ImageJob& job, ImageSink& out) {
   uint64_t position = 0;
+  uint64_t total = 0;
+  for (const ImageStretch& stretch : job.stretches) total += stretch.length;
+  auto how = job.options;
+  if (how.on_progress) {
+    how.on_progress = [&job, total](uint64_t done, uint64_t) {
+      job.options.on_progress(job.info.memory_bytes + done, total);
+    };
+  }
   for (const ImageStretch& stretch : job.stretches) {
     if (auto put = out.put(position, lime_header(stretch)); !put) return put;
-    ImageJob part{job.file, job.map, job.options, {stretch}};
+    ImageJob part{job.file, job.map, how, {stretch}};
     if (auto put = put_memory(part, out, {position + kLimeHeader}); !put) return put;
     job.info.absent_pages += part.info.absent_pages;
     job.info.memory_bytes += part.info.memory_bytes;

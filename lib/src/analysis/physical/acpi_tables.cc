@@ -25,16 +25,13 @@ constexpr size_t kMostEntries = 4096;
 // The table, header included: found by its signature and a length that fits.
 std::optional<std::span<const std::byte>> find_table(std::span<const std::byte> tables,
                                                      std::string_view signature) {
-  auto wanted = std::as_bytes(std::span(signature));
-  auto rest = tables;
-  while (rest.size() >= kTableHeader) {
-    auto found = std::ranges::search(rest, wanted);
-    if (found.empty()) return std::nullopt;
-    rest = rest.subspan(static_cast<size_t>(found.begin() - rest.begin()));
-    if (rest.size() < kTableHeader) return std::nullopt;
-    uint32_t length = read_le32(rest, 4);
-    if (length >= kTableHeader && length <= rest.size()) return rest.first(length);
-    rest = rest.subspan(1);
+  std::string_view text(reinterpret_cast<const char*>(tables.data()), tables.size());
+  for (size_t at = text.find(signature); at != std::string_view::npos;
+       at = text.find(signature, at + 1)) {
+    auto table = tables.subspan(at);
+    if (table.size() < kTableHeader) return std::nullopt;
+    uint32_t length = read_le32(table, 4);
+    if (length >= kTableHeader && length <= table.size()) return table.first(length);
   }
   return std::nullopt;
 }

@@ -7,7 +7,6 @@ namespace vmstream {
 namespace {
 
 constexpr uint64_t kAll = UINT64_MAX;
-constexpr auto kRam = MemoryKind::Ram;
 constexpr auto kRom = MemoryKind::Rom;
 constexpr auto kDevice = MemoryKind::Device;
 

@@ -34,14 +34,14 @@ struct VirtioMemory {
 enum class HostBridge { I440fx, Q35 };
 
 struct MemoryFacts {
-  std::string machine;  ///< not escaped; empty where the stream does not tell
-  std::vector<MemoryBlock> blocks;
-  std::optional<std::array<std::byte, 128>> cmos;
-  std::optional<HostBridge> bridge;
+  std::string machine = {};  ///< not escaped; empty where the stream does not tell
+  std::vector<MemoryBlock> blocks = {};
+  std::optional<std::array<std::byte, 128>> cmos = std::nullopt;
+  std::optional<HostBridge> bridge = std::nullopt;
   /// Of the bridge: what of 0xc0000 to 0xfffff is read from memory.
   std::array<uint8_t, 7> shadow_registers{};
-  std::vector<VirtioMemory> virtio_memory;
-  std::vector<std::byte> acpi_tables;  ///< one behind the other; empty where not read
+  std::vector<VirtioMemory> virtio_memory = {};
+  std::vector<std::byte> acpi_tables = {};  ///< one behind the other; empty where not read
 
   const MemoryBlock* find(std::string_view name) const;
 };

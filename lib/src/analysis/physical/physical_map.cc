@@ -203,10 +203,15 @@ uint64_t PhysicalMap::end_of(MemoryKind kind) const {
   return end;
 }
 
-bool PhysicalMap::is_identity(std::string_view block) const {
-  return std::ranges::all_of(ranges_, [block](const PhysicalRange& range) {
-    return range.block != block || range.address == range.offset;
-  });
+bool PhysicalMap::is_in_one_place(std::string_view block) const {
+  std::optional<uint64_t> distance;
+  for (const PhysicalRange& range : ranges_) {
+    if (range.block != block || range.kind != MemoryKind::Ram) continue;
+    uint64_t own = range.address - range.offset;
+    if (distance.value_or(own) != own) return false;
+    distance = own;
+  }
+  return true;
 }
 
 }  // namespace vmstream

@@ -22,12 +22,13 @@ constexpr std::array kSegments{
     RegisterPlace{"ldt", "env.ldt"},    RegisterPlace{"tr", "env.tr"},
 };
 constexpr std::array kControl{
-    RegisterPlace{"cr0", "env.cr[0]"}, RegisterPlace{"cr2", "env.cr[2]"},
-    RegisterPlace{"cr3", "env.cr[3]"}, RegisterPlace{"cr4", "env.cr[4]"},
-    RegisterPlace{"dr0", "env.dr[0]"}, RegisterPlace{"dr1", "env.dr[1]"},
-    RegisterPlace{"dr2", "env.dr[2]"}, RegisterPlace{"dr3", "env.dr[3]"},
-    RegisterPlace{"dr6", "env.dr[6]"}, RegisterPlace{"dr7", "env.dr[7]"},
-    RegisterPlace{"xcr0", "env.xcr0"}, RegisterPlace{"pkru", "env.pkru"},
+    RegisterPlace{"cr0", "env.cr[0]"},         RegisterPlace{"cr2", "env.cr[2]"},
+    RegisterPlace{"cr3", "env.cr[3]"},         RegisterPlace{"cr4", "env.cr[4]"},
+    RegisterPlace{"dr0", "env.dr[0]"},         RegisterPlace{"dr1", "env.dr[1]"},
+    RegisterPlace{"dr2", "env.dr[2]"},         RegisterPlace{"dr3", "env.dr[3]"},
+    RegisterPlace{"dr6", "env.dr[6]"},         RegisterPlace{"dr7", "env.dr[7]"},
+    RegisterPlace{"a20_mask", "env.a20_mask"}, RegisterPlace{"xcr0", "env.xcr0"},
+    RegisterPlace{"pkru", "env.pkru"},
 };
 // By the names of the manuals; behind a slash would stand a number, which nobody remembers.
 constexpr std::array kMsrs{
