@@ -28,8 +28,8 @@ struct ReportSubject {
 /// Gathers in one reading what is on the page: facts, devices, registers, the pages of each RAM
 /// block by kind and entropy, and the screen of a VGA.
 /// Use: scan_stream() with this visitor, then finish() with the scan's result, then write_page().
-/// Memory: device sections (at most twice 64 MiB), a byte for each page and at most 1 MiB of them
-/// for each of 64 blocks, the memory of a VGA (at most 32 MiB), and what RamUsageCollector needs.
+/// Memory: device sections (at most twice 64 MiB), a byte for each page, at most 1 MiB for
+/// each of 64 blocks, the memory of a VGA (at most 32 MiB), and what RamUsageCollector needs.
 class ReportCollector final : public VisitorList {
  public:
   ReportCollector();

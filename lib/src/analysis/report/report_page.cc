@@ -73,7 +73,7 @@ std::string cards(const ReportFacts& facts) {
   html += card("", "processors", fmt::format("{}", summary.start.cpus));
   html += card("", "written by QEMU", qemu_words(summary.qemu));
   html += card(summary.complete ? "good" : "bad", "complete", summary.complete ? "yes" : "no");
-  html += card(verdict, "a QEMU made for it", words);
+  html += card(verdict, "verdict", words);
   return html + "</div>\n";
 }
 
@@ -259,7 +259,8 @@ std::string screen_html(const std::optional<Screen>& screen) {
 
 std::string processors_html(const ReportFacts& facts) {
   std::string html = "<h2 id=\"registers\">Registers</h2>\n";
-  if (facts.cpus.empty()) return html + "<p>" + html_signs(facts.cpu_fault) + ".</p>\n";
+  if (facts.cpus.empty())
+    return html + "<p>They are not known: " + html_signs(facts.cpu_fault) + ".</p>\n";
   return html + registers_html(facts.cpus);
 }
 

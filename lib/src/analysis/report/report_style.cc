@@ -24,7 +24,7 @@ code, .v, dd { overflow-wrap: anywhere; unicode-bidi: isolate; }
   margin: 24px 0 0; }
 .card { padding: 12px 16px; border: 1px solid var(--line); border-radius: 8px;
   background: var(--tint); }
-.card b { display: block; font-size: 18px; font-weight: 650; overflow-wrap: anywhere; }
+.card b { display: block; font-size: 16px; font-weight: 650; overflow-wrap: anywhere; }
 .card span { font-size: 12px; color: var(--faint); }
 .good { border-left: 4px solid #3c9a5f; }
 .bad { border-left: 4px solid #c5403c; background: #fdf3f2; }
