@@ -271,7 +271,7 @@ std::string head_html(const ReportFacts& facts) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
       "style-src 'unsafe-inline'\">\n<title>{0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
       "<header>\n<p>Report on the saved state of a QEMU guest</p>\n<h1>{0}</h1>\n",
-      html_text(facts.subject.file), kReportStyle);
+      html_text(facts.subject.file), report_style());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <vmstream/cpu_registers.h>
@@ -35,6 +36,6 @@ struct ReportFacts {
 std::string report_page(const ReportFacts& facts);
 
 /// The style sheet, for the screen and for paper.
-extern const std::string_view kReportStyle;
+std::string_view report_style();
 
 }  // namespace vmstream

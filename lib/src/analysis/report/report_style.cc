@@ -3,7 +3,9 @@
 
 namespace vmstream {
 
-const std::string_view kReportStyle = R"(
+namespace {
+
+constexpr std::string_view kReportStyle = R"(
 :root { --ink: #1d2733; --faint: #6a7683; --line: #dde3e8; --tint: #f5f7f9; --blue: #2b6c9b; }
 * { box-sizing: border-box; }
 body { margin: 0; color: var(--ink); background: #fff;
@@ -84,5 +86,11 @@ footer { margin-top: 50px; padding-top: 12px; padding-bottom: 40px; font-size: 1
   h2, h3 { break-after: avoid; }
 }
 )";
+
+}  // namespace
+
+std::string_view report_style() {
+  return kReportStyle;
+}
 
 }  // namespace vmstream
