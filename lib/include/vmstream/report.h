@@ -51,7 +51,7 @@ class ReportCollector final : public VisitorList {
 
   /// Writes one HTML document, UTF-8, that refers to nothing outside of itself and runs no script.
   /// What comes from the stream is escaped. Long lists are cut, and the page says by how much: it
-  /// stays below 16 MiB whatever the guest. Does not finish `sink`. After finish().
+  /// stays below 32 MiB whatever the guest. Does not finish `sink`. After finish().
   Status write_page(const ReportSubject& subject, ByteSink& sink) const;
 
  private:

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kRowsOfDevice = 500;
 constexpr size_t kRowsOfReport = 15000;
 constexpr size_t kDevicesOfReport = 1000;
+constexpr size_t kBytesOfRows = 6u << 20;  // of HTML; usual ones take a tenth of it
 constexpr size_t kShownElements = 8;
 constexpr size_t kShownValueBytes = 32;
 constexpr size_t kShownText = 200;
@@ -83,7 +84,7 @@ std::string values_of(const DeviceField& field) {
 
 class FieldRows {
  public:
-  explicit FieldRows(size_t most) : most_(most) {}
+  FieldRows(size_t most, size_t most_bytes) : most_(most), most_bytes_(most_bytes) {}
 
   void add(const std::vector<DeviceField>& fields,
            const std::vector<DeviceSubsection>& subsections) {
@@ -97,11 +98,13 @@ class FieldRows {
     }
   }
 
-  size_t shown() const { return std::min(rows_, most_); }
-  size_t left_out() const { return rows_ - shown(); }
+  size_t shown() const { return shown_; }
+  size_t left_out() const { return rows_ - shown_; }
   std::string take() { return std::move(html_); }
 
  private:
+  bool is_full() const { return shown_ >= most_ || html_.size() >= most_bytes_; }
+
   void add_field(const DeviceField& field) {
     std::string name(field.name);
     if (field.index) name += fmt::format("[{}]", *field.index);
@@ -109,7 +112,7 @@ class FieldRows {
     if (field.kind == ValueKind::List) {
       value = fmt::format("{} elements", field.fields.size());
     } else if (!field.is_composite()) {
-      value = rows_ < most_ ? values_of(field) : "";
+      value = is_full() ? "" : values_of(field);
     }
     row(field.offset, name, field.type, value);
     if (!field.is_composite()) return;
@@ -119,7 +122,9 @@ class FieldRows {
   }
 
   void row(uint64_t offset, std::string_view name, std::string_view type, std::string_view value) {
-    if (rows_++ >= most_) return;
+    ++rows_;
+    if (is_full()) return;
+    ++shown_;
     html_ += fmt::format(R"(<tr><td class="n">{:#x}</td><td style="padding-left:{}em">{}</td>)"
                          R"(<td class="faint">{}</td><td class="v">{}</td></tr>)"
                          "\n",
@@ -129,7 +134,9 @@ class FieldRows {
   }
 
   size_t most_;
+  size_t most_bytes_;
   size_t rows_ = 0;
+  size_t shown_ = 0;
   size_t depth_ = 0;
   std::string html_;
 };
@@ -156,7 +163,8 @@ std::string devices_html(const DeviceCollector& collector) {
   for (const DeviceSection& section : collector.sections()) {
     if (devices++ == kDevicesOfReport) break;
     DecodedDevice device = collector.decode(section);
-    FieldRows rows(std::min(rows_left, kRowsOfDevice));
+    size_t bytes_left = kBytesOfRows - std::min(kBytesOfRows, html.size());
+    FieldRows rows(std::min(rows_left, kRowsOfDevice), bytes_left);
     rows.add(device.state.fields, device.state.subsections);
     rows_left -= rows.shown();
     std::string note = note_of(device);
@@ -180,7 +188,7 @@ std::string devices_html(const DeviceCollector& collector) {
 namespace {
 
 std::string register_rows(const CpuRegisters& cpu) {
-  constexpr size_t kMostRegisters = 2000;
+  constexpr size_t kMostRegisters = 1000;
   std::string html;
   std::optional<RegisterGroup> group;
   size_t shown = 0;
@@ -195,7 +203,10 @@ std::string register_rows(const CpuRegisters& cpu) {
         "<div><b>{}</b> <code>{}</code>{}</div>\n", html_signs(one.name), one.hex(),
         one.meaning.empty() ? "" : " <span class=\"faint\">" + html_text(one.meaning) + "</span>");
   }
-  return html + (group ? "</div>" : "");
+  if (group) html += "</div>";
+  if (cpu.registers.size() <= kMostRegisters) return html;
+  return html + fmt::format("<p>{} more registers are left out.</p>",
+                            cpu.registers.size() - kMostRegisters);
 }
 
 }  // namespace
