@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # fish completion for vmstream-inspect
-complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device ram hexdump vmdesc dump extract verify index memory-map mount explain registers memory translate gdb'
+complete -c vmstream-inspect -n __fish_use_subcommand -a 'info sections devices device ram hexdump vmdesc dump extract verify index memory-map mount explain registers memory translate gdb report'
 complete -c vmstream-inspect -n '__fish_seen_subcommand_from extract' -a 'ram block section stream vmdesc xml cookie physical core kdump lime avml'
 complete -c vmstream-inspect -l passphrase-file -d 'file with the passphrase' -r
 complete -c vmstream-inspect -l passphrase-fd -d 'descriptor to read the passphrase from' -x

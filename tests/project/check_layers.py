@@ -43,7 +43,7 @@ PUBLIC = {
     "guest": "capture lazy_restore libvirt load_check mapped_restore memory_view qmp restore",
     "analysis": "address_space byte_names cpu_registers device_collector extract gdb_stub load_advice"
                 " memory_image partial_reading physical_map ram_usage state_mount"
-                " record_list stream_scan stream_summary verification",
+                " record_list report stream_scan stream_summary verification",
 }
 LAYER_OF_HEADER = {name: layer for layer, names in PUBLIC.items() for name in names.split()}
 

@@ -70,6 +70,9 @@ constexpr std::array kQuestions{
                  "FILE DIR: memory, stream and descriptions as files in an empty folder, until "
                  "umount or a signal",
                  1, 1, "FILE DIR", "DIR is an empty folder"},
+    QuestionWord{"report", Question::Report,
+                 "one HTML page about the guest, for people, see -o: facts, screen, memory map, "
+                 "pictures of the RAM, registers, devices"},
     QuestionWord{"memory", Question::Memory,
                  "FILE ADDRESS[,LENGTH]: bytes at a physical address of the guest, or with "
                  "--virtual at a virtual one [256 bytes]",
@@ -107,11 +110,12 @@ constexpr std::array kScopes{
     OptionScope{"--passes", "ram"},
     OptionScope{"--resends", "ram"},
     OptionScope{"--map", "ram"},
-    OptionScope{"--multifd",
-                "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain"},
+    OptionScope{
+        "--multifd",
+        "info, sections, devices, ram, vmdesc, dump, hexdump, extract, verify, explain, report"},
     OptionScope{"--block", "extract ram, extract block"},
     OptionScope{"--instance", "device"},
-    OptionScope{"--schema", "device, dump, registers, extract core, extract kdump"},
+    OptionScope{"--schema", "device, dump, registers, report, extract core, extract kdump"},
     OptionScope{"--cpu", "registers, memory, translate, gdb"},
     OptionScope{"--root", "memory, translate"},
     OptionScope{"--virtual", "memory"},
@@ -121,11 +125,11 @@ constexpr std::array kScopes{
     OptionScope{"--length", "hexdump"},
     OptionScope{"--error", "explain"},
     OptionScope{"--qemu", "explain"},
-    OptionScope{"--output", "extract, index"},
-    OptionScope{"--force", "extract, index, memory"},
+    OptionScope{"--output", "extract, index, report"},
+    OptionScope{"--force", "extract, index, report, memory"},
     OptionScope{"--place",
-                "memory-map, extract physical, extract core, extract kdump, extract lime, "
-                "extract avml, mount, memory, translate, gdb"},
+                "memory-map, mount, report, extract physical, extract core, extract kdump, "
+                "extract lime, extract avml, memory, translate, gdb"},
     OptionScope{"--compress", "extract kdump"},
     OptionScope{"--record",
                 "extract physical, extract core, extract kdump, extract lime, extract avml"},
@@ -388,7 +392,8 @@ void add_options(CommandLine& line, InspectOptions& options) {
   line.group("What is written");
   line.text(
       "-o,--output", "FILE", options.output,
-      scoped("--output", "appears whole, with mode 0600, or not at all; - is stdout of extract"));
+      scoped("--output",
+             "appears whole, with mode 0600, or not at all; - is stdout of extract and report"));
   line.flag("--force", options.force,
             scoped("--force", "replace an existing FILE, allow binary to a terminal"));
   line.choice("--compress", options.compression,

@@ -30,6 +30,7 @@ enum class Question {
   Explain,
   MemoryMap,
   Registers,
+  Report,
   Memory,
   Translate,
   Gdb,

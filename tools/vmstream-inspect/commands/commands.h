@@ -65,4 +65,8 @@ vmtools::ExitStatus hexdump(vmtools::Session& session, const InspectOptions& opt
 vmtools::ExitStatus explain(vmtools::Session& session, const InspectOptions& options,
                             vmstream::StateFile& file, vmstream::ByteSource& stream);
 
+/// report: one page about the guest that a person can read, from one reading of everything.
+vmtools::ExitStatus make_report(vmtools::Session& session, const InspectOptions& options,
+                                vmstream::StateFile& file, vmstream::ByteSource& stream);
+
 }  // namespace vminspect

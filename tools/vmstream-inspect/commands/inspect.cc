@@ -245,6 +245,7 @@ constexpr std::array kCommands{
     Command{Question::MemoryMap, show_memory_map},
     Command{Question::Explain, answer_from_stream<explain>},
     Command{Question::Registers, show_registers},
+    Command{Question::Report, answer_from_stream<make_report>},
     Command{Question::Memory, show_memory},
     Command{Question::Translate, translate},
     Command{Question::Gdb, serve_debugger},

@@ -21,6 +21,16 @@ using vmstream::Status;
 using vmtools::Progress;
 using vmtools::Session;
 
+Result<std::vector<PlacedBlock>> read_places(const InspectOptions& options) {
+  std::vector<PlacedBlock> places;
+  for (const std::string& text : options.places) {
+    auto place = PlacedBlock::parse(text);
+    if (!place) return place.error();
+    places.push_back(std::move(*place));
+  }
+  return places;
+}
+
 namespace {
 
 constexpr const char* kWayOut = "unpack it first: vmstream-inspect extract stream FILE -o X";
@@ -79,16 +89,6 @@ bool can_unpack(const InspectOptions& options, const Error& error) {
 Error with_way_out(Error error) {
   if (error.code == Errc::Unsupported && error.hint.empty()) error.hint = kWayOut;
   return error;
-}
-
-Result<std::vector<PlacedBlock>> read_places(const InspectOptions& options) {
-  std::vector<PlacedBlock> places;
-  for (const std::string& text : options.places) {
-    auto place = PlacedBlock::parse(text);
-    if (!place) return place.error();
-    places.push_back(std::move(*place));
-  }
-  return places;
 }
 
 // What has no name is opened by its descriptor.

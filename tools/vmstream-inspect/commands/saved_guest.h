@@ -46,6 +46,9 @@ struct SavedGuest {
   vmstream::PhysicalMap map;
 };
 
+/// What --place says. Errc::Usage.
+vmstream::Result<std::vector<vmstream::PlacedBlock>> read_places(const InspectOptions& options);
+
 /// Reads devices and draws up the map by them and the options' --place. Memory is opened where the
 /// map cannot do without, if it can be.
 vmstream::Result<SavedGuest> map_guest(vmtools::Session& session, const InspectOptions& options,
