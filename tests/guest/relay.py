@@ -20,7 +20,7 @@ class Relay:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(path))
         self.listener.listen(4)
-        self.accepting = threading.Thread(target=self._accept)
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
         self.accepting.start()
 
     def _accept(self):
@@ -36,7 +36,7 @@ class Relay:
                 side.settimeout(PATIENCE)
             self.sent.append(bytearray())
             for arguments in ((source, destination, self.sent[-1]), (destination, source, bytearray())):
-                thread = threading.Thread(target=self._pass_on, args=arguments)
+                thread = threading.Thread(target=self._pass_on, args=arguments, daemon=True)
                 self.threads.append(thread)
                 thread.start()
 
@@ -72,8 +72,6 @@ def record_postcopy(folder, source, destination, judge):
     wait_until(lambda: source.monitor.ask("query-migrate").get("ram", {}).get("transferred", 0) > SLOWLY,
                "the first pages")
     source.monitor.ask("migrate-start-postcopy")
-    wait_until(lambda: source.monitor.migration() == "postcopy-active", "the switch")
-    source.monitor.ask("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
     wait_until(lambda: source.monitor.migration() == "completed", "the end")
     judge()
     source.end()
