@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include <vmstream/load_check.h>
@@ -103,9 +104,15 @@ Error Check::explain(const Error& error) {
   return lost->empty() ? error : error_of(lost->front());
 }
 
+std::string search_path() {
+  const char* path = std::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): it is never set here
+  return path ? path : "/usr/local/bin:/usr/bin:/bin";
+}
+
 Result<Asked> Check::ask(const std::string& program) {
   vmstream::LoadCheckOptions how{
       .argv = options.qemu,
+      .search_path = search_path(),
       .memory = {.path_of = [this](std::string_view block) { return memory.path_of(block); },
                  .descriptors = memory.descriptors()},
       .limits = limits};

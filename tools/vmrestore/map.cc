@@ -23,7 +23,6 @@
 namespace vmrestore {
 namespace {
 
-using vmstream::Errc;
 using vmstream::Error;
 using vmstream::LazyFile;
 using vmstream::LostPage;

@@ -16,7 +16,7 @@ namespace vmstream {
 /// What the fields of a section "cpu" show it to be.
 enum class CpuArchitecture {
   X86,      ///< 64 bits
-  X86_32,   ///< of a QEMU for i386, which has no others
+  I386,     ///< of a QEMU for i386, which has no others
   AArch64,  ///< in AArch64 state
   Arm,      ///< 32 bits, or a 64-bit processor in AArch32 state
   RiscV,

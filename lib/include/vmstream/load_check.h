@@ -23,6 +23,7 @@ struct MemoryFiles {
 
 struct LoadCheckOptions {
   std::vector<std::string> argv = {};  ///< the program and its arguments, as for a restore
+  std::string search_path = {};        ///< folders to find the program in, as in PATH
   MemoryFiles memory = {};
   WaitLimits limits = {};  ///< without a deadline a minute is the most
 };

@@ -31,7 +31,7 @@ class FuseRequest {
 
  private:
   friend class FuseTree;
-  void* request_ = nullptr;
+  [[maybe_unused]] void* request_ = nullptr;  // where there is FUSE
 };
 
 /// Read-only files of known lengths, in folders. What was read of them stays in the kernel's page

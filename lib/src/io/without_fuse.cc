@@ -18,7 +18,9 @@ bool FuseTree::is_available() {
   return false;
 }
 
-Result<FuseTree> FuseTree::mount(Setup /*setup*/, const std::string& /*folder*/) {
+Result<FuseTree> FuseTree::mount(
+    Setup /*setup*/,  // NOLINT(performance-unnecessary-value-param): with FUSE it is taken
+    const std::string& /*folder*/) {
   return Error{Errc::Unsupported, "this vmstream was built without FUSE"};
 }
 

@@ -84,6 +84,7 @@ RandomSource& innermost(RandomSource& file, const std::vector<Content>& contents
 
 std::vector<Container> descriptions_of(const std::vector<Content>& contents) {
   std::vector<Container> descriptions;
+  descriptions.reserve(contents.size());
   for (const Content& content : contents) descriptions.push_back(content.description);
   return descriptions;
 }

@@ -149,7 +149,7 @@ uint64_t full_tags(uint64_t valid) {
 GdbTarget gdb_target(const CpuRegisters& cpu) {
   switch (cpu.architecture) {
     case CpuArchitecture::X86:
-    case CpuArchitecture::X86_32:
+    case CpuArchitecture::I386:
       return x86_target(cpu);
     case CpuArchitecture::AArch64:
       return aarch64_target();

@@ -17,7 +17,7 @@ constexpr uint32_t kPrStatus = 1;
 constexpr uint32_t kPrFpReg = 2;
 constexpr uint64_t kLongMode = 0x400;
 constexpr uint16_t kI386 = 3;
-constexpr uint16_t kX86_64 = 62;
+constexpr uint16_t kAmd64 = 62;
 constexpr uint16_t kAArch64 = 183;
 constexpr uint16_t kRiscV = 243;
 constexpr uint16_t kS390 = 22;
@@ -123,7 +123,7 @@ std::vector<std::byte> s390_status(const CpuRegisters& cpu) {
 
 std::vector<std::byte> status_of(const CpuRegisters& cpu, uint16_t machine) {
   switch (machine) {
-    case kX86_64:
+    case kAmd64:
       return x86_64_status(cpu);
     case kI386:
       return i386_status(cpu);
@@ -147,9 +147,9 @@ std::optional<CoreMachine> core_machine(const std::vector<CpuRegisters>& cpus) {
   const CpuRegisters& first = cpus.front();
   switch (first.architecture) {
     case CpuArchitecture::X86:
-      if ((value_of(first, "efer") & kLongMode) != 0) return CoreMachine{kX86_64, false, "x86_64"};
+      if ((value_of(first, "efer") & kLongMode) != 0) return CoreMachine{kAmd64, false, "x86_64"};
       return CoreMachine{kI386, false, "i686"};
-    case CpuArchitecture::X86_32:
+    case CpuArchitecture::I386:
       return CoreMachine{kI386, false, "i686"};
     case CpuArchitecture::AArch64:
       return CoreMachine{kAArch64, false, "aarch64"};
@@ -177,7 +177,7 @@ std::vector<std::byte> make_note(std::string_view name, uint32_t type,
 
 std::vector<std::byte> make_cpu_notes(const std::vector<CpuRegisters>& cpus,
                                       const CoreMachine& machine) {
-  bool is_x86 = machine.elf_machine == kX86_64 || machine.elf_machine == kI386;
+  bool is_x86 = machine.elf_machine == kAmd64 || machine.elf_machine == kI386;
   std::vector<std::byte> notes;
   for (const CpuRegisters& cpu : cpus) {
     auto status = status_of(cpu, machine.elf_machine);

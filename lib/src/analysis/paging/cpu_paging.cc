@@ -68,7 +68,7 @@ Result<AddressSpace> AddressSpace::of_cpu(const CpuRegisters& cpu) {
   AddressSpace space(PagingMode::Off);
   switch (cpu.architecture) {
     case CpuArchitecture::X86:
-    case CpuArchitecture::X86_32: {
+    case CpuArchitecture::I386: {
       // A processor of 32 bits has no long mode, and no register for it.
       uint64_t efer = cpu.architecture == CpuArchitecture::X86 ? registers["efer"] : 0;
       auto choice = choose_x86(registers["cr0"], registers["cr3"], registers["cr4"], efer);

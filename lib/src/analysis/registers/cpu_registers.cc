@@ -22,7 +22,7 @@ bool has(const DeviceState& state, std::string_view path) {
 
 CpuArchitecture architecture_of(const DeviceState& cpu) {
   if (auto pointer = find_field(cpu, "env.eip").field) {
-    return pointer->size() == 4 ? CpuArchitecture::X86_32 : CpuArchitecture::X86;
+    return pointer->size() == 4 ? CpuArchitecture::I386 : CpuArchitecture::X86;
   }
   if (has(cpu, "cpsr")) {
     // Both states of a 64-bit processor are in the stream; the names tell which one is in use.
@@ -38,7 +38,7 @@ CpuArchitecture architecture_of(const DeviceState& cpu) {
 void add_registers(RegisterList& list, CpuArchitecture architecture) {
   switch (architecture) {
     case CpuArchitecture::X86:
-    case CpuArchitecture::X86_32:
+    case CpuArchitecture::I386:
       return add_x86_registers(list);
     case CpuArchitecture::AArch64:
       return add_aarch64_registers(list);
@@ -89,7 +89,7 @@ std::string_view name_of(RegisterGroup group) {
 
 std::string CpuRegister::hex() const {
   std::string text;
-  for (uint64_t word : words) text = fmt::format("{:016x}", word) + text;
+  for (uint64_t word : words) text.insert(0, fmt::format("{:016x}", word));
   size_t digits = (bits + 3) / 4;
   text.erase(0, text.size() - std::min(text.size(), digits));
   return "0x" + text;

@@ -87,7 +87,7 @@ Error own_incoming() {
 Result<CheckCommand> make_command(const LazyFile& file, const LoadCheckOptions& options,
                                   const WaitLimits& limits) {
   if (options.argv.empty()) return Error{Errc::Usage, "no command for QEMU"};
-  auto program = find_qemu_program(options.argv[0]);
+  auto program = find_qemu_program(options.argv[0], options.search_path);
   if (!program) return program.error();
   auto given = read_qemu_options(options.argv);
   if (!given) return given.error();

@@ -74,7 +74,6 @@ class Completion {
   const BlockPath& path_of_;
   MemoryUse use_;
   MemoryArguments result_;
-  bool has_main_ = false;
 };
 
 std::optional<std::string> Completion::machine_property(std::string_view key) const {

@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 
 #include <vmstream/command.h>
 #include <vmstream/text.h>
@@ -28,10 +27,8 @@ bool can_be_run(const std::string& path) {
          ::access(path.c_str(), X_OK) == 0;
 }
 
-Result<std::string> find_in_path(const std::string& program) {
+Result<std::string> find_in_path(const std::string& program, std::string_view folders) {
   if (program.find('/') != std::string::npos) return program;
-  const char* given = std::getenv("PATH");
-  std::string_view folders = given ? given : "/usr/local/bin:/usr/bin:/bin";
   while (!folders.empty()) {
     size_t end = std::min(folders.find(':'), folders.size());
     std::string folder(folders.substr(0, end));
@@ -73,8 +70,8 @@ Result<QemuRelease> query_release(const std::string& program, const WaitLimits& 
                fmt::format("'{}' does not answer to -version as QEMU does", escape(program))};
 }
 
-Result<std::string> find_qemu_program(const std::string& program) {
-  auto path = find_in_path(program);
+Result<std::string> find_qemu_program(const std::string& program, std::string_view search_path) {
+  auto path = find_in_path(program, search_path);
   if (!path) return path.error();
   UniqueFd file(::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.is_open()) return system_error(fmt::format("open '{}'", escape(*path)), errno);

@@ -23,8 +23,9 @@ QemuRelease read_release(std::string_view text);
 /// it does not answer as QEMU does.
 Result<QemuRelease> query_release(const std::string& program, const WaitLimits& limits = {});
 
-/// The file that is run for `program`, by PATH. Errc::Unsupported for one that is no program of
-/// its own but a script: it may do anything besides.
-Result<std::string> find_qemu_program(const std::string& program);
+/// The file that is run for `program`, found in the folders of `search_path` if it has no folder of
+/// its own. Errc::Unsupported for one that is no program of its own but a script: it may do
+/// anything besides.
+Result<std::string> find_qemu_program(const std::string& program, std::string_view search_path);
 
 }  // namespace vmstream

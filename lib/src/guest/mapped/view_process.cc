@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <vector>
@@ -158,7 +159,7 @@ void close_inherited() {
   std::vector<int> others;
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", failed)) {
-    int fd = std::atoi(entry.path().filename().c_str());
+    int fd = static_cast<int>(std::strtol(entry.path().filename().c_str(), nullptr, 10));
     int flags = ::fcntl(fd, F_GETFD);
     if (fd > STDERR_FILENO && flags >= 0 && (flags & FD_CLOEXEC) == 0) others.push_back(fd);
   }
@@ -169,7 +170,7 @@ void close_inherited() {
 void leave_family() {
   ::setsid();
   for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGUSR1, SIGUSR2}) {
-    std::signal(number, SIG_IGN);
+    [[maybe_unused]] auto before = std::signal(number, SIG_IGN);
   }
   close_inherited();
   int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
