@@ -26,6 +26,15 @@ def tool(name):
     return str(BIN / name)
 
 
+def why_no_fuse():
+    """Why this user cannot mount anything of his own here; None where he can."""
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "/dev/fuse cannot be opened"
+    if shutil.which("fusermount3") is None:
+        return "no fusermount3"
+    return None
+
+
 def thinned(places):
     """All of very many, but where the environment says otherwise, as it does under sanitizers,
     which make each try slow."""

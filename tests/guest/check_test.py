@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 from real_guest import Monitor, NEEDS_NEWER_QEMU, NEWER_QEMU, wait_until
-from support import ToolTest
+from support import ToolTest, why_no_fuse
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "bench"))
 from check_agreement import Folder, newer_command  # noqa: E402
@@ -25,6 +25,8 @@ LINE = ("-M pc -m 64 -nodefaults -vga std -device e1000,addr=5 -device virtio-bl
 class Checks(ToolTest):
     def setUp(self):
         super().setUp()
+        if reason := why_no_fuse():
+            self.skipTest(reason)
         (self.folder / "disk.raw").write_bytes(os.urandom(1 << 20))
 
     def start(self, *arguments, before=()):

@@ -13,16 +13,10 @@ from pathlib import Path
 
 from lazy_guest import MIB, REGION, SWEEP_IMAGE, LazyTest, SweepQemu
 from real_guest import NEEDS_NEWER_QEMU, NEWER_QEMU, QEMU, Guest, wait_until
-from support import ENVIRONMENT, MALFORMED, UNSUPPORTED, USAGE
+from support import ENVIRONMENT, MALFORMED, UNSUPPORTED, USAGE, why_no_fuse
 
 SERVER_MEMORY = 48 * MIB  # of this small guest, with two threads; what is shared counts too
 FALLOC_PUNCH_KEEP = 3
-
-
-def why_no_fuse():
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "/dev/fuse cannot be opened"
-    return None
 
 
 def is_alive(pid):
@@ -84,7 +78,8 @@ class MapTest(LazyTest):
             self.skipTest(reason)
 
     def tearDown(self):
-        self.assertNotIn("vmstream", Path("/proc/mounts").read_text())
+        kinds = [line.split()[2] for line in Path("/proc/mounts").read_text().splitlines()]
+        self.assertNotIn("fuse.vmstream", kinds)
         super().tearDown()
 
     def clone(self, name, *options, **how):

@@ -13,17 +13,9 @@ import time
 import unittest
 from pathlib import Path
 
-from support import SOURCE, UNSUPPORTED, USAGE, ToolTest, be, counted, stream, tool
+from support import SOURCE, UNSUPPORTED, USAGE, ToolTest, be, counted, stream, tool, why_no_fuse
 
 EVIL = ["../../etc/passwd", ".", "a/b", "new\nline", "x" * 255, "%s%n"]
-
-
-def why_no_fuse():
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "/dev/fuse cannot be opened"
-    if shutil.which("fusermount3") is None:
-        return "no fusermount3"
-    return None
 
 
 def evil_stream():
