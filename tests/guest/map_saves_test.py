@@ -7,6 +7,7 @@ from lazy_saves_test import LIVE, TWO_BLOCKS
 from map_test import MappedGuest
 from modes_test import PAGES, ModeTest
 from real_guest import IMAGE, LIVE_QEMU, NEEDS_LIVE_QEMU, QEMU, wait_until
+from support import why_no_fuse
 
 
 class MapSaves(ModeTest):

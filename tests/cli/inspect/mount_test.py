@@ -5,7 +5,6 @@ import contextlib
 import errno
 import json
 import os
-import shutil
 import signal
 import stat
 import subprocess
