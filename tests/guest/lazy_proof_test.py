@@ -85,8 +85,8 @@ class ReadFirst(ProofTest):
         with self.stopped_at(2 * reads // 3, second, "--verify-first", "a.plain") as restore:
             with open(self.folder / "a.plain", "r+b") as file:
                 size = os.path.getsize(self.folder / "a.plain")
-                file.seek(size // 4)
-                file.write(bytes(size // 2))
+                file.seek(size // 2)  # pages that come late, in front of the devices
+                file.write(bytes(size * 7 // 16))
         self.assertEqual(MALFORMED, restore.wait(60))
         self.assertIn("has changed since it was checked", restore.stderr.read().decode())
         self.assertLessEqual(set(second.sums()[1:]), {self.expected})
